@@ -1,0 +1,4 @@
+export * from './secret.ts'
+export * from './errors.ts'
+export * from './clock.ts'
+export * from './ids.ts'
