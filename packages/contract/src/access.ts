@@ -1,0 +1,59 @@
+/** Owns the words of authorization: roles of people, scopes of keys, and what a route must declare. Refuses wildcards. */
+
+export const ROLES = ['OWNER', 'ADMIN', 'DEVELOPER', 'BILLING', 'VIEWER'] as const
+export type Role = (typeof ROLES)[number]
+
+/** What each role contains, itself included. DEVELOPER and BILLING do not contain each other. */
+export const ROLE_CONTAINS: Readonly<Record<Role, readonly Role[]>> = {
+  OWNER: ['OWNER', 'ADMIN', 'DEVELOPER', 'BILLING', 'VIEWER'],
+  ADMIN: ['ADMIN', 'DEVELOPER', 'BILLING', 'VIEWER'],
+  DEVELOPER: ['DEVELOPER', 'VIEWER'],
+  BILLING: ['BILLING', 'VIEWER'],
+  VIEWER: ['VIEWER'],
+}
+
+export const SCOPES = [
+  'proxy:call',
+  'projects:read',
+  'projects:write',
+  'keys:read',
+  'keys:write',
+  'integrations:read',
+  'integrations:write',
+  'connect_sessions:write',
+  'connections:read',
+  'requests:read',
+] as const
+export type Scope = (typeof SCOPES)[number]
+
+export const ENVIRONMENTS = ['live', 'test'] as const
+export type Environment = (typeof ENVIRONMENTS)[number]
+
+/**
+ * Who may use a route, in which tenant, what is written down, and how much may be sent. Every route carries one; a route
+ * without one stops the start.
+ */
+export interface RouteAccess {
+  /**
+   * - `public`: nobody is asked. The handler proves its caller by other means (a link's token, a state) or gives nothing away.
+   * - `principal`: any authenticated key or person, about itself.
+   * - `tenant`: a key holding `scope`, or a person holding `role`, inside the organization (project, environment) of the path.
+   */
+  readonly audience: 'public' | 'principal' | 'tenant'
+  /** The least role of a person. Absent: people can't use the route. Only with audience `tenant`. */
+  readonly role?: Role
+  /** The scope of a key. Absent: keys can't use the route. Only with audience `tenant`. */
+  readonly scope?: Scope
+  /** How far the path names the tenant. A key is held to its own project and environment; `org` routes refuse project keys unless `scope` is set. */
+  readonly tenant: 'none' | 'org' | 'project' | 'environment'
+  /** The action of the audit event a success writes (`noun.verb`), or `none` for reads that are not audited. */
+  readonly audit: string
+  /** Largest request body in bytes; 0: no body is taken. */
+  readonly bodyLimit: number
+}
+
+export const MEGABYTE = 1024 * 1024
+/** The cap on any request body (battery D-06). */
+export const MAX_BODY_BYTES = 10 * MEGABYTE
+/** Bodies of the control plane are small objects. */
+export const CONTROL_BODY_BYTES = 256 * 1024

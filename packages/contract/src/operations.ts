@@ -1,0 +1,330 @@
+/**
+ * Owns the control plane's contract: every operation with its path, shapes and access, in one table. The server serves it, the
+ * client is inferred from it, OpenAPI is generated from it. Refuses a second place where a path or a shape is written.
+ */
+import { z } from 'zod'
+import { CONTROL_BODY_BYTES, SCOPES } from './access.ts'
+import type { RouteAccess } from './access.ts'
+import * as s from './schemas.ts'
+
+export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
+
+export interface Operation {
+  readonly method: Method
+  /** With `{name}` placeholders, as in OpenAPI. */
+  readonly path: string
+  readonly tag: string
+  readonly summary: string
+  readonly access: RouteAccess
+  readonly params?: z.ZodObject
+  readonly query?: z.ZodObject
+  readonly body?: z.ZodObject
+  /** The body of a success; null where there is none (204). */
+  readonly response: z.ZodType | null
+  readonly status: 200 | 201 | 204
+}
+
+const define = <const O extends Operation>(operation: O): O => operation
+
+const API = '/api/v1'
+const ORG = `${API}/orgs/{org}`
+const PROJECT = `${ORG}/projects/{project}`
+const ENV = `${PROJECT}/{environment}`
+
+const inOrg = z.strictObject({ org: s.orgId })
+const inProject = z.strictObject({ org: s.orgId, project: s.projectId })
+const inEnvironment = z.strictObject({ org: s.orgId, project: s.projectId, environment: s.environment })
+
+const origin = z.string().max(255).describe('scheme://host[:port], nothing more; https unless loopback in development')
+
+export const operations = {
+  whoami: define({
+    method: 'GET',
+    path: `${API}/whoami`,
+    tag: 'Identity',
+    summary: 'Who this key or session is, and where it may act',
+    access: { audience: 'principal', tenant: 'none', audit: 'none', bodyLimit: 0 },
+    response: s.whoami,
+    status: 200,
+  }),
+  sessionCreate: define({
+    method: 'POST',
+    path: `${API}/session`,
+    tag: 'Identity',
+    summary: "Exchange a one-time owner link's token for a console session (sets a cookie)",
+    access: { audience: 'public', tenant: 'none', audit: 'session.created', bodyLimit: CONTROL_BODY_BYTES },
+    body: z.strictObject({ owner_token: z.string().min(20).max(128) }),
+    response: s.session,
+    status: 201,
+  }),
+  sessionDelete: define({
+    method: 'DELETE',
+    path: `${API}/session`,
+    tag: 'Identity',
+    summary: 'Sign out: the session ends on every node',
+    access: { audience: 'principal', tenant: 'none', audit: 'session.ended', bodyLimit: 0 },
+    response: null,
+    status: 204,
+  }),
+  providerList: define({
+    method: 'GET',
+    path: `${API}/providers`,
+    tag: 'Catalog',
+    summary: 'Providers that can be integrated',
+    access: { audience: 'principal', tenant: 'none', audit: 'none', bodyLimit: 0 },
+    response: z.object({ data: z.array(s.provider) }),
+    status: 200,
+  }),
+  organizationGet: define({
+    method: 'GET',
+    path: ORG,
+    tag: 'Organizations',
+    summary: 'One organization',
+    access: { audience: 'tenant', role: 'VIEWER', tenant: 'org', audit: 'none', bodyLimit: 0 },
+    params: inOrg,
+    response: s.organization,
+    status: 200,
+  }),
+  projectList: define({
+    method: 'GET',
+    path: `${ORG}/projects`,
+    tag: 'Projects',
+    summary: 'Projects of an organization',
+    access: { audience: 'tenant', role: 'VIEWER', tenant: 'org', audit: 'none', bodyLimit: 0 },
+    params: inOrg,
+    query: s.pageQuery,
+    response: s.pageOf(s.project),
+    status: 200,
+  }),
+  projectGet: define({
+    method: 'GET',
+    path: PROJECT,
+    tag: 'Projects',
+    summary: 'One project',
+    access: { audience: 'tenant', role: 'VIEWER', scope: 'projects:read', tenant: 'project', audit: 'none', bodyLimit: 0 },
+    params: inProject,
+    response: s.project,
+    status: 200,
+  }),
+  projectUpdate: define({
+    method: 'PATCH',
+    path: PROJECT,
+    tag: 'Projects',
+    summary: 'Change the name or the origins that connect sessions may return to',
+    access: {
+      audience: 'tenant',
+      role: 'ADMIN',
+      scope: 'projects:write',
+      tenant: 'project',
+      audit: 'project.updated',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
+    params: inProject,
+    body: z.strictObject({ name: s.name.optional(), return_origins: z.array(origin).max(50).optional() }),
+    response: s.project,
+    status: 200,
+  }),
+  keyList: define({
+    method: 'GET',
+    path: `${ENV}/keys`,
+    tag: 'API keys',
+    summary: 'Keys of an environment; never their secrets',
+    access: { audience: 'tenant', role: 'VIEWER', scope: 'keys:read', tenant: 'environment', audit: 'none', bodyLimit: 0 },
+    params: inEnvironment,
+    query: s.pageQuery,
+    response: s.pageOf(s.apiKey),
+    status: 200,
+  }),
+  keyCreate: define({
+    method: 'POST',
+    path: `${ENV}/keys`,
+    tag: 'API keys',
+    summary: 'Make a key; its text is in this answer and nowhere else, ever',
+    access: {
+      audience: 'tenant',
+      role: 'DEVELOPER',
+      scope: 'keys:write',
+      tenant: 'environment',
+      audit: 'key.created',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
+    params: inEnvironment,
+    body: z.strictObject({
+      name: s.name,
+      scopes: z.array(z.enum(SCOPES)).min(1).max(SCOPES.length),
+      connection: s.connectionId.optional().describe('Bind the key to one connection'),
+      expires_in_s: z.int().min(1).max(31_536_000).optional().describe('Absent: it does not expire'),
+    }),
+    response: z.object({ key: s.apiKey, secret: z.string().describe('sp_{live|test}_{id}_{secret}_{checksum}; shown once') }),
+    status: 201,
+  }),
+  keyRevoke: define({
+    method: 'POST',
+    path: `${ENV}/keys/{key}/revoke`,
+    tag: 'API keys',
+    summary: 'Turn a key off for good; repeating it changes nothing',
+    access: { audience: 'tenant', role: 'DEVELOPER', scope: 'keys:write', tenant: 'environment', audit: 'key.revoked', bodyLimit: 0 },
+    params: inEnvironment.extend({ key: s.keyId }),
+    response: s.apiKey,
+    status: 200,
+  }),
+  integrationList: define({
+    method: 'GET',
+    path: `${ENV}/integrations`,
+    tag: 'Integrations',
+    summary: 'Integrations of an environment',
+    access: { audience: 'tenant', role: 'VIEWER', scope: 'integrations:read', tenant: 'environment', audit: 'none', bodyLimit: 0 },
+    params: inEnvironment,
+    query: s.pageQuery,
+    response: s.pageOf(s.integration),
+    status: 200,
+  }),
+  integrationCreate: define({
+    method: 'POST',
+    path: `${ENV}/integrations`,
+    tag: 'Integrations',
+    summary: "Register the organization's own client at a provider",
+    access: {
+      audience: 'tenant',
+      role: 'ADMIN',
+      scope: 'integrations:write',
+      tenant: 'environment',
+      audit: 'integration.created',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
+    params: inEnvironment,
+    body: z.strictObject({
+      slug: s.integrationSlug,
+      provider: z.string().min(1).max(64),
+      client_id: z.string().min(1).max(512),
+      client_secret: z.string().min(1).max(2048),
+      scopes: z.array(z.string().min(1).max(256)).max(100).optional().describe("Absent: the provider's defaults"),
+    }),
+    response: s.integration,
+    status: 201,
+  }),
+  integrationGet: define({
+    method: 'GET',
+    path: `${ENV}/integrations/{integration}`,
+    tag: 'Integrations',
+    summary: 'One integration',
+    access: { audience: 'tenant', role: 'VIEWER', scope: 'integrations:read', tenant: 'environment', audit: 'none', bodyLimit: 0 },
+    params: inEnvironment.extend({ integration: s.integrationId }),
+    response: s.integration,
+    status: 200,
+  }),
+  connectSessionCreate: define({
+    method: 'POST',
+    path: `${ENV}/connect-sessions`,
+    tag: 'Connecting',
+    summary: 'Begin to connect an end user; gives a short-lived link to the hosted page',
+    access: {
+      audience: 'tenant',
+      role: 'DEVELOPER',
+      scope: 'connect_sessions:write',
+      tenant: 'environment',
+      audit: 'connect_session.created',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
+    params: inEnvironment,
+    body: z.strictObject({
+      integration: s.integrationSlug,
+      end_user_id: s.endUserId,
+      return_to: z
+        .string()
+        .max(2048)
+        .optional()
+        .describe("Where the browser goes afterwards; its origin must be one of the project's return_origins"),
+      connection: s.connectionId.optional().describe('Reconnect this connection; its id stays, its generation rises'),
+    }),
+    response: z.object({ session: s.connectSession, link: z.url().describe('Open it in the end user’s browser within 10 minutes') }),
+    status: 201,
+  }),
+  connectSessionGet: define({
+    method: 'GET',
+    path: `${ENV}/connect-sessions/{session}`,
+    tag: 'Connecting',
+    summary: 'How far a connect session has come',
+    access: { audience: 'tenant', role: 'DEVELOPER', scope: 'connect_sessions:write', tenant: 'environment', audit: 'none', bodyLimit: 0 },
+    params: inEnvironment.extend({ session: s.connectSessionId }),
+    response: s.connectSession,
+    status: 200,
+  }),
+  connectSessionComplete: define({
+    method: 'POST',
+    path: `${ENV}/connect-sessions/{session}/complete`,
+    tag: 'Connecting',
+    summary: 'Confirm that the browser that came back belongs to the same end user; makes the connection usable',
+    access: {
+      audience: 'tenant',
+      role: 'DEVELOPER',
+      scope: 'connect_sessions:write',
+      tenant: 'environment',
+      audit: 'connection.created',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
+    params: inEnvironment.extend({ session: s.connectSessionId }),
+    body: z.strictObject({
+      code: z.string().min(1).max(128).describe('From `connect_code` of the return address, or shown on the hosted page'),
+      end_user_id: s.endUserId.describe('The user signed in where the browser came back, as the application knows it now'),
+    }),
+    response: s.connection,
+    status: 200,
+  }),
+  connectionList: define({
+    method: 'GET',
+    path: `${ENV}/connections`,
+    tag: 'Connections',
+    summary: 'Connected accounts',
+    access: { audience: 'tenant', role: 'VIEWER', scope: 'connections:read', tenant: 'environment', audit: 'none', bodyLimit: 0 },
+    params: inEnvironment,
+    query: s.pageQuery.extend({ integration: s.integrationSlug.optional(), end_user_id: s.endUserId.optional() }),
+    response: s.pageOf(s.connection),
+    status: 200,
+  }),
+  connectionGet: define({
+    method: 'GET',
+    path: `${ENV}/connections/{connection}`,
+    tag: 'Connections',
+    summary: 'One connected account; metadata, never a token',
+    access: { audience: 'tenant', role: 'VIEWER', scope: 'connections:read', tenant: 'environment', audit: 'none', bodyLimit: 0 },
+    params: inEnvironment.extend({ connection: s.connectionId }),
+    response: s.connection,
+    status: 200,
+  }),
+  requestList: define({
+    method: 'GET',
+    path: `${ENV}/requests`,
+    tag: 'Requests',
+    summary: 'Calls that went out, newest first; no query, headers or bodies',
+    access: { audience: 'tenant', role: 'VIEWER', scope: 'requests:read', tenant: 'environment', audit: 'none', bodyLimit: 0 },
+    params: inEnvironment,
+    query: s.pageQuery,
+    response: s.pageOf(s.requestRecord),
+    status: 200,
+  }),
+  auditEventList: define({
+    method: 'GET',
+    path: `${ORG}/audit-events`,
+    tag: 'Audit',
+    summary: "The organization's audit events, newest first",
+    access: { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'none', bodyLimit: 0 },
+    params: inOrg,
+    query: s.pageQuery,
+    response: s.pageOf(s.auditEvent),
+    status: 200,
+  }),
+  auditVerify: define({
+    method: 'GET',
+    path: `${ORG}/audit-events/verify`,
+    tag: 'Audit',
+    summary: 'Recompute the hash chain from the first event',
+    access: { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'none', bodyLimit: 0 },
+    params: inOrg,
+    response: s.auditVerification,
+    status: 200,
+  }),
+} as const satisfies Record<string, Operation>
+
+export type Operations = typeof operations
+export type OperationName = keyof Operations

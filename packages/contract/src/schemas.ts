@@ -1,0 +1,176 @@
+/** Owns the shapes that several operations share: ids, lists, and the resources themselves. Refuses unknown fields in requests. */
+import { z } from 'zod'
+import { ENVIRONMENTS, ROLES, SCOPES } from './access.ts'
+
+const id = (prefix: string, what: string) =>
+  z
+    .string()
+    .regex(new RegExp(`^${prefix}_[0-9A-Za-z]{22}$`, 'u'), `must be ${prefix}_ and 22 base62 digits`)
+    .describe(what)
+
+export const orgId = id('org', 'Organization id')
+export const projectId = id('proj', 'Project id')
+export const keyId = id('key', 'API key id')
+export const integrationId = id('int', 'Integration id')
+export const connectionId = id('conn', 'Connection id')
+export const connectSessionId = id('cs', 'Connect session id')
+export const requestId = id('req', 'Request id')
+
+export const environment = z.enum(ENVIRONMENTS)
+export const timestamp = z.iso.datetime().describe('RFC 3339, UTC')
+
+/** The name of an integration inside its project and environment, as it stands in `/proxy/{integration}/...`. */
+export const integrationSlug = z
+  .string()
+  .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/u, 'must be 1-63 lower-case letters, digits or inner hyphens')
+
+/** The application's own id of the person whose account is connected. Opaque to the gateway. */
+export const endUserId = z
+  .string()
+  .min(1)
+  .max(255)
+  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
+  .regex(/^[^\u0000-\u001f\u007f]+$/u, 'must hold no control characters')
+
+export const name = z
+  .string()
+  .trim()
+  .min(1)
+  .max(120)
+  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
+  .regex(/^[^\u0000-\u001f\u007f]+$/u, 'must hold no control characters')
+
+export const pageQuery = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(200).default(50).describe('Rows per page'),
+  cursor: z.string().max(512).optional().describe('`next_cursor` of the page before; bound to this list and tenant'),
+})
+
+export const pageOf = <Item extends z.ZodType>(item: Item) => z.object({ data: z.array(item), next_cursor: z.string().nullable() })
+
+export const whoami = z
+  .object({
+    kind: z.enum(['key', 'person']),
+    id: z.string(),
+    name: z.string().nullable(),
+    memberships: z.array(z.object({ org: orgId, role: z.enum(ROLES) })).describe('People only'),
+    key: z
+      .object({ org: orgId, project: projectId, environment, scopes: z.array(z.enum(SCOPES)), connection: connectionId.nullable() })
+      .nullable(),
+  })
+  .meta({ id: 'WhoAmI' })
+
+export const organization = z.object({ id: orgId, name: z.string(), created_at: timestamp }).meta({ id: 'Organization' })
+
+export const project = z
+  .object({
+    id: projectId,
+    name: z.string(),
+    return_origins: z.array(z.string()).describe('Exact origins a connect session may return to'),
+    created_at: timestamp,
+  })
+  .meta({ id: 'Project' })
+
+export const apiKey = z
+  .object({
+    id: keyId,
+    name: z.string(),
+    scopes: z.array(z.enum(SCOPES)),
+    connection: connectionId.nullable().describe('The one connection this key may use, when bound'),
+    created_by: z.string(),
+    created_at: timestamp,
+    expires_at: timestamp.nullable(),
+    revoked_at: timestamp.nullable(),
+  })
+  .meta({ id: 'ApiKey' })
+
+export const integration = z
+  .object({
+    id: integrationId,
+    slug: integrationSlug,
+    provider: z.string().describe('Id of the provider in the catalog'),
+    client_id: z.string(),
+    scopes: z.array(z.string()).describe('Scopes asked of the provider, and required of its answer'),
+    redirect_uri: z.url().describe('Register this with the provider'),
+    created_at: timestamp,
+  })
+  .meta({ id: 'Integration' })
+
+export const CONNECT_SESSION_STATUS = ['open', 'authorizing', 'awaiting_confirmation', 'completed', 'failed'] as const
+
+export const connectSession = z
+  .object({
+    id: connectSessionId,
+    integration: integrationSlug,
+    end_user_id: z.string(),
+    status: z.enum(CONNECT_SESSION_STATUS),
+    failure: z.string().nullable().describe('The problem code that ended it'),
+    connection: connectionId.nullable(),
+    created_at: timestamp,
+    expires_at: timestamp,
+  })
+  .meta({ id: 'ConnectSession' })
+
+export const CONNECTION_STATUS = ['pending', 'active', 'insufficient_scope', 'reconnect_required', 'revoked'] as const
+
+export const connection = z
+  .object({
+    id: connectionId,
+    integration: integrationSlug,
+    provider: z.string(),
+    end_user_id: z.string(),
+    status: z.enum(CONNECTION_STATUS),
+    account: z.object({ id: z.string(), label: z.string().nullable() }).nullable().describe('The account at the provider'),
+    granted_scopes: z.array(z.string()),
+    missing_scopes: z.array(z.string()),
+    generation: z.int(),
+    token_expires_at: timestamp.nullable(),
+    created_at: timestamp,
+    updated_at: timestamp,
+  })
+  .meta({ id: 'Connection' })
+
+export const requestRecord = z
+  .object({
+    id: requestId,
+    at: timestamp,
+    integration: integrationSlug.nullable(),
+    connection: connectionId.nullable(),
+    key: keyId,
+    method: z.string(),
+    path: z.string().describe('Without the query'),
+    status: z.int(),
+    source: z.enum(['gateway', 'provider']),
+    error: z.string().nullable(),
+    duration_ms: z.number(),
+    bytes_in: z.int(),
+    bytes_out: z.int(),
+  })
+  .meta({ id: 'RequestRecord' })
+
+export const auditEvent = z
+  .object({
+    seq: z.string().describe('Decimal; starts at 1, without gaps'),
+    at: timestamp,
+    action: z.string(),
+    actor: z.string(),
+    target: z.string(),
+    detail: z.record(z.string(), z.unknown()),
+    prev_hash: z.string().describe('Hex'),
+    hash: z.string().describe('Hex; SHA-256 over domain, prev_hash and the canonical event'),
+  })
+  .meta({ id: 'AuditEvent' })
+
+export const auditVerification = z
+  .object({
+    intact: z.boolean(),
+    events: z.string(),
+    head: z.string().nullable(),
+    first_fault: z.object({ seq: z.string(), reason: z.string() }).nullable(),
+  })
+  .meta({ id: 'AuditVerification' })
+
+export const provider = z
+  .object({ id: z.string(), name: z.string(), kind: z.enum(['oauth2']), default_scopes: z.array(z.string()), docs: z.url() })
+  .meta({ id: 'Provider' })
+
+export const session = z.object({ person: z.object({ id: z.string(), name: z.string() }), expires_at: timestamp }).meta({ id: 'Session' })
