@@ -1,0 +1,59 @@
+/** Owns hashing, message authentication and comparing. Refuses other hash functions than SHA-256 and early-exit comparison. */
+import { createHash, createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { Secret } from '../kernel/index.ts'
+import { CryptoError } from './errors.ts'
+import { keyWeakness } from './weakness.ts'
+
+/** What may be hashed. Text is taken as UTF-8; a `Secret` is revealed only into the hash. */
+export type DigestInput = string | Uint8Array | Secret
+
+/** SHA-256 (FIPS 180-4) of the parts one after another: 32 bytes. Parts run together; use `frame` when their borders matter. */
+export function sha256(...parts: readonly DigestInput[]): Buffer {
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(revealed(part))
+  return hash.digest()
+}
+
+/** HMAC-SHA256 (RFC 2104) of the parts one after another: 32 bytes. Parts run together; use `frame` when their borders matter. */
+export function hmacSha256(key: KeyObject, ...parts: readonly DigestInput[]): Buffer {
+  const hmac = createHmac('sha256', key)
+  for (const part of parts) hmac.update(revealed(part))
+  return hmac.digest()
+}
+
+/**
+ * A key for `hmacSha256` from at least 16 bytes (RFC 2104 section 3 asks for the hash's 32; Standard Webhooks allows 24).
+ * Copies; wiping `bytes` stays with the caller. Keep and reuse the KeyObject: making one costs more than the HMAC.
+ * @throws CryptoError `key_invalid` for shorter, constant or published bytes.
+ */
+export function hmacKey(bytes: Uint8Array): KeyObject {
+  const weakness = bytes.length < 16 ? 'is shorter than 16 bytes' : keyWeakness(bytes)
+  if (weakness !== undefined) throw new CryptoError('key_invalid', `HMAC key ${weakness}`, [weakness])
+  return createSecretKey(bytes)
+}
+
+/** Equality in time that depends on the lengths alone. Different lengths, and two empty digests, are not equal. */
+export function digestEquals(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length > 0 && a.length === b.length && timingSafeEqual(a, b)
+}
+
+/**
+ * Joins texts so that no two different lists give the same bytes: each part is its length in bytes (32 bits, big-endian)
+ * followed by its UTF-8. @throws TypeError for text with a lone surrogate, which UTF-8 can't tell from U+FFFD.
+ */
+export function frame(parts: readonly string[]): Buffer {
+  const pieces: Buffer[] = []
+  for (const part of parts) {
+    if (!part.isWellFormed()) throw new TypeError('framed text must be well-formed Unicode')
+    const bytes = Buffer.from(part, 'utf8')
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(bytes.length)
+    pieces.push(length, bytes)
+  }
+  return Buffer.concat(pieces)
+}
+
+function revealed(part: DigestInput): string | Uint8Array {
+  return part instanceof Secret ? part.reveal() : part
+}

@@ -1,0 +1,16 @@
+/**
+ * Ciphers, hashes and randomness: the only folder that reaches for them. What decides a nonce (`sealWith`) and what takes an
+ * envelope apart stay inside.
+ */
+export { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+export type { KeyObject } from 'node:crypto'
+export * from './errors.ts'
+export * from './random.ts'
+export * from './digest.ts'
+export { EXAMPLE_KEY_HEX } from './weakness.ts'
+export { generateKeyBytes, sealingKey } from './sealing-key.ts'
+export type { SealingKey } from './sealing-key.ts'
+export { envelopeKeyId, open, openBytes, seal } from './envelope.ts'
+export type { SealPlace } from './envelope.ts'
+export * from './keyring.ts'
+export * from './gateway-key.ts'
