@@ -31,9 +31,13 @@ function nativeFolder(): string {
     const entry = createRequire(import.meta.url).resolve(name)
     return join(dirname(dirname(entry)), 'native')
   } catch (error) {
-    throw new DataDirError('postgres_unavailable', `No PostgreSQL is bundled for this platform (${name} is not installed). ${USE_A_SERVER}`, {
-      cause: error,
-    })
+    throw new DataDirError(
+      'postgres_unavailable',
+      `No PostgreSQL is bundled for this platform (${name} is not installed). ${USE_A_SERVER}`,
+      {
+        cause: error,
+      },
+    )
   }
 }
 
@@ -47,9 +51,13 @@ export async function completeLibraryLinks(native: string): Promise<void> {
   try {
     links = JSON.parse(await readFile(listFile, 'utf8'))
   } catch (error) {
-    throw new DataDirError('postgres_unavailable', `The bundled PostgreSQL is incomplete (${listFile} cannot be read). Install the packages again.`, {
-      cause: error,
-    })
+    throw new DataDirError(
+      'postgres_unavailable',
+      `The bundled PostgreSQL is incomplete (${listFile} cannot be read). Install the packages again.`,
+      {
+        cause: error,
+      },
+    )
   }
   for (const { source, target } of links) {
     await linkOnce(basename(source), join(dirname(native), target))
