@@ -43,15 +43,15 @@ export function digestEquals(a: Uint8Array, b: Uint8Array): boolean {
  * followed by its UTF-8. @throws TypeError for text with a lone surrogate, which UTF-8 can't tell from U+FFFD.
  */
 export function frame(parts: readonly string[]): Buffer {
-  const pieces: Buffer[] = []
+  const bytes = Buffer.allocUnsafe(parts.reduce((total, part) => total + 4 + Buffer.byteLength(part, 'utf8'), 0))
+  let at = 0
   for (const part of parts) {
     if (!part.isWellFormed()) throw new TypeError('framed text must be well-formed Unicode')
-    const bytes = Buffer.from(part, 'utf8')
-    const length = Buffer.alloc(4)
-    length.writeUInt32BE(bytes.length)
-    pieces.push(length, bytes)
+    const length = bytes.write(part, at + 4, 'utf8')
+    bytes.writeUInt32BE(length, at)
+    at += 4 + length
   }
-  return Buffer.concat(pieces)
+  return bytes
 }
 
 function revealed(part: DigestInput): string | Uint8Array {

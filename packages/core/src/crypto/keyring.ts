@@ -96,9 +96,8 @@ function readEntry(text: string, index: number): Entry {
   const colon = text.indexOf(':')
   const id = colon < 0 ? '' : text.slice(0, colon)
   const value = text.slice(colon + 1)
-  const faults = [...(text === '' ? ['is empty'] : [...idFaults(id, colon), ...valueFaults(value)])].map(
-    (fault) => `key ${position} ${fault}`,
-  )
+  const found = text === '' ? ['is empty'] : [...idFaults(id, colon), ...valueFaults(value)]
+  const faults = found.map((fault) => `key ${position} ${fault}`)
   return { position, id, hex: HEX_KEY.test(value) ? value.toLowerCase() : undefined, faults }
 }
 
