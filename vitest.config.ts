@@ -1,0 +1,36 @@
+import { defineConfig } from 'vitest/config'
+
+const integration = {
+  globalSetup: ['test/setup/servers.ts'],
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+}
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.{ts,tsx}', 'test/architecture/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'embedded',
+          include: ['packages/*/test/**/*.test.ts', 'test/{e2e,fault,browser}/**/*.test.ts'],
+          ...integration,
+        },
+      },
+      {
+        // What touches the database runs a second time on a server given by URL, the oldest one supported.
+        test: {
+          name: 'url',
+          include: ['packages/server/test/{db,audit,vault,identity,http,connect,proxy}/**/*.test.ts'],
+          ...integration,
+        },
+      },
+    ],
+  },
+})
