@@ -18,32 +18,10 @@ const CONTROL_FILE_BYTES = 8192
 const ROOM_FOR_A_CLUSTER = 64 * 1024 * 1024
 
 /** Without any one of these PostgreSQL 15 to 18 does not start. Empty ones are what copying tools lose. */
-const ESSENTIAL = [
-  ...[
-    'base',
-    'global',
-    'pg_commit_ts',
-    'pg_dynshmem',
-    'pg_hba.conf',
-    'pg_ident.conf',
-    'pg_logical',
-    'pg_multixact',
-    'pg_notify',
-    'pg_replslot',
-  ],
-  ...[
-    'pg_serial',
-    'pg_snapshots',
-    'pg_stat',
-    'pg_stat_tmp',
-    'pg_subtrans',
-    'pg_tblspc',
-    'pg_twophase',
-    'pg_wal',
-    'pg_xact',
-    'postgresql.conf',
-  ],
-]
+const ESSENTIAL = (
+  'base global pg_commit_ts pg_dynshmem pg_hba.conf pg_ident.conf pg_logical pg_multixact pg_notify pg_replslot ' +
+  'pg_serial pg_snapshots pg_stat pg_stat_tmp pg_subtrans pg_tblspc pg_twophase pg_wal pg_xact postgresql.conf'
+).split(' ')
 
 /**
  * Reads, never writes. Extra files beside a whole cluster are left alone and allowed; foreign files where a cluster should be are refused.
@@ -160,11 +138,10 @@ function localeArguments(major: string): string[] {
 
 async function runInitdb(options: NewCluster, draft: string): Promise<void> {
   const { binaries, launch } = options
-  const [file, args] = launch.command('KILL', binaries.initdb, [
-    ...['-D', draft, '--username=postgres', `--pwfile=${options.passwordFile}`, '--auth=scram-sha-256'],
-    ...['--encoding=UTF8', ...localeArguments(binaries.major), '--data-checksums', '--no-instructions'],
-    ...(options.durable ? [] : ['--no-sync']),
-  ])
+  const safety = ['--username=postgres', `--pwfile=${options.passwordFile}`, '--auth=scram-sha-256', '--data-checksums']
+  const speed = options.durable ? [] : ['--no-sync']
+  const settings = [...safety, ...speed, '--encoding=UTF8', ...localeArguments(binaries.major), '--no-instructions']
+  const [file, args] = launch.command('KILL', binaries.initdb, ['-D', draft, ...settings])
   const output = new LastLines()
   const status = await new Promise<number | string | null>((resolve, reject) => {
     const child = spawn(file, args, { env: CHILD_ENVIRONMENT, cwd: '/', stdio: ['ignore', 'pipe', 'pipe'], detached: true })

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import type { Secret } from '@sallyport/core'
-import pg from 'pg'
+import { Client, DatabaseError } from 'pg'
 import { bundledPostgres, type PostgresBinaries } from './binaries.ts'
 import { corrupt, createCluster, giveTo, inspectCluster } from './cluster.ts'
 import { createSuperuserPassword, lockDataDir, readSuperuserPassword, superuserPasswordFile, type DataDirLock } from './data-dir.ts'
@@ -134,14 +134,14 @@ const WRONG_PASSWORD = '28P01'
 
 /** Logs in once, so that a password which does not fit is told here and not by the first request. */
 async function proveLogin(connection: SuperuserConnection, dataDir: string): Promise<void> {
-  const client = new pg.Client({ ...connection, password: connection.password.reveal(), connectionTimeoutMillis: 10_000 })
+  const client = new Client({ ...connection, password: connection.password.reveal(), connectionTimeoutMillis: 10_000 })
   // Errors outside a call also reject the call that suffers from them; without a listener they would end the process.
   client.on('error', () => {})
   try {
     await client.connect()
     await client.end()
   } catch (error) {
-    if (error instanceof pg.DatabaseError && error.code === WRONG_PASSWORD) {
+    if (error instanceof DatabaseError && error.code === WRONG_PASSWORD) {
       throw corrupt(clusterFolder(dataDir), `does not know the password in ${superuserPasswordFile(dataDir)}`, error)
     }
     throw new DataDirError(
