@@ -2,3 +2,4 @@
 export * from './kernel/index.ts'
 export * from './observability/index.ts'
 export * from './crypto/index.ts'
+export * from './http/index.ts'

@@ -1,0 +1,98 @@
+/**
+ * Owns the judgement of IP addresses, made on their bytes against the IANA special-purpose address registries (RFC 6890). Refuses
+ * names, zone ids and every spelling other than what a resolver or a socket reports. IPv6 is judged by what is allowed (2000::/3
+ * less its special blocks), so a block assigned tomorrow is refused until someone looks at it.
+ */
+import { isIPv4, isIPv6 } from 'node:net'
+import ipaddr from 'ipaddr.js'
+
+interface Block {
+  readonly cidr: string
+  readonly bytes: Uint8Array
+  readonly bits: number
+}
+
+/** Special-purpose IPv4, plus two addresses of clouds that look public and aren't. */
+export const REFUSED_IPV4 = [
+  '0.0.0.0/8', // this network, RFC 791
+  '10.0.0.0/8', // private, RFC 1918
+  '100.64.0.0/10', // carrier-grade NAT, RFC 6598; holds Alibaba's metadata service
+  '127.0.0.0/8', // loopback, RFC 1122
+  '168.63.129.16/32', // Azure's wire server
+  '169.254.0.0/16', // link-local, RFC 3927; holds the metadata services
+  '172.16.0.0/12', // private, RFC 1918
+  '192.0.0.0/24', // protocol assignments, RFC 6890; holds Oracle's metadata service
+  '192.0.2.0/24', // documentation, RFC 5737
+  '192.31.196.0/24', // AS112, RFC 7535
+  '192.52.193.0/24', // AMT, RFC 7450
+  '192.88.99.0/24', // 6to4 relay, RFC 7526
+  '192.168.0.0/16', // private, RFC 1918
+  '192.175.48.0/24', // AS112, RFC 7534
+  '198.18.0.0/15', // benchmarks, RFC 2544
+  '198.51.100.0/24', // documentation, RFC 5737
+  '203.0.113.0/24', // documentation, RFC 5737
+  '224.0.0.0/4', // multicast, RFC 5771
+  '240.0.0.0/4', // reserved and broadcast, RFC 1112 and RFC 919
+] as const
+
+/** The only IPv6 space that is assigned for global unicast (RFC 4291 section 2.4 and IANA's registry). */
+export const GLOBAL_IPV6 = '2000::/3'
+
+/** Special-purpose blocks inside 2000::/3. */
+export const REFUSED_IPV6 = [
+  '2001::/23', // protocol assignments: Teredo, ORCHID, benchmarks, RFC 2928
+  '2001:db8::/32', // documentation, RFC 3849
+  '2002::/16', // 6to4 carries any IPv4 address inside, RFC 3056
+  '2620:4f:8000::/48', // AS112, RFC 7534
+  '3fff::/20', // documentation, RFC 9637
+] as const
+
+/** Forms whose last four bytes are the IPv4 address that is really reached. */
+export const IPV4_INSIDE = [
+  '::ffff:0:0/96', // mapped, RFC 4291 section 2.5.5.2
+  '64:ff9b::/96', // NAT64, RFC 6052; the only way to IPv4 on some networks, so judged by what is inside
+] as const
+
+const refusedIpv4 = REFUSED_IPV4.map(parseBlock)
+const refusedIpv6 = REFUSED_IPV6.map(parseBlock)
+const ipv4Inside = IPV4_INSIDE.map(parseBlock)
+const globalIpv6 = parseBlock(GLOBAL_IPV6)
+
+/**
+ * Why the address must not be connected to (the block it lies in, or `not an address`), or undefined when it is public.
+ * Takes the canonical text that a resolver or a socket reports; zone ids are refused.
+ */
+export function judgeAddress(address: string): string | undefined {
+  if (isIPv4(address)) return judgeIpv4(Uint8Array.from(address.split('.'), Number))
+  if (!isIPv6(address) || address.includes('%')) return 'not an address'
+  return judgeIpv6(Uint8Array.from(ipaddr.IPv6.parse(address).toByteArray()))
+}
+
+function judgeIpv4(bytes: Uint8Array): string | undefined {
+  return refusedIpv4.find((block) => contains(block, bytes))?.cidr
+}
+
+function judgeIpv6(bytes: Uint8Array): string | undefined {
+  if (ipv4Inside.some((block) => contains(block, bytes))) return judgeIpv4(bytes.subarray(12))
+  if (!contains(globalIpv6, bytes)) return `outside ${GLOBAL_IPV6}`
+  const block = refusedIpv6.find((candidate) => contains(candidate, bytes))
+  if (block !== undefined) return block.cidr
+  return isIsatap(bytes) ? judgeIpv4(bytes.subarray(12)) : undefined
+}
+
+/** RFC 5214 section 6.1: interface id 0000:5efe or 0200:5efe, then an IPv4 address to tunnel to. */
+function isIsatap(bytes: Uint8Array): boolean {
+  return (bytes[8]! & 0xfd) === 0 && bytes[9] === 0 && bytes[10] === 0x5e && bytes[11] === 0xfe
+}
+
+function contains(block: Block, bytes: Uint8Array): boolean {
+  const whole = block.bits >> 3
+  for (let i = 0; i < whole; i++) if (block.bytes[i] !== bytes[i]) return false
+  const rest = block.bits & 7
+  return rest === 0 || (block.bytes[whole]! ^ bytes[whole]!) >> (8 - rest) === 0
+}
+
+function parseBlock(cidr: string): Block {
+  const [address, bits] = ipaddr.parseCIDR(cidr)
+  return { cidr, bytes: Uint8Array.from(address.toByteArray()), bits }
+}

@@ -1,0 +1,338 @@
+/**
+ * Owns one call passed through: request body up, answer down, both streamed, nothing held but what a secret's border needs.
+ * Refuses to leave a half answer looking whole: once headers are out, any failure destroys the caller's connection.
+ */
+import type { Readable, Transform } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import type { Secret } from '../kernel/index.ts'
+import { createDecoder, parseCoding, requireModestRatio } from './decode.ts'
+import type { Coding } from './decode.ts'
+import { EgressError, toEgressError } from './egress-error.ts'
+import type { EgressErrorCode } from './egress-error.ts'
+import { cleanResponseHeaders, headerValue } from './headers.ts'
+import { echoesOf, inject } from './inject.ts'
+import type { Injection } from './inject.ts'
+import { SecretMask } from './mask.ts'
+import { MeteredBody } from './metered-body.ts'
+import type { ApiBase } from './origin.ts'
+import type { JudgedPath } from './path.ts'
+
+/** Where the answer goes: the part of node:http's ServerResponse that is used. */
+export interface ResponseSink {
+  readonly destroyed: boolean
+  writeHead(status: number, headers: string[]): unknown
+  flushHeaders(): void
+  write(chunk: Buffer): boolean
+  end(): unknown
+  destroy(): unknown
+  on(event: 'drain' | 'finish' | 'close', listener: () => void): unknown
+  off(event: 'drain' | 'finish' | 'close', listener: () => void): unknown
+}
+
+export interface ForwardCall {
+  readonly base: ApiBase
+  readonly method: string
+  readonly path: JudgedPath
+  /** Flat and already cleaned; see cleanRequestHeaders. */
+  readonly headers: readonly string[]
+  /** Resolved and put in last. */
+  readonly inject: readonly Injection[]
+  /** Further secrets to hide in the answer. What is injected is hidden anyway. */
+  readonly mask?: readonly Secret[]
+  /** null for no body. Never destroyed here. */
+  readonly body: Readable | null
+  /** The declared length, when there is one; otherwise the body goes out chunked. */
+  readonly contentLength?: number
+  readonly maxRequestBytes: number
+  readonly response: ResponseSink
+  /** The proxy's own base for links into the API, without a trailing slash (`https://gateway.example/proxy/github`). */
+  readonly rewriteTo?: string
+  /** Flat; added to the answer in place of the provider's headers of the same names. */
+  readonly responseHeaders?: readonly string[]
+  readonly signal?: AbortSignal
+  /** Instead of the policy's. */
+  readonly totalTimeoutMs?: number
+}
+
+export interface ForwardResult {
+  readonly status: number
+  /** Body bytes from the provider, as they came (before decoding). */
+  readonly bytesIn: number
+  /** Body bytes given to the caller. */
+  readonly bytesOut: number
+  /** Milliseconds from the start of the call to the provider's headers. */
+  readonly firstByteMs: number
+  readonly durationMs: number
+  /** Why the answer was cut after its headers were out; the caller's connection is destroyed. Absent for a whole answer. */
+  readonly aborted?: EgressErrorCode
+}
+
+export interface ForwardLimits {
+  readonly headersTimeoutMs: number
+  readonly idleTimeoutMs: number
+  readonly totalTimeoutMs: number
+  readonly maxResponseBytes: number
+}
+
+const METHOD = /^[A-Z][A-Z-]{1,31}$/
+/** CONNECT would open a tunnel, TRACE echoes the injected credential by definition. */
+const REFUSED_METHODS: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'TRACK'])
+
+/**
+ * Sends the call and streams the answer to `call.response`. Resolves when the answer is fully handed over or was cut after its start.
+ * Nothing is ever repeated.
+ * @throws EgressError when nothing was written to `call.response`, which the caller may then still use for its own answer. After
+ * `request_too_large` the caller must close its connection: the rest of the body is left unread.
+ */
+export function forward(dispatcher: Dispatcher, limits: ForwardLimits, call: ForwardCall): Promise<ForwardResult> {
+  return new Promise((resolve, reject) => {
+    new Forwarding(limits, call, resolve, reject).start(dispatcher)
+  })
+}
+
+class Forwarding implements Dispatcher.DispatchHandler {
+  readonly #limits: ForwardLimits
+  readonly #call: ForwardCall
+  readonly #resolve: (result: ForwardResult) => void
+  readonly #reject: (error: Error) => void
+  readonly #startedAt = performance.now()
+  #injectedNames: ReadonlySet<string> = new Set()
+  #mask: SecretMask | undefined
+  #body: MeteredBody | undefined
+  #timer: NodeJS.Timeout | undefined
+  #controller: Dispatcher.DispatchController | undefined
+  #coding: Coding | undefined
+  #decoder: Transform | undefined
+  #failure: EgressError | undefined
+  #settled = false
+  #headSent = false
+  #upstreamDone = false
+  #status = 0
+  #bytesIn = 0
+  #decodedBytes = 0
+  #bytesOut = 0
+  #firstByteMs = 0
+
+  constructor(limits: ForwardLimits, call: ForwardCall, resolve: (result: ForwardResult) => void, reject: (error: Error) => void) {
+    this.#limits = limits
+    this.#call = call
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  start(dispatcher: Dispatcher): void {
+    const call = this.#call
+    try {
+      requireSendable(call)
+      const request = inject(call.base.basePath + call.path, call.headers, call.inject)
+      this.#injectedNames = request.names
+      this.#mask = maskFor(call)
+      this.#body = this.#openBody()
+      if (this.#body !== undefined && call.contentLength !== undefined) request.headers.push('content-length', String(call.contentLength))
+      this.#listen()
+      dispatcher.dispatch(
+        {
+          origin: call.base.origin,
+          path: request.path,
+          method: call.method,
+          headers: request.headers,
+          body: this.#body ?? null,
+          headersTimeout: this.#limits.headersTimeoutMs,
+          bodyTimeout: this.#limits.idleTimeoutMs,
+        },
+        this,
+      )
+    } catch (error) {
+      this.#fail(toEgressError(error, false))
+    }
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#failure !== undefined) controller.abort(this.#failure)
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    if (status < 200) return
+    this.#status = status
+    this.#firstByteMs = performance.now() - this.#startedAt
+    try {
+      this.#sendHead(controller.rawHeaders as readonly (string | Buffer)[])
+    } catch (error) {
+      this.#fail(toEgressError(error, true))
+    }
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytesIn += chunk.length
+    if (this.#bytesIn > this.#limits.maxResponseBytes) this.#fail(new EgressError('upstream_too_large', 'body', true))
+    else if (this.#coding !== undefined) this.#decode(this.#coding, chunk)
+    else this.#send(chunk)
+  }
+
+  onResponseEnd(): void {
+    this.#upstreamDone = true
+    if (this.#decoder === undefined) this.#finish()
+    else this.#decoder.end()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
+    this.#fail(toEgressError(error, this.#controller !== undefined))
+  }
+
+  #openBody(): MeteredBody | undefined {
+    const { body, contentLength, maxRequestBytes } = this.#call
+    return body === null || contentLength === 0 ? undefined : new MeteredBody(body, maxRequestBytes)
+  }
+
+  #listen(): void {
+    const { response, signal, totalTimeoutMs } = this.#call
+    this.#timer = setTimeout(this.#onTimeout, totalTimeoutMs ?? this.#limits.totalTimeoutMs)
+    response.on('close', this.#onClientClose)
+    response.on('finish', this.#onDelivered)
+    response.on('drain', this.#onDrain)
+    signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  #sendHead(rawHeaders: readonly (string | Buffer)[]): void {
+    const { base, method, response, responseHeaders = [], rewriteTo } = this.#call
+    const bodiless = method === 'HEAD' || this.#status === 204 || this.#status === 304
+    this.#coding = parseCoding(headerValue(rawHeaders, 'content-encoding'))
+    const length = headerValue(rawHeaders, 'content-length')
+    if (!bodiless && Number(length) > this.#limits.maxResponseBytes) throw new EgressError('upstream_too_large', 'length', true)
+    const headers = cleanResponseHeaders(rawHeaders, {
+      injectedNames: this.#injectedNames,
+      replacedNames: namesOf(responseHeaders),
+      decoded: this.#coding !== undefined,
+      ...(this.#mask === undefined ? {} : { mask: this.#mask }),
+      ...(rewriteTo === undefined ? {} : { rewrite: { fromBase: base, toBase: rewriteTo } }),
+    })
+    headers.push(...responseHeaders)
+    response.writeHead(this.#status, headers)
+    this.#headSent = true
+    // Headers wait for the first body byte and leave in one packet with it; a stream that is silent at first must not keep them.
+    if (length === undefined && !bodiless) queueMicrotask(this.#onQuietStart)
+  }
+
+  #decode(coding: Coding, chunk: Buffer): void {
+    this.#decoder ??= this.#openDecoder(coding, chunk[0]!)
+    if (!this.#decoder.write(chunk)) this.#controller?.pause()
+  }
+
+  #openDecoder(coding: Coding, firstByte: number): Transform {
+    const decoder = createDecoder(coding, firstByte)
+    decoder.on('data', (piece: Buffer) => this.#takeDecoded(piece))
+    decoder.on('drain', () => this.#controller?.resume())
+    decoder.on('end', () => this.#finish())
+    decoder.on('error', () => this.#fail(new EgressError('upstream_invalid', 'encoding', true)))
+    return decoder
+  }
+
+  #takeDecoded(piece: Buffer): void {
+    if (this.#settled) return
+    this.#decodedBytes += piece.length
+    try {
+      requireModestRatio(this.#bytesIn, this.#decodedBytes)
+      if (this.#decodedBytes > this.#limits.maxResponseBytes) throw new EgressError('upstream_too_large', 'body', true)
+      this.#send(piece)
+    } catch (error) {
+      this.#fail(toEgressError(error, true))
+    }
+  }
+
+  #send(chunk: Buffer): void {
+    if (this.#mask === undefined) this.#emit(chunk)
+    else this.#mask.write(chunk, this.#emit)
+  }
+
+  readonly #emit = (piece: Buffer): void => {
+    this.#bytesOut += piece.length
+    if (this.#call.response.write(piece)) return
+    if (this.#decoder === undefined) this.#controller?.pause()
+    else this.#decoder.pause()
+  }
+
+  #finish(): void {
+    if (this.#settled) return
+    this.#mask?.flush(this.#emit)
+    this.#call.response.end()
+  }
+
+  readonly #onDrain = (): void => {
+    if (this.#decoder === undefined) this.#controller?.resume()
+    else this.#decoder.resume()
+  }
+
+  readonly #onQuietStart = (): void => {
+    if (!this.#settled && this.#bytesOut === 0) this.#call.response.flushHeaders()
+  }
+
+  readonly #onDelivered = (): void => {
+    if (!this.#settled) this.#settle(() => this.#resolve(this.#result()))
+  }
+
+  readonly #onClientClose = (): void => this.#fail(this.#clientGone())
+
+  readonly #onAbort = (): void => this.#fail(this.#clientGone())
+
+  readonly #onTimeout = (): void => {
+    // With the provider's part done, it is the caller who doesn't read.
+    this.#fail(this.#upstreamDone ? this.#clientGone() : new EgressError('upstream_timeout', 'total', this.#controller !== undefined))
+  }
+
+  #clientGone(): EgressError {
+    return new EgressError('client_gone', 'connection', this.#controller !== undefined)
+  }
+
+  #fail(error: EgressError): void {
+    if (this.#settled) return
+    this.#failure = error
+    this.#settle(() => {
+      this.#controller?.abort(error)
+      this.#body?.destroy()
+      this.#decoder?.destroy()
+      if (!this.#headSent) this.#reject(error)
+      else {
+        this.#call.response.destroy()
+        this.#resolve({ ...this.#result(), aborted: error.code })
+      }
+    })
+  }
+
+  #settle(conclude: () => void): void {
+    this.#settled = true
+    clearTimeout(this.#timer)
+    const { response, signal } = this.#call
+    response.off('close', this.#onClientClose)
+    response.off('finish', this.#onDelivered)
+    response.off('drain', this.#onDrain)
+    signal?.removeEventListener('abort', this.#onAbort)
+    conclude()
+  }
+
+  #result(): ForwardResult {
+    return {
+      status: this.#status,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+      firstByteMs: this.#firstByteMs,
+      durationMs: performance.now() - this.#startedAt,
+    }
+  }
+}
+
+function requireSendable(call: ForwardCall): void {
+  if (!METHOD.test(call.method) || REFUSED_METHODS.has(call.method)) throw new EgressError('egress_refused', 'method')
+  if (call.contentLength !== undefined && call.contentLength > call.maxRequestBytes) throw new EgressError('request_too_large', 'length')
+  if (call.signal?.aborted === true || call.response.destroyed) throw new EgressError('client_gone', 'connection')
+}
+
+function maskFor(call: ForwardCall): SecretMask | undefined {
+  if (call.inject.length === 0 && call.mask === undefined) return undefined
+  const mask = new SecretMask([...echoesOf(call.inject), ...(call.mask ?? [])])
+  return mask.idle ? undefined : mask
+}
+
+function namesOf(headers: readonly string[]): ReadonlySet<string> {
+  return new Set(headers.filter((_text, index) => index % 2 === 0).map((name) => name.toLowerCase()))
+}

@@ -1,0 +1,99 @@
+/**
+ * Owns hiding of secrets that a provider echoes. Every byte that belongs to an occurrence of a secret becomes `*`, so lengths stay
+ * true. Sees exact bytes only: an answer that encodes the secret in some other way passes.
+ */
+import type { Secret } from '../kernel/index.ts'
+
+const STAR = 0x2a
+/** Shorter values occur by chance in any answer; masking them would damage it and protect nothing. */
+const SHORTEST = 8
+const PROBE = 4
+const EMPTY = Buffer.alloc(0)
+
+type Emit = (piece: Buffer) => void
+
+/**
+ * Masks one stream, or any number of texts. Bytes go in with `write` and come out through `emit` as soon as it is sure that they
+ * are no part of a secret; only the longest tail that could still become one is held back. `flush` gives that tail at the end.
+ * A chunk without a match is passed on as it is, uncopied. Secrets under 8 bytes are ignored.
+ */
+export class SecretMask {
+  readonly #needles: readonly Buffer[]
+  #held: Buffer = EMPTY
+  /** How many leading bytes of the held tail belong to an occurrence that began before it. */
+  #covered = 0
+
+  constructor(secrets: Iterable<Secret>) {
+    const texts = new Set(Array.from(secrets, (secret) => secret.reveal()))
+    this.#needles = Array.from(texts, (text) => Buffer.from(text)).filter((needle) => needle.length >= SHORTEST)
+  }
+
+  /** True when there is nothing to look for. */
+  get idle(): boolean {
+    return this.#needles.length === 0
+  }
+
+  write(chunk: Buffer, emit: Emit): void {
+    const data = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
+    const spans = this.#find(data)
+    const end = data.length - this.#tail(data)
+    // Held raw, not starred: an overlapping occurrence must still be found when the next chunk completes it.
+    this.#held = end === data.length ? EMPTY : data.subarray(end)
+    const before = spans.filter(([from]) => from < end)
+    if (this.#covered > 0) before.push([0, this.#covered])
+    this.#covered = before.reduce((most, [, to]) => Math.max(most, to - end), 0)
+    const shown = before.length === 0 ? data : starred(data, before)
+    if (end > 0) emit(shown.subarray(0, end))
+  }
+
+  flush(emit: Emit): void {
+    const data = this.#held
+    if (data.length === 0) return
+    const spans = this.#find(data)
+    if (this.#covered > 0) spans.push([0, this.#covered])
+    this.#held = EMPTY
+    this.#covered = 0
+    emit(spans.length === 0 ? data : starred(data, spans))
+  }
+
+  /** Masks a whole text of Latin-1 characters (a header's value), apart from the stream. */
+  text(value: string): string {
+    if (value.length < SHORTEST || this.idle) return value
+    const data = Buffer.from(value, 'latin1')
+    const spans = this.#find(data)
+    return spans.length === 0 ? value : starred(data, spans).toString('latin1')
+  }
+
+  #find(data: Buffer): [from: number, to: number][] {
+    const spans: [number, number][] = []
+    for (const needle of this.#needles) {
+      for (let at = data.indexOf(needle); at >= 0; at = data.indexOf(needle, at + 1)) spans.push([at, at + needle.length])
+    }
+    return spans
+  }
+
+  #tail(data: Buffer): number {
+    let longest = 0
+    for (const needle of this.#needles) longest = Math.max(longest, tailOf(data, needle))
+    return longest
+  }
+}
+
+/** Length of the longest proper prefix of `needle` that `data` ends with. Native search finds candidates by their first bytes. */
+function tailOf(data: Buffer, needle: Buffer): number {
+  const probe = needle.subarray(0, PROBE)
+  const from = Math.max(0, data.length - needle.length + 1)
+  for (let at = data.indexOf(probe, from); at >= 0; at = data.indexOf(probe, at + 1)) {
+    if (needle.compare(data, at, data.length, 0, data.length - at) === 0) return data.length - at
+  }
+  for (let length = Math.min(PROBE - 1, data.length); length > 0; length--) {
+    if (needle.compare(data, data.length - length, data.length, 0, length) === 0) return length
+  }
+  return 0
+}
+
+function starred(data: Buffer, spans: readonly (readonly [number, number])[]): Buffer {
+  const copy = Buffer.from(data)
+  for (const [from, to] of spans) copy.fill(STAR, from, to)
+  return copy
+}
