@@ -1,0 +1,120 @@
+/**
+ * Owns the set of known providers and the laying of configured endpoints over a record (a sandbox, a provider's on-premises edition). Refuses
+ * half an overlay: with some endpoints real and some not, a real code or token would be sent to the wrong place.
+ */
+import { CatalogError } from './errors.ts'
+import { github } from './providers/github.ts'
+import { google } from './providers/google.ts'
+import { providerEndpoints, providerSchema } from './schema.ts'
+import type { Provider } from './schema.ts'
+
+/** Endpoints to use instead of the record's. All four, or none. */
+export interface ProviderOverlay {
+  readonly authorizationEndpoint?: string | undefined
+  readonly tokenEndpoint?: string | undefined
+  readonly userinfoEndpoint?: string | undefined
+  readonly apiBase?: string | undefined
+  /** What that server calls itself. Absent: the origin of its authorization endpoint. */
+  readonly issuer?: string | undefined
+}
+
+const OVERLAID = ['authorizationEndpoint', 'tokenEndpoint', 'userinfoEndpoint', 'apiBase'] as const
+
+type CompleteOverlay = ProviderOverlay & Readonly<Record<(typeof OVERLAID)[number], string>>
+
+/** Checked when this module is loaded: a broken record stops the start. */
+const RECORDS: ReadonlyMap<string, Provider> = new Map([github, google].map((record) => [record.id, checkedRecord(record)]))
+
+/** Every known provider, in the order of their ids. */
+export function listProviders(): readonly Provider[] {
+  return [...RECORDS.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+/**
+ * The provider with its overlay applied, or undefined for an unknown id. `insecureAllowOrigins` are the exact origins that may be plain http;
+ * the egress must be given the same list.
+ * @throws CatalogError `provider_record_invalid` when the overlay is partial, splits the authorization server over two origins, or leaves https.
+ */
+export function resolveProvider(
+  id: string,
+  overlay: ProviderOverlay = {},
+  insecureAllowOrigins: readonly string[] = [],
+): Provider | undefined {
+  const record = RECORDS.get(id)
+  if (record === undefined) return undefined
+  const missing = OVERLAID.filter((name) => overlay[name] === undefined)
+  if (missing.length === OVERLAID.length && overlay.issuer === undefined) return record
+  if (!isComplete(overlay)) {
+    throw new CatalogError(id, [`an overlay names all endpoints or none; missing: ${missing.join(', ')}`])
+  }
+  return overlaid(record, overlay, insecureAllowOrigins)
+}
+
+/** A record checked against the schema and its own list of origins, and frozen. @throws CatalogError with every fault. */
+export function checkedRecord(input: unknown, insecureAllowOrigins: readonly string[] = []): Provider {
+  const result = providerSchema.safeParse(input)
+  if (!result.success) {
+    throw new CatalogError(
+      idOf(input),
+      result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
+    )
+  }
+  const faults = originFaults(result.data, insecureAllowOrigins)
+  if (faults.length > 0) throw new CatalogError(result.data.id, faults)
+  return deepFreeze(result.data)
+}
+
+function overlaid(record: Provider, overlay: CompleteOverlay, insecureAllowOrigins: readonly string[]): Provider {
+  const { authorizationEndpoint, tokenEndpoint, userinfoEndpoint, apiBase } = overlay
+  const broken = OVERLAID.filter((name) => !URL.canParse(overlay[name]))
+  if (broken.length > 0)
+    throw new CatalogError(
+      record.id,
+      broken.map((name) => `${name} is not a URL`),
+    )
+  if (originOf(authorizationEndpoint) !== originOf(tokenEndpoint)) {
+    throw new CatalogError(record.id, ['authorizationEndpoint and tokenEndpoint of an overlay must share an origin'])
+  }
+  return checkedRecord(
+    {
+      ...record,
+      // Another server names itself differently; whether it does at all, is not known.
+      oauth: {
+        ...record.oauth,
+        issuer: overlay.issuer ?? originOf(authorizationEndpoint),
+        responseIssuer: overlay.issuer === undefined ? 'checked' : record.oauth.responseIssuer,
+        authorizationEndpoint,
+        tokenEndpoint,
+      },
+      userinfo: { ...record.userinfo, url: userinfoEndpoint },
+      api: { ...record.api, base: apiBase },
+      origins: [...new Set([authorizationEndpoint, userinfoEndpoint, apiBase].map(originOf))],
+    },
+    insecureAllowOrigins,
+  )
+}
+
+function isComplete(overlay: ProviderOverlay): overlay is CompleteOverlay {
+  return OVERLAID.every((name) => overlay[name] !== undefined)
+}
+
+function originFaults(provider: Provider, insecureAllowOrigins: readonly string[]): readonly string[] {
+  return providerEndpoints(provider).flatMap(([name, url]) => {
+    const origin = originOf(url)
+    if (!provider.origins.includes(origin)) return [`${name} lies on an origin that the record does not list`]
+    return origin.startsWith('https://') || insecureAllowOrigins.includes(origin) ? [] : [`${name} must be https`]
+  })
+}
+
+function originOf(url: string): string {
+  return new URL(url).origin
+}
+
+function idOf(input: unknown): string {
+  return typeof input === 'object' && input !== null && 'id' in input && typeof input.id === 'string' ? input.id : 'without id'
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(deepFreeze)
+  return value
+}

@@ -1,0 +1,53 @@
+/** GitHub's OAuth apps. https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps */
+import type { z } from 'zod'
+import type { providerSchema } from '../schema.ts'
+
+export const github: z.input<typeof providerSchema> = {
+  id: 'github',
+  name: 'GitHub',
+  docs: 'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps',
+  oauth: {
+    // Sent as `iss` by a part of GitHub's answers so far, and not advertised: checked when it is there.
+    issuer: 'https://github.com/login/oauth',
+    responseIssuer: 'checked',
+    authorizationEndpoint: 'https://github.com/login/oauth/authorize',
+    tokenEndpoint: 'https://github.com/login/oauth/access_token',
+    tokenAuth: 'client_secret_post',
+    scopeSeparator: ' ',
+    authorizationParams: {},
+    tokenQuirks: ['form_answer', 'error_in_success'],
+  },
+  userinfo: {
+    url: 'https://api.github.com/user',
+    method: 'GET',
+    idPath: ['id'],
+    labelPath: ['login'],
+    headers: { accept: 'application/vnd.github+json', 'user-agent': 'sallyport' },
+  },
+  api: {
+    base: 'https://api.github.com',
+    injection: { kind: 'header', name: 'authorization', template: 'Bearer {token}' },
+    // GitHub answers 403 to calls that name no agent.
+    defaultHeaders: { 'user-agent': 'sallyport' },
+  },
+  defaultScopes: ['read:user', 'repo'],
+  // GitHub names only the outermost scope of those granted.
+  scopeContents: {
+    repo: ['repo:status', 'repo_deployment', 'public_repo', 'repo:invite', 'security_events'],
+    user: ['read:user', 'user:email', 'user:follow'],
+    'admin:org': ['write:org'],
+    'write:org': ['read:org'],
+    'admin:public_key': ['write:public_key'],
+    'write:public_key': ['read:public_key'],
+    'admin:repo_hook': ['write:repo_hook'],
+    'write:repo_hook': ['read:repo_hook'],
+    'admin:gpg_key': ['write:gpg_key'],
+    'write:gpg_key': ['read:gpg_key'],
+    project: ['read:project'],
+    'write:packages': ['read:packages'],
+  },
+  // Tokens of OAuth apps do not expire and are not refreshed.
+  rotation: { kind: 'none' },
+  requestLifetimeMs: 60_000,
+  origins: ['https://github.com', 'https://api.github.com'],
+}

@@ -1,0 +1,59 @@
+/** Google's web-server flow. https://developers.google.com/identity/protocols/oauth2/web-server */
+import type { z } from 'zod'
+import type { providerSchema } from '../schema.ts'
+
+export const google: z.input<typeof providerSchema> = {
+  id: 'google',
+  name: 'Google',
+  docs: 'https://developers.google.com/identity/protocols/oauth2/web-server',
+  oauth: {
+    // Not relied upon to be there: Google's guide for web servers does not promise `iss`. A wrong one is refused.
+    issuer: 'https://accounts.google.com',
+    responseIssuer: 'checked',
+    authorizationEndpoint: 'https://accounts.google.com/o/oauth2/v2/auth',
+    tokenEndpoint: 'https://oauth2.googleapis.com/token',
+    tokenAuth: 'client_secret_post',
+    scopeSeparator: ' ',
+    // Without both, a second consent gives no refresh token.
+    authorizationParams: { access_type: 'offline', prompt: 'consent' },
+    tokenQuirks: [],
+  },
+  userinfo: {
+    url: 'https://openidconnect.googleapis.com/v1/userinfo',
+    method: 'GET',
+    idPath: ['sub'],
+    labelPath: ['email'],
+    headers: {},
+  },
+  api: {
+    base: 'https://www.googleapis.com',
+    injection: { kind: 'header', name: 'authorization', template: 'Bearer {token}' },
+    defaultHeaders: {},
+  },
+  defaultScopes: ['openid', 'email'],
+  // Google answers with the long names of the scopes that OpenID Connect names shortly.
+  scopeContents: {
+    'https://www.googleapis.com/auth/userinfo.email': ['email'],
+    'https://www.googleapis.com/auth/userinfo.profile': ['profile'],
+    email: ['https://www.googleapis.com/auth/userinfo.email'],
+    profile: ['https://www.googleapis.com/auth/userinfo.profile'],
+    'https://mail.google.com/': ['https://www.googleapis.com/auth/gmail.modify'],
+    'https://www.googleapis.com/auth/gmail.modify': ['https://www.googleapis.com/auth/gmail.readonly'],
+    'https://www.googleapis.com/auth/calendar': [
+      'https://www.googleapis.com/auth/calendar.readonly',
+      'https://www.googleapis.com/auth/calendar.events',
+    ],
+    'https://www.googleapis.com/auth/drive': [
+      'https://www.googleapis.com/auth/drive.readonly',
+      'https://www.googleapis.com/auth/drive.file',
+    ],
+  },
+  rotation: { kind: 'none' },
+  requestLifetimeMs: 60_000,
+  origins: [
+    'https://accounts.google.com',
+    'https://oauth2.googleapis.com',
+    'https://openidconnect.googleapis.com',
+    'https://www.googleapis.com',
+  ],
+}

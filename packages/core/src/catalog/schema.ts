@@ -1,0 +1,98 @@
+/**
+ * Owns the form of a provider's record and the checks every record passes when it is loaded. Refuses plain http, endpoints on hosts the record
+ * does not own up to, and parameters that would speak for the protocol (battery O-05, O-16).
+ */
+import { z } from 'zod'
+import { isProtocolParameter, TOKEN_QUIRKS } from '../oauth/index.ts'
+
+/** An absolute URL without user info or fragment. Which schemes and hosts may stand there is the record's own check. */
+const endpoint = z.string().max(2048).refine(isEndpoint, 'must be an absolute http(s) URL without user info or fragment')
+
+const scope = z.string().regex(/^[\u0021\u0023-\u005b\u005d-\u007e]{1,256}$/u, 'must be a scope token (RFC 6749 section 3.3)')
+const headerName = z.string().regex(/^[a-z][a-z0-9-]*$/u, 'must be a lower-case header name')
+// oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
+const headerValue = z
+  .string()
+  .max(512)
+  .regex(/^[^\u0000-\u001f\u007f]+$/u, 'must hold no control characters')
+const memberPath = z.array(z.string().min(1)).min(1).max(8)
+
+/** Which calls may be made through the proxy. Absent in a record: every method and path under the API base. */
+const callRule = z.strictObject({
+  methods: z.array(z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])).min(1),
+  /** A path under the API base, without trailing slash, that the call's path equals or continues with `/`. */
+  pathPrefix: z.string().regex(/^(?:\/[A-Za-z0-9._~-]+)+$/u),
+})
+
+/** How the provider treats a refresh token when it is used (DESIGN 4.5). Unknown counts as strict. */
+const rotation = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('none') }),
+  z.strictObject({ kind: z.literal('grace'), seconds: z.int().min(1).max(86_400) }),
+  z.strictObject({ kind: z.literal('strict') }),
+])
+
+/** Where the credential goes on a call. `{token}` in the template stands for it. */
+const injection = z.strictObject({
+  kind: z.literal('header'),
+  name: headerName,
+  template: headerValue.refine((text) => text.split('{token}').length === 2, 'must hold {token} once'),
+})
+
+export const providerSchema = z.strictObject({
+  id: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/u),
+  name: z.string().min(1).max(120),
+  docs: z.url({ protocol: /^https$/u }),
+  oauth: z.strictObject({
+    issuer: endpoint,
+    responseIssuer: z.enum(['required', 'checked']),
+    authorizationEndpoint: endpoint,
+    tokenEndpoint: endpoint,
+    tokenAuth: z.enum(['client_secret_post', 'client_secret_basic']),
+    scopeSeparator: z.enum([' ', ',']),
+    authorizationParams: z.record(
+      z.string().refine((name) => !isProtocolParameter(name), 'belongs to the protocol'),
+      z.string(),
+    ),
+    tokenQuirks: z.array(z.enum(TOKEN_QUIRKS)),
+  }),
+  userinfo: z.strictObject({
+    url: endpoint,
+    method: z.enum(['GET', 'POST']),
+    idPath: memberPath,
+    labelPath: memberPath,
+    headers: z.record(headerName, headerValue),
+  }),
+  api: z.strictObject({
+    base: endpoint,
+    rules: z.array(callRule).min(1).optional(),
+    injection,
+    /** Sent with every call unless the caller sends its own. */
+    defaultHeaders: z.record(headerName, headerValue),
+  }),
+  defaultScopes: z.array(scope),
+  scopeContents: z.record(scope, z.array(scope)),
+  rotation,
+  /** After so long a token request of ours is certainly over at the provider. Milliseconds. */
+  requestLifetimeMs: z.int().min(1000).max(600_000),
+  /** Every origin that the endpoints above may lie on. */
+  origins: z.array(z.url()).min(1),
+})
+
+/** A provider as the rest of the engine sees it. Frozen. */
+export type Provider = Readonly<z.infer<typeof providerSchema>>
+
+/** Every URL of a record, with the name it has there. */
+export function providerEndpoints(provider: Provider): readonly (readonly [name: string, url: string])[] {
+  return [
+    ['authorizationEndpoint', provider.oauth.authorizationEndpoint],
+    ['tokenEndpoint', provider.oauth.tokenEndpoint],
+    ['userinfoEndpoint', provider.userinfo.url],
+    ['apiBase', provider.api.base],
+  ]
+}
+
+function isEndpoint(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, username, password, hash } = new URL(text)
+  return (protocol === 'https:' || protocol === 'http:') && username === '' && password === '' && hash === '' && !text.includes('#')
+}

@@ -1,0 +1,54 @@
+/** Owns the question whose account a fresh token opens. Refuses to connect an account it can't name. */
+import { SallyportError } from '../kernel/index.ts'
+import type { Secret } from '../kernel/index.ts'
+import { oauthFailure } from './errors.ts'
+import type { OutboundFetch, UserinfoEndpoint } from './server.ts'
+
+export interface ProviderAccount {
+  /** Stable and unique at the provider, 1 to 255 characters. */
+  readonly id: string
+  /** What a person recognises, at most 255 characters; null when the provider gave none. */
+  readonly label: string | null
+}
+
+/** Text that can stand in a page, a log line and a database column as it is. */
+// oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
+const PRINTABLE = /^[^\u0000-\u001f\u007f]{1,255}$/u
+
+/** Asks the provider with the token itself. @throws OAuthError `connect_exchange_failed`; nothing of the answer is in it. */
+export async function fetchAccount(endpoint: UserinfoEndpoint, accessToken: Secret, fetch: OutboundFetch): Promise<ProviderAccount> {
+  const body = await readObject(endpoint, accessToken, fetch)
+  const id = at(body, endpoint.idPath)
+  const label = at(body, endpoint.labelPath)
+  const accountId = Number.isSafeInteger(id) ? String(id) : id
+  if (typeof accountId !== 'string' || !PRINTABLE.test(accountId)) throw failed('the account has no usable id')
+  return { id: accountId, label: typeof label === 'string' && PRINTABLE.test(label) ? label : null }
+}
+
+async function readObject(endpoint: UserinfoEndpoint, accessToken: Secret, fetch: OutboundFetch): Promise<unknown> {
+  const headers = { accept: 'application/json', ...endpoint.headers, authorization: `Bearer ${accessToken.reveal()}` }
+  try {
+    const response = await fetch(endpoint.url, { method: endpoint.method, headers, redirect: 'manual' })
+    const text = await response.text()
+    if (response.status !== 200) throw failed(`the account look-up was answered with status ${response.status}`)
+    return JSON.parse(text)
+  } catch (error) {
+    if (error instanceof SyntaxError) throw failed('the account look-up was not answered with JSON')
+    if (error instanceof SallyportError && error.code !== 'connect_exchange_failed')
+      throw failed(`the account look-up failed: ${error.code}`, error)
+    throw error
+  }
+}
+
+function at(body: unknown, path: readonly string[]): unknown {
+  let value = body
+  for (const name of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
+    value = (value as Record<string, unknown>)[name]
+  }
+  return value
+}
+
+function failed(message: string, cause?: unknown): ReturnType<typeof oauthFailure> {
+  return oauthFailure('connect_exchange_failed', message, { cause })
+}

@@ -1,0 +1,113 @@
+/**
+ * Owns the exchange of a code for tokens (RFC 6749 section 4.1.3): one POST, never repeated, because a code that was shown twice may cost the
+ * grant (section 10.5). Refuses answers that are not a bearer token.
+ */
+import {
+  allowInsecureRequests,
+  authorizationCodeGrantRequest,
+  ClientSecretBasic,
+  ClientSecretPost,
+  customFetch,
+  processAuthorizationCodeResponse,
+  ResponseBodyError,
+} from 'oauth4webapi'
+import type { ClientAuth, TokenEndpointResponse } from 'oauth4webapi'
+import { SallyportError, Secret } from '../kernel/index.ts'
+import type { TokenSet } from '../tokens/index.ts'
+import type { AuthorizationAnswer } from './callback.ts'
+import { oauthFailure, OAuthError, providerFailure } from './errors.ts'
+import { parseScopes } from './scopes.ts'
+import type { AuthorizationServer, OAuthClient, OutboundFetch } from './server.ts'
+import { standardAnswer } from './token-answer.ts'
+
+/** Bytes of unknown members that are kept beside the tokens. A provider that says more is cut to nothing rather than in the middle. */
+const MAX_EXTRA = 8192
+
+const CLIENT_AUTH: Readonly<Record<AuthorizationServer['tokenAuth'], (secret: string) => ClientAuth>> = {
+  client_secret_post: ClientSecretPost,
+  client_secret_basic: ClientSecretBasic,
+}
+
+export interface CodeExchange {
+  readonly server: AuthorizationServer
+  readonly client: OAuthClient
+  /** The very text of the authorization request (RFC 6749 section 4.1.3). */
+  readonly redirectUri: string
+  readonly verifier: Secret
+  readonly answer: AuthorizationAnswer
+  /** What was asked for; stands for what was granted when the answer does not say (RFC 6749 section 5.1). */
+  readonly requestedScopes: readonly string[]
+  readonly fetch: OutboundFetch
+  /** Wall time in milliseconds, taken before the call so that an expiry errs on the early side. */
+  readonly now: number
+}
+
+/**
+ * Exchanges the code. One request, no retry.
+ * @throws OAuthError `provider_misconfigured` when the provider rejects our client, `connect_denied` or `connect_exchange_failed` otherwise;
+ * an egress failure is its cause. Neither the code nor anything of the body is in the error.
+ */
+export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
+  const { server, client, redirectUri, verifier, answer, fetch } = exchange
+  const metadata = { issuer: server.issuer, token_endpoint: server.tokenEndpoint }
+  const authentication = CLIENT_AUTH[server.tokenAuth](client.clientSecret.reveal())
+  const identity = { client_id: client.clientId }
+  try {
+    const response = await authorizationCodeGrantRequest(
+      metadata,
+      identity,
+      authentication,
+      answer.parameters,
+      redirectUri,
+      verifier.reveal(),
+      {
+        // Which plain-text origins may be reached at all is the egress policy's to say.
+        [allowInsecureRequests]: true,
+        [customFetch]: async (url, request) => {
+          const sent = {
+            method: request.method,
+            headers: { ...request.headers },
+            body: request.body.toString(),
+            redirect: 'manual' as const,
+          }
+          return await standardAnswer(await fetch(url, sent), server.tokenQuirks)
+        },
+      },
+    )
+    return tokenSet(await processAuthorizationCodeResponse(metadata, identity, response), exchange)
+  } catch (error) {
+    throw exchangeFailure(error)
+  }
+}
+
+function tokenSet(body: TokenEndpointResponse, { requestedScopes, now }: CodeExchange): TokenSet {
+  const { access_token, refresh_token, token_type, expires_in, scope, ...extra } = body
+  // The library lets DPoP-bound tokens pass; sent as a bearer they would fail on every call.
+  if (token_type !== 'bearer' || access_token === '') throw oauthFailure('connect_exchange_failed', 'the provider gave no bearer token')
+  return {
+    accessToken: new Secret(access_token),
+    refreshToken: refresh_token === undefined ? null : new Secret(refresh_token),
+    tokenType: 'bearer',
+    expiresAt: expires_in === undefined ? null : now + expires_in * 1000,
+    scopes: scope === undefined ? [...requestedScopes] : parseScopes(scope),
+    extra: keptExtra(extra),
+  }
+}
+
+function keptExtra(extra: Record<string, unknown>): Secret {
+  const text = JSON.stringify(extra)
+  return new Secret(Buffer.byteLength(text) > MAX_EXTRA ? '{}' : text)
+}
+
+/** The library's errors carry the answer's body, tokens included: only their code goes on, in words of ours. */
+function exchangeFailure(error: unknown): OAuthError {
+  if (error instanceof OAuthError) return error
+  if (error instanceof ResponseBodyError) return providerFailure(error.error)
+  if (error instanceof SallyportError)
+    return oauthFailure('connect_exchange_failed', `the token endpoint was not reached: ${error.code}`, { cause: error })
+  return oauthFailure('connect_exchange_failed', `the token answer is unusable: ${libraryCode(error)}`)
+}
+
+function libraryCode(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unreadable'
+}

@@ -1,0 +1,11 @@
+/** The client's side of OAuth 2: request, answer, exchange, account. The exchange's inner steps stay inside. */
+export * from './account.ts'
+export * from './authorize.ts'
+export * from './callback.ts'
+export { OAuthError } from './errors.ts'
+export type { OAuthErrorCode } from './errors.ts'
+export * from './exchange.ts'
+export * from './scopes.ts'
+export * from './server.ts'
+export { TOKEN_QUIRKS } from './token-answer.ts'
+export type { TokenQuirk } from './token-answer.ts'

@@ -1,0 +1,50 @@
+/** Owns what must be known of an authorization server and of our client there. Refuses providers by name: only data crosses here. */
+import type { Secret } from '../kernel/index.ts'
+import type { TokenQuirk } from './token-answer.ts'
+
+export interface AuthorizationServer {
+  /** The issuer identifier (RFC 9207 section 2): compared as text, exactly. */
+  readonly issuer: string
+  /**
+   * `required`: the server says it always names itself in its answers, so one without `iss` is refused. `checked`: it may or may not;
+   * a wrong one is refused either way.
+   */
+  readonly responseIssuer: 'required' | 'checked'
+  readonly authorizationEndpoint: string
+  readonly tokenEndpoint: string
+  /** How the client proves itself at the token endpoint (RFC 6749 section 2.3.1). */
+  readonly tokenAuth: 'client_secret_post' | 'client_secret_basic'
+  readonly scopeSeparator: ' ' | ','
+  /** Sent with every authorization request. May not name a parameter of the protocol. */
+  readonly authorizationParams: Readonly<Record<string, string>>
+  /** Where its token answers leave RFC 6749 section 5.1. */
+  readonly tokenQuirks: readonly TokenQuirk[]
+}
+
+/** Where an account's identity is read with a fresh token. */
+export interface UserinfoEndpoint {
+  readonly url: string
+  readonly method: 'GET' | 'POST'
+  /** Member names from the answer's root to the account's stable id: a text, or an integer. */
+  readonly idPath: readonly string[]
+  /** The same to a name that a person recognises. */
+  readonly labelPath: readonly string[]
+  /** Fixed headers the provider insists on, beside the token. Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface OAuthClient {
+  readonly clientId: string
+  readonly clientSecret: Secret
+}
+
+/** The request as handed to the one door out. Redirects are never followed. */
+export interface OutboundRequest {
+  readonly method: string
+  readonly headers: Record<string, string>
+  readonly body?: string
+  readonly redirect: 'manual'
+}
+
+/** The egress's `fetch`: bounded in size and time, judged by address. Rejects with the egress's own errors. */
+export type OutboundFetch = (url: string, request: OutboundRequest) => Promise<Response>

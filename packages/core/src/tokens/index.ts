@@ -1,0 +1,3 @@
+export * from './errors.ts'
+export * from './lifetime.ts'
+export * from './token-set.ts'
