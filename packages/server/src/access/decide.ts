@@ -1,0 +1,67 @@
+/**
+ * Owns the one decision whether an authenticated caller may use a route in a tenant. Pure: no clock, no store, no logging. Refuses to
+ * guess a tenant: what the path doesn't name is never taken from the caller.
+ */
+import { ROLE_CONTAINS } from '@sallyport/contract'
+import type { Role, RouteAccess } from '@sallyport/contract'
+import type { Environment, OrgId, ProjectId } from '@sallyport/core'
+import type { KeyPrincipal, PersonPrincipal, Principal } from '../identity/index.ts'
+
+/** The tenant a request's path names, as far as it names one. */
+export interface AccessPlace {
+  readonly org?: OrgId
+  readonly project?: ProjectId
+  readonly environment?: Environment
+}
+
+/**
+ * - `not_found`: another organization or project, or none named. Looks exactly like absence.
+ * - `environment_mismatch`: the key's own project, but the environment that isn't the key's.
+ * - `forbidden`: the route isn't for this kind of caller, or the person's role is too small.
+ * - `insufficient_scope`: the key lacks the scope.
+ */
+export type DenialCode = 'not_found' | 'forbidden' | 'insufficient_scope' | 'environment_mismatch'
+
+export type AccessDecision = { readonly allowed: true } | { readonly allowed: false; readonly code: DenialCode }
+
+const ALLOWED: AccessDecision = Object.freeze({ allowed: true })
+
+/**
+ * Whether `principal` may use a route declared as `access` at the place its path names. The tenant is judged before role and scope, so
+ * that nobody learns what a route would have wanted in a tenant that isn't theirs. Existence of the project inside the person's
+ * organization stays with the query: row security answers it.
+ */
+export function decide(principal: Principal, access: RouteAccess, at: AccessPlace): AccessDecision {
+  if (access.audience !== 'tenant') return ALLOWED
+  if (!namesTenant(access, at)) return denied('not_found')
+  return principal.kind === 'key' ? decideKey(principal, access, at) : decidePerson(principal, access, at)
+}
+
+/** Whether `held` contains `needed` (each role contains itself). */
+export function roleContains(held: Role, needed: Role): boolean {
+  return ROLE_CONTAINS[held].includes(needed)
+}
+
+function namesTenant(access: RouteAccess, at: AccessPlace): boolean {
+  if (access.tenant === 'none' || at.org === undefined) return false
+  if (access.tenant === 'org') return true
+  return at.project !== undefined && (access.tenant === 'project' || at.environment !== undefined)
+}
+
+function decideKey(key: KeyPrincipal, access: RouteAccess, at: AccessPlace): AccessDecision {
+  if (at.org !== key.org) return denied('not_found')
+  if (at.project !== undefined && at.project !== key.project) return denied('not_found')
+  if (at.environment !== undefined && at.environment !== key.environment) return denied('environment_mismatch')
+  if (access.scope === undefined) return denied('forbidden')
+  return key.scopes.has(access.scope) ? ALLOWED : denied('insufficient_scope')
+}
+
+function decidePerson(person: PersonPrincipal, access: RouteAccess, at: AccessPlace): AccessDecision {
+  const held = at.org === undefined ? undefined : person.memberships.get(at.org)
+  if (held === undefined) return denied('not_found')
+  return access.role !== undefined && roleContains(held, access.role) ? ALLOWED : denied('forbidden')
+}
+
+function denied(code: DenialCode): AccessDecision {
+  return { allowed: false, code }
+}

@@ -1,0 +1,12 @@
+/** Who calls: gateway keys, console sessions, and the first owner of a development installation. */
+export { principalRef } from './principal.ts'
+export type { KeyPrincipal, PersonPrincipal, Principal } from './principal.ts'
+export { IdentityError } from './identity-error.ts'
+export type { IdentityErrorCode } from './identity-error.ts'
+export { argon2idHasher } from './key-hasher.ts'
+export type { KeyHasher } from './key-hasher.ts'
+export { createKeyAuthenticator, KEY_AUTHENTICATOR_LIMITS } from './key-authenticator.ts'
+export type { KeyAuthenticator, KeyAuthenticatorLimits, KeyAuthenticatorOptions, MintedKey } from './key-authenticator.ts'
+export { createSessions, SESSION_LIMITS } from './sessions.ts'
+export type { OpenedSession, SessionLimits, Sessions, SessionsOptions } from './sessions.ts'
+export type { ChangeFeed, IdentityChange, IdentityLookups, KeyRecord, SessionRecord } from './stored.ts'

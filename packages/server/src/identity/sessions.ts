@@ -1,0 +1,160 @@
+/**
+ * Owns console sessions: one-time links that open them, tokens that carry them. Refuses to store a token: the database has its SHA-256,
+ * which is enough for 256 random bits, and memory is keyed by the same.
+ */
+import { ROLES } from '@sallyport/contract'
+import type { Role } from '@sallyport/contract'
+import { hasCode, randomToken, Secret, sha256 } from '@sallyport/core'
+import type { Clock, OrgId, UserId } from '@sallyport/core'
+import { IdentityError, unauthenticated } from './identity-error.ts'
+import type { PersonPrincipal } from './principal.ts'
+import { RecentMap } from './recent-map.ts'
+import type { IdentityLookups, SessionRecord } from './stored.ts'
+
+export interface OpenedSession {
+  /** The session's token, always fresh: a cookie set before signing in never becomes a session (J-19). */
+  readonly token: Secret
+  readonly person: { readonly userId: UserId; readonly name: string }
+  readonly expiresAt: Date
+}
+
+export interface Sessions {
+  /**
+   * Trades a one-time link's token for a session. Of several that present one link, one gets a session.
+   * @throws IdentityError `unauthenticated` for an unknown, used or expired link; `database_unavailable`.
+   */
+  openWithLink(token: Secret): Promise<OpenedSession>
+  /**
+   * The person behind a session's token, or undefined. Roles and the session's end elsewhere are seen within five seconds.
+   * @throws IdentityError `overloaded`, `database_unavailable`.
+   */
+  lookup(token: Secret): Promise<PersonPrincipal | undefined>
+  /** Ends a session: here at once, on other nodes within five seconds. True when there was one. @throws IdentityError `database_unavailable`. */
+  close(token: Secret): Promise<boolean>
+}
+
+export interface SessionsOptions {
+  readonly lookups: Pick<IdentityLookups, 'sessionOpen' | 'sessionLookup' | 'sessionClose'>
+  readonly clock: Clock
+  readonly limits?: Partial<SessionLimits>
+}
+
+export interface SessionLimits {
+  /** Life of a session. The database caps it at a day. */
+  readonly ttlS: number
+  /** Age at which a session is read again. */
+  readonly rememberMs: number
+  readonly maxRemembered: number
+  readonly maxLookupsInFlight: number
+}
+
+export const SESSION_LIMITS: SessionLimits = { ttlS: 43_200, rememberMs: 5_000, maxRemembered: 10_000, maxLookupsInFlight: 64 }
+
+export function createSessions(options: SessionsOptions): Sessions {
+  return new CachingSessions(options)
+}
+
+/** A token of 32 random bytes in base64url. Anything else is refused before the database is asked. */
+const TOKEN_BYTES = 32
+const TOKEN = /^[A-Za-z0-9_-]{43}$/
+
+const KNOWN_ROLES: ReadonlySet<string> = new Set(ROLES)
+
+interface Remembered {
+  readonly person: PersonPrincipal
+  /** Monotonic. The end of its age or of the session, whichever comes first. */
+  readonly deadline: number
+}
+
+class CachingSessions implements Sessions {
+  readonly #lookups: SessionsOptions['lookups']
+  readonly #clock: Clock
+  readonly #limits: SessionLimits
+  readonly #remembered: RecentMap<string, Remembered>
+  readonly #inFlight = new Map<string, Promise<PersonPrincipal | undefined>>()
+
+  constructor({ lookups, clock, limits }: SessionsOptions) {
+    this.#lookups = lookups
+    this.#clock = clock
+    this.#limits = { ...SESSION_LIMITS, ...limits }
+    this.#remembered = new RecentMap(this.#limits.maxRemembered)
+  }
+
+  async openWithLink(token: Secret): Promise<OpenedSession> {
+    if (!TOKEN.test(token.reveal())) throw unauthenticated()
+    const fresh = newToken()
+    const opened = await asked(this.#lookups.sessionOpen(sha256(token), sha256(fresh), this.#limits.ttlS))
+    if (opened === undefined) throw unauthenticated()
+    return { token: fresh, person: { userId: opened.userId, name: opened.name }, expiresAt: opened.expiresAt }
+  }
+
+  async lookup(token: Secret): Promise<PersonPrincipal | undefined> {
+    if (!TOKEN.test(token.reveal())) return undefined
+    const hash = sha256(token)
+    const index = hash.toString('base64')
+    const remembered = this.#remembered.get(index)
+    if (remembered !== undefined && this.#clock.monotonic() < remembered.deadline) return remembered.person
+    const underWay = this.#inFlight.get(index)
+    if (underWay !== undefined) return underWay
+    if (this.#inFlight.size >= this.#limits.maxLookupsInFlight) {
+      throw new IdentityError('overloaded', 'too many session lookups under way', { retryAfterS: 1 })
+    }
+    return this.#read(index, hash)
+  }
+
+  async close(token: Secret): Promise<boolean> {
+    if (!TOKEN.test(token.reveal())) return false
+    const hash = sha256(token)
+    const index = hash.toString('base64')
+    try {
+      return await asked(this.#lookups.sessionClose(hash))
+    } finally {
+      // After the answer, so that a lookup which overtook the end isn't remembered past it; a lookup under way loses its place.
+      this.#remembered.delete(index)
+      this.#inFlight.delete(index)
+    }
+  }
+
+  #read(index: string, hash: Buffer): Promise<PersonPrincipal | undefined> {
+    const askedAt = this.#clock.monotonic()
+    const question = asked(this.#lookups.sessionLookup(hash)).then((row) => {
+      if (row === undefined) return undefined
+      const person = personOf(row, hash)
+      const deadline = askedAt + Math.min(this.#limits.rememberMs, row.expiresAt.getTime() - row.now.getTime())
+      if (this.#inFlight.get(index) === question) this.#remembered.put(index, { person, deadline })
+      return person
+    })
+    this.#inFlight.set(index, question)
+    const end = () => {
+      if (this.#inFlight.get(index) === question) this.#inFlight.delete(index)
+    }
+    question.then(end, end)
+    return question
+  }
+}
+
+/** A fresh token for a session or a link. */
+export function newToken(): Secret {
+  return new Secret(randomToken(TOKEN_BYTES))
+}
+
+/** The answer, with an unreachable database said in this folder's words. */
+export async function asked<Answer>(question: Promise<Answer>): Promise<Answer> {
+  try {
+    return await question
+  } catch (error) {
+    if (!hasCode(error, 'database_unavailable')) throw error
+    throw new IdentityError('database_unavailable', 'the session could not be looked up', { cause: error, retryAfterS: 1 })
+  }
+}
+
+function personOf(row: SessionRecord, sessionHash: Buffer): PersonPrincipal {
+  const memberships = new Map<OrgId, Role>()
+  for (const { org, role } of row.memberships) if (isRole(role)) memberships.set(org, role)
+  return Object.freeze({ kind: 'person', userId: row.userId, name: row.name, sessionHash, memberships })
+}
+
+/** A role that this version doesn't know gives nothing. */
+function isRole(role: string): role is Role {
+  return KNOWN_ROLES.has(role)
+}
