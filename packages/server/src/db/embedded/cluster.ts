@@ -128,7 +128,8 @@ export async function createCluster(options: NewCluster): Promise<void> {
 async function removeDrafts(parent: string): Promise<void> {
   const names = await readdir(parent)
   const drafts = names.filter((name) => name.startsWith(DRAFT_PREFIX))
-  await Promise.all(drafts.map((name) => rm(join(parent, name), { recursive: true, force: true })))
+  // Its children may take a moment to notice that they are alone, and write on meanwhile: hence the retries.
+  await Promise.all(drafts.map((name) => rm(join(parent, name), { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })))
 }
 
 /** C.UTF-8 of PostgreSQL's own provider sorts by code point, knows letters beyond ASCII, and does not change under us with the C library. */
