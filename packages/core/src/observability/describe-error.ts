@@ -30,8 +30,11 @@ const MAX_FRAMES = 20
 const MAX_MESSAGE = 2048
 
 const NAME = /^[A-Za-z_$][\w$.]{0,63}$/
-/** Constants of libraries, system errors and SQLSTATE. Lower case is left out: an authorization code could stand there. */
-const FOREIGN_CODE = /^(?:[A-Z][A-Z0-9_]{1,63}|[0-9A-Z]{5})$/
+/**
+ * Error numbers' names (`ECONNRESET`), constants of words (`UND_ERR_SOCKET`, `CERT_HAS_EXPIRED`) and SQLSTATE (five characters,
+ * a digit among them). Anything freer is left out: an authorization code or an access key could stand there.
+ */
+const FOREIGN_CODE = /^(?:E[A-Z0-9]{2,14}|[A-Z]{2,16}(?:_[A-Z0-9]{1,16}){1,8}|(?=.*[0-9])[0-9A-Z]{5})$/
 const SYSCALL = /^[a-z0-9_]{1,32}$/
 /** `at name (place:line:column)` or `at place:line:column`, where a place is a module of Node, a file or a file URL without query. */
 const FRAME =
@@ -48,7 +51,7 @@ function describe(error: unknown, depth: number): ErrorDescription {
   return {
     name: nameOf(error),
     ...present('code', codeOf(error, ours)),
-    ...present('errno', number(dataProperty(error, 'errno'))),
+    ...present('errno', number(dataProperty(error, 'errno'), 9999)),
     ...present('syscall', matching(SYSCALL, dataProperty(error, 'syscall'))),
     ...(ours ? present('message', text(dataProperty(error, 'message'))) : {}),
     ...present('stack', framesOf(error)),
@@ -70,7 +73,7 @@ function nameOf(error: Error): string {
 
 function codeOf(error: Error, ours: boolean): string | number | undefined {
   const code = dataProperty(error, 'code')
-  return ours ? text(code) : (matching(FOREIGN_CODE, code) ?? number(code))
+  return ours ? text(code) : (matching(FOREIGN_CODE, code) ?? number(code, 999))
 }
 
 function causeOf(error: Error, depth: number): { cause?: ErrorDescription } {
@@ -124,8 +127,9 @@ function matching(pattern: RegExp, value: unknown): string | undefined {
   return typeof value === 'string' && pattern.test(value) ? value : undefined
 }
 
-function number(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) ? value : undefined
+/** A small whole number: a status, a signal, a libuv errno. A larger one could be a one-time code. */
+function number(value: unknown, limit: number): number | undefined {
+  return typeof value === 'number' && Number.isInteger(value) && Math.abs(value) <= limit ? value : undefined
 }
 
 function text(value: unknown): string | undefined {
