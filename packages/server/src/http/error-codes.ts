@@ -1,0 +1,49 @@
+/**
+ * Owns the way from the codes inside to the codes outside. Refuses to guess: each union of codes is listed whole, so a new
+ * internal code does not compile until someone has decided what a caller is told.
+ */
+import { PROBLEM_CODES } from '@sallyport/contract'
+import type { ProblemCode } from '@sallyport/contract'
+import { SallyportError } from '@sallyport/core'
+import type { CryptoErrorCode } from '@sallyport/core'
+import type { IdentityErrorCode } from '../identity/index.ts'
+
+/** Codes of our own packages that are no public codes themselves. */
+type InternalCode = Exclude<CryptoErrorCode | IdentityErrorCode, ProblemCode>
+
+const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
+  envelope_malformed: 'key_unavailable',
+  envelope_version_unknown: 'key_unavailable',
+  key_unknown: 'key_unavailable',
+  decrypt_failed: 'key_unavailable',
+  key_invalid: 'key_unavailable',
+}
+
+/** What Fastify's own refusals mean here. Its texts are dropped, since they may echo the request. */
+const FASTIFY_STATUS: ReadonlyMap<number, ProblemCode> = new Map([
+  [400, 'bad_request'],
+  [404, 'not_found'],
+  [405, 'method_not_allowed'],
+  [408, 'request_timeout'],
+  [413, 'payload_too_large'],
+  [414, 'path_refused'],
+  [415, 'unsupported_media_type'],
+  [431, 'headers_too_large'],
+])
+
+const PUBLIC: ReadonlySet<string> = new Set(PROBLEM_CODES)
+
+/** The public code of anything thrown; `internal` for what is not known here. */
+export function publicCodeOf(error: unknown): ProblemCode {
+  if (error instanceof SallyportError) {
+    if (PUBLIC.has(error.code)) return error.code as ProblemCode
+    return Object.hasOwn(INTERNAL_CODES, error.code) ? INTERNAL_CODES[error.code as InternalCode] : 'internal'
+  }
+  return fastifyCode(error)
+}
+
+function fastifyCode(error: unknown): ProblemCode {
+  if (!(error instanceof Error) || !('code' in error) || !('statusCode' in error)) return 'internal'
+  if (typeof error.code !== 'string' || !error.code.startsWith('FST_') || typeof error.statusCode !== 'number') return 'internal'
+  return FASTIFY_STATUS.get(error.statusCode) ?? 'internal'
+}

@@ -1,0 +1,47 @@
+/**
+ * Owns the two questions that a supervisor asks. Refuses details: outside, a node is up or ready or it isn't (battery X-06).
+ *   /healthz  the process answers
+ *   /readyz   it should get traffic: not draining, database reachable and migrated
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { formatId, newId } from '@sallyport/core'
+
+export interface Health {
+  /** Rejects when this node should get no traffic. Asked on each `/readyz`; must answer or fail in bounded time. */
+  readonly ready: () => Promise<void>
+  readonly draining: () => boolean
+}
+
+/** Answers the two paths; false for any other request. Stands before everything else: it works while the rest is refused. */
+export function createHealthListener(health: Health): (request: IncomingMessage, response: ServerResponse) => boolean {
+  return (request, response) => {
+    const path = request.url?.split('?', 1)[0]
+    if (request.method !== 'GET' && request.method !== 'HEAD') return false
+    if (path === '/healthz') answer(response, true)
+    else if (path === '/readyz') void isReady(health).then((ready) => answer(response, ready))
+    else return false
+    return true
+  }
+}
+
+/** Any failure means no: why is in the log of whoever failed. */
+async function isReady(health: Health): Promise<boolean> {
+  if (health.draining()) return false
+  return health.ready().then(
+    () => !health.draining(),
+    () => false,
+  )
+}
+
+function answer(response: ServerResponse, good: boolean): void {
+  const body = JSON.stringify({ status: good ? 'ok' : 'unavailable' })
+  response.writeHead(good ? 200 : 503, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    'sallyport-request-id': formatId('req', newId('req')),
+    ...(good ? {} : { 'retry-after': '1', 'sallyport-error-source': 'gateway' }),
+  })
+  response.end(response.req.method === 'HEAD' ? undefined : body)
+}

@@ -1,0 +1,107 @@
+/**
+ * Owns the OpenAPI 3.1 document and its reference page. Generated from the contract's table; what Fastify can't know (the data
+ * plane, problems, access) is added here. Refuses a second description of any control plane path.
+ */
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import { operations } from '@sallyport/contract'
+import type { Operation } from '@sallyport/contract'
+import { PAGE_POLICY, useContentPolicy } from './headers.ts'
+import { PUBLIC_READ } from './route-guard.ts'
+
+/** As much of an OpenAPI document as is touched here. */
+interface Document {
+  paths?: Record<string, Record<string, Record<string, unknown>>>
+  components?: Record<string, unknown>
+}
+
+const PROBLEM = { description: 'A problem (RFC 9457)', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } }
+
+/** Collects routes from here on; must be awaited before the first operation is added. */
+export async function collectOpenApi(app: FastifyInstance, publicUrl: string): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Sallyport',
+        version: '1',
+        description: 'Calls go out. Keys stay in. Errors are RFC 9457 problems; lists are paged by cursor; ids are opaque.',
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      servers: [{ url: publicUrl }],
+      components: {
+        securitySchemes: {
+          key: { type: 'http', scheme: 'bearer', bearerFormat: 'sp_{live|test}_{id}_{secret}_{checksum}' },
+          session: { type: 'apiKey', in: 'cookie', name: 'sallyport_session', description: 'The console; `__Host-` before the name over https' },
+        },
+      },
+    },
+    transform: jsonSchemaTransform,
+    transformObject: (document) => completed(jsonSchemaTransformObject(document) as Document) as never,
+  })
+}
+
+/** Serves `/openapi.json`, and the reference page at `/docs` from our own files under the pages' content policy. */
+export async function serveReference(app: FastifyInstance): Promise<void> {
+  await app.register(async (scope) => {
+    scope.routeAccess = PUBLIC_READ
+    scope.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+    useContentPolicy(scope, PAGE_POLICY)
+    await scope.register(swaggerUi, {
+      routePrefix: '/docs',
+      uiConfig: { docExpansion: 'list', deepLinking: true, supportedSubmitMethods: [], validatorUrl: null },
+      theme: { title: 'Sallyport API' },
+    })
+  })
+}
+
+function completed(document: Document): Document {
+  const paths = { ...document.paths }
+  for (const [name, operation] of Object.entries<Operation>(operations)) {
+    const described = paths[operation.path]?.[operation.method.toLowerCase()]
+    if (described !== undefined) Object.assign(described, additions(name, operation, described))
+  }
+  paths['/proxy/{integration}/{path}'] = proxyPath()
+  return { ...document, paths }
+}
+
+function additions(name: string, { access }: Operation, described: Record<string, unknown>): Record<string, unknown> {
+  return {
+    operationId: name,
+    security: access.audience === 'public' ? [] : securityOf(access),
+    'x-sallyport-access': access,
+    responses: { ...(described['responses'] as object), default: PROBLEM },
+  }
+}
+
+function securityOf(access: Operation['access']): Record<string, string[]>[] {
+  const key = access.audience === 'principal' || access.scope !== undefined
+  const person = access.audience === 'principal' || access.role !== undefined
+  return [...(key ? [{ key: access.scope === undefined ? [] : [access.scope] }] : []), ...(person ? [{ session: [] }] : [])]
+}
+
+/** The data plane never enters Fastify, so its one shape is described by hand. */
+function proxyPath(): Record<string, Record<string, unknown>> {
+  const text = (name: string, description: string) => ({ name, in: 'header', description, schema: { type: 'string' } })
+  const shared = {
+    tags: ['Calling out'],
+    security: [{ key: ['proxy:call'] }],
+    'x-sallyport-access': { audience: 'tenant', scope: 'proxy:call', tenant: 'environment', audit: 'credential.used' },
+    parameters: [
+      { name: 'integration', in: 'path', required: true, description: 'Slug of the integration', schema: { type: 'string' } },
+      { name: 'path', in: 'path', required: true, description: "Path at the provider, slashes and all; its query is passed on", schema: { type: 'string' } },
+      text('Sallyport-Connection', '`conn_...`; or name the end user instead. `Connection-Id` is understood too'),
+      text('Sallyport-User', 'End user id, when that user has one connection of the integration'),
+    ],
+    responses: {
+      '200': { description: "The provider's own answer, whatever its status; `Sallyport-Error-Source: provider` marks its failures" },
+      default: { ...PROBLEM, description: "The gateway's own refusal; `Sallyport-Error-Source: gateway`" },
+    },
+  }
+  const methods = ['get', 'post', 'put', 'patch', 'delete', 'head', 'options']
+  return Object.fromEntries(
+    methods.map((method) => [method, { ...shared, operationId: `proxy_${method}`, summary: `${method.toUpperCase()} at the provider, with the connection's credential` }]),
+  )
+}

@@ -1,0 +1,139 @@
+/**
+ * Owns what a failure looks like from outside (RFC 9457): one row per public code, and the way from any thrown thing to one.
+ * Refuses text it was not given for the caller: an unknown error says `internal` and nothing of itself.
+ */
+import type { ServerResponse } from 'node:http'
+import type { Problem, ProblemCode } from '@sallyport/contract'
+import { SallyportError } from '@sallyport/core'
+import { publicCodeOf } from './error-codes.ts'
+
+export interface ProblemRow {
+  readonly status: number
+  readonly title: string
+}
+
+/** A new code does not compile until it has a row here, and docs/errors.md is tested against the same union. */
+export const PROBLEMS: Readonly<Record<ProblemCode, ProblemRow>> = {
+  bad_request: { status: 400, title: 'The request is malformed' },
+  validation_failed: { status: 400, title: 'The request does not fit its schema' },
+  path_refused: { status: 400, title: 'The path is refused' },
+  header_refused: { status: 400, title: 'A header is refused' },
+  payload_too_large: { status: 413, title: 'The body is too large' },
+  unsupported_media_type: { status: 415, title: 'The content type is not taken here' },
+  headers_too_large: { status: 431, title: 'The headers are too large' },
+  request_timeout: { status: 408, title: 'The request did not arrive in time' },
+  method_not_allowed: { status: 405, title: 'The method is not taken here' },
+  not_found: { status: 404, title: 'Not found' },
+  conflict: { status: 409, title: 'The request conflicts with what is there' },
+  unauthenticated: { status: 401, title: 'No valid credential' },
+  ambiguous_credentials: { status: 400, title: 'More than one credential' },
+  forbidden: { status: 403, title: 'Not allowed' },
+  insufficient_scope: { status: 403, title: 'The key lacks a scope' },
+  environment_mismatch: { status: 403, title: 'The key belongs to another environment' },
+  cross_site_refused: { status: 403, title: 'Refused as cross-site' },
+  connection_required: { status: 400, title: 'No connection was named' },
+  connection_ambiguous: { status: 409, title: 'More than one connection fits' },
+  connection_not_ready: { status: 409, title: 'The connection is not ready' },
+  reconnect_required: { status: 409, title: 'Reconnect required' },
+  integration_not_configured: { status: 409, title: 'The integration is not configured' },
+  connect_session_invalid: { status: 410, title: 'The connect session is over' },
+  connect_state_invalid: { status: 400, title: 'The authorization answer is not ours' },
+  connect_browser_mismatch: { status: 403, title: 'Another browser began this' },
+  connect_issuer_mismatch: { status: 400, title: 'Another issuer answered' },
+  connect_denied: { status: 403, title: 'Access was declined' },
+  connect_exchange_failed: { status: 502, title: 'The provider gave no usable tokens' },
+  connect_user_mismatch: { status: 403, title: 'Another user came back' },
+  return_to_refused: { status: 400, title: 'The return address is refused' },
+  egress_refused: { status: 403, title: 'The destination is refused' },
+  upstream_unreachable: { status: 502, title: 'The provider is unreachable' },
+  upstream_timeout: { status: 504, title: 'The provider did not answer in time' },
+  upstream_reset: { status: 502, title: 'The provider broke off' },
+  upstream_invalid: { status: 502, title: 'The provider answered with no valid HTTP' },
+  upstream_too_large: { status: 502, title: "The provider's answer is too large" },
+  upstream_tls: { status: 502, title: 'No trusted TLS to the provider' },
+  key_unavailable: { status: 503, title: 'An encryption key is unavailable' },
+  audit_unavailable: { status: 503, title: 'The audit log is unavailable' },
+  database_unavailable: { status: 503, title: 'The database is unavailable' },
+  overloaded: { status: 503, title: 'Overloaded' },
+  draining: { status: 503, title: 'Shutting down' },
+  internal: { status: 500, title: 'Internal error' },
+}
+
+/** Seconds a caller is asked to wait where the error itself names none (429 and 503 always carry `Retry-After`). */
+const DEFAULT_RETRY_AFTER_S = 1
+
+export interface FieldFault {
+  /** JSON pointer (RFC 6901) into `/body`, `/query` or `/params`. */
+  readonly pointer: string
+  readonly reason: string
+}
+
+/** A failure raised at the HTTP border itself, already in public terms. `detail` is shown to the caller. */
+export class ProblemError extends SallyportError<ProblemCode> {
+  override readonly name = 'ProblemError'
+  readonly faults: readonly FieldFault[] | undefined
+
+  constructor(code: ProblemCode, detail: string, options: { readonly faults?: readonly FieldFault[]; readonly cause?: unknown } = {}) {
+    super(code, detail, { publicDetail: detail, ...(options.cause === undefined ? {} : { cause: options.cause }) })
+    this.faults = options.faults
+  }
+}
+
+/** Absent, foreign and forbidden-to-know are this one answer, built afresh each time (battery T-01). */
+export function notFound(): ProblemError {
+  return new ProblemError('not_found', 'There is nothing here, or nothing that this caller may see.')
+}
+
+/**
+ * The problem that `error` becomes. Text from anything but a SallyportError's `publicDetail` is dropped.
+ * @param requestId as in `Sallyport-Request-Id`; the operator finds the cause in the log under it.
+ */
+export function problemFor(error: unknown, requestId: string): Problem {
+  const code = publicCodeOf(error)
+  const { status, title } = PROBLEMS[code]
+  const ours = error instanceof SallyportError && code !== 'internal' ? error : undefined
+  const faults = error instanceof ProblemError ? error.faults : undefined
+  return {
+    type: `urn:sallyport:problem:${code}`,
+    title,
+    status,
+    ...(ours?.publicDetail === undefined ? {} : { detail: ours.publicDetail }),
+    instance: `urn:sallyport:request:${requestId}`,
+    code,
+    ...(faults === undefined ? {} : { errors: faults.map((fault) => ({ ...fault })) }),
+  }
+}
+
+/** Every header of the problem answer to `error` but its length. Names are lower case. */
+export function problemHeaders(problem: Problem, error: unknown, requestId: string): Record<string, string> {
+  return {
+    'content-type': 'application/problem+json; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    'sallyport-request-id': requestId,
+    'sallyport-error-source': 'gateway',
+    ...(problem.status === 503 ? { 'retry-after': String(retryAfterS(error)) } : {}),
+    ...(problem.status === 401 ? { 'www-authenticate': 'Bearer realm="sallyport"' } : {}),
+  }
+}
+
+/**
+ * Answers a raw node response with the problem of `error`, and returns it for the caller's log. Nothing is written when the
+ * headers are out already: then the connection is cut, so that a half answer can't be taken for a whole one.
+ */
+export function sendProblem(response: ServerResponse, error: unknown, requestId: string): Problem {
+  const problem = problemFor(error, requestId)
+  if (response.headersSent) {
+    response.destroy()
+    return problem
+  }
+  const body = Buffer.from(JSON.stringify(problem), 'utf8')
+  response.writeHead(problem.status, { ...problemHeaders(problem, error, requestId), 'content-length': body.length })
+  response.end(response.req.method === 'HEAD' ? undefined : body)
+  return problem
+}
+
+function retryAfterS(error: unknown): number {
+  if (!(error instanceof SallyportError) || !('retryAfterS' in error) || typeof error.retryAfterS !== 'number') return DEFAULT_RETRY_AFTER_S
+  return Math.max(DEFAULT_RETRY_AFTER_S, Math.ceil(error.retryAfterS))
+}

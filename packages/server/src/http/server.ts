@@ -1,0 +1,170 @@
+/**
+ * Owns the gateway's HTTP server: health first, then the data plane on bare node, then the control plane in Fastify, where every answer
+ * carries the same headers and every failure is a problem. Refuses undeclared routes, other body types and Fastify's own error texts.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import cookie from '@fastify/cookie'
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { serializerCompiler } from 'fastify-type-provider-zod'
+import { operations } from '@sallyport/contract'
+import type { Operation } from '@sallyport/contract'
+import { formatId, newId } from '@sallyport/core'
+import type { Logger } from '@sallyport/core'
+import type { KeyAuthenticator, Sessions } from '../identity/index.ts'
+import { trustedProxies } from './client-address.ts'
+import { serveConsole } from './console-pages.ts'
+import { addSecurityHeaders } from './headers.ts'
+import { createHealthListener } from './health.ts'
+import { parseJsonBody } from './json-body.ts'
+import { createDrainingServer, DEFAULT_SERVER_LIMITS } from './node-server.ts'
+import type { ServerLimits } from './node-server.ts'
+import { collectOpenApi, serveReference } from './openapi.ts'
+import { notFound, ProblemError, problemFor, problemHeaders } from './problem.ts'
+import { guardRequests } from './request-guard.ts'
+import { guardRoutes } from './route-guard.ts'
+import { sessionCookieName } from './session-cookie.ts'
+import { validatorCompiler } from './validation.ts'
+
+export interface HttpServerOptions {
+  /** As browsers and clients reach it; https here means that a TLS proxy stands in front. */
+  readonly publicUrl: string
+  /** Addresses and CIDR ranges whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[]
+  readonly limits?: Partial<ServerLimits>
+  readonly logger: Logger
+  readonly keys: Pick<KeyAuthenticator, 'cached' | 'authenticate'>
+  readonly sessions: Pick<Sessions, 'lookup'>
+  /** Rejects when this node should get no traffic (database away or not migrated). */
+  readonly ready: () => Promise<void>
+  /** Takes requests of the data plane before Fastify sees them: true when taken. Never throws; answers its own failures. */
+  readonly dataPlane: (request: IncomingMessage, response: ServerResponse) => boolean
+  /** Adds the control plane's operations and the connect pages. Every route needs an access declaration. */
+  readonly register: (app: FastifyInstance) => void | Promise<void>
+  /** The console's built files; may not exist yet. */
+  readonly consoleFolder: string
+}
+
+export interface HttpServer {
+  readonly app: FastifyInstance
+  /** Resolves with the port (useful when `port` is 0). Rejects with node's error (`EADDRINUSE`, `EACCES`, ...). */
+  listen(port: number, host: string): Promise<number>
+  /** New requests are refused with 503 and `/readyz` says no; the port stays open until `close`. */
+  startDraining(): void
+  /** Drains, waits for running requests at most `timeoutMs`, cuts the rest, ends Fastify. True when nothing was cut. */
+  close(timeoutMs: number): Promise<boolean>
+}
+
+/** Builds the server; nothing listens yet. @throws TypeError for a route that declares no access or an impossible one. */
+export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const health = createHealthListener({ ready: options.ready, draining: () => base.draining })
+  let controlPlane: (request: IncomingMessage, response: ServerResponse) => void
+  const requests = (request: IncomingMessage, response: ServerResponse): void => {
+    if (!health(request, response) && !options.dataPlane(request, response)) controlPlane(request, response)
+  }
+  const base = createDrainingServer({ whileDraining: health, requests }, { ...DEFAULT_SERVER_LIMITS, ...options.limits })
+  const app = createApp(options, (handler) => {
+    controlPlane = handler
+    return base.server
+  })
+  await furnish(app, options)
+  await app.ready()
+  return {
+    app,
+    listen: (port, host) => listen(base.server, port, host),
+    startDraining: base.startDraining,
+    close: async (timeoutMs) => {
+      base.startDraining()
+      const whole = await base.close(timeoutMs)
+      await app.close()
+      return whole
+    },
+  }
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+function createApp(options: HttpServerOptions, serverFactory: (handler: Handler) => ReturnType<typeof createDrainingServer>['server']): FastifyInstance {
+  const app = Fastify({
+    serverFactory,
+    logger: false,
+    genReqId: () => formatId('req', newId('req')),
+    requestIdHeader: false,
+    trustProxy: false,
+    routerOptions: { maxParamLength: 512, ignoreTrailingSlash: false, caseSensitive: true },
+    // Answered by the node server underneath.
+    clientErrorHandler: () => undefined,
+    frameworkErrors: (error, request, reply) => sendFailure(error, request, reply, options.logger),
+  })
+  // Before any route: a validation error would be a 500 otherwise.
+  app.setErrorHandler((error, request, reply) => sendFailure(error, request, reply, options.logger))
+  app.setNotFoundHandler((request, reply) => {
+    const allowed = allowedMethods(request.url.split('?', 1)[0]!)
+    if (allowed.length === 0) throw notFound()
+    void reply.header('allow', allowed.join(', '))
+    throw new ProblemError('method_not_allowed', `This path takes ${allowed.join(', ')}.`)
+  })
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (_request: FastifyRequest, body: Buffer) => parseJsonBody(body))
+  return app
+}
+
+async function furnish(app: FastifyInstance, options: HttpServerOptions): Promise<void> {
+  const { origin, protocol } = new URL(options.publicUrl)
+  const https = protocol === 'https:'
+  guardRoutes(app)
+  await addSecurityHeaders(app, https)
+  await app.register(cookie)
+  await collectOpenApi(app, options.publicUrl)
+  guardRequests(app, {
+    keys: options.keys,
+    sessions: options.sessions,
+    trustedProxies: trustedProxies(options.trustedProxies),
+    origin,
+    sessionCookie: sessionCookieName(https),
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, id } = request
+    options.logger.debug('request answered', { request: id, method, route: request.routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime })
+  })
+  await options.register(app)
+  await serveReference(app)
+  await serveConsole(app, options.consoleFolder)
+}
+
+/** The one way a failure leaves Fastify. What the caller is not told, the log is. */
+function sendFailure(error: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): void {
+  const problem = problemFor(error, request.id)
+  const fields = { request: request.id, method: request.method, route: request.routeOptions.url, code: problem.code, error }
+  if (problem.status >= 500) logger.error('request failed', fields)
+  else logger.debug('request refused', fields)
+  reply.code(problem.status).headers(problemHeaders(problem, error, request.id))
+  // A body that was not read is not worth reading: the connection ends instead.
+  if (!request.raw.complete) reply.header('connection', 'close')
+  reply.serializer(String).send(JSON.stringify(problem))
+}
+
+const PATTERNS = Object.values<Operation>(operations).map(({ method, path }) => ({
+  method,
+  pattern: new RegExp(`^${path.replace(/\{\w+\}/gu, '[^/]+')}$`, 'u'),
+}))
+
+/** Methods that the contract has for a path; empty for a path it doesn't have. */
+function allowedMethods(path: string): string[] {
+  const methods = PATTERNS.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method)
+  return [...new Set<string>(methods.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))]
+}
+
+function listen(server: ReturnType<typeof createDrainingServer>['server'], port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      const address = server.address()
+      resolve(typeof address === 'object' && address !== null ? address.port : port)
+    })
+  })
+}
+

@@ -1,0 +1,49 @@
+/** Owns reading ids out of a path. Refuses any spelling but the canonical one, and never fills in a tenant that is missing. */
+import { ENVIRONMENTS } from '@sallyport/contract'
+import { parseId } from '@sallyport/core'
+import type { ConnectionId, ConnectSessionId, Environment, IntegrationId, KeyId, OrgId, ProjectId } from '@sallyport/core'
+import { ProblemError } from './problem.ts'
+
+/** What each path parameter of the contract becomes. The name decides the kind, on every route. */
+export interface PathIds {
+  readonly org: OrgId
+  readonly project: ProjectId
+  readonly environment: Environment
+  readonly key: KeyId
+  readonly integration: IntegrationId
+  readonly session: ConnectSessionId
+  readonly connection: ConnectionId
+}
+
+type Readers = { readonly [Name in keyof PathIds]: (text: string) => PathIds[Name] | undefined }
+
+const READERS: Readers = {
+  org: (text) => parseId('org', text),
+  project: (text) => parseId('proj', text),
+  environment: (text) => ENVIRONMENTS.find((environment) => environment === text),
+  key: (text) => parseId('key', text),
+  integration: (text) => parseId('int', text),
+  session: (text) => parseId('cs', text),
+  connection: (text) => parseId('conn', text),
+}
+
+/**
+ * The ids that the path names. Names that the contract doesn't know are left out (a hosted page's token is no id).
+ * @throws ProblemError `validation_failed` naming every parameter that is missing or misspelt. Says nothing about existence.
+ */
+export function pathIds(params: unknown): Partial<PathIds> {
+  const ids: Record<string, string> = {}
+  const faults = []
+  for (const [name, text] of Object.entries((params ?? {}) as Record<string, unknown>)) {
+    if (!isIdName(name)) continue
+    const value = typeof text === 'string' ? READERS[name](text) : undefined
+    if (value === undefined) faults.push({ pointer: `/params/${name}`, reason: 'is missing or is no such id' })
+    else ids[name] = value
+  }
+  if (faults.length > 0) throw new ProblemError('validation_failed', 'The path names something that is no id.', { faults })
+  return ids as Partial<PathIds>
+}
+
+function isIdName(name: string): name is keyof PathIds {
+  return Object.hasOwn(READERS, name)
+}
