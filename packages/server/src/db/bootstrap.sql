@@ -14,7 +14,8 @@ begin
     exception
       when duplicate_object or unique_violation then null;
     end;
-    if name <> 'sallyport_app' then
+    -- To act as them below. A superuser can anyway, and granting again would only race with migrators of the cluster's other databases.
+    if name <> 'sallyport_app' and current_setting('is_superuser') = 'off' then
       execute format('grant %I to %I', name, current_user);
     end if;
   end loop;

@@ -87,7 +87,8 @@ create table sallyport.connect_session (
   primary key (org_id, id),
   foreign key (org_id, project_id, environment, integration_id)
     references sallyport.integration (org_id, project_id, environment, id) on delete cascade,
-  foreign key (org_id, connection_id) references sallyport.connection (org_id, id) on delete cascade
+  foreign key (org_id, project_id, environment, connection_id)
+    references sallyport.connection (org_id, project_id, environment, id) on delete cascade
 );
 
 -- One authorization request under way. Only hashes; the PKCE verifier is sealed; consumed by one DELETE before the exchange.

@@ -40,8 +40,9 @@ create trigger kept before delete on sallyport.audit_head for each row execute f
 create trigger kept_whole before truncate on sallyport.audit_head for each statement execute function sallyport.audit_refuse();
 
 -- Appends `events` (a JSON array of {action, actor, target, detail}; detail is canonical JSON text) in order, for the organization of
--- this transaction. The head row's lock orders concurrent appends of one organization; others do not wait.
-create function sallyport.audit_append(events jsonb) returns bigint
+-- this transaction. The head row's lock orders concurrent appends of one organization; others do not wait. Answers the new head: by it
+-- a caller who lost the answer to its COMMIT finds out whether it happened.
+create function sallyport.audit_append(events jsonb) returns table (head_seq bigint, head_hash bytea)
   language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp
 as $$
@@ -74,7 +75,7 @@ begin
     head.hash := next_hash;
   end loop;
   update sallyport.audit_head h set seq = head.seq, hash = head.hash where h.org_id = org;
-  return head.seq;
+  return query select head.seq, head.hash;
 end
 $$;
 

@@ -1,0 +1,154 @@
+/**
+ * Owns hearing of changes made by any node: LISTEN on a connection of its own. Refuses to pretend that nothing was missed: after every
+ * reconnect the listeners hear `unknown`, and what they remember is void.
+ */
+import { Client } from 'pg'
+import type { ClientConfig } from 'pg'
+import { isUuid } from '@sallyport/core'
+import type { Logger, OrgId } from '@sallyport/core'
+import { databaseError } from './errors.ts'
+
+export const CHANGE_TABLES = ['api_key', 'connection', 'integration', 'data_key'] as const
+
+/** A row that was changed or removed (`integration`, `data_key`: or added). Never its content. */
+export interface Change {
+  readonly table: (typeof CHANGE_TABLES)[number]
+  readonly org: OrgId
+  readonly id: string
+}
+
+export type ChangeListener = (change: Change | 'unknown') => void
+
+export interface ChangeFeed {
+  /** Adds a listener; the answer removes it. A listener must not throw. */
+  onChange(listener: ChangeListener): () => void
+  /** False from the moment the connection is lost until it listens again. */
+  readonly connected: boolean
+  close(): Promise<void>
+}
+
+const FIRST_DELAY_MS = 100
+const LAST_DELAY_MS = 5_000
+/** A half-open connection is quiet for ever; asking finds out. Two unanswered intervals bound how long a change stays unheard. */
+const HEARTBEAT_MS = 4_000
+
+/** Connects and listens before it resolves. @throws DatabaseError `database_unavailable`. */
+export async function openChangeFeed(config: ClientConfig, logger: Logger): Promise<ChangeFeed> {
+  const feed = new Feed(config, logger)
+  await feed.connect()
+  return feed
+}
+
+class Feed implements ChangeFeed {
+  readonly #config: ClientConfig
+  readonly #logger: Logger
+  readonly #listeners = new Set<ChangeListener>()
+  #client: Client | undefined
+  #timer: NodeJS.Timeout | undefined
+  #delay = FIRST_DELAY_MS
+  #closed = false
+
+  constructor(config: ClientConfig, logger: Logger) {
+    this.#config = config
+    this.#logger = logger
+  }
+
+  get connected(): boolean {
+    return this.#client !== undefined
+  }
+
+  onChange(listener: ChangeListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async connect(): Promise<void> {
+    const client = new Client({ ...this.#config, query_timeout: HEARTBEAT_MS, connectionTimeoutMillis: HEARTBEAT_MS })
+    client.on('error', () => this.#lost(client))
+    client.on('end', () => this.#lost(client))
+    client.on('notification', ({ payload }) => this.#tell(readChange(payload)))
+    try {
+      await client.connect()
+      await client.query('listen sallyport_change')
+    } catch (error) {
+      await discard(client)
+      throw databaseError(error)
+    }
+    if (this.#closed) return discard(client)
+    this.#client = client
+    this.#delay = FIRST_DELAY_MS
+    this.#beat(client)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    const client = this.#client
+    this.#client = undefined
+    if (client !== undefined) await discard(client)
+  }
+
+  #tell(change: Change | 'unknown'): void {
+    for (const listener of this.#listeners) listener(change)
+  }
+
+  #beat(client: Client): void {
+    this.#timer = setTimeout(() => {
+      client.query('select 1').then(
+        () => this.#client === client && this.#beat(client),
+        () => this.#lost(client),
+      )
+    }, HEARTBEAT_MS).unref()
+  }
+
+  #lost(client: Client): void {
+    if (this.#client !== client) return
+    this.#client = undefined
+    clearTimeout(this.#timer)
+    this.#logger.warn('Lost the connection that hears of changes; caches live by their age until it is back')
+    void discard(client)
+    this.#retry()
+  }
+
+  #retry(): void {
+    if (this.#closed) return
+    this.#timer = setTimeout(() => void this.#reconnect(), this.#delay).unref()
+    this.#delay = Math.min(this.#delay * 2, LAST_DELAY_MS)
+  }
+
+  async #reconnect(): Promise<void> {
+    try {
+      await this.connect()
+    } catch {
+      // Said once, when it was lost; every attempt fails alike until the server is back.
+      this.#retry()
+      return
+    }
+    if (this.#closed) return
+    this.#logger.info('Hearing of changes again')
+    this.#tell('unknown')
+  }
+}
+
+/** Ends a client whatever state it is in. It may be half-open, so nothing is awaited from the other side for long. */
+async function discard(client: Client): Promise<void> {
+  try {
+    await client.end()
+  } catch {
+    // It was gone already: that is what was wanted.
+  }
+}
+
+/** Anybody with a login may NOTIFY, so the text is judged; one that can't be read means that something changed, and not what. */
+export function readChange(payload: string | undefined): Change | 'unknown' {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(payload ?? '')
+  } catch {
+    return 'unknown'
+  }
+  if (typeof parsed !== 'object' || parsed === null || !('table' in parsed && 'org' in parsed && 'id' in parsed)) return 'unknown'
+  const table = CHANGE_TABLES.find((name) => name === parsed.table)
+  if (table === undefined || !isUuid(parsed.org) || !isUuid(parsed.id)) return 'unknown'
+  return { table, org: parsed.org as unknown as OrgId, id: parsed.id }
+}

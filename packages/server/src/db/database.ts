@@ -1,0 +1,116 @@
+/** Owns the gateway's one pool and the objects over it. Refuses to open with a login, a server or a schema that can't be trusted. */
+import { Client, Pool } from 'pg'
+import type { ClientConfig } from 'pg'
+import type { Logger, OrgId, Secret } from '@sallyport/core'
+import { openChangeFeed } from './changes.ts'
+import type { ChangeFeed, ChangeListener } from './changes.ts'
+import { databaseError, translated } from './errors.ts'
+import { createLookups } from './lookups.ts'
+import type { Lookups } from './lookups.ts'
+import { requireMigrated } from './migrations.ts'
+import { readProxyTarget } from './queries/proxy-target.ts'
+import type { ProxyTarget, ProxyTargetAsk } from './queries/proxy-target.ts'
+import { requireSafeRole, requireVersion } from './role.ts'
+import { createSystemStore } from './system.ts'
+import type { SystemStore } from './system.ts'
+import { withTenant } from './tenant.ts'
+import type { TenantTx } from './tenant.ts'
+import { clientConfig, parseDatabaseUrl } from './url.ts'
+
+export interface DatabaseOptions {
+  /** The gateway's own login; see `parseDatabaseUrl`. */
+  readonly url: Secret
+  /** Connections of the pool, 10 when absent. One more is held for hearing of changes. */
+  readonly poolSize?: number
+  /** Longest one statement may run, in milliseconds; 15,000 when absent. */
+  readonly statementTimeoutMs?: number
+  /** Production: a server on another host needs verified TLS. */
+  readonly requireVerifiedTls?: boolean
+  readonly logger: Logger
+}
+
+export interface Database {
+  /** See tenant.ts. */
+  withTenant<T>(org: OrgId, fn: (tx: TenantTx) => Promise<T>): Promise<T>
+  /** What a proxied call needs, in one round trip. */
+  proxyTarget(ask: ProxyTargetAsk): Promise<ProxyTarget>
+  readonly lookups: Lookups
+  readonly system: SystemStore
+  /** Hears of changes by any node; `unknown` when some may have been missed. The answer ends it. */
+  onChange(listener: ChangeListener): () => void
+  /** `ok` turns false at once when the server goes, and true when changes are heard again. */
+  readonly health: { readonly ok: boolean }
+  /** One round trip through the pool. @throws DatabaseError `database_unavailable`. */
+  ping(): Promise<void>
+  /** Waits for running transactions. Nothing may be asked afterwards. */
+  close(): Promise<void>
+}
+
+const CONNECT_TIMEOUT_MS = 5_000
+const LOCK_TIMEOUT_MS = 5_000
+const IDLE_IN_TRANSACTION_MS = 30_000
+
+/**
+ * Connects, judges server, login and schema, and begins to hear of changes.
+ * @throws DatabaseError with every code but `conflict` and `database_query_failed`.
+ */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const config = {
+    ...clientConfig(parseDatabaseUrl(options.url), options.requireVerifiedTls ?? false),
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+  }
+  await judge(config)
+  const feed = await openChangeFeed(config, options.logger)
+  return overPool(createPool(config, options), feed)
+}
+
+async function judge(config: ClientConfig): Promise<void> {
+  const client = new Client(config)
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    await requireVersion(client)
+    await requireSafeRole(client)
+    await requireMigrated(client)
+  } catch (error) {
+    throw databaseError(error)
+  } finally {
+    await client.end()
+  }
+}
+
+function createPool(config: ClientConfig, { poolSize = 10, statementTimeoutMs = 15_000, logger }: DatabaseOptions): Pool {
+  const pool = new Pool({
+    ...config,
+    max: poolSize,
+    statement_timeout: statementTimeoutMs,
+    lock_timeout: LOCK_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+  })
+  // A lost connection is news to its pool while idle, and to its client while in use; unheard, either would end the process.
+  pool.on('error', (error) => logger.warn('An idle database connection was lost', { error }))
+  pool.on('connect', (client) => client.on('error', (error) => logger.debug('A database connection was lost', { error })))
+  return pool
+}
+
+function overPool(pool: Pool, feed: ChangeFeed): Database {
+  return {
+    withTenant: (org, fn) => withTenant(pool, org, fn),
+    proxyTarget: (ask) => readProxyTarget(pool, ask),
+    lookups: createLookups(pool),
+    system: createSystemStore(pool),
+    onChange: (listener) => feed.onChange(listener),
+    health: {
+      get ok() {
+        return feed.connected
+      },
+    },
+    async ping() {
+      await translated(() => pool.query('select 1'))
+    },
+    async close() {
+      await feed.close()
+      await pool.end()
+    },
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Owns the failures of the database door. Refuses to pass on PostgreSQL's own error objects: their `detail` quotes whole rows, and their
+ * messages may quote values, so only the SQLSTATE and the names of the objects involved go further.
+ */
+import { DatabaseError as PgError } from 'pg'
+import { SallyportError } from '@sallyport/core'
+
+/**
+ * - `database_unavailable`: not reachable, going down, out of resources, or too slow. Trying again later may help.
+ * - `database_url_invalid`: the address can't be read, or names an unknown option.
+ * - `database_tls_required`: a server on another host, without verified TLS, where that is demanded.
+ * - `database_role_unsafe`: the login could step around row-level security.
+ * - `database_version`: a server below the supported versions.
+ * - `database_not_migrated`: migrations of this build are missing in the database.
+ * - `database_migration_changed`: an applied migration differs from the file of this build.
+ * - `database_migration_unknown`: the database has migrations that this build doesn't know: it is newer.
+ * - `database_migration_failed`: a migration's own statement failed; nothing of that migration was kept.
+ * - `conflict`: a row with this identity or name exists already, or a row it belongs to doesn't.
+ * - `database_query_failed`: any other refusal by PostgreSQL: a mistake of ours.
+ */
+export type DatabaseErrorCode =
+  | 'database_unavailable'
+  | 'database_url_invalid'
+  | 'database_tls_required'
+  | 'database_role_unsafe'
+  | 'database_version'
+  | 'database_not_migrated'
+  | 'database_migration_changed'
+  | 'database_migration_unknown'
+  | 'database_migration_failed'
+  | 'conflict'
+  | 'database_query_failed'
+
+export interface DatabaseErrorFacts {
+  /** Five characters of PostgreSQL's appendix A, or undefined when the failure was not PostgreSQL's. */
+  readonly sqlState?: string | undefined
+  readonly constraint?: string | undefined
+}
+
+export class DatabaseError extends SallyportError<DatabaseErrorCode> {
+  override readonly name = 'DatabaseError'
+  readonly sqlState: string | undefined
+  readonly constraint: string | undefined
+
+  constructor(code: DatabaseErrorCode, message: string, facts: DatabaseErrorFacts = {}) {
+    super(code, message)
+    this.sqlState = facts.sqlState
+    this.constraint = facts.constraint
+  }
+}
+
+/**
+ * SQLSTATE classes and codes that say "not now" rather than "not so": 08 connection, 53 resources, 57P0x shutdown, 57014 and 55P03 time
+ * limits, 25P03 idle too long, 25006 a standby, 3D000/28xxx a server that doesn't know us (yet).
+ */
+const UNAVAILABLE = /^(?:08...|53...|57P0.|57014|55P03|25P03|25006|3D000|28...)$/
+/** Codes that Node's sockets give, and messages of pg's client, which has no codes. */
+const SOCKET_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOENT',
+  'EACCES',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+])
+const CLIENT_MESSAGES =
+  /connection terminated|connection ended|timeout exceeded|timeout expired|client was closed|not queryable|after calling end on the pool|client has encountered/i
+
+/** The one translation of whatever pg throws. Errors that are already ours, and errors of a caller's own function, pass unchanged. */
+export function databaseError(error: unknown): unknown {
+  if (error instanceof SallyportError) return error
+  if (error instanceof PgError) return serverError(error)
+  if (!(error instanceof Error)) return error
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  const socket = code !== undefined && (SOCKET_CODES.has(code) || code.startsWith('ERR_TLS') || code.includes('CERT'))
+  // pg's client raises plain errors for a lost connection; their texts are its only mark, and hold no data.
+  if (socket || CLIENT_MESSAGES.test(error.message))
+    return new DatabaseError('database_unavailable', `the database can't be reached (${code ?? error.message})`)
+  return error
+}
+
+/** Runs `work` and throws its failures translated. */
+export async function translated<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw databaseError(error)
+  }
+}
+
+function serverError(error: PgError): DatabaseError {
+  const sqlState = error.code ?? 'XX000'
+  const facts = { sqlState, constraint: error.constraint }
+  if (UNAVAILABLE.test(sqlState))
+    return new DatabaseError('database_unavailable', `the database does not answer (SQLSTATE ${sqlState})`, facts)
+  const where = error.constraint === undefined ? '' : `, ${error.constraint}`
+  if (sqlState === '23505' || sqlState === '23503')
+    return new DatabaseError('conflict', `refused by a key (SQLSTATE ${sqlState}${where})`, facts)
+  // Class 42 texts name tables, columns and functions, never values; of all others only the code may be repeated.
+  const text = sqlState.startsWith('42') ? `: ${error.message}` : ''
+  return new DatabaseError('database_query_failed', `the database refused a statement (SQLSTATE ${sqlState}${where})${text}`, facts)
+}

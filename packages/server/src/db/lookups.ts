@@ -1,0 +1,183 @@
+/**
+ * Owns the questions asked before a tenant is known. Each is one narrow SECURITY DEFINER function of the database and one round trip;
+ * refuses every other way to a row without a tenant.
+ */
+import type { Pool } from 'pg'
+import type { Role, Scope } from '@sallyport/contract'
+import type { ConnectionId, ConnectSessionId, Environment, KeyId, OrgId, ProjectId, UserId } from '@sallyport/core'
+import { DatabaseError, translated } from './errors.ts'
+import type { AuditUseMode } from './schema.ts'
+
+export interface KeyRecord {
+  readonly org: OrgId
+  readonly id: KeyId
+  readonly project: ProjectId
+  readonly environment: Environment
+  /** Rises when the stored hashes change; what was verified for one version says nothing of the next. */
+  readonly version: number
+  readonly secretHmac: Buffer
+  readonly secretArgon2id: string
+  readonly scopes: readonly Scope[]
+  readonly connection: ConnectionId | null
+  readonly expiresAt: Date | null
+  readonly revokedAt: Date | null
+  readonly auditUseMode: AuditUseMode
+  /** The database's clock at the moment of the answer: expiry is judged against it, on every node alike. */
+  readonly now: Date
+}
+
+export interface SessionRecord {
+  readonly userId: UserId
+  readonly name: string
+  readonly expiresAt: Date
+}
+
+export interface OAuthStateRecord {
+  readonly org: OrgId
+  readonly connectSession: ConnectSessionId
+  readonly context: string
+  readonly browserHash: Buffer
+  readonly verifier: Buffer
+  /** By the database's clock. The state is gone either way. */
+  readonly expired: boolean
+}
+
+/** Hashes are the 32 bytes of SHA-256. Every method throws `database_unavailable` when it can't ask. */
+export interface Lookups {
+  /** The key with this id, revoked and expired ones too: judging is the caller's. */
+  keyLookup(id: KeyId): Promise<KeyRecord | undefined>
+  /** The person (issuer, subject): the one that exists, or a new one with `id` and `name`. Safe to race and to repeat. */
+  personUpsert(person: { id: UserId; issuer: string; subject: string; name: string }): Promise<UserId>
+  /** Stores a one-time link. At most a day of life. */
+  ownerLinkPut(link: { hash: Uint8Array; person: UserId; ttlSeconds: number }): Promise<void>
+  /** Trades a one-time link for a session; undefined for an unknown, used or expired link. Of two callers with one link, one gets it. */
+  sessionOpen(trade: { linkHash: Uint8Array; sessionHash: Uint8Array; ttlSeconds: number }): Promise<SessionRecord | undefined>
+  /** The session and its person's memberships, read now. Undefined when there is none or it has expired. */
+  sessionLookup(
+    hash: Uint8Array,
+  ): Promise<(SessionRecord & { readonly now: Date; readonly memberships: ReadonlyMap<OrgId, Role> }) | undefined>
+  /** Ends a session. False when there was none. */
+  sessionClose(hash: Uint8Array): Promise<boolean>
+  /** Which connect session a link's token opens; everything else of it is read inside its tenant. */
+  connectSessionLookup(linkHash: Uint8Array): Promise<{ org: OrgId; id: ConnectSessionId; expired: boolean } | undefined>
+  /** Takes a state out, whatever else is wrong with the callback. Of two callers with one state, one gets it. */
+  oauthStateConsume(stateHash: Uint8Array): Promise<OAuthStateRecord | undefined>
+}
+
+export function createLookups(pool: Pool): Lookups {
+  const rows = async <Row extends object>(text: string, values: readonly unknown[]): Promise<Row[]> =>
+    (await translated(() => pool.query<Row>(text, [...values]))).rows
+
+  return {
+    async keyLookup(id) {
+      const [row] = await rows<KeyLookupRow>('select * from sallyport.key_lookup($1)', [id])
+      return row && keyRecord(row)
+    },
+    async personUpsert({ id, issuer, subject, name }) {
+      const [row] = await rows<{ id: UserId }>('select sallyport.person_upsert($1, $2, $3, $4) as id', [id, issuer, subject, name])
+      return row?.id ?? unanswered()
+    },
+    async ownerLinkPut({ hash, person, ttlSeconds }) {
+      await rows('select sallyport.owner_link_put($1, $2, $3)', [hash, person, ttlSeconds])
+    },
+    async sessionOpen({ linkHash, sessionHash, ttlSeconds }) {
+      const [row] = await rows<SessionRow>('select * from sallyport.session_open($1, $2, $3)', [linkHash, sessionHash, ttlSeconds])
+      return row && sessionRecord(row)
+    },
+    async sessionLookup(hash) {
+      const [row] = await rows<SessionLookupRow>('select * from sallyport.session_lookup($1)', [hash])
+      return row && { ...sessionRecord(row), now: row.now, memberships: new Map(row.memberships.map(({ org, role }) => [org, role])) }
+    },
+    async sessionClose(hash) {
+      const [row] = await rows<{ closed: boolean }>('select sallyport.session_close($1) as closed', [hash])
+      return row?.closed ?? unanswered()
+    },
+    async connectSessionLookup(linkHash) {
+      const [row] = await rows<ConnectLinkRow>('select * from sallyport.connect_session_lookup($1)', [linkHash])
+      return row && { org: row.org_id, id: row.id, expired: row.expired }
+    },
+    async oauthStateConsume(stateHash) {
+      const [row] = await rows<OAuthStateConsumedRow>('select * from sallyport.oauth_state_consume($1)', [stateHash])
+      return row && stateRecord(row)
+    },
+  }
+}
+
+interface KeyLookupRow {
+  org_id: OrgId
+  id: KeyId
+  project_id: ProjectId
+  environment: Environment
+  version: number
+  secret_hmac: Buffer
+  secret_argon2id: string
+  scopes: Scope[]
+  connection_id: ConnectionId | null
+  expires_at: Date | null
+  revoked_at: Date | null
+  audit_use_mode: AuditUseMode
+  now: Date
+}
+
+interface SessionRow {
+  person_id: UserId
+  name: string
+  expires_at: Date
+}
+
+interface SessionLookupRow extends SessionRow {
+  now: Date
+  memberships: { org: OrgId; role: Role }[]
+}
+
+interface ConnectLinkRow {
+  org_id: OrgId
+  id: ConnectSessionId
+  expired: boolean
+}
+
+interface OAuthStateConsumedRow {
+  org_id: OrgId
+  connect_session_id: ConnectSessionId
+  context: string
+  browser_hash: Buffer
+  verifier: Buffer
+  expired: boolean
+}
+
+function keyRecord(row: KeyLookupRow): KeyRecord {
+  return {
+    org: row.org_id,
+    id: row.id,
+    project: row.project_id,
+    environment: row.environment,
+    version: row.version,
+    secretHmac: row.secret_hmac,
+    secretArgon2id: row.secret_argon2id,
+    scopes: row.scopes,
+    connection: row.connection_id,
+    expiresAt: row.expires_at,
+    revokedAt: row.revoked_at,
+    auditUseMode: row.audit_use_mode,
+    now: row.now,
+  }
+}
+
+function sessionRecord(row: SessionRow): SessionRecord {
+  return { userId: row.person_id, name: row.name, expiresAt: row.expires_at }
+}
+
+function stateRecord(row: OAuthStateConsumedRow): OAuthStateRecord {
+  return {
+    org: row.org_id,
+    connectSession: row.connect_session_id,
+    context: row.context,
+    browserHash: row.browser_hash,
+    verifier: row.verifier,
+    expired: row.expired,
+  }
+}
+
+function unanswered(): never {
+  throw new DatabaseError('database_query_failed', 'a lookup function gave no row')
+}

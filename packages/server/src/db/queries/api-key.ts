@@ -1,0 +1,127 @@
+/** Owns the rows of gateway keys. Refuses to give their hashes: those are read by `Lookups.keyLookup` alone. */
+import { sql } from 'kysely'
+import type { Selectable } from 'kysely'
+import type { Scope } from '@sallyport/contract'
+import type { ConnectionId, Environment, KeyId, ProjectId } from '@sallyport/core'
+import type { Schema } from '../schema.ts'
+import type { TenantTx } from '../tenant.ts'
+import type { Page, Place } from './page.ts'
+
+export interface ApiKey {
+  readonly id: KeyId
+  readonly project: ProjectId
+  readonly environment: Environment
+  readonly name: string
+  readonly scopes: readonly Scope[]
+  readonly connection: ConnectionId | null
+  /** `user_...`, `key_...` or `system`. */
+  readonly createdBy: string
+  readonly createdAt: Date
+  readonly expiresAt: Date | null
+  readonly revokedAt: Date | null
+}
+
+export interface NewApiKey extends Place {
+  readonly id: KeyId
+  readonly name: string
+  readonly secretHmac: Buffer
+  readonly secretArgon2id: string
+  readonly scopes: readonly Scope[]
+  readonly connection: ConnectionId | null
+  readonly createdBy: string
+  readonly expiresAt: Date | null
+}
+
+const COLUMNS = [
+  'id',
+  'project_id',
+  'environment',
+  'name',
+  'scopes',
+  'connection_id',
+  'created_by',
+  'created_at',
+  'expires_at',
+  'revoked_at',
+] as const
+
+/** @throws DatabaseError `conflict` when the project, or the connection in the same project and environment, doesn't exist. */
+export async function apiKeyInsert(tx: TenantTx, key: NewApiKey): Promise<ApiKey> {
+  const row = await tx
+    .insertInto('sallyport.api_key')
+    .values({
+      org_id: tx.org,
+      id: key.id,
+      project_id: key.project,
+      environment: key.environment,
+      name: key.name,
+      secret_hmac: key.secretHmac,
+      secret_argon2id: key.secretArgon2id,
+      scopes: [...key.scopes],
+      connection_id: key.connection,
+      created_by: key.createdBy,
+      expires_at: key.expiresAt,
+    })
+    .returning(COLUMNS)
+    .executeTakeFirstOrThrow()
+  return apiKey(row)
+}
+
+/** Oldest first; index api_key_list. */
+export async function apiKeyList(tx: TenantTx, at: Place, page: Page<KeyId>): Promise<ApiKey[]> {
+  const rows = await tx
+    .selectFrom('sallyport.api_key')
+    .select(COLUMNS)
+    .where('org_id', '=', tx.org)
+    .where('project_id', '=', at.project)
+    .where('environment', '=', at.environment)
+    .$if(page.after !== undefined, (query) => query.where('id', '>', page.after!))
+    .orderBy('id')
+    .limit(page.limit)
+    .execute()
+  return rows.map(apiKey)
+}
+
+export async function apiKeyFind(tx: TenantTx, at: Place, id: KeyId): Promise<ApiKey | undefined> {
+  const row = await tx
+    .selectFrom('sallyport.api_key')
+    .select(COLUMNS)
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .where('project_id', '=', at.project)
+    .where('environment', '=', at.environment)
+    .executeTakeFirst()
+  return row && apiKey(row)
+}
+
+/** Turns a key off for good, at the database's time. Repeating it keeps the first time; `changed` tells which it was. */
+export async function apiKeyRevoke(tx: TenantTx, at: Place, id: KeyId): Promise<{ key: ApiKey; changed: boolean } | undefined> {
+  const row = await tx
+    .updateTable('sallyport.api_key')
+    .set({ revoked_at: sql<Date>`clock_timestamp()` })
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .where('project_id', '=', at.project)
+    .where('environment', '=', at.environment)
+    .where('revoked_at', 'is', null)
+    .returning(COLUMNS)
+    .executeTakeFirst()
+  if (row !== undefined) return { key: apiKey(row), changed: true }
+  const before = await apiKeyFind(tx, at, id)
+  return before && { key: before, changed: false }
+}
+
+function apiKey(row: Pick<Selectable<Schema['sallyport.api_key']>, (typeof COLUMNS)[number]>): ApiKey {
+  return {
+    id: row.id,
+    project: row.project_id,
+    environment: row.environment,
+    name: row.name,
+    scopes: row.scopes,
+    connection: row.connection_id,
+    createdBy: row.created_by,
+    createdAt: row.created_at,
+    expiresAt: row.expires_at,
+    revokedAt: row.revoked_at,
+  }
+}

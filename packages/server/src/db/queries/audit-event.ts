@@ -1,0 +1,100 @@
+/** Owns reading and appending the audit log. Refuses to change it; the database does too. */
+import { sql } from 'kysely'
+import type { OrgId } from '@sallyport/core'
+import type { TenantTx } from '../tenant.ts'
+import type { Page } from './page.ts'
+
+export interface StoredAuditEvent {
+  readonly org: OrgId
+  readonly seq: bigint
+  /** As it was hashed: `YYYY-MM-DDTHH:MM:SS.ssssssZ`. A Date would lose the microseconds. */
+  readonly at: string
+  readonly action: string
+  readonly actor: string
+  readonly target: string
+  /** Canonical JSON text (RFC 8785) of an object, as it was hashed. */
+  readonly detail: string
+  readonly prevHash: Buffer
+  readonly hash: Buffer
+}
+
+export interface AuditHead {
+  readonly seq: bigint
+  readonly hash: Buffer
+}
+
+/** What the caller may decide of an event; the rest is the database's. */
+export interface NewAuditEvent {
+  readonly action: string
+  readonly actor: string
+  readonly target: string
+  /** Canonical JSON text of an object. */
+  readonly detail: string
+}
+
+/**
+ * Appends in order and answers the new head, which is committed with the transaction. Holds the lock of the organization's log until then:
+ * call it last. @throws DatabaseError `database_query_failed` for a detail that is no JSON object.
+ */
+export async function auditAppend(tx: TenantTx, events: readonly NewAuditEvent[]): Promise<AuditHead> {
+  const { rows } = await sql<{ head_seq: string; head_hash: Buffer }>`
+    select head_seq, head_hash from sallyport.audit_append(${JSON.stringify(events)}::jsonb)`.execute(tx)
+  const [head] = rows
+  if (head === undefined) throw new TypeError('audit_append gave no head')
+  return { seq: BigInt(head.head_seq), hash: head.head_hash }
+}
+
+/** The last event as the log's own counter knows it; undefined before the first. */
+export async function auditHeadFind(tx: TenantTx): Promise<AuditHead | undefined> {
+  const row = await tx.selectFrom('sallyport.audit_head').select(['seq', 'hash']).where('org_id', '=', tx.org).executeTakeFirst()
+  return row && { seq: BigInt(row.seq), hash: row.hash }
+}
+
+export async function auditEventFind(tx: TenantTx, seq: bigint): Promise<StoredAuditEvent | undefined> {
+  const row = await events(tx).where('seq', '=', String(seq)).executeTakeFirst()
+  return row && auditEvent(row)
+}
+
+/** Newest first: the events before `after`. */
+export async function auditEventList(tx: TenantTx, page: Page<bigint>): Promise<StoredAuditEvent[]> {
+  const rows = await events(tx)
+    .$if(page.after !== undefined, (query) => query.where('seq', '<', String(page.after)))
+    .orderBy('seq', 'desc')
+    .limit(page.limit)
+    .execute()
+  return rows.map(auditEvent)
+}
+
+/** Oldest first: the events after `page.after`, for walking the chain. */
+export async function auditEventListAscending(tx: TenantTx, page: Page<bigint>): Promise<StoredAuditEvent[]> {
+  const rows = await events(tx)
+    .where('seq', '>', String(page.after ?? 0n))
+    .orderBy('seq')
+    .limit(page.limit)
+    .execute()
+  return rows.map(auditEvent)
+}
+
+function events(tx: TenantTx) {
+  return tx
+    .selectFrom('sallyport.audit_event')
+    .select(['org_id', 'seq', 'action', 'actor', 'target', 'detail', 'prev_hash', 'hash'])
+    .select(sql<string>`to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`.as('at'))
+    .where('org_id', '=', tx.org)
+}
+
+type Row = Awaited<ReturnType<ReturnType<typeof events>['executeTakeFirstOrThrow']>>
+
+function auditEvent(row: Row): StoredAuditEvent {
+  return {
+    org: row.org_id,
+    seq: BigInt(row.seq),
+    at: row.at,
+    action: row.action,
+    actor: row.actor,
+    target: row.target,
+    detail: row.detail,
+    prevHash: row.prev_hash,
+    hash: row.hash,
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Owns the rows of connections: one account of one end user at one integration. Refuses changes that don't name the generation or head
+ * they were decided on: of two that race, one finds nothing to change.
+ */
+import { sql } from 'kysely'
+import type { ConnectionId, Environment, IntegrationId, ProjectId } from '@sallyport/core'
+import type { ConnectionStatus } from '../schema.ts'
+import type { TenantTx } from '../tenant.ts'
+import type { Page, Place } from './page.ts'
+
+export interface Connection {
+  readonly id: ConnectionId
+  readonly project: ProjectId
+  readonly environment: Environment
+  readonly integration: IntegrationId
+  readonly integrationSlug: string
+  readonly provider: string
+  /** Scopes asked of the provider; missing are those that were not granted. */
+  readonly requiredScopes: readonly string[]
+  readonly endUserId: string
+  readonly status: ConnectionStatus
+  readonly generation: number
+  /** 0n: no credential yet. */
+  readonly headSeq: bigint
+  readonly grantedScopes: readonly string[]
+  readonly account: { readonly id: string; readonly label: string | null } | null
+  /** When the head credential expires; null when it does not, or there is none. */
+  readonly tokenExpiresAt: Date | null
+  readonly createdAt: Date
+  readonly updatedAt: Date
+}
+
+export interface NewConnection extends Place {
+  readonly id: ConnectionId
+  readonly integration: IntegrationId
+  readonly endUserId: string
+}
+
+export interface Activation {
+  /** The generation this was decided on. */
+  readonly generation: number
+  readonly status: Extract<ConnectionStatus, 'active' | 'insufficient_scope'>
+  readonly grantedScopes: readonly string[]
+  readonly account: { readonly id: string; readonly label: string | null } | null
+}
+
+/** Makes a pending connection. @throws DatabaseError `conflict` when the integration isn't in this place. */
+export async function connectionInsert(tx: TenantTx, made: NewConnection): Promise<void> {
+  await tx
+    .insertInto('sallyport.connection')
+    .values({
+      org_id: tx.org,
+      id: made.id,
+      project_id: made.project,
+      environment: made.environment,
+      integration_id: made.integration,
+      end_user_id: made.endUserId,
+      status: 'pending',
+    })
+    .execute()
+}
+
+export async function connectionFind(tx: TenantTx, at: Place, id: ConnectionId): Promise<Connection | undefined> {
+  const row = await inPlace(tx, at).where('c.id', '=', id).executeTakeFirst()
+  return row && connection(row)
+}
+
+/** Oldest first; index connection_list, or connection_by_user when an integration and a user are given. */
+export async function connectionList(
+  tx: TenantTx,
+  at: Place,
+  filter: { integrationSlug?: string | undefined; endUserId?: string | undefined },
+  page: Page<ConnectionId>,
+): Promise<Connection[]> {
+  const rows = await inPlace(tx, at)
+    .$if(filter.integrationSlug !== undefined, (query) => query.where('i.slug', '=', filter.integrationSlug!))
+    .$if(filter.endUserId !== undefined, (query) => query.where('c.end_user_id', '=', filter.endUserId!))
+    .$if(page.after !== undefined, (query) => query.where('c.id', '>', page.after!))
+    .orderBy('c.id')
+    .limit(page.limit)
+    .execute()
+  return rows.map(connection)
+}
+
+/** False when the connection is gone or of another generation. */
+export async function connectionSetStatus(
+  tx: TenantTx,
+  id: ConnectionId,
+  from: { generation: number },
+  status: ConnectionStatus,
+): Promise<boolean> {
+  const { numUpdatedRows } = await ofGeneration(tx, id, from.generation).set({ status, updated_at: now() }).executeTakeFirst()
+  return numUpdatedRows === 1n
+}
+
+/** Makes a connection usable. False when it is gone or of another generation. */
+export async function connectionActivate(tx: TenantTx, id: ConnectionId, activation: Activation): Promise<boolean> {
+  const { numUpdatedRows } = await ofGeneration(tx, id, activation.generation)
+    .set({
+      status: activation.status,
+      granted_scopes: [...activation.grantedScopes],
+      account_id: activation.account?.id ?? null,
+      account_label: activation.account?.label ?? null,
+      updated_at: now(),
+    })
+    .executeTakeFirst()
+  return numUpdatedRows === 1n
+}
+
+/** Raises the generation by one, for a reconnect. The new one, or undefined when the connection is gone or of another generation. */
+export async function connectionRaiseGeneration(tx: TenantTx, id: ConnectionId, from: number): Promise<number | undefined> {
+  const row = await ofGeneration(tx, id, from)
+    .set({ generation: from + 1, updated_at: now() })
+    .returning('generation')
+    .executeTakeFirst()
+  return row?.generation
+}
+
+/** Makes version `to` the head. False when the head is no longer `from`: the version stays as a sibling of what won. */
+export async function connectionAdvanceHead(tx: TenantTx, id: ConnectionId, from: bigint, to: bigint): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('sallyport.connection')
+    .set({ head_seq: to, updated_at: now() })
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .where('head_seq', '=', String(from))
+    .executeTakeFirst()
+  return numUpdatedRows === 1n
+}
+
+function ofGeneration(tx: TenantTx, id: ConnectionId, generation: number) {
+  return tx.updateTable('sallyport.connection').where('org_id', '=', tx.org).where('id', '=', id).where('generation', '=', generation)
+}
+
+function inPlace(tx: TenantTx, at: Place) {
+  return tx
+    .selectFrom('sallyport.connection as c')
+    .innerJoin('sallyport.integration as i', (join) => join.onRef('i.org_id', '=', 'c.org_id').onRef('i.id', '=', 'c.integration_id'))
+    .leftJoin('sallyport.credential_version as v', (join) =>
+      join.onRef('v.org_id', '=', 'c.org_id').onRef('v.connection_id', '=', 'c.id').onRef('v.seq', '=', 'c.head_seq'),
+    )
+    .selectAll('c')
+    .select(['i.slug', 'i.provider', 'i.scopes as required_scopes', 'v.expires_at as token_expires_at'])
+    .where('c.org_id', '=', tx.org)
+    .where('c.project_id', '=', at.project)
+    .where('c.environment', '=', at.environment)
+}
+
+type Row = Awaited<ReturnType<ReturnType<typeof inPlace>['executeTakeFirstOrThrow']>>
+
+function connection(row: Row): Connection {
+  return {
+    id: row.id,
+    project: row.project_id,
+    environment: row.environment,
+    integration: row.integration_id,
+    integrationSlug: row.slug,
+    provider: row.provider,
+    requiredScopes: row.required_scopes,
+    endUserId: row.end_user_id,
+    status: row.status,
+    generation: row.generation,
+    headSeq: BigInt(row.head_seq),
+    grantedScopes: row.granted_scopes,
+    account: row.account_id === null ? null : { id: row.account_id, label: row.account_label },
+    tokenExpiresAt: row.token_expires_at,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }
+}
+
+function now() {
+  return sql<Date>`clock_timestamp()`
+}

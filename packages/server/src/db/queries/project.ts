@@ -1,0 +1,66 @@
+/** Owns the rows of projects. */
+import type { Selectable } from 'kysely'
+import type { ProjectId } from '@sallyport/core'
+import type { Schema } from '../schema.ts'
+import type { TenantTx } from '../tenant.ts'
+import type { Page } from './page.ts'
+
+export interface Project {
+  readonly id: ProjectId
+  readonly name: string
+  readonly returnOrigins: readonly string[]
+  readonly createdAt: Date
+}
+
+/** @throws DatabaseError `conflict` when the id exists. */
+export async function projectCreate(
+  tx: TenantTx,
+  made: { id: ProjectId; name: string; returnOrigins?: readonly string[] },
+): Promise<Project> {
+  const row = await tx
+    .insertInto('sallyport.project')
+    .values({ org_id: tx.org, id: made.id, name: made.name, return_origins: [...(made.returnOrigins ?? [])] })
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  return project(row)
+}
+
+export async function projectFind(tx: TenantTx, id: ProjectId): Promise<Project | undefined> {
+  const row = await tx.selectFrom('sallyport.project').selectAll().where('org_id', '=', tx.org).where('id', '=', id).executeTakeFirst()
+  return row && project(row)
+}
+
+/** Oldest first. */
+export async function projectList(tx: TenantTx, page: Page<ProjectId>): Promise<Project[]> {
+  const rows = await tx
+    .selectFrom('sallyport.project')
+    .selectAll()
+    .where('org_id', '=', tx.org)
+    .$if(page.after !== undefined, (query) => query.where('id', '>', page.after!))
+    .orderBy('id')
+    .limit(page.limit)
+    .execute()
+  return rows.map(project)
+}
+
+/** Changes what is given; undefined when there is no such project. */
+export async function projectUpdate(
+  tx: TenantTx,
+  id: ProjectId,
+  change: { name?: string | undefined; returnOrigins?: readonly string[] | undefined },
+): Promise<Project | undefined> {
+  if (change.name === undefined && change.returnOrigins === undefined) return projectFind(tx, id)
+  const row = await tx
+    .updateTable('sallyport.project')
+    .$if(change.name !== undefined, (query) => query.set({ name: change.name! }))
+    .$if(change.returnOrigins !== undefined, (query) => query.set({ return_origins: [...change.returnOrigins!] }))
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .returningAll()
+    .executeTakeFirst()
+  return row && project(row)
+}
+
+function project(row: Selectable<Schema['sallyport.project']>): Project {
+  return { id: row.id, name: row.name, returnOrigins: row.return_origins, createdAt: row.created_at }
+}

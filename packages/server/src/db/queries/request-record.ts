@@ -1,0 +1,97 @@
+/** Owns the record of calls that went out. Refuses queries, headers and bodies: there is no column for them. */
+import { sql } from 'kysely'
+import type { Selectable } from 'kysely'
+import type { ConnectionId, Environment, KeyId, OrgId, ProjectId, RequestId } from '@sallyport/core'
+import type { Schema } from '../schema.ts'
+import type { TenantTx } from '../tenant.ts'
+import type { Page, Place } from './page.ts'
+
+export interface RequestRecordRow {
+  readonly org: OrgId
+  readonly id: RequestId
+  readonly at: Date
+  readonly project: ProjectId
+  readonly environment: Environment
+  readonly integrationSlug: string | null
+  readonly connection: ConnectionId | null
+  readonly key: KeyId
+  readonly method: string
+  /** Without the query. */
+  readonly path: string
+  readonly status: number
+  readonly source: 'gateway' | 'provider'
+  /** The problem code, when the gateway answered. */
+  readonly error: string | null
+  /** Whole microseconds. */
+  readonly durationUs: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/**
+ * Stores many in one statement with one parameter, so that groups of every size share a plan. Rows that are there already are left as
+ * they are: a group whose commit went unanswered may be sent again.
+ */
+export async function requestRecordInsertMany(tx: TenantTx, records: readonly RequestRecordRow[]): Promise<void> {
+  const rows = records.map((record) => {
+    if (record.org !== tx.org) throw new TypeError('a request record of another organization')
+    return {
+      org_id: record.org,
+      id: record.id,
+      at: record.at,
+      project_id: record.project,
+      environment: record.environment,
+      integration_slug: record.integrationSlug,
+      connection_id: record.connection,
+      key_id: record.key,
+      method: record.method,
+      path: record.path,
+      status: record.status,
+      source: record.source,
+      error: record.error,
+      duration_us: record.durationUs,
+      bytes_in: record.bytesIn,
+      bytes_out: record.bytesOut,
+    }
+  })
+  await sql`
+    insert into sallyport.request_record
+    select * from jsonb_populate_recordset(null::sallyport.request_record, ${JSON.stringify(rows)}::jsonb)
+    on conflict (org_id, id) do nothing`.execute(tx)
+}
+
+/** Newest first, by id, which begins with its time; index request_record_list. */
+export async function requestRecordList(tx: TenantTx, at: Place, page: Page<RequestId>): Promise<RequestRecordRow[]> {
+  const rows = await tx
+    .selectFrom('sallyport.request_record')
+    .selectAll()
+    .where('org_id', '=', tx.org)
+    .where('project_id', '=', at.project)
+    .where('environment', '=', at.environment)
+    .$if(page.after !== undefined, (query) => query.where('id', '<', page.after!))
+    .orderBy('id', 'desc')
+    .limit(page.limit)
+    .execute()
+  return rows.map(requestRecord)
+}
+
+function requestRecord(row: Selectable<Schema['sallyport.request_record']>): RequestRecordRow {
+  return {
+    org: row.org_id,
+    id: row.id,
+    at: row.at,
+    project: row.project_id,
+    environment: row.environment,
+    integrationSlug: row.integration_slug,
+    connection: row.connection_id,
+    key: row.key_id,
+    method: row.method,
+    path: row.path,
+    status: row.status,
+    source: row.source,
+    error: row.error,
+    durationUs: Number(row.duration_us),
+    bytesIn: Number(row.bytes_in),
+    bytesOut: Number(row.bytes_out),
+  }
+}

@@ -1,0 +1,172 @@
+/** Owns what the query builder knows of the tables: every column the gateway's role may name. Refuses tables that only functions touch. */
+import type { Role, Scope } from '@sallyport/contract'
+import type {
+  ConnectionId,
+  ConnectSessionId,
+  DataKeyId,
+  Environment,
+  IntegrationId,
+  KeyId,
+  OrgId,
+  ProjectId,
+  RequestId,
+  UserId,
+} from '@sallyport/core'
+import type { ColumnType, Generated, GeneratedAlways } from 'kysely'
+
+export type AuditUseMode = 'strict' | 'batched'
+export type ConnectionStatus = 'pending' | 'active' | 'insufficient_scope' | 'reconnect_required' | 'revoked'
+export type ConnectSessionStatus = 'open' | 'authorizing' | 'awaiting_confirmation' | 'completed' | 'failed'
+export type DataKeyStatus = 'current' | 'previous'
+
+/** bigint columns: PostgreSQL's text outside, a bigint in our types. */
+type Big = ColumnType<string, bigint | number, bigint | number>
+type MadeNow = ColumnType<Date, Date | undefined, Date>
+
+export interface Schema {
+  'sallyport.organization': {
+    id: OrgId
+    name: string
+    audit_use_mode: Generated<AuditUseMode>
+    created_at: MadeNow
+  }
+  'sallyport.project': {
+    org_id: OrgId
+    id: ProjectId
+    name: string
+    return_origins: Generated<string[]>
+    created_at: MadeNow
+  }
+  'sallyport.membership': {
+    org_id: OrgId
+    person_id: UserId
+    role: Role
+    created_at: MadeNow
+  }
+  'sallyport.api_key': {
+    org_id: OrgId
+    id: KeyId
+    project_id: ProjectId
+    environment: Environment
+    name: string
+    secret_hmac: Buffer
+    secret_argon2id: string
+    version: Generated<number>
+    scopes: Scope[]
+    connection_id: ConnectionId | null
+    created_by: string
+    created_at: MadeNow
+    expires_at: Date | null
+    revoked_at: Date | null
+  }
+  'sallyport.data_key': {
+    org_id: OrgId
+    id: DataKeyId
+    root_key_id: string
+    wrapped: Buffer
+    status: DataKeyStatus
+    created_at: MadeNow
+  }
+  'sallyport.integration': {
+    org_id: OrgId
+    id: IntegrationId
+    project_id: ProjectId
+    environment: Environment
+    slug: string
+    provider: string
+    context: string
+    client_id: string
+    client_secret: Buffer
+    scopes: Generated<string[]>
+    created_at: MadeNow
+  }
+  'sallyport.connection': {
+    org_id: OrgId
+    id: ConnectionId
+    project_id: ProjectId
+    environment: Environment
+    integration_id: IntegrationId
+    end_user_id: string
+    status: ConnectionStatus
+    generation: Generated<number>
+    head_seq: ColumnType<string, bigint | number | undefined, bigint | number>
+    granted_scopes: Generated<string[]>
+    account_id: string | null
+    account_label: string | null
+    created_at: MadeNow
+    updated_at: MadeNow
+  }
+  'sallyport.credential_version': {
+    org_id: OrgId
+    connection_id: ConnectionId
+    seq: Big
+    parent_seq: ColumnType<string | null, bigint | number | null, never>
+    rt_fingerprint: Buffer | null
+    sealed: Buffer
+    obtained_at: MadeNow
+    expires_at: Date | null
+  }
+  'sallyport.connect_session': {
+    org_id: OrgId
+    id: ConnectSessionId
+    project_id: ProjectId
+    environment: Environment
+    integration_id: IntegrationId
+    connection_id: ConnectionId | null
+    reconnect: Generated<boolean>
+    end_user_id: string
+    link_hash: Buffer
+    return_to: string | null
+    started_by: string
+    console_session_hash: Buffer | null
+    status: Generated<ConnectSessionStatus>
+    completion_hash: Buffer | null
+    completion_attempts: Generated<number>
+    failure: string | null
+    created_at: MadeNow
+    expires_at: Date
+  }
+  'sallyport.oauth_state': {
+    org_id: OrgId
+    state_hash: Buffer
+    connect_session_id: ConnectSessionId
+    context: string
+    browser_hash: Buffer
+    verifier: Buffer
+    expires_at: Date
+  }
+  'sallyport.request_record': {
+    org_id: OrgId
+    id: RequestId
+    at: Date
+    project_id: ProjectId
+    environment: Environment
+    integration_slug: string | null
+    connection_id: ConnectionId | null
+    key_id: KeyId
+    method: string
+    path: string
+    status: number
+    source: 'gateway' | 'provider'
+    error: string | null
+    duration_us: Big
+    bytes_in: Big
+    bytes_out: Big
+  }
+  'sallyport.audit_event': {
+    org_id: GeneratedAlways<OrgId>
+    seq: GeneratedAlways<string>
+    at: GeneratedAlways<Date>
+    action: GeneratedAlways<string>
+    actor: GeneratedAlways<string>
+    target: GeneratedAlways<string>
+    detail: GeneratedAlways<string>
+    prev_hash: GeneratedAlways<Buffer>
+    hash: GeneratedAlways<Buffer>
+  }
+  'sallyport.audit_head': {
+    org_id: GeneratedAlways<OrgId>
+    seq: GeneratedAlways<string>
+    hash: GeneratedAlways<Buffer>
+  }
+}
