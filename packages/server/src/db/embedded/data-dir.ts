@@ -116,7 +116,8 @@ async function holderName(pidFile: string): Promise<string> {
 }
 
 export function unwritable(folder: string, cause: unknown): DataDirError {
-  const reason = systemErrorCode(cause) ?? 'its file system refuses locks or writes'
+  const code = systemErrorCode(cause)
+  const reason = code === undefined || code === 'ERR_SQLITE_ERROR' ? 'its lock cannot be taken' : code
   return new DataDirError(
     'data_dir_unwritable',
     `The data folder ${folder} cannot be made or written (${reason}). Give the gateway's account write access to it, or choose another folder with SALLYPORT_DATA_DIR.`,
