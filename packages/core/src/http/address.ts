@@ -4,7 +4,6 @@
  * less its special blocks), so a block assigned tomorrow is refused until someone looks at it.
  */
 import { isIPv4, isIPv6 } from 'node:net'
-import ipaddr from 'ipaddr.js'
 
 interface Block {
   readonly cidr: string
@@ -63,9 +62,9 @@ const globalIpv6 = parseBlock(GLOBAL_IPV6)
  * Takes the canonical text that a resolver or a socket reports; zone ids are refused.
  */
 export function judgeAddress(address: string): string | undefined {
-  if (isIPv4(address)) return judgeIpv4(Uint8Array.from(address.split('.'), Number))
+  if (isIPv4(address)) return judgeIpv4(bytesOfIpv4(address))
   if (!isIPv6(address) || address.includes('%')) return 'not an address'
-  return judgeIpv6(Uint8Array.from(ipaddr.IPv6.parse(address).toByteArray()))
+  return judgeIpv6(bytesOfIpv6(address))
 }
 
 function judgeIpv4(bytes: Uint8Array): string | undefined {
@@ -93,6 +92,30 @@ function contains(block: Block, bytes: Uint8Array): boolean {
 }
 
 function parseBlock(cidr: string): Block {
-  const [address, bits] = ipaddr.parseCIDR(cidr)
-  return { cidr, bytes: Uint8Array.from(address.toByteArray()), bits }
+  const [address, bits] = cidr.split('/') as [string, string]
+  return { cidr, bytes: isIPv4(address) ? bytesOfIpv4(address) : bytesOfIpv6(address), bits: Number(bits) }
+}
+
+function bytesOfIpv4(address: string): Uint8Array {
+  return Uint8Array.from(address.split('.'), Number)
+}
+
+/** RFC 4291 section 2.2. Our own, because ipaddr.js reads `::8.8.8.8` as `::ffff:8.8.8.8`. `address` is known to be valid. */
+function bytesOfIpv6(address: string): Uint8Array {
+  const [head, tail] = address.split('::') as [string, string | undefined]
+  const before = groupBytes(head)
+  const after = groupBytes(tail ?? '')
+  const bytes = new Uint8Array(16)
+  bytes.set(before, 0)
+  bytes.set(after, 16 - after.length)
+  return bytes
+}
+
+function groupBytes(text: string): number[] {
+  if (text === '') return []
+  return text.split(':').flatMap((group) => {
+    if (group.includes('.')) return [...bytesOfIpv4(group)]
+    const value = Number.parseInt(group, 16)
+    return [value >> 8, value & 0xff]
+  })
 }

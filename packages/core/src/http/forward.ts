@@ -204,6 +204,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
       injectedNames: this.#injectedNames,
       replacedNames: namesOf(responseHeaders),
       decoded: this.#coding !== undefined,
+      lengthless: this.#status === 204 || headerValue(rawHeaders, 'transfer-encoding') !== undefined,
       ...(this.#mask === undefined ? {} : { mask: this.#mask }),
       ...(rewriteTo === undefined ? {} : { rewrite: { fromBase: base, toBase: rewriteTo } }),
     })
@@ -246,6 +247,8 @@ class Forwarding implements Dispatcher.DispatchHandler {
   }
 
   readonly #emit = (piece: Buffer): void => {
+    // Destroyed but not yet closed: a write now would raise an error event on the response.
+    if (this.#call.response.destroyed) return this.#fail(this.#clientGone())
     this.#bytesOut += piece.length
     if (this.#call.response.write(piece)) return
     if (this.#decoder === undefined) this.#controller?.pause()
@@ -255,7 +258,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
   #finish(): void {
     if (this.#settled) return
     this.#mask?.flush(this.#emit)
-    this.#call.response.end()
+    if (!this.#settled) this.#call.response.end()
   }
 
   readonly #onDrain = (): void => {

@@ -98,7 +98,9 @@ export function cleanRequestHeaders(rawHeaders: readonly string[], remove: Reado
     const name = rawHeaders[i]!.toLowerCase()
     const value = rawHeaders[i + 1]!
     requireSafe(name, value)
-    if (DROPPED_FROM_REQUEST.has(name) || remove.has(name) || listed.has(name) || hasPrefix(name, DROPPED_PREFIXES_FROM_REQUEST)) continue
+    const known = dashed(name)
+    if (DROPPED_FROM_REQUEST.has(known) || remove.has(known) || listed.has(name) || hasPrefix(known, DROPPED_PREFIXES_FROM_REQUEST))
+      continue
     kept.push(name, value)
   }
   kept.push('accept-encoding', 'identity')
@@ -114,8 +116,10 @@ export interface ResponseCleaning {
   /** URLs inside `fromBase` in Link, Location and Content-Location come to lie under `toBase` (no trailing slash). */
   readonly rewrite?: { readonly fromBase: ApiBase; readonly toBase: string }
   readonly mask?: SecretMask
-  /** True when the body was decoded on the way: its encoding and length are no longer true. */
+  /** True when the body is decoded on the way: its encoding and length are no longer true. */
   readonly decoded?: boolean
+  /** True when the length must not be passed on: a 204 has none, and beside Transfer-Encoding it lies (RFC 9112 section 6.3). */
+  readonly lengthless?: boolean
 }
 
 /**
@@ -157,7 +161,8 @@ export function headerValue(rawHeaders: readonly (string | Buffer)[], wanted: st
 
 function isDroppedFor(name: string, how: ResponseCleaning): boolean {
   if (how.injectedNames?.has(name) === true || how.replacedNames?.has(name) === true) return true
-  if (how.decoded === true && (name === 'content-encoding' || name === 'content-length')) return true
+  if (name === 'content-length' && (how.decoded === true || how.lengthless === true)) return true
+  if (name === 'content-encoding' && how.decoded === true) return true
   return hasPrefix(name, DROPPED_PREFIXES_FROM_RESPONSE)
 }
 
@@ -213,6 +218,11 @@ function connectionTokens(rawHeaders: readonly string[]): ReadonlySet<string> {
 function hasPrefix(name: string, prefixes: readonly string[]): boolean {
   for (const prefix of prefixes) if (name.startsWith(prefix)) return true
   return false
+}
+
+/** The name as gateways in the manner of CGI see it, which read `x_api_key` and `x-api-key` as one. */
+export function dashed(name: string): string {
+  return name.includes('_') ? name.replaceAll('_', '-') : name
 }
 
 function latin1(text: string | Buffer): string {

@@ -4,7 +4,7 @@
  */
 import { Secret } from '../kernel/index.ts'
 import { EgressError } from './egress-error.ts'
-import { requireSafe } from './headers.ts'
+import { dashed, requireSafe } from './headers.ts'
 
 /** One place of a credential. A header's value is the whole value, scheme included (`Bearer ...`). */
 export interface Injection {
@@ -16,7 +16,7 @@ export interface Injection {
 export interface InjectedRequest {
   readonly path: string
   readonly headers: string[]
-  /** Lower-case names of injected headers. */
+  /** Names of injected headers, lower case, `_` read as `-`. */
   readonly names: ReadonlySet<string>
 }
 
@@ -31,7 +31,7 @@ export function inject(path: string, headers: readonly string[], injections: rea
   let names: Set<string> | undefined
   for (const injection of injections) {
     if (injection.kind === 'query') target = withoutQuery(target, injection.name)
-    else (names ??= new Set()).add(injection.name.toLowerCase())
+    else (names ??= new Set()).add(dashed(injection.name.toLowerCase()))
   }
   const sent = names === undefined ? [...headers] : withoutNames(headers, names)
   for (const { kind, name, value } of injections) {
@@ -66,7 +66,7 @@ function encodeQuery(value: Secret): string {
 function withoutNames(headers: readonly string[], names: ReadonlySet<string>): string[] {
   const kept: string[] = []
   for (let i = 0; i + 1 < headers.length; i += 2) {
-    if (!names.has(headers[i]!.toLowerCase())) kept.push(headers[i]!, headers[i + 1]!)
+    if (!names.has(dashed(headers[i]!.toLowerCase()))) kept.push(headers[i]!, headers[i + 1]!)
   }
   return kept
 }
