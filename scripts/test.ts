@@ -7,26 +7,12 @@ import { dirname, join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { buildConsole } from './build-console.ts'
 import { check } from './check.ts'
+import { count, type Counts, type VitestReport } from './test-counts.ts'
 import { commandStep, ROOT, runCommand, since, step } from './steps.ts'
 
 const REPORT = join(ROOT, 'reports/vitest.json')
 
-interface Counts {
-  passed: number
-  failed: number
-  skipped: number
-}
-
-/** What is used of vitest's JSON report. */
-interface VitestReport {
-  numPassedTests: number
-  numFailedTests: number
-  numPendingTests: number
-  numTodoTests: number
-  testResults: { status: string; assertionResults: { status: string }[] }[]
-}
-
-/** Runs vitest and counts. A file that could not be loaded, and a run that failed without a failed test, count as one failure each. */
+/** Runs vitest and counts what its report says. */
 async function tests(filter: string[]): Promise<Counts> {
   mkdirSync(dirname(REPORT), { recursive: true })
   // An old report must not speak for a run that died.
@@ -36,17 +22,7 @@ async function tests(filter: string[]): Promise<Counts> {
     args: ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${REPORT}`, ...filter],
     output: 'show',
   })
-  if (!existsSync(REPORT)) return { passed: 0, failed: 1, skipped: 0 }
-  const report = JSON.parse(readFileSync(REPORT, 'utf8')) as VitestReport
-  const unloaded = report.testResults.filter(
-    ({ status, assertionResults }) => status === 'failed' && !assertionResults.some((test) => test.status === 'failed'),
-  ).length
-  const failed = report.numFailedTests + unloaded
-  return {
-    passed: report.numPassedTests,
-    failed: failed === 0 && code !== 0 ? 1 : failed,
-    skipped: report.numPendingTests + report.numTodoTests,
-  }
+  return count(existsSync(REPORT) ? (JSON.parse(readFileSync(REPORT, 'utf8')) as VitestReport) : undefined, code)
 }
 
 async function main(filter: string[]): Promise<number> {

@@ -12,7 +12,7 @@ export async function signIn(authorizationUrl: string, user: string): Promise<st
   const shown = await fetch(authorizationUrl, { redirect: 'manual' })
   const html = await shown.text()
   if (shown.status !== 200) throw new Error(`The sandbox answered its authorization page with ${shown.status}.`)
-  const form = formsOf(html).find(({ fields }) => fields.login === user || fields.email === user)
+  const form = readForms(html).find(({ fields }) => fields.login === user || fields.email === user)
   if (form === undefined) throw new Error(`The sandbox's sign-in page offers no account ${user}.`)
   const chosen = await fetch(new URL(form.action, authorizationUrl), {
     method: 'POST',
@@ -24,8 +24,8 @@ export async function signIn(authorizationUrl: string, user: string): Promise<st
   return location
 }
 
-/** The forms of a page: action, and names and values of hidden inputs. */
-function formsOf(html: string): { action: string; fields: Record<string, string> }[] {
+/** The forms of a page: action (empty: the page's own address), and names and values of their inputs. */
+export function readForms(html: string): { action: string; fields: Record<string, string> }[] {
   return [...html.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/g)].map(([, attributes = '', inside = '']) => ({
     action: attribute(attributes, 'action'),
     fields: Object.fromEntries(
