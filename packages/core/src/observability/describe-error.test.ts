@@ -94,9 +94,20 @@ describe('describeError', () => {
   // The risk: a body with line breaks in a message, made to look like frames, walks through as part of the stack.
   it('takes no frame out of a message', () => {
     const fake = 'body:\n    at planted (/planted/file.js:1:1)\n    at /planted/other.js:2:2'
-    for (const error of [new Error(fake), new SyntaxError(fake), Object.assign(new Error(fake), { message: '' })]) {
+    class ErrorOfALibraryWithAVeryLongNameSoThatTheHeaderIsLongerThanTheFakeFrame extends Error {}
+    const changed = (message: string): Error => {
+      const error = new Error(fake)
+      // V8 writes the stack when it is first read, and doesn't follow the message after that.
+      expect(error.stack).toContain('planted')
+      return Object.assign(error, { message })
+    }
+    const long = new ErrorOfALibraryWithAVeryLongNameSoThatTheHeaderIsLongerThanTheFakeFrame(fake)
+    long.name = long.constructor.name
+    for (const error of [new Error(fake), new SyntaxError(fake), long, changed(''), changed('short'), changed('two\nlines')]) {
       expect(JSON.stringify(describeError(error))).not.toContain('planted')
     }
+    expect(describeError(new Error('')).stack?.length).toBeGreaterThan(0)
+    expect(describeError(new Error('two\nlines')).stack?.length).toBeGreaterThan(0)
   })
 
   it('cuts a long message of ours and a deep stack', () => {

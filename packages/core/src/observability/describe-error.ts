@@ -68,7 +68,9 @@ function nameOf(error: Error): string {
   // A platform class whose name (`AbortError`, `TimeoutError`) is a getter on its prototype: safe to read, and worth knowing.
   if (error instanceof DOMException) return matching(NAME, error.name) ?? 'DOMException'
   const named = matching(NAME, dataProperty(error, 'name'))
-  return named === undefined || named === 'Error' ? typeName(error).slice(1, -1) : named
+  if (named !== undefined && named !== 'Error') return named
+  const type = typeName(error)
+  return type === '[object]' ? 'Error' : type.slice(1, -1)
 }
 
 function codeOf(error: Error, ours: boolean): string | number | undefined {
@@ -105,7 +107,10 @@ function behind(message: string, stack: string): string | undefined {
     return at < 0 ? undefined : stack.slice(at + message.length)
   }
   const lineEnd = stack.indexOf('\n')
-  return lineEnd >= 0 && stack.slice(0, lineEnd).endsWith(message) ? stack.slice(lineEnd) : undefined
+  const header = stack.slice(0, Math.max(lineEnd, 0))
+  // Without a message the header is the name alone; a hook for source maps may leave the colon behind it.
+  const holds = message === '' ? NAME.test(header.replace(/: ?$/, '')) : header.endsWith(message)
+  return holds ? stack.slice(lineEnd) : undefined
 }
 
 /** The engine's own accessor, shared by all errors of this realm. Anyone else's is not read. */
