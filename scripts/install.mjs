@@ -48,10 +48,14 @@ async function npmCi(root) {
   // The npm that started us, where one did; its own Node runs it. Development tools are needed even where NODE_ENV says production.
   const npm = process.env.npm_execpath
   const [command, prefix] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []]
-  const child = spawn(command, [...prefix, 'ci', '--include=dev', '--include=optional', '--no-fund', '--no-audit'], {
-    cwd: root,
-    stdio: 'inherit',
-  })
+  const child = spawn(
+    command,
+    [...prefix, 'ci', '--include=dev', '--include=optional', '--no-fund', '--no-audit', '--no-update-notifier'],
+    {
+      cwd: root,
+      stdio: 'inherit',
+    },
+  )
   const ticking = setInterval(() => console.log(`  still installing (${seconds(started)}) ...`), 15_000)
   try {
     const code = await new Promise((resolve, reject) => {
