@@ -9,4 +9,3 @@ export { createKeyAuthenticator, KEY_AUTHENTICATOR_LIMITS } from './key-authenti
 export type { KeyAuthenticator, KeyAuthenticatorLimits, KeyAuthenticatorOptions, MintedKey } from './key-authenticator.ts'
 export { createSessions, SESSION_LIMITS } from './sessions.ts'
 export type { OpenedSession, SessionLimits, Sessions, SessionsOptions } from './sessions.ts'
-export type { ChangeFeed, IdentityChange, IdentityLookups, KeyRecord, SessionRecord } from './stored.ts'

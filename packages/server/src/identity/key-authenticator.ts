@@ -15,6 +15,7 @@ import { SCOPES } from '@sallyport/contract'
 import type { Scope } from '@sallyport/contract'
 import { digestEquals, hmacKey, hmacSha256, mintGatewayKey, parseGatewayKey, randomBytes } from '@sallyport/core'
 import type { Clock, Environment, GatewayKeyParts, KeyId, KeyObject, Logger, Secret } from '@sallyport/core'
+import type { Database, KeyRecord, Lookups } from '../db/index.ts'
 import { FailureBudget } from './failure-budget.ts'
 import { IdentityError, unauthenticated } from './identity-error.ts'
 import { argon2idHasher } from './key-hasher.ts'
@@ -24,7 +25,6 @@ import type { KeyReading } from './key-reader.ts'
 import type { KeyPrincipal } from './principal.ts'
 import { RecentMap } from './recent-map.ts'
 import { Turnstile } from './turnstile.ts'
-import type { ChangeFeed, IdentityLookups, KeyRecord } from './stored.ts'
 
 export interface KeyAuthenticator {
   /** The caller behind a key that was proven within the last 30 s, or undefined. No I/O, one HMAC; for the path of every call. */
@@ -81,8 +81,8 @@ export const KEY_AUTHENTICATOR_LIMITS: KeyAuthenticatorLimits = {
 }
 
 export interface KeyAuthenticatorOptions {
-  readonly lookups: Pick<IdentityLookups, 'keyLookup'>
-  readonly onChange: ChangeFeed
+  readonly lookups: Pick<Lookups, 'keyLookup'>
+  readonly onChange: Database['onChange']
   /** `vault.systemSecret('key_pepper')`. */
   readonly pepper: KeyObject
   readonly clock: Clock

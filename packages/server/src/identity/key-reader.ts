@@ -4,9 +4,9 @@
  */
 import { hasCode } from '@sallyport/core'
 import type { Clock, KeyId } from '@sallyport/core'
+import type { KeyRecord, Lookups } from '../db/index.ts'
 import { IdentityError } from './identity-error.ts'
 import { RecentMap } from './recent-map.ts'
-import type { IdentityLookups, KeyRecord } from './stored.ts'
 
 export interface KeyReading {
   /** The key's row, or undefined when there is none with this id. */
@@ -16,7 +16,7 @@ export interface KeyReading {
 }
 
 export interface KeyReaderOptions {
-  readonly lookups: Pick<IdentityLookups, 'keyLookup'>
+  readonly lookups: Pick<Lookups, 'keyLookup'>
   readonly clock: Clock
   /** How long an answer, also that there is no such key, is taken as still true. */
   readonly rememberMs: number

@@ -6,10 +6,10 @@ import { ROLES } from '@sallyport/contract'
 import type { Role } from '@sallyport/contract'
 import { hasCode, randomToken, Secret, sha256 } from '@sallyport/core'
 import type { Clock, OrgId, UserId } from '@sallyport/core'
+import type { Lookups } from '../db/index.ts'
 import { IdentityError, unauthenticated } from './identity-error.ts'
 import type { PersonPrincipal } from './principal.ts'
 import { RecentMap } from './recent-map.ts'
-import type { IdentityLookups, SessionRecord } from './stored.ts'
 
 export interface OpenedSession {
   /** The session's token, always fresh: a cookie set before signing in never becomes a session (J-19). */
@@ -34,7 +34,7 @@ export interface Sessions {
 }
 
 export interface SessionsOptions {
-  readonly lookups: Pick<IdentityLookups, 'sessionOpen' | 'sessionLookup' | 'sessionClose'>
+  readonly lookups: Pick<Lookups, 'sessionOpen' | 'sessionLookup' | 'sessionClose'>
   readonly clock: Clock
   readonly limits?: Partial<SessionLimits>
 }
@@ -83,7 +83,7 @@ class CachingSessions implements Sessions {
   async openWithLink(token: Secret): Promise<OpenedSession> {
     if (!TOKEN.test(token.reveal())) throw unauthenticated()
     const fresh = newToken()
-    const opened = await asked(this.#lookups.sessionOpen(sha256(token), sha256(fresh), this.#limits.ttlS))
+    const opened = await asked(this.#lookups.sessionOpen({ linkHash: sha256(token), sessionHash: sha256(fresh), ttlSeconds: this.#limits.ttlS }))
     if (opened === undefined) throw unauthenticated()
     return { token: fresh, person: { userId: opened.userId, name: opened.name }, expiresAt: opened.expiresAt }
   }
@@ -148,13 +148,14 @@ export async function asked<Answer>(question: Promise<Answer>): Promise<Answer> 
   }
 }
 
-function personOf(row: SessionRecord, sessionHash: Buffer): PersonPrincipal {
-  const memberships = new Map<OrgId, Role>()
-  for (const { org, role } of row.memberships) if (isRole(role)) memberships.set(org, role)
+type SessionRow = NonNullable<Awaited<ReturnType<Lookups['sessionLookup']>>>
+
+function personOf(row: SessionRow, sessionHash: Buffer): PersonPrincipal {
+  const memberships = new Map<OrgId, Role>([...row.memberships].filter(([, role]) => isRole(role)))
   return Object.freeze({ kind: 'person', userId: row.userId, name: row.name, sessionHash, memberships })
 }
 
 /** A role that this version doesn't know gives nothing. */
-function isRole(role: string): role is Role {
+function isRole(role: string): boolean {
   return KNOWN_ROLES.has(role)
 }

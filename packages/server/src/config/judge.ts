@@ -1,0 +1,91 @@
+/**
+ * Owns what must be true between settings, and what each mode allows. Refuses to stop at the first fault, and to judge a setting that was
+ * already refused by itself (it is absent here).
+ */
+import type { Secret } from '@sallyport/core'
+import type { ConfigFault } from './config-error.ts'
+import { isLoopback } from './network-text.ts'
+import type { ParsedConfig } from './schema.ts'
+import { productionUrlFaults } from './secret-fault.ts'
+
+/** Settings that passed their own check. Groups are always there; what was refused is missing inside. */
+export type Judged = Partial<Omit<ParsedConfig, 'egress' | 'limits'>> & {
+  readonly egress: Partial<ParsedConfig['egress']>
+  readonly limits: Partial<ParsedConfig['limits']>
+}
+
+/** Settings that were written but refused: their absence from `Judged` says nothing. */
+export type Refused = ReadonlySet<string>
+
+const ENDPOINTS = ['authorizationEndpoint', 'tokenEndpoint', 'userinfoEndpoint', 'apiBase'] as const
+const DATABASE_URLS = ['databaseUrl', 'databaseMigrationUrl', 'redisUrl'] as const
+
+export function judge(config: Judged, refused: Refused): ConfigFault[] {
+  return [
+    ...timeFaults(config),
+    ...overlayFaults(config),
+    ...insecureOriginFaults(config),
+    ...(config.databaseMigrationUrl !== undefined && config.databaseUrl === undefined && !refused.has('databaseUrl')
+      ? [fault('databaseMigrationUrl', 'needs databaseUrl: the embedded database migrates itself')]
+      : []),
+    ...(config.mode === 'production' ? productionFaults(config, refused) : []),
+  ]
+}
+
+/** A step can't be given longer than the whole. */
+function timeFaults({ egress, limits }: Judged): ConfigFault[] {
+  return [
+    ...longer('egress.connectTimeoutMs', egress.connectTimeoutMs, 'egress.totalTimeoutMs', egress.totalTimeoutMs),
+    ...longer('egress.headersTimeoutMs', egress.headersTimeoutMs, 'egress.totalTimeoutMs', egress.totalTimeoutMs),
+    ...longer('egress.idleTimeoutMs', egress.idleTimeoutMs, 'egress.totalTimeoutMs', egress.totalTimeoutMs),
+    ...longer('limits.headersTimeoutMs', limits.headersTimeoutMs, 'limits.requestTimeoutMs', limits.requestTimeoutMs),
+  ]
+}
+
+function longer(step: string, stepMs: number | undefined, whole: string, wholeMs: number | undefined): ConfigFault[] {
+  return stepMs === undefined || wholeMs === undefined || stepMs <= wholeMs ? [] : [fault(step, `must not be longer than ${whole}`)]
+}
+
+/** With some endpoints real and some not, a real code or token would be sent to the wrong place. */
+function overlayFaults({ providers = {}, egress, mode }: Judged): ConfigFault[] {
+  return Object.entries(providers).flatMap(([id, overlay]) => [
+    ...ENDPOINTS.filter((name) => overlay[name] === undefined).map((name) =>
+      fault(`providers.${id}.${name}`, 'is missing: an overlay names all endpoints'),
+    ),
+    ...Object.entries(overlay).flatMap(([name, url]) => {
+      const origin = url?.startsWith('http:') ? URL.parse(url)?.origin : undefined
+      if (origin === undefined) return []
+      if (mode === 'production') return [fault(`providers.${id}.${name}`, 'must be https in production')]
+      const open = egress.insecureAllowOrigins === undefined || egress.insecureAllowOrigins.includes(origin)
+      return open ? [] : [fault(`providers.${id}.${name}`, 'must be https, or its origin listed in egress.insecureAllowOrigins')]
+    }),
+  ])
+}
+
+function insecureOriginFaults({ egress, mode }: Judged): ConfigFault[] {
+  const origins = egress.insecureAllowOrigins ?? []
+  if (mode === 'production') return origins.length === 0 ? [] : [fault('egress.insecureAllowOrigins', 'must be empty in production')]
+  return origins.flatMap((origin, index) =>
+    isLoopback(URL.parse(origin)?.hostname ?? '') ? [] : [fault(`egress.insecureAllowOrigins[${index}]`, 'must be a loopback origin')],
+  )
+}
+
+function productionFaults(config: Judged, refused: Refused): ConfigFault[] {
+  const missing = (name: 'encryptionKeys' | 'publicUrl') => config[name] === undefined && !refused.has(name)
+  return [
+    ...(missing('encryptionKeys') ? [fault('encryptionKeys', 'is required in production: nothing is ever stored without encryption')] : []),
+    ...(missing('publicUrl') ? [fault('publicUrl', 'is required in production')] : []),
+    ...(config.publicUrl?.startsWith('http:') ? [fault('publicUrl', 'must be https in production')] : []),
+    // The gateway itself speaks plain HTTP. An empty list would mean that nobody ends TLS, or that whoever does can't be believed.
+    ...(config.trustedProxies?.length === 0 ? [fault('trustedProxies', 'must name the proxy that ends TLS, in production')] : []),
+    ...DATABASE_URLS.flatMap((name) => storeFaults(name, config[name])),
+  ]
+}
+
+function storeFaults(name: string, url: Secret | undefined): ConfigFault[] {
+  return url === undefined ? [] : productionUrlFaults(url).map((reason) => fault(name, reason))
+}
+
+function fault(name: string, reason: string): ConfigFault {
+  return { setting: name, reason }
+}

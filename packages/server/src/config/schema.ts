@@ -1,0 +1,180 @@
+/**
+ * Owns the one schema of configuration: every setting, its check, its default and its sentence. The file, the variables, docs/config.md and
+ * the JSON Schema all follow from it. Refuses relaxations that aren't called `insecure...`.
+ */
+import { z } from 'zod'
+import { DEFAULT_EGRESS_POLICY, listProviders } from '@sallyport/core'
+import { endpointFault, hostFault, originFault, rangeFault } from './network-text.ts'
+import { postgresUrlFaults, redisUrlFaults, rootKeyFaults } from './secret-fault.ts'
+import { integer, list, oneOf, secret, setting, textWithout } from './setting.ts'
+
+const HOUR_MS = 3_600_000
+const GIGABYTE = 1024 ** 3
+
+const mode = oneOf(['development', 'production'])
+const logLevel = oneOf(['debug', 'info', 'warn', 'error', 'silent'])
+const logFormat = oneOf(['json', 'text'])
+
+const text = { kind: 'text' } as const
+
+const endpoint = textWithout(endpointFault).optional()
+
+/** Endpoints used instead of the catalog's: a sandbox, or a provider's edition on one's own premises. */
+const providerOverlay = z.strictObject({
+  authorizationEndpoint: endpoint,
+  tokenEndpoint: endpoint,
+  userinfoEndpoint: endpoint,
+  apiBase: endpoint,
+  issuer: endpoint,
+})
+
+const egress = z.strictObject({
+  insecureAllowOrigins: list(
+    originFault,
+    'exact origins, like http://127.0.0.1:7256',
+    'Exact loopback origins that calls may reach although they are internal and without TLS. Development only: for local sandbox providers.',
+  ),
+  allowedPorts: setting(
+    z
+      .array(z.int().min(1).max(65_535))
+      .min(1)
+      .max(20)
+      .default([...DEFAULT_EGRESS_POLICY.allowedPorts]),
+    {
+      kind: 'integers',
+      about: 'Ports that calls to providers may use.',
+      expects: 'a list of whole numbers from 1 to 65535',
+    },
+  ),
+  connectTimeoutMs: integer(
+    { min: 100, max: 60_000, by: DEFAULT_EGRESS_POLICY.connectTimeoutMs },
+    'Longest wait for a connection to a provider, TLS included.',
+  ),
+  headersTimeoutMs: integer(
+    { min: 1_000, max: HOUR_MS, by: DEFAULT_EGRESS_POLICY.headersTimeoutMs },
+    "Longest wait for the headers of a provider's answer.",
+  ),
+  idleTimeoutMs: integer({ min: 1_000, max: HOUR_MS, by: DEFAULT_EGRESS_POLICY.idleTimeoutMs }, 'Longest silence inside an answer.'),
+  totalTimeoutMs: integer(
+    { min: 1_000, max: HOUR_MS, by: DEFAULT_EGRESS_POLICY.totalTimeoutMs },
+    'Longest call, from its start to the last byte of the answer.',
+  ),
+  maxResponseBytes: integer({ min: 1024, max: 64 * GIGABYTE, by: DEFAULT_EGRESS_POLICY.maxResponseBytes }, 'Largest answer of a provider.'),
+  maxConnectionsPerOrigin: integer(
+    { min: 1, max: 4096, by: DEFAULT_EGRESS_POLICY.maxConnectionsPerOrigin },
+    'Connections kept to one provider.',
+  ),
+})
+
+const limits = z.strictObject({
+  maxRequestBytes: integer({ min: 1024, max: 100 * 1024 * 1024, by: 10 * 1024 * 1024 }, 'Largest request body.'),
+  maxHeaderBytes: integer({ min: 4096, max: 65_536, by: 16_384 }, 'Largest request header block.'),
+  headersTimeoutMs: integer({ min: 1_000, max: 120_000, by: 15_000 }, 'Time a client has to send its headers.'),
+  requestTimeoutMs: integer({ min: 1_000, max: HOUR_MS, by: 120_000 }, 'Time a client has to send its whole request.'),
+})
+
+export const configSchema = z.strictObject({
+  mode: setting(mode.schema.default('production'), {
+    ...text,
+    expects: mode.expects,
+    about:
+      'What is allowed: `development` opens loopback sandboxes and http, `production` refuses every relaxation. A forgotten variable gives the strict one.',
+  }),
+  host: setting(textWithout(hostFault).optional(), {
+    ...text,
+    expects: 'an IP address or a host name',
+    otherwise: '`127.0.0.1` in development, `0.0.0.0` in production',
+    about: 'Address to listen on.',
+  }),
+  port: integer({ min: 1, max: 65_535, by: 7255 }, 'Port of the gateway, its API and its console.'),
+  publicUrl: setting(textWithout(originFault).optional(), {
+    ...text,
+    expects: 'an origin like https://gateway.example.com',
+    otherwise: '`http://127.0.0.1:<port>` in development; required in production, with https',
+    about:
+      'Origin under which browsers and clients reach the gateway. Links, redirect URIs, cookies and the cross-site check follow from it.',
+  }),
+  trustedProxies: list(
+    rangeFault,
+    'addresses and ranges, like 10.0.0.0/8',
+    'Addresses and ranges of the proxies in front, whose `X-Forwarded-For` is believed. Required in production, where one of them ends TLS.',
+  ),
+  dataDir: setting(textWithout(pathFault).default('./.sallyport'), {
+    ...text,
+    expects: 'a path',
+    about: 'Folder of the embedded database and of development secrets. One gateway at a time owns it.',
+  }),
+  databaseUrl: secret(
+    'PostgreSQL for the gateway, as a login that owns nothing and bypasses nothing. Absent: the embedded PostgreSQL in `dataDir`.',
+    postgresUrlFaults,
+    'the embedded database',
+  ),
+  databaseMigrationUrl: secret(
+    'The same database for migrations, as a login that may create roles. Needs `databaseUrl`.',
+    postgresUrlFaults,
+  ),
+  redisUrl: secret('Redis or Valkey, an accelerator only: nothing is kept there alone, and without it everything works.', redisUrlFaults),
+  encryptionKeys: secret(
+    'Root keys, `id:64-hex[,id:64-hex...]`; the first is primary, the others only open. Generate one with `openssl rand -hex 32`.',
+    rootKeyFaults,
+    'required in production; in development a file in `dataDir`, made on the first start',
+  ),
+  logLevel: setting(logLevel.schema.default('info'), {
+    ...text,
+    expects: logLevel.expects,
+    about: 'The least that is logged.',
+  }),
+  logFormat: setting(logFormat.schema.optional(), {
+    ...text,
+    expects: logFormat.expects,
+    otherwise: '`text` in development, `json` in production',
+    about: 'One JSON object a line, or text for a person.',
+  }),
+  drainTimeoutMs: integer({ min: 0, max: 600_000, by: 25_000 }, 'Time that running calls have to finish after SIGTERM or SIGINT.'),
+  egress,
+  limits,
+  providers: setting(z.record(textWithout(providerFault), providerOverlay).default({}), {
+    kind: 'json',
+    expects: 'an object of provider ids with authorizationEndpoint, tokenEndpoint, userinfoEndpoint, apiBase and optionally issuer',
+    otherwise: '`{}`',
+    about:
+      "Endpoints used instead of the catalog's, by provider id: all of a provider's (`authorizationEndpoint`, `tokenEndpoint`, `userinfoEndpoint`, `apiBase`; `issuer` if it names itself otherwise) or none.",
+  }),
+})
+
+/** What the schema makes, before the defaults that depend on other settings. */
+export type ParsedConfig = z.output<typeof configSchema>
+
+export interface Leaf {
+  readonly path: readonly [string] | readonly [string, string]
+  /** `egress.totalTimeoutMs` */
+  readonly name: string
+  /** `SALLYPORT_EGRESS_TOTAL_TIMEOUT_MS` */
+  readonly variable: string
+  readonly schema: z.ZodType
+}
+
+/** Every setting, in the order of the schema. */
+export const LEAVES: readonly Leaf[] = Object.entries(configSchema.shape).flatMap(([name, schema]) =>
+  schema instanceof z.ZodObject
+    ? Object.entries(schema.shape).map(([inner, leaf]) => leafOf([name, inner], leaf))
+    : [leafOf([name], schema)],
+)
+
+/** Names of settings that hold others. */
+export const GROUPS: readonly string[] = Object.entries(configSchema.shape)
+  .filter(([, schema]) => schema instanceof z.ZodObject)
+  .map(([name]) => name)
+
+function leafOf(path: Leaf['path'], schema: z.ZodType): Leaf {
+  const words = path.map((word) => word.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase())
+  return { path, name: path.join('.'), variable: `SALLYPORT_${words.join('_')}`, schema }
+}
+
+function pathFault(path: string): string | undefined {
+  return path.includes('\0') ? 'must be a path' : undefined
+}
+
+function providerFault(id: string): string | undefined {
+  return listProviders().some((provider) => provider.id === id) ? undefined : 'must name providers of the catalog'
+}
