@@ -42,6 +42,15 @@ export interface OAuthStateRecord {
   readonly expired: boolean
 }
 
+/** What one sweep cleared, by kind of row. See 0006_sweeps.sql. */
+export interface SweepCounts {
+  readonly states: number
+  readonly pending: number
+  readonly sessions: number
+  readonly links: number
+  readonly connectSessions: number
+}
+
 /** Hashes are the 32 bytes of SHA-256. Every method throws `database_unavailable` when it can't ask. */
 export interface Lookups {
   /** The key with this id, revoked and expired ones too: judging is the caller's. */
@@ -62,6 +71,8 @@ export interface Lookups {
   connectSessionLookup(linkHash: Uint8Array): Promise<{ org: OrgId; id: ConnectSessionId; expired: boolean } | undefined>
   /** Takes a state out, whatever else is wrong with the callback. Of two callers with one state, one gets it. */
   oauthStateConsume(stateHash: Uint8Array): Promise<OAuthStateRecord | undefined>
+  /** Clears what expired, of every tenant, at most `batch` rows (10,000) of each kind. A full count says there may be more. */
+  sweepExpired(batch: number): Promise<SweepCounts>
 }
 
 export function createLookups(pool: Pool): Lookups {
@@ -99,6 +110,10 @@ export function createLookups(pool: Pool): Lookups {
     async oauthStateConsume(stateHash) {
       const [row] = await rows<OAuthStateConsumedRow>('select * from sallyport.oauth_state_consume($1)', [stateHash])
       return row && stateRecord(row)
+    },
+    async sweepExpired(batch) {
+      const [row] = await rows<SweepRow>('select * from sallyport.sweep_expired($1)', [batch])
+      return row === undefined ? unanswered() : sweepCounts(row)
     },
   }
 }
@@ -143,6 +158,24 @@ interface OAuthStateConsumedRow {
   browser_hash: Buffer
   verifier: Buffer
   expired: boolean
+}
+
+interface SweepRow {
+  states: string
+  pending: string
+  sessions: string
+  links: string
+  connect_sessions: string
+}
+
+function sweepCounts(row: SweepRow): SweepCounts {
+  return {
+    states: Number(row.states),
+    pending: Number(row.pending),
+    sessions: Number(row.sessions),
+    links: Number(row.links),
+    connectSessions: Number(row.connect_sessions),
+  }
 }
 
 function keyRecord(row: KeyLookupRow): KeyRecord {

@@ -1,0 +1,242 @@
+/**
+ * Owns the two steps that a browser takes: leaving for the provider and coming back from it. Refuses an answer unless it belongs to a state that
+ * was just consumed, to this integration's own address, and to the browser (and console session) that left; only then is the code exchanged,
+ * once.
+ */
+import {
+  authorizationRequest,
+  callbackState,
+  digestEquals,
+  exchangeCode,
+  fetchAccount,
+  formatId,
+  judgeAnswer,
+  Secret,
+  SallyportError,
+  sha256,
+} from '@sallyport/core'
+import type { OAuthClient, OrgId, Provider, ProviderAccount, TokenSet } from '@sallyport/core'
+import { appendAudit } from '../audit/index.ts'
+import {
+  connectSessionFail,
+  connectSessionFind,
+  connectSessionUpdate,
+  integrationFind,
+  oauthStateDropOfSession,
+  oauthStateInsert,
+  projectFind,
+} from '../db/index.ts'
+import type { ConnectSession, Integration, OAuthStateRecord, Project, TenantTx } from '../db/index.ts'
+import { principalRef } from '../identity/index.ts'
+import { browserHash, cookieValues } from './browser.ts'
+import { connectError, ConnectError } from './errors.ts'
+import type { ConnectContext } from './options.ts'
+import { clientSecretPlace, verifierPlace } from './places.ts'
+import { storeAuthorized } from './store.ts'
+import type { Outcome } from './store.ts'
+
+const TOKEN = /^[\w-]{43}$/u
+
+/** A connect session with everything its pages and steps need to know. */
+export interface Flow {
+  readonly org: OrgId
+  readonly session: ConnectSession
+  readonly integration: Integration
+  readonly project: Project
+  readonly provider: Provider
+}
+
+/** The flow behind a link that can still begin. @throws ConnectError `connect_session_invalid`, `integration_not_configured`. */
+export async function openFlow(context: ConnectContext, link: Secret): Promise<Flow> {
+  const found = TOKEN.test(link.reveal()) ? await context.database.lookups.connectSessionLookup(sha256(link)) : undefined
+  if (found === undefined || found.expired) throw over('the link is unknown or expired')
+  const flow = await context.database.withTenant(found.org, (tx) => readFlow(context, tx, found.id))
+  if (flow.session.status !== 'open' && flow.session.status !== 'authorizing') throw over('the link was used')
+  return flow
+}
+
+/**
+ * Sends the browser off: stores a fresh state bound to it, dropping the session's earlier ones, and gives the provider's address.
+ * @param cookies the raw `Cookie` header, for the console session of flows that a person began.
+ * @throws ConnectError as `openFlow`, and `connect_browser_mismatch`.
+ */
+export async function beginAuthorization(
+  context: ConnectContext,
+  flow: Flow,
+  browser: Secret,
+  cookies: string | undefined,
+): Promise<string> {
+  const { org, session, integration, provider } = flow
+  await requireConsoleSession(context, session, cookies)
+  const scopes = integration.scopes
+  const request = authorizationRequest({
+    server: provider.oauth,
+    clientId: integration.clientId,
+    redirectUri: redirectUri(context, integration),
+    scopes,
+  })
+  await context.database.withTenant(org, async (tx) => {
+    const moved = await connectSessionUpdate(tx, session.id, ['open', 'authorizing'], { status: 'authorizing' })
+    if (moved === undefined || moved.expired) throw over('the session moved on')
+    await oauthStateDropOfSession(tx, session.id)
+    await oauthStateInsert(tx, {
+      stateHash: sha256(request.state),
+      connectSession: session.id,
+      context: integration.context,
+      browserHash: browserHash(browser),
+      verifier: await context.vault.seal(tx, verifierPlace(session.id), request.verifier),
+      ttlSeconds: context.limits.stateTtlS,
+    })
+    await audit(tx, session, 'connect_session.authorizing', {})
+  })
+  return request.url
+}
+
+export interface Callback {
+  /** Last segment of the address it came to. */
+  readonly context: string
+  /** Raw, without `?`. */
+  readonly query: string
+  readonly browser: Secret | undefined
+  /** The raw `Cookie` header. */
+  readonly cookies: string | undefined
+}
+
+/** A callback that was refused after its session was known: the page can lead back to the application. */
+export class RefusedCallback extends Error {
+  readonly flow: Flow
+
+  constructor(flow: Flow, cause: unknown) {
+    super('a callback was refused', { cause })
+    this.flow = flow
+  }
+}
+
+/**
+ * Takes what came back through every check, exchanges the code once, and stores the connection. The state is consumed before anything else,
+ * so that of any number of identical callbacks one goes on (battery O-04).
+ * @throws ConnectError `connect_state_invalid` when no flow is known by it; RefusedCallback with the reason as cause afterwards.
+ */
+export async function finishAuthorization(
+  context: ConnectContext,
+  callback: Callback,
+): Promise<{ readonly flow: Flow; readonly outcome: Outcome }> {
+  const state = stateOf(callback.query)
+  const consumed = await context.database.lookups.oauthStateConsume(sha256(state))
+  if (consumed === undefined) throw new ConnectError('connect_state_invalid', 'no such state, or one that was used')
+  const flow = await context.database.withTenant(consumed.org, (tx) => readFlow(context, tx, consumed.connectSession))
+  try {
+    await requireSameFlow(context, flow, consumed, callback)
+    const { tokens, account } = await exchanged(context, flow, consumed, callback.query, state)
+    return { flow, outcome: await storeAuthorized(context, flow, tokens, account) }
+  } catch (error) {
+    throw await refused(context, flow, connectError(error))
+  }
+}
+
+function stateOf(query: string): Secret {
+  try {
+    return callbackState(query)
+  } catch (error) {
+    throw connectError(error)
+  }
+}
+
+/** The checks that say whose answer this is. None of them ends the session: the one who began it may still come. */
+async function requireSameFlow(context: ConnectContext, flow: Flow, state: OAuthStateRecord, callback: Callback): Promise<void> {
+  if (state.expired) throw new Unbound('connect_state_invalid', 'the state is expired')
+  if (state.context !== callback.context || state.context !== flow.integration.context) {
+    throw new Unbound('connect_state_invalid', "the answer came to another integration's address")
+  }
+  if (callback.browser === undefined || !digestEquals(state.browserHash, browserHash(callback.browser))) {
+    throw new Unbound('connect_browser_mismatch', 'the answer came from another browser')
+  }
+  await requireConsoleSession(context, flow.session, callback.cookies)
+  if (flow.session.status !== 'authorizing') throw new Unbound('connect_session_invalid', 'the session is not waiting for an answer')
+}
+
+/** A refusal that says nothing about the flow it was tried on. */
+class Unbound extends ConnectError {}
+
+/** A flow that a person began in the console goes on only in that person's own session there (battery O-03). */
+async function requireConsoleSession(context: ConnectContext, session: ConnectSession, cookies: string | undefined): Promise<void> {
+  if (session.consoleSessionHash === null) return
+  const [token, ...others] = cookieValues(cookies, context.sessionCookie)
+  const person = token === undefined || others.length > 0 ? undefined : await context.sessions.lookup(new Secret(token))
+  const same =
+    person !== undefined && digestEquals(person.sessionHash, session.consoleSessionHash) && principalRef(person) === session.startedBy
+  if (!same) throw new Unbound('connect_browser_mismatch', 'the console session is not the one that began the flow')
+}
+
+async function exchanged(
+  context: ConnectContext,
+  flow: Flow,
+  state: OAuthStateRecord,
+  query: string,
+  stateText: Secret,
+): Promise<{ tokens: TokenSet; account: ProviderAccount }> {
+  const { org, session, integration, provider } = flow
+  const answer = judgeAnswer(provider.oauth, query, stateText)
+  const verifier = await context.vault.open(org, verifierPlace(session.id), state.verifier)
+  const clientSecret = await context.vault.open(org, clientSecretPlace(integration.id), integration.clientSecret)
+  const client: OAuthClient = { clientId: integration.clientId, clientSecret }
+  const tokens = await exchangeCode({
+    server: provider.oauth,
+    client,
+    redirectUri: redirectUri(context, integration),
+    verifier,
+    answer,
+    requestedScopes: integration.scopes,
+    fetch: context.fetch,
+    now: context.clock.now(),
+  })
+  return { tokens, account: await fetchAccount(provider.userinfo, tokens.accessToken, context.fetch) }
+}
+
+/** Writes the refusal down, and ends the session unless the answer was not its own. Failures of ours leave the session as it is. */
+async function refused(context: ConnectContext, flow: Flow, error: unknown): Promise<unknown> {
+  if (!(error instanceof ConnectError)) return new RefusedCallback(flow, error)
+  const ends = !(error instanceof Unbound)
+  await context.database.withTenant(flow.org, async (tx) => {
+    if (ends) await connectSessionFail(tx, flow.session.id, error.code)
+    await audit(tx, flow.session, ends ? 'connect_session.failed' : 'connect_session.refused', { code: error.code })
+  })
+  logRefusal(context, flow, error)
+  return new RefusedCallback(flow, error)
+}
+
+function logRefusal({ logger }: ConnectContext, { session, integration }: Flow, error: ConnectError): void {
+  const cause = error.cause instanceof SallyportError ? error.cause : error
+  logger.info('a connect callback was refused', {
+    session: formatId('cs', session.id),
+    integration: formatId('int', integration.id),
+    code: error.code,
+    reason: cause.message,
+    error: cause.cause,
+  })
+}
+
+export async function readFlow(context: ConnectContext, tx: TenantTx, id: ConnectSession['id']): Promise<Flow> {
+  const session = await connectSessionFind(tx, id)
+  if (session === undefined) throw over('the session is gone')
+  const integration = await integrationFind(tx, session, session.integration)
+  const project = await projectFind(tx, session.project)
+  if (integration === undefined || project === undefined) throw over('the integration is gone')
+  const provider = context.providers(integration.provider)
+  if (provider === undefined) throw new ConnectError('integration_not_configured', `the catalog has no provider ${integration.provider}`)
+  return { org: tx.org, session, integration, project, provider }
+}
+
+/** The integration's own address: no other integration's answers arrive there (battery O-06, O-08). */
+function redirectUri({ publicUrl }: ConnectContext, { context }: Integration): string {
+  return `${publicUrl}/oauth/cb/${context}`
+}
+
+function audit(tx: TenantTx, session: ConnectSession, action: string, detail: Record<string, string>): Promise<void> {
+  // Whoever holds the link acts here, and is nobody the gateway knows.
+  return appendAudit(tx, { action, actor: 'system', target: formatId('cs', session.id), detail })
+}
+
+function over(message: string): ConnectError {
+  return new ConnectError('connect_session_invalid', message)
+}

@@ -1,0 +1,53 @@
+/** Owns what connecting is built from. Refuses to build any of it. */
+import type { Problem } from '@sallyport/contract'
+import type { Clock, Logger, OutboundFetch, Provider } from '@sallyport/core'
+import type { Database } from '../db/index.ts'
+import type { Sessions } from '../identity/index.ts'
+import type { Vault } from '../vault/index.ts'
+
+export interface ConnectLimits {
+  /** Life of a link, until its page was used. */
+  readonly linkTtlS: number
+  /** Life of a state: how long a person may take at the provider. */
+  readonly stateTtlS: number
+  /** How long the application may take to confirm, from the moment the browser came back. */
+  readonly completionTtlS: number
+  /** Wrong codes after which a session has failed. */
+  readonly completionAttempts: number
+  /** Unfinished sessions of one project (battery D-14). Racing creations may pass it by as many as race. */
+  readonly unfinishedPerProject: number
+}
+
+export const CONNECT_LIMITS: ConnectLimits = {
+  linkTtlS: 600,
+  stateTtlS: 600,
+  completionTtlS: 600,
+  completionAttempts: 5,
+  unfinishedPerProject: 1000,
+}
+
+export interface ConnectOptions {
+  readonly database: Pick<Database, 'withTenant' | 'lookups'>
+  readonly vault: Pick<Vault, 'seal' | 'open'>
+  /** The egress's `fetch`. */
+  readonly fetch: OutboundFetch
+  /** Providers with the configured endpoints laid over. */
+  readonly providers: (id: string) => Provider | undefined
+  /** Without trailing slash. https makes cookies `__Host-` and `Secure`. */
+  readonly publicUrl: string
+  readonly sessions: Pick<Sessions, 'lookup'>
+  /** Name of the console session's cookie. */
+  readonly sessionCookie: string
+  /** How a failure looks from outside. */
+  readonly problemFor: (error: unknown, requestId: string) => Problem
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly limits?: Partial<ConnectLimits>
+}
+
+/** The options with every limit filled in. */
+export type ConnectContext = Omit<ConnectOptions, 'limits'> & { readonly limits: ConnectLimits; readonly secure: boolean }
+
+export function connectContext(options: ConnectOptions): ConnectContext {
+  return { ...options, limits: { ...CONNECT_LIMITS, ...options.limits }, secure: options.publicUrl.startsWith('https://') }
+}

@@ -1,0 +1,209 @@
+/**
+ * Owns the one transaction that turns an authorization into rows. Refuses to write any of it unless the session still waits for the answer,
+ * and to put one account's credential under another's connection.
+ *
+ * A session makes at most one connection, and that connection has the session's id: the primary key says so. When a session reconnects, the row of
+ * that id is only the candidate that waits for confirmation; the connection itself keeps its id and gets the credential then.
+ */
+import { formatId, missingScopes, randomToken, readTokenSet, Secret, sha256, writeTokenSet } from '@sallyport/core'
+import type { ConnectionId, ConnectSessionId, ProviderAccount, TokenSet } from '@sallyport/core'
+import { appendAudit } from '../audit/index.ts'
+import {
+  connectionActivate,
+  connectionAdvanceHead,
+  connectionDeletePending,
+  connectionDescribePending,
+  connectionFind,
+  connectionInsert,
+  connectionRaiseGeneration,
+  connectSessionAwait,
+  connectSessionUpdate,
+  credentialHead,
+  credentialInsert,
+  credentialNextSeq,
+} from '../db/index.ts'
+import type { Connection, TenantTx } from '../db/index.ts'
+import { ConnectError } from './errors.ts'
+import type { Flow } from './flow.ts'
+import type { ConnectContext } from './options.ts'
+import { credentialPlace } from './places.ts'
+
+/** What the browser is told. */
+export type Outcome =
+  /** The application must confirm with this code. */
+  | { readonly kind: 'awaiting'; readonly code: Secret }
+  /** A person in the console connected it for themselves: nothing is left to do. */
+  | { readonly kind: 'connected'; readonly missing: readonly string[] }
+
+/** The connection that this session makes, or the candidate for the one it reconnects. */
+export function connectionOf(session: ConnectSessionId): ConnectionId {
+  return session as string as ConnectionId
+}
+
+/** @throws ConnectError `connect_session_invalid` when another step was first, `connect_user_mismatch` for another account than before. */
+export async function storeAuthorized(context: ConnectContext, flow: Flow, tokens: TokenSet, account: ProviderAccount): Promise<Outcome> {
+  return context.database.withTenant(flow.org, async (tx) => {
+    const target = flow.session.reconnect ? await requireSameAccount(tx, flow, account) : undefined
+    if (flow.session.consoleSessionHash === null) return storeAwaiting(context, tx, flow, tokens, account)
+    return storeConnected(context, tx, flow, tokens, account, target)
+  })
+}
+
+async function storeAwaiting(
+  context: ConnectContext,
+  tx: TenantTx,
+  flow: Flow,
+  tokens: TokenSet,
+  account: ProviderAccount,
+): Promise<Outcome> {
+  const { session } = flow
+  const code = new Secret(randomToken(32))
+  const made = connectionOf(session.id)
+  await insertPending(context, tx, flow, tokens, account)
+  const waits = await connectSessionAwait(tx, session.id, {
+    completionHash: sha256(code),
+    connection: session.connection ?? made,
+    ttlSeconds: context.limits.completionTtlS,
+  })
+  if (!waits) throw movedOn()
+  await appendAudit(tx, {
+    action: 'connection.authorized',
+    actor: 'system',
+    target: formatId('conn', session.connection ?? made),
+    detail: { session: formatId('cs', session.id), integration: formatId('int', flow.integration.id) },
+  })
+  return { kind: 'awaiting', code }
+}
+
+async function storeConnected(
+  context: ConnectContext,
+  tx: TenantTx,
+  flow: Flow,
+  tokens: TokenSet,
+  account: ProviderAccount,
+  target: Connection | undefined,
+): Promise<Outcome> {
+  const { session } = flow
+  const made = target?.id ?? connectionOf(session.id)
+  const done = await connectSessionUpdate(tx, session.id, ['authorizing'], { status: 'completed' })
+  if (done === undefined) throw movedOn()
+  if (target === undefined) await insertPending(context, tx, flow, tokens, account)
+  else await replaceCredential(context, tx, target, tokens)
+  const missing = await activate(tx, flow, target === undefined ? 1 : target.generation + 1, made, tokens.scopes, account)
+  if (target === undefined) await connectSessionUpdate(tx, session.id, ['completed'], { connection: made })
+  await auditConnected(tx, flow, session.startedBy, made)
+  return { kind: 'connected', missing }
+}
+
+/**
+ * Confirms what `storeAwaiting` left: the pending connection becomes usable, or the candidate's credential moves to the connection that is
+ * reconnected. `candidate` is the credential opened beforehand; only a reconnect has one.
+ * @throws ConnectError `connect_session_invalid` when it was taken back meanwhile; `conflict` when the connection changed meanwhile.
+ */
+export async function storeConfirmed(
+  context: ConnectContext,
+  tx: TenantTx,
+  flow: Flow,
+  actor: string,
+  candidate: Secret | undefined,
+): Promise<ConnectionId> {
+  const { session } = flow
+  const pending = await connectionFind(tx, session, connectionOf(session.id))
+  if (pending?.account === null || pending?.status !== 'pending') throw movedOn()
+  if (!session.reconnect) {
+    await activate(tx, flow, pending.generation, pending.id, pending.grantedScopes, pending.account)
+    await auditConnected(tx, flow, actor, pending.id)
+    return pending.id
+  }
+  const target = await requireSameAccount(tx, flow, pending.account)
+  if (candidate === undefined) throw movedOn()
+  await connectionDeletePending(tx, pending.id)
+  await replaceCredential(context, tx, target, readTokenSet(candidate))
+  await activate(tx, flow, target.generation + 1, target.id, pending.grantedScopes, pending.account)
+  await auditConnected(tx, flow, actor, target.id)
+  return target.id
+}
+
+/** The waiting credential of a reconnect, as sealed; undefined when there is none. */
+export async function sealedCandidate(
+  tx: TenantTx,
+  session: ConnectSessionId,
+): Promise<{ readonly seq: bigint; readonly sealed: Buffer } | undefined> {
+  return credentialHead(tx, connectionOf(session))
+}
+
+async function insertPending(context: ConnectContext, tx: TenantTx, flow: Flow, tokens: TokenSet, account: ProviderAccount): Promise<void> {
+  const { session, integration } = flow
+  const id = connectionOf(session.id)
+  await connectionInsert(tx, {
+    id,
+    project: session.project,
+    environment: session.environment,
+    integration: integration.id,
+    endUserId: session.endUserId,
+  })
+  await insertCredential(context, tx, id, 0n, tokens)
+  await connectionDescribePending(tx, id, { grantedScopes: tokens.scopes, account })
+}
+
+/** The next version, without a parent: it comes from a person's consent, not from the credential before it. */
+async function insertCredential(context: ConnectContext, tx: TenantTx, id: ConnectionId, head: bigint, tokens: TokenSet): Promise<void> {
+  const seq = await credentialNextSeq(tx, id)
+  await credentialInsert(tx, {
+    connection: id,
+    seq,
+    parentSeq: null,
+    rtFingerprint: null,
+    sealed: await context.vault.seal(tx, credentialPlace(id, seq), writeTokenSet(tokens)),
+    expiresAt: tokens.expiresAt === null ? null : new Date(tokens.expiresAt),
+  })
+  if (!(await connectionAdvanceHead(tx, id, head, seq))) throw changedMeanwhile()
+}
+
+/** A new generation first: whoever reads the new credential reads it as another generation's (battery O-23). */
+async function replaceCredential(context: ConnectContext, tx: TenantTx, target: Connection, tokens: TokenSet): Promise<void> {
+  if ((await connectionRaiseGeneration(tx, target.id, target.generation)) === undefined) throw changedMeanwhile()
+  await insertCredential(context, tx, target.id, target.headSeq, tokens)
+}
+
+/** Usable, or marked as lacking scopes (battery O-21). Gives the missing ones. */
+async function activate(
+  tx: TenantTx,
+  { integration, provider }: Flow,
+  generation: number,
+  id: ConnectionId,
+  grantedScopes: readonly string[],
+  account: ProviderAccount,
+): Promise<readonly string[]> {
+  const missing = missingScopes(integration.scopes, grantedScopes, provider.scopeContents)
+  const status = missing.length === 0 ? 'active' : 'insufficient_scope'
+  if (!(await connectionActivate(tx, id, { generation, status, grantedScopes, account }))) throw changedMeanwhile()
+  return missing
+}
+
+/** A connection stays one account for life: connecting another account under it is refused, and needs a connection of its own. */
+async function requireSameAccount(tx: TenantTx, { session }: Flow, account: ProviderAccount): Promise<Connection> {
+  const target = session.connection === null ? undefined : await connectionFind(tx, session, session.connection)
+  if (target === undefined) throw movedOn()
+  if (target.account !== null && target.account.id !== account.id) {
+    throw new ConnectError('connect_user_mismatch', 'another account came back than the one that was connected')
+  }
+  return target
+}
+
+function auditConnected(tx: TenantTx, { session, integration }: Flow, actor: string, connection: ConnectionId): Promise<void> {
+  return appendAudit(tx, {
+    action: session.reconnect ? 'connection.reconnected' : 'connection.created',
+    actor,
+    target: formatId('conn', connection),
+    detail: { session: formatId('cs', session.id), integration: formatId('int', integration.id) },
+  })
+}
+
+function movedOn(): ConnectError {
+  return new ConnectError('connect_session_invalid', 'the session moved on')
+}
+
+function changedMeanwhile(): ConnectError {
+  return new ConnectError('conflict', 'the connection changed meanwhile', { publicDetail: 'The connection changed meanwhile. Try again.' })
+}
