@@ -9,3 +9,5 @@ export { createKeyAuthenticator, KEY_AUTHENTICATOR_LIMITS } from './key-authenti
 export type { KeyAuthenticator, KeyAuthenticatorLimits, KeyAuthenticatorOptions, MintedKey } from './key-authenticator.ts'
 export { createSessions, SESSION_LIMITS } from './sessions.ts'
 export type { OpenedSession, SessionLimits, Sessions, SessionsOptions } from './sessions.ts'
+export { ensureDevelopmentOwner, ownerLink } from './development-owner.ts'
+export type { DevelopmentOwner } from './development-owner.ts'

@@ -83,7 +83,9 @@ class CachingSessions implements Sessions {
   async openWithLink(token: Secret): Promise<OpenedSession> {
     if (!TOKEN.test(token.reveal())) throw unauthenticated()
     const fresh = newToken()
-    const opened = await asked(this.#lookups.sessionOpen({ linkHash: sha256(token), sessionHash: sha256(fresh), ttlSeconds: this.#limits.ttlS }))
+    const opened = await asked(
+      this.#lookups.sessionOpen({ linkHash: sha256(token), sessionHash: sha256(fresh), ttlSeconds: this.#limits.ttlS }),
+    )
     if (opened === undefined) throw unauthenticated()
     return { token: fresh, person: { userId: opened.userId, name: opened.name }, expiresAt: opened.expiresAt }
   }
@@ -144,7 +146,7 @@ export async function asked<Answer>(question: Promise<Answer>): Promise<Answer> 
     return await question
   } catch (error) {
     if (!hasCode(error, 'database_unavailable')) throw error
-    throw new IdentityError('database_unavailable', 'the session could not be looked up', { cause: error, retryAfterS: 1 })
+    throw new IdentityError('database_unavailable', 'the database could not be asked', { cause: error, retryAfterS: 1 })
   }
 }
 

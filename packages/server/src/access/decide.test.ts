@@ -1,0 +1,167 @@
+import { describe, expect, it } from 'vitest'
+import { operations, ROLE_CONTAINS, ROLES, SCOPES } from '@sallyport/contract'
+import type { Role, RouteAccess, Scope } from '@sallyport/contract'
+import { newId } from '@sallyport/core'
+import type { KeyPrincipal, PersonPrincipal } from '../identity/index.ts'
+import { decide, roleContains } from './decide.ts'
+import type { AccessPlace } from './decide.ts'
+
+const org = newId('org')
+const otherOrg = newId('org')
+const project = newId('proj')
+const otherProject = newId('proj')
+
+function key(scopes: readonly Scope[], at: Partial<KeyPrincipal> = {}): KeyPrincipal {
+  return {
+    kind: 'key',
+    keyId: newId('key'),
+    org,
+    project,
+    environment: 'live',
+    scopes: new Set(scopes),
+    connection: null,
+    auditUseMode: 'batched',
+    ...at,
+  }
+}
+
+function person(...memberships: [typeof org, Role][]): PersonPrincipal {
+  return { kind: 'person', userId: newId('user'), name: 'P', sessionHash: Buffer.alloc(32), memberships: new Map(memberships) }
+}
+
+function access(over: Partial<RouteAccess> = {}): RouteAccess {
+  return { audience: 'tenant', tenant: 'environment', audit: 'none', bodyLimit: 0, ...over }
+}
+
+/** The place that `tenant` makes a path name. */
+function placeFor(tenant: RouteAccess['tenant'], at: Required<AccessPlace>): AccessPlace {
+  if (tenant === 'none') return {}
+  if (tenant === 'org') return { org: at.org }
+  return tenant === 'project' ? { org: at.org, project: at.project } : at
+}
+
+const HERE = { org, project, environment: 'live' } as const
+const code = (...args: Parameters<typeof decide>) => {
+  const decision = decide(...args)
+  return decision.allowed ? 'allowed' : decision.code
+}
+
+const LEVELS = ['org', 'project', 'environment'] as const
+const ROUTES = Object.entries(operations).map(([name, operation]) => ({ name, access: operation.access as RouteAccess }))
+
+describe('decide', () => {
+  it('T-07 lets exactly the roles use a route that contain the declared one, on every tenant level', () => {
+    for (const tenant of LEVELS)
+      for (const held of ROLES)
+        for (const needed of ROLES) {
+          const expected = ROLE_CONTAINS[held].includes(needed) ? 'allowed' : 'forbidden'
+          const label = `${held} on ${needed} at ${tenant}`
+          expect(code(person([org, held]), access({ role: needed, tenant }), placeFor(tenant, HERE)), label).toBe(expected)
+        }
+  })
+
+  it('T-09 lets a key with one scope use the routes of that scope and no other, on every tenant level', () => {
+    for (const tenant of LEVELS)
+      for (const held of SCOPES)
+        for (const needed of SCOPES) {
+          const expected = held === needed ? 'allowed' : 'insufficient_scope'
+          expect(code(key([held]), access({ scope: needed, tenant }), placeFor(tenant, HERE)), `${held} on ${needed}`).toBe(expected)
+        }
+  })
+
+  it('T-07 holds for every operation of the contract with every role and every scope', () => {
+    expect(ROUTES.length).toBeGreaterThan(15)
+    for (const route of ROUTES.filter(({ access }) => access.audience === 'tenant')) {
+      const at = placeFor(route.access.tenant, HERE)
+      for (const role of ROLES) {
+        const may = route.access.role !== undefined && ROLE_CONTAINS[role].includes(route.access.role)
+        expect(code(person([org, role]), route.access, at), `${role} ${route.name}`).toBe(may ? 'allowed' : 'forbidden')
+      }
+      for (const scope of SCOPES) {
+        const expected = route.access.scope === undefined ? 'forbidden' : route.access.scope === scope ? 'allowed' : 'insufficient_scope'
+        expect(code(key([scope]), route.access, at), `${scope} ${route.name}`).toBe(expected)
+      }
+    }
+  })
+
+  it('T-11 keeps VIEWER and BILLING from everything that changes something', () => {
+    const changing = ROUTES.filter(({ access }) => access.audience === 'tenant' && access.audit !== 'none')
+    expect(changing.length).toBeGreaterThan(3)
+    for (const route of changing)
+      for (const role of ['VIEWER', 'BILLING'] as const) {
+        expect(code(person([org, role]), route.access, placeFor(route.access.tenant, HERE)), `${role} ${route.name}`).toBe('forbidden')
+      }
+  })
+
+  it('T-01 gives every caller of another organization the answer that absence gives, whatever it holds', () => {
+    const strangers = [key(SCOPES, { org: otherOrg }), person([otherOrg, 'OWNER']), person()]
+    for (const route of ROUTES.filter(({ access }) => access.audience === 'tenant'))
+      for (const stranger of strangers) {
+        expect(code(stranger, route.access, placeFor(route.access.tenant, HERE)), route.name).toBe('not_found')
+      }
+  })
+
+  it('T-04 gives a key another project of its own organization as absent, even in its own environment', () => {
+    for (const tenant of ['project', 'environment'] as const)
+      for (const scopes of [SCOPES, []]) {
+        const at = placeFor(tenant, { org, project: otherProject, environment: 'live' })
+        expect(code(key(scopes), access({ scope: 'keys:read', tenant }), at)).toBe('not_found')
+      }
+  })
+
+  it('T-04 judges the organization, the project and the environment in every mix', () => {
+    const caller = key(['keys:read'])
+    for (const orgAt of [org, otherOrg])
+      for (const projectAt of [project, otherProject])
+        for (const environment of ['live', 'test'] as const) {
+          const own = orgAt === org && projectAt === project
+          const expected = !own ? 'not_found' : environment === 'live' ? 'allowed' : 'environment_mismatch'
+          expect(code(caller, access({ scope: 'keys:read' }), { org: orgAt, project: projectAt, environment })).toBe(expected)
+        }
+  })
+
+  it('K-13 holds a key to its environment in both directions', () => {
+    const declared = access({ scope: 'keys:read' })
+    expect(code(key(['keys:read'], { environment: 'test' }), declared, { ...HERE, environment: 'live' })).toBe('environment_mismatch')
+    expect(code(key(['keys:read'], { environment: 'live' }), declared, { ...HERE, environment: 'test' })).toBe('environment_mismatch')
+  })
+
+  it('T-06 never takes a tenant from the caller when the path names none or too little', () => {
+    const callers = [key(SCOPES), person([org, 'OWNER'])]
+    const short: [RouteAccess['tenant'], AccessPlace][] = [
+      ['none', HERE],
+      ['org', {}],
+      ['project', { org }],
+      ['project', { project }],
+      ['environment', { org, project }],
+      ['environment', { org, environment: 'live' }],
+      ['environment', { project, environment: 'live' }],
+    ]
+    for (const caller of callers)
+      for (const [tenant, at] of short) expect(code(caller, access({ role: 'VIEWER', scope: 'keys:read', tenant }), at)).toBe('not_found')
+  })
+
+  it('T-18 gives a person of two organizations in each what that one granted', () => {
+    const both = person([org, 'VIEWER'], [otherOrg, 'ADMIN'])
+    const declared = access({ role: 'ADMIN', tenant: 'org' })
+    expect([code(both, declared, { org }), code(both, declared, { org: otherOrg })]).toEqual(['forbidden', 'allowed'])
+  })
+
+  it('refuses the kind of caller that a route does not name', () => {
+    expect(code(person([org, 'OWNER']), access({ scope: 'keys:read' }), HERE)).toBe('forbidden')
+    expect(code(key(SCOPES), access({ role: 'VIEWER' }), HERE)).toBe('forbidden')
+    expect(code(key(SCOPES), access({ role: 'VIEWER', tenant: 'org' }), { org })).toBe('forbidden')
+  })
+
+  it('asks nothing more of routes about the caller itself', () => {
+    for (const audience of ['public', 'principal'] as const)
+      for (const caller of [key([]), person()]) expect(code(caller, access({ audience, tenant: 'none' }), {})).toBe('allowed')
+  })
+})
+
+describe('roleContains', () => {
+  it('keeps DEVELOPER and BILLING apart', () => {
+    expect([roleContains('DEVELOPER', 'BILLING'), roleContains('BILLING', 'DEVELOPER')]).toEqual([false, false])
+    expect(ROLES.every((role) => roleContains('OWNER', role) && roleContains(role, role) && roleContains(role, 'VIEWER'))).toBe(true)
+  })
+})

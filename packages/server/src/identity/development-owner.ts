@@ -1,0 +1,79 @@
+/**
+ * Owns what a development installation begins with: one organization, one project, one local person who owns it, and one-time links that
+ * sign that person in. Refuses to exist twice, and to touch anything that is there already.
+ */
+import { formatId, frame, hasCode, newId, sha256 } from '@sallyport/core'
+import type { OrgId, ProjectId, Secret, UserId, Uuid } from '@sallyport/core'
+import { appendAudit } from '../audit/index.ts'
+import { membershipPut, organizationCreate, organizationFind, projectCreate } from '../db/index.ts'
+import type { Database, Lookups, TenantTx } from '../db/index.ts'
+import { asked, newToken } from './sessions.ts'
+
+export interface DevelopmentOwner {
+  readonly person: UserId
+  readonly org: OrgId
+  readonly project: ProjectId
+  /** True when this call made them. */
+  readonly created: boolean
+}
+
+/** The one person who has no identity provider. */
+const LOCAL_OWNER = { issuer: 'local', subject: 'owner', name: 'Owner' } as const
+const ORGANIZATION = 'Development'
+const PROJECT = 'default'
+
+/** Time to read a link off the terminal and open it. */
+const LINK_TTL_S = 3_600
+
+/**
+ * The owner of a development installation with organization and project, made on the first call, all in one transaction. Safe to repeat, to
+ * race and to interrupt: organization and project have ids that follow from the person's, so there is nothing to search for and nothing to
+ * remember.
+ * @throws DatabaseError
+ */
+export async function ensureDevelopmentOwner(database: Pick<Database, 'lookups' | 'withTenant'>): Promise<DevelopmentOwner> {
+  const person = await database.lookups.personUpsert({ id: newId('user'), ...LOCAL_OWNER })
+  const org = derivedId<'org'>('organization', person)
+  const project = derivedId<'proj'>('project', person)
+  const attempt = () => database.withTenant(org, (tx) => make(tx, person, project))
+  const created = await attempt().catch((error: unknown) => {
+    if (!hasCode(error, 'conflict')) throw error
+    // Another process made them between our look and our insert: now they are there to be found.
+    return attempt()
+  })
+  return { person, org, project, created }
+}
+
+/**
+ * A one-time link's token that signs `person` in, good for an hour. Its hash alone is stored.
+ * @throws IdentityError `database_unavailable`
+ */
+export async function ownerLink(lookups: Pick<Lookups, 'ownerLinkPut'>, person: UserId): Promise<Secret> {
+  const token = newToken()
+  await asked(lookups.ownerLinkPut({ hash: sha256(token), person, ttlSeconds: LINK_TTL_S }))
+  return token
+}
+
+async function make(tx: TenantTx, person: UserId, project: ProjectId): Promise<boolean> {
+  if ((await organizationFind(tx)) !== undefined) return false
+  await organizationCreate(tx, { name: ORGANIZATION })
+  await projectCreate(tx, { id: project, name: PROJECT })
+  await membershipPut(tx, person, 'OWNER')
+  const member = formatId('user', person)
+  await appendAudit(
+    tx,
+    { action: 'organization.created', actor: 'system', target: formatId('org', tx.org), detail: { name: ORGANIZATION } },
+    { action: 'project.created', actor: 'system', target: formatId('proj', project), detail: { name: PROJECT } },
+    { action: 'membership.granted', actor: 'system', target: member, detail: { role: 'OWNER' } },
+  )
+  return true
+}
+
+/** A UUIDv8 (RFC 9562 section 5.8) that follows from a person's id; those are random, so it is as unique as they are. */
+function derivedId<Kind extends 'org' | 'proj'>(what: string, person: UserId): Uuid<Kind> {
+  const bytes = sha256(frame(['sallyport/development/1', what, person])).subarray(0, 16)
+  bytes[6] = 0x80 | (bytes[6]! & 0x0f)
+  bytes[8] = 0x80 | (bytes[8]! & 0x3f)
+  const hex = bytes.toString('hex')
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-') as Uuid<Kind>
+}
