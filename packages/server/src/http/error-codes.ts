@@ -5,18 +5,43 @@
 import { PROBLEM_CODES } from '@sallyport/contract'
 import type { ProblemCode } from '@sallyport/contract'
 import { SallyportError } from '@sallyport/core'
-import type { CryptoErrorCode } from '@sallyport/core'
+import type { CatalogErrorCode, CryptoErrorCode, EgressErrorCode, OAuthErrorCode, TokenErrorCode } from '@sallyport/core'
+import type { AuditErrorCode } from '../audit/index.ts'
+import type { DatabaseErrorCode } from '../db/index.ts'
 import type { IdentityErrorCode } from '../identity/index.ts'
+import type { VaultErrorCode } from '../vault/index.ts'
+
+type CoreErrorCode = CatalogErrorCode | CryptoErrorCode | EgressErrorCode | OAuthErrorCode | TokenErrorCode
+type FeatureErrorCode = AuditErrorCode | DatabaseErrorCode | IdentityErrorCode | VaultErrorCode
 
 /** Codes of our own packages that are no public codes themselves. */
-type InternalCode = Exclude<CryptoErrorCode | IdentityErrorCode, ProblemCode>
+type InternalCode = Exclude<CoreErrorCode | FeatureErrorCode, ProblemCode>
 
+/** What can't be opened is one answer, whatever the cause: wrong key, moved row, changed bytes. */
 const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   envelope_malformed: 'key_unavailable',
   envelope_version_unknown: 'key_unavailable',
   key_unknown: 'key_unavailable',
   decrypt_failed: 'key_unavailable',
   key_invalid: 'key_unavailable',
+  root_key_missing: 'key_unavailable',
+  root_key_wrong: 'key_unavailable',
+  data_key_missing: 'key_unavailable',
+  credential_malformed: 'key_unavailable',
+  request_too_large: 'payload_too_large',
+  // Nobody is left to read it.
+  client_gone: 'bad_request',
+  provider_misconfigured: 'integration_not_configured',
+  provider_record_invalid: 'integration_not_configured',
+  database_url_invalid: 'internal',
+  database_tls_required: 'internal',
+  database_role_unsafe: 'internal',
+  database_version: 'internal',
+  database_not_migrated: 'database_unavailable',
+  database_migration_changed: 'internal',
+  database_migration_unknown: 'internal',
+  database_migration_failed: 'internal',
+  database_query_failed: 'internal',
 }
 
 /** What Fastify's own refusals mean here. Its texts are dropped, since they may echo the request. */

@@ -1,0 +1,49 @@
+/** Owns the list of all handlers. An operation of the contract that is missing here does not compile. */
+import { auditEventList } from './audit-event/list/handler.ts'
+import { auditVerify } from './audit-event/verify/handler.ts'
+import { connectSessionComplete } from './connect-session/complete/handler.ts'
+import { connectSessionCreate } from './connect-session/create/handler.ts'
+import { connectSessionGet } from './connect-session/get/handler.ts'
+import { connectionGet } from './connection/get/handler.ts'
+import { connectionList } from './connection/list/handler.ts'
+import { whoami } from './identity/whoami/handler.ts'
+import { integrationCreate } from './integration/create/handler.ts'
+import { integrationGet } from './integration/get/handler.ts'
+import { integrationList } from './integration/list/handler.ts'
+import { keyCreate } from './key/create/handler.ts'
+import { keyList } from './key/list/handler.ts'
+import { keyRevoke } from './key/revoke/handler.ts'
+import type { Implementations } from './operation.ts'
+import { organizationGet } from './organization/get/handler.ts'
+import { projectGet } from './project/get/handler.ts'
+import { projectList } from './project/list/handler.ts'
+import { projectUpdate } from './project/update/handler.ts'
+import { providerList } from './provider/list/handler.ts'
+import { requestList } from './request/list/handler.ts'
+import { sessionCreate } from './session/create/handler.ts'
+import { sessionDelete } from './session/delete/handler.ts'
+
+export const implementations: Implementations = {
+  whoami,
+  sessionCreate,
+  sessionDelete,
+  providerList,
+  organizationGet,
+  projectList,
+  projectGet,
+  projectUpdate,
+  keyList,
+  keyCreate,
+  keyRevoke,
+  integrationList,
+  integrationCreate,
+  integrationGet,
+  connectSessionCreate,
+  connectSessionGet,
+  connectSessionComplete,
+  connectionList,
+  connectionGet,
+  requestList,
+  auditEventList,
+  auditVerify,
+}

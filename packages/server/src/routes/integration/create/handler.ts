@@ -1,0 +1,60 @@
+import { formatId, hasCode, newId, randomBase62, resolveProvider, Secret } from '@sallyport/core'
+import type { IntegrationId, Provider } from '@sallyport/core'
+import { appendAudit } from '../../../audit/index.ts'
+import { integrationInsert } from '../../../db/index.ts'
+import { ProblemError } from '../../../http/index.ts'
+import { principalRef } from '../../../identity/index.ts'
+import { implement } from '../../operation.ts'
+import { inEnvironment } from '../../tenant.ts'
+import { presentIntegration } from '../present.ts'
+
+/** The last segment of the redirect URI: 190 random bits, so that one integration's callback can't be guessed from another's. */
+const CONTEXT_DIGITS = 32
+
+export const integrationCreate = implement('integrationCreate', async (call) => {
+  const { body, deps, principal } = call
+  const provider = knownProvider(body.provider)
+  const id = newId('int')
+  const clientSecret = new Secret(body.client_secret)
+  const scopes = body.scopes ?? provider.defaultScopes
+  const made = await inEnvironment(call, async (tx, at) => {
+    const sealed = await deps.vault.seal(tx, clientSecretPlace(id), clientSecret)
+    const integration = await refusingTakenSlug(
+      integrationInsert(tx, {
+        ...at,
+        id,
+        slug: body.slug,
+        provider: provider.id,
+        context: randomBase62(CONTEXT_DIGITS),
+        clientId: body.client_id,
+        clientSecret: sealed,
+        scopes: [...new Set(scopes)],
+      }),
+    )
+    const detail = { slug: body.slug, provider: provider.id, client_id: body.client_id, scopes: [...integration.scopes] }
+    await appendAudit(tx, { action: 'integration.created', actor: principalRef(principal), target: formatId('int', id), detail })
+    return integration
+  })
+  return presentIntegration(made, deps.publicUrl)
+})
+
+/** Where a client secret is sealed to. Whoever opens it names the same place. */
+function clientSecretPlace(id: IntegrationId) {
+  return { purpose: 'client-secret', table: 'integration', column: 'client_secret', record: id, seq: 0n }
+}
+
+function knownProvider(id: string): Provider {
+  const provider = resolveProvider(id)
+  if (provider !== undefined) return provider
+  const faults = [{ pointer: '/body/provider', reason: 'is not a provider of the catalog' }]
+  throw new ProblemError('validation_failed', 'There is no such provider; GET /api/v1/providers lists them.', { faults })
+}
+
+async function refusingTakenSlug<T>(insert: Promise<T>): Promise<T> {
+  try {
+    return await insert
+  } catch (error) {
+    if (!hasCode(error, 'conflict')) throw error
+    throw new ProblemError('conflict', 'An integration of this environment has that slug already.', { cause: error })
+  }
+}

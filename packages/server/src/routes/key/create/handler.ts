@@ -1,0 +1,34 @@
+import { formatId, newId, parseId } from '@sallyport/core'
+import type { ConnectionId } from '@sallyport/core'
+import { appendAudit } from '../../../audit/index.ts'
+import { apiKeyInsert, connectionFind } from '../../../db/index.ts'
+import { principalRef } from '../../../identity/index.ts'
+import { implement } from '../../operation.ts'
+import { found, inEnvironment } from '../../tenant.ts'
+import { presentKey } from '../present.ts'
+import { grantFrom } from './grant.ts'
+
+/** The text of the key leaves in this answer and is kept nowhere (battery K-01). Hashing is done before the transaction is opened. */
+export const keyCreate = implement('keyCreate', async (call) => {
+  const { body, deps, ids, principal } = call
+  const wanted = { scopes: body.scopes, connection: boundTo(body.connection), expiresInS: body.expires_in_s ?? null }
+  const grant = await grantFrom(deps.database.lookups, principal, ids.org, wanted)
+  const id = newId('key')
+  const createdBy = principalRef(principal)
+  await inEnvironment(call, async () => undefined)
+  const { text, hmac, argon2id } = await deps.keys.mint(ids.environment, id)
+  const key = await inEnvironment(call, async (tx, at) => {
+    if (grant.connection !== null) found(await connectionFind(tx, at, grant.connection))
+    const made = await apiKeyInsert(tx, { ...at, ...grant, id, name: body.name, secretHmac: hmac, secretArgon2id: argon2id, createdBy })
+    const { scopes, connection, expires_at } = presentKey(made)
+    const detail = { name: body.name, scopes, connection, expires_at }
+    await appendAudit(tx, { action: 'key.created', actor: createdBy, target: formatId('key', id), detail })
+    return made
+  })
+  return { key: presentKey(key), secret: text.reveal() }
+})
+
+/** A misspelt id is as absent as a foreign one. */
+function boundTo(text: string | undefined): ConnectionId | null {
+  return text === undefined ? null : found(parseId('conn', text))
+}

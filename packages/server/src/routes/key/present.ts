@@ -1,0 +1,18 @@
+import type { z } from 'zod'
+import type { schemas } from '@sallyport/contract'
+import { formatId } from '@sallyport/core'
+import type { ApiKey } from '../../db/index.ts'
+
+/** A key without its secret, which no row holds in a form that could be shown (battery K-01). */
+export function presentKey(key: ApiKey): z.input<typeof schemas.apiKey> {
+  return {
+    id: formatId('key', key.id),
+    name: key.name,
+    scopes: [...key.scopes],
+    connection: key.connection && formatId('conn', key.connection),
+    created_by: key.createdBy,
+    created_at: key.createdAt.toISOString(),
+    expires_at: key.expiresAt?.toISOString() ?? null,
+    revoked_at: key.revokedAt?.toISOString() ?? null,
+  }
+}

@@ -1,0 +1,22 @@
+import { formatId, Secret } from '@sallyport/core'
+import { ProblemError } from '../../../http/index.ts'
+import { implement } from '../../operation.ts'
+import { auditSession } from '../audit-session.ts'
+
+/** The new session's token is always fresh, and one that the browser brought along ends (battery J-19). */
+export const sessionCreate = implement('sessionCreate', async ({ body, deps, reply, sessionToken }) => {
+  const { database, sessions, sessionCookie } = deps
+  const opened = await sessions.openWithLink(new Secret(body.owner_token))
+  try {
+    const person = await sessions.lookup(opened.token)
+    if (person === undefined) throw new ProblemError('unauthenticated', 'The session ended as it began; ask for a new link.')
+    await auditSession(database, 'session.created', person)
+  } catch (error) {
+    // A session that is on no record must not be used.
+    await sessions.close(opened.token)
+    throw error
+  }
+  if (sessionToken !== undefined) await sessions.close(sessionToken)
+  sessionCookie.set(reply, opened.token, opened.expiresAt)
+  return { person: { id: formatId('user', opened.person.userId), name: opened.person.name }, expires_at: opened.expiresAt.toISOString() }
+})
