@@ -47,6 +47,7 @@ export interface Database {
 }
 
 const CONNECT_TIMEOUT_MS = 5_000
+const UNANSWERED_MS = 5_000
 const LOCK_TIMEOUT_MS = 5_000
 const IDLE_IN_TRANSACTION_MS = 30_000
 
@@ -84,6 +85,8 @@ function createPool(config: ClientConfig, { poolSize = 10, statementTimeoutMs = 
     ...config,
     max: poolSize,
     statement_timeout: statementTimeoutMs,
+    // The server ends a slow statement; this ends waiting for a server that is no longer there to do so.
+    query_timeout: statementTimeoutMs + UNANSWERED_MS,
     lock_timeout: LOCK_TIMEOUT_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
   })

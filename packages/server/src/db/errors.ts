@@ -68,7 +68,7 @@ const SOCKET_CODES = new Set([
   'ENETUNREACH',
 ])
 const CLIENT_MESSAGES =
-  /connection terminated|connection ended|timeout exceeded|timeout expired|client was closed|not queryable|after calling end on the pool|client has encountered/i
+  /connection terminated|connection ended|timeout exceeded|timeout expired|client was closed|not queryable|query read timeout|after calling end on the pool|client has encountered/i
 
 /** The one translation of whatever pg throws. Errors that are already ours, and errors of a caller's own function, pass unchanged. */
 export function databaseError(error: unknown): unknown {

@@ -5,7 +5,7 @@
 import { Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely'
 import type { CompiledQuery, DatabaseConnection, Dialect, Driver, QueryResult } from 'kysely'
 import type { Pool, PoolClient } from 'pg'
-import { isUuid } from '@sallyport/core'
+import { hasCode, isUuid } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
 import { DatabaseError, databaseError } from './errors.ts'
 import type { Schema } from './schema.ts'
@@ -35,8 +35,9 @@ export async function withTenant<T>(pool: Pool, org: OrgId, fn: (tx: TenantTx) =
     return result
   } catch (error) {
     connection.end()
-    await abandon(client)
-    throw databaseError(error)
+    const reason = databaseError(error)
+    await abandon(client, hasCode(reason, 'database_unavailable'))
+    throw reason
   }
 }
 
@@ -55,8 +56,9 @@ async function commit(client: PoolClient): Promise<void> {
     throw new DatabaseError('database_query_failed', 'a statement failed, and its transaction went on as if it had not')
 }
 
-/** Gives the connection back clean, or not at all. */
-async function abandon(client: PoolClient): Promise<void> {
+/** Gives the connection back clean, or not at all. One that no longer answers isn't asked to roll back: closing does it. */
+async function abandon(client: PoolClient, unanswered: boolean): Promise<void> {
+  if (unanswered) return client.release(true)
   try {
     await client.query('rollback')
     client.release()

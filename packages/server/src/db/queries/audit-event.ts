@@ -44,10 +44,17 @@ export async function auditAppend(tx: TenantTx, events: readonly NewAuditEvent[]
   return { seq: BigInt(head.head_seq), hash: head.head_hash }
 }
 
-/** The last event as the log's own counter knows it; undefined before the first. */
-export async function auditHeadFind(tx: TenantTx): Promise<AuditHead | undefined> {
-  const row = await tx.selectFrom('sallyport.audit_head').select(['seq', 'hash']).where('org_id', '=', tx.org).executeTakeFirst()
-  return row && { seq: BigInt(row.seq), hash: row.hash }
+/**
+ * The last event as the log's own counter knows it, and, at the same moment, the highest number in the log; null where there is none. One
+ * statement, so that an append can't come between the two.
+ */
+export async function auditEndFind(tx: TenantTx): Promise<{ head: AuditHead | null; last: bigint | null }> {
+  const { rows } = await sql<{ seq: string | null; hash: Buffer | null; last: string | null }>`
+    select h.seq, h.hash, e.last
+    from (select max(seq) as last from sallyport.audit_event where org_id = ${tx.org}) e
+    left join sallyport.audit_head h on h.org_id = ${tx.org}`.execute(tx)
+  const { seq = null, hash = null, last = null } = rows[0] ?? {}
+  return { head: seq === null || hash === null ? null : { seq: BigInt(seq), hash }, last: last === null ? null : BigInt(last) }
 }
 
 export async function auditEventFind(tx: TenantTx, seq: bigint): Promise<StoredAuditEvent | undefined> {

@@ -65,6 +65,12 @@ export async function connectionFind(tx: TenantTx, at: Place, id: ConnectionId):
   return row && connection(row)
 }
 
+/** In whichever place of the organization: for telling a caller that a connection is its own, but not here. */
+export async function connectionFindAnywhere(tx: TenantTx, id: ConnectionId): Promise<Connection | undefined> {
+  const row = await described(tx).where('c.id', '=', id).executeTakeFirst()
+  return row && connection(row)
+}
+
 /** Oldest first; index connection_list, or connection_by_user when an integration and a user are given. */
 export async function connectionList(
   tx: TenantTx,
@@ -133,6 +139,10 @@ function ofGeneration(tx: TenantTx, id: ConnectionId, generation: number) {
 }
 
 function inPlace(tx: TenantTx, at: Place) {
+  return described(tx).where('c.project_id', '=', at.project).where('c.environment', '=', at.environment)
+}
+
+function described(tx: TenantTx) {
   return tx
     .selectFrom('sallyport.connection as c')
     .innerJoin('sallyport.integration as i', (join) => join.onRef('i.org_id', '=', 'c.org_id').onRef('i.id', '=', 'c.integration_id'))
@@ -142,8 +152,6 @@ function inPlace(tx: TenantTx, at: Place) {
     .selectAll('c')
     .select(['i.slug', 'i.provider', 'i.scopes as required_scopes', 'v.expires_at as token_expires_at'])
     .where('c.org_id', '=', tx.org)
-    .where('c.project_id', '=', at.project)
-    .where('c.environment', '=', at.environment)
 }
 
 type Row = Awaited<ReturnType<ReturnType<typeof inPlace>['executeTakeFirstOrThrow']>>

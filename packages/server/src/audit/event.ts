@@ -1,0 +1,34 @@
+/** Owns what an event says, and its form for the log. Refuses text the log can't hold, before it can block what is queued behind it. */
+import { auditAppend } from '../db/index.ts'
+import type { NewAuditEvent, TenantTx } from '../db/index.ts'
+import { canonicalJson } from './canonical-json.ts'
+import type { JsonObject } from './canonical-json.ts'
+
+export interface AuditEvent {
+  /** `noun.verb`. */
+  readonly action: string
+  /** `key_...`, `user_...` or `system`. */
+  readonly actor: string
+  /** What it was done to, by its outside id. */
+  readonly target: string
+  /** Facts; never a secret, a body or a query. */
+  readonly detail: JsonObject
+}
+
+/**
+ * Appends in the transaction of the change itself: both happen or neither. Call it last, because it holds the organization's log until
+ * the transaction ends. @throws TypeError for an event the log can't hold; DatabaseError.
+ */
+export async function appendAudit(tx: TenantTx, ...events: readonly AuditEvent[]): Promise<void> {
+  if (events.length > 0) await auditAppend(tx, events.map(storable))
+}
+
+/** @throws TypeError for empty or malformed text, and as `canonicalJson` does. */
+export function storable({ action, actor, target, detail }: AuditEvent): NewAuditEvent {
+  return { action: text(action, 'action'), actor: text(actor, 'actor'), target: text(target, 'target'), detail: canonicalJson(detail) }
+}
+
+function text(value: string, name: string): string {
+  if (value === '' || value.includes('\0') || !value.isWellFormed()) throw new TypeError(`${name} of an audit event is empty or malformed`)
+  return value
+}

@@ -1,0 +1,11 @@
+/** The audit log: appending to it, writing uses in groups, and proving it whole. */
+export { appendAudit } from './event.ts'
+export type { AuditEvent } from './event.ts'
+export { createUseLog } from './use-log.ts'
+export type { UseLog, UseLogOptions } from './use-log.ts'
+export { auditEventHash, verifyChain, verifyOrganization } from './chain.ts'
+export type { AuditFault, AuditVerification } from './chain.ts'
+export { canonicalJson } from './canonical-json.ts'
+export type { JsonObject, JsonValue } from './canonical-json.ts'
+export { AuditError } from './audit-error.ts'
+export type { AuditErrorCode } from './audit-error.ts'

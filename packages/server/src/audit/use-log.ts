@@ -1,0 +1,308 @@
+/**
+ * Owns writing down the use of credentials, in groups off the request's path. Refuses to admit more than it can hold: a use that may be
+ * lost must not happen.
+ *
+ * Per organization one group is under way at a time, in one transaction; entries that arrive meanwhile form the next. What a strict
+ * organization waits for is its group's commit. While PostgreSQL is away, batched entries stay and are tried again, strict ones are
+ * refused at the first failed attempt.
+ */
+import { hasCode, isUuid } from '@sallyport/core'
+import type { Logger, OrgId } from '@sallyport/core'
+import { auditAppend, auditEventFind, requestRecordInsertMany } from '../db/index.ts'
+import type { AuditHead, AuditUseMode, Database, NewAuditEvent, RequestRecordRow, TenantTx } from '../db/index.ts'
+import { AuditError } from './audit-error.ts'
+import { storable } from './event.ts'
+import type { AuditEvent } from './event.ts'
+
+export interface UseLog {
+  /**
+   * Strict: a promise that resolves once the event is committed. Batched: undefined, at once; the event is committed within the group
+   * time while PostgreSQL answers.
+   * @throws AuditError `audit_unavailable` when nothing more can be held, or (strict) the event could not be committed; TypeError for an
+   * event the log can't hold.
+   */
+  use(org: OrgId, mode: AuditUseMode, event: AuditEvent): Promise<void> | undefined
+  /** Puts a record of a finished call into the next group. Beyond the bound records are dropped, counted and told: they are no audit. */
+  request(record: RequestRecordRow): void
+  /** Events and records not committed yet. */
+  readonly buffered: number
+  /** Resolves when nothing is buffered. Waits as long as PostgreSQL is away. */
+  flush(): Promise<void>
+  /** Takes nothing more, and waits for what is buffered. @throws AuditError `audit_unavailable` with the number that was lost. */
+  close(): Promise<void>
+}
+
+export interface UseLogOptions {
+  readonly database: Pick<Database, 'withTenant'>
+  readonly logger: Logger
+  /** Events held at most, and as many records; 10,000 when absent. */
+  readonly maxBuffered?: number
+  /** Longest wait before a group is begun, in milliseconds; 10 when absent. */
+  readonly groupMs?: number
+  /** How long `close` waits for PostgreSQL, in milliseconds; 10,000 when absent. */
+  readonly closeTimeoutMs?: number
+}
+
+interface Waiting {
+  readonly resolve: () => void
+  readonly reject: (error: AuditError) => void
+}
+
+interface Entry {
+  readonly event: NewAuditEvent
+  /** Present for a strict organization: somebody waits. */
+  readonly waiting: Waiting | undefined
+}
+
+interface Group {
+  events: readonly Entry[]
+  records: readonly RequestRecordRow[]
+  /** The head that an earlier attempt would have committed, when its outcome is unknown. */
+  attempted: AuditHead | undefined
+}
+
+interface Queue {
+  events: Entry[]
+  records: RequestRecordRow[]
+  /** A failed group that is to be tried again, before anything newer. */
+  again: Group | undefined
+  /** A group is under way, or waits for its turn. */
+  scheduled: boolean
+}
+
+/** Bounds one transaction. */
+const MAX_GROUP = 500
+/** Organizations written at once: leaves most of the pool to requests. */
+const MAX_CONCURRENT = 3
+const MAX_BUFFERED_CHARACTERS = 32 * 1024 * 1024
+const FIRST_PAUSE_MS = 50
+const LAST_PAUSE_MS = 2_000
+
+export function createUseLog(options: UseLogOptions): UseLog {
+  return new GroupingUseLog(options)
+}
+
+class GroupingUseLog implements UseLog {
+  readonly #database: Pick<Database, 'withTenant'>
+  readonly #logger: Logger
+  readonly #maxBuffered: number
+  readonly #groupMs: number
+  readonly #closeTimeoutMs: number
+  readonly #queues = new Map<OrgId, Queue>()
+  /** Organizations with a group to write, first come first served. */
+  #turns: OrgId[] = []
+  #underWay = 0
+  #events = 0
+  #records = 0
+  #characters = 0
+  #droppedRecords = 0
+  #pauseMs = 0
+  #groupTimer: NodeJS.Timeout | undefined
+  #pauseTimer: NodeJS.Timeout | undefined
+  #closed = false
+  /** `close` has given up or is done: nothing is begun any more. */
+  #over = false
+  #idleWaiters: (() => void)[] = []
+
+  constructor({ database, logger, maxBuffered = 10_000, groupMs = 10, closeTimeoutMs = 10_000 }: UseLogOptions) {
+    this.#database = database
+    this.#logger = logger
+    this.#maxBuffered = maxBuffered
+    this.#groupMs = groupMs
+    this.#closeTimeoutMs = closeTimeoutMs
+  }
+
+  get buffered(): number {
+    return this.#events + this.#records
+  }
+
+  use(org: OrgId, mode: AuditUseMode, event: AuditEvent): Promise<void> | undefined {
+    requireOrganization(org)
+    const stored = storable(event)
+    if (this.#closed) throw unavailable('the log is closed')
+    if (this.#events >= this.#maxBuffered || this.#characters >= MAX_BUFFERED_CHARACTERS) throw unavailable('the log is full')
+    if (mode === 'batched') {
+      this.#enqueue(org, { event: stored, waiting: undefined })
+      this.#scheduleGroups()
+      return undefined
+    }
+    return new Promise((resolve, reject) => {
+      this.#enqueue(org, { event: stored, waiting: { resolve, reject } })
+      this.#takeTurn(org)
+    })
+  }
+
+  request(record: RequestRecordRow): void {
+    requireOrganization(record.org)
+    if (this.#closed || this.#records >= this.#maxBuffered) {
+      if (this.#droppedRecords++ === 0) this.#logger.error('Request records are dropped: more wait than may be held')
+      return
+    }
+    this.#queue(record.org).records.push(record)
+    this.#records++
+    this.#scheduleGroups()
+  }
+
+  async flush(): Promise<void> {
+    if (this.buffered === 0) return
+    const idle = new Promise<void>((resolve) => this.#idleWaiters.push(resolve))
+    this.#beginGroups()
+    await idle
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, this.#closeTimeoutMs)
+    await Promise.race([this.flush(), late])
+    clearTimeout(timer)
+    clearTimeout(this.#groupTimer)
+    clearTimeout(this.#pauseTimer)
+    this.#over = true
+    if (this.buffered > 0) throw unavailable(`${this.#events} audit events and ${this.#records} request records could not be written`)
+  }
+
+  #enqueue(org: OrgId, entry: Entry): void {
+    this.#queue(org).events.push(entry)
+    this.#events++
+    this.#characters += size(entry)
+  }
+
+  #queue(org: OrgId): Queue {
+    const known = this.#queues.get(org)
+    if (known !== undefined) return known
+    const made: Queue = { events: [], records: [], again: undefined, scheduled: false }
+    this.#queues.set(org, made)
+    return made
+  }
+
+  #scheduleGroups(): void {
+    this.#groupTimer ??= setTimeout(() => this.#beginGroups(), this.#groupMs)
+  }
+
+  #beginGroups(): void {
+    clearTimeout(this.#groupTimer)
+    this.#groupTimer = undefined
+    for (const org of this.#queues.keys()) this.#takeTurn(org)
+  }
+
+  #takeTurn(org: OrgId): void {
+    const queue = this.#queue(org)
+    if (queue.scheduled) return
+    queue.scheduled = true
+    this.#turns.push(org)
+    this.#pump()
+  }
+
+  #pump(): void {
+    while (!this.#over && this.#pauseTimer === undefined && this.#underWay < MAX_CONCURRENT) {
+      const org = this.#turns.shift()
+      if (org === undefined) return
+      this.#underWay++
+      void this.#runTurn(org)
+    }
+  }
+
+  async #runTurn(org: OrgId): Promise<void> {
+    const queue = this.#queue(org)
+    const group = takeGroup(queue)
+    try {
+      await this.#write(org, group)
+      this.#wroteGroup(group)
+    } catch (error) {
+      this.#failedGroup(queue, group, error)
+    }
+    this.#underWay--
+    queue.scheduled = false
+    if (hasMore(queue)) this.#takeTurn(org)
+    else this.#queues.delete(org)
+    this.#pump()
+    if (this.buffered === 0) for (const wake of this.#idleWaiters.splice(0)) wake()
+  }
+
+  async #write(org: OrgId, group: Group): Promise<void> {
+    await this.#database.withTenant(org, async (tx) => {
+      if (group.attempted !== undefined && (await wasCommitted(tx, group.attempted))) return
+      if (group.records.length > 0) await requestRecordInsertMany(tx, group.records)
+      if (group.events.length > 0)
+        group.attempted = await auditAppend(
+          tx,
+          group.events.map(({ event }) => event),
+        )
+    })
+  }
+
+  #wroteGroup(group: Group): void {
+    this.#release(group.events, group.records.length)
+    for (const { waiting } of group.events) waiting?.resolve()
+    if (this.#pauseMs > 0) this.#logger.info('The log of uses is written again')
+    if (this.#droppedRecords > 0) this.#logger.warn('Request records were dropped', { dropped: this.#droppedRecords })
+    this.#pauseMs = 0
+    this.#droppedRecords = 0
+  }
+
+  /**
+   * Whoever waits is refused: the credential is then not used, and a line too many in the log, if the commit did happen, does no harm.
+   * Events that nobody waits for stay: their credentials were used. Records stay, unless they may be what PostgreSQL refused.
+   */
+  #failedGroup(queue: Queue, group: Group, error: unknown): void {
+    const refused = group.events.filter(({ waiting }) => waiting !== undefined)
+    const suspect = hasCode(error, 'database_unavailable') ? 0 : group.records.length
+    this.#release(refused, suspect)
+    for (const { waiting } of refused) waiting?.reject(unavailable('the event could not be committed'))
+    group.events = group.events.filter(({ waiting }) => waiting === undefined)
+    if (suspect > 0) group.records = []
+    if (group.events.length + group.records.length > 0) queue.again = group
+    if (suspect > 0) this.#logger.error('Request records were refused and dropped', { dropped: suspect, error })
+    else if (this.#pauseMs === 0) this.#logger.error('The log of uses can not be written; it is held and tried again', { error })
+    this.#pause()
+  }
+
+  #release(entries: readonly Entry[], records: number): void {
+    this.#events -= entries.length
+    this.#records -= records
+    for (const entry of entries) this.#characters -= size(entry)
+  }
+
+  /** For all organizations: what refused one group most likely refuses the next. */
+  #pause(): void {
+    if (this.#over || this.#pauseTimer !== undefined) return
+    this.#pauseMs = Math.min(Math.max(this.#pauseMs * 2, FIRST_PAUSE_MS), LAST_PAUSE_MS)
+    this.#pauseTimer = setTimeout(() => {
+      this.#pauseTimer = undefined
+      this.#pump()
+    }, this.#pauseMs)
+  }
+}
+
+function takeGroup(queue: Queue): Group {
+  const { again } = queue
+  queue.again = undefined
+  return again ?? { events: queue.events.splice(0, MAX_GROUP), records: queue.records.splice(0, MAX_GROUP), attempted: undefined }
+}
+
+function hasMore({ events, records, again }: Queue): boolean {
+  return again !== undefined || events.length > 0 || records.length > 0
+}
+
+/**
+ * Whether an attempt whose answer was lost did commit. Appending nothing waits for that transaction, should it still be under way; the
+ * event then found in its place tells by its hash.
+ */
+async function wasCommitted(tx: TenantTx, attempted: AuditHead): Promise<boolean> {
+  await auditAppend(tx, [])
+  const found = await auditEventFind(tx, attempted.seq)
+  return found !== undefined && found.hash.equals(attempted.hash)
+}
+
+function size({ event }: Entry): number {
+  return event.action.length + event.actor.length + event.target.length + event.detail.length
+}
+
+function requireOrganization(org: OrgId): void {
+  if (!isUuid(org)) throw new TypeError('not an organization id')
+}
+
+function unavailable(why: string): AuditError {
+  return new AuditError('audit_unavailable', `a use can't be put on record: ${why}`)
+}

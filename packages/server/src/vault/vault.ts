@@ -1,0 +1,206 @@
+/**
+ * Owns the organizations' data keys and all sealing under them. Refuses to hand a key out: callers give a place and a value, or a place
+ * and an envelope.
+ */
+import { envelopeKeyId, generateKeyBytes, hmacKey, isUuid, newId, open, openBytes, seal, sealingKey } from '@sallyport/core'
+import type { Clock, DataKeyId, KeyObject, Logger, OrgId, RootKeyring, SealingKey, SealPlace, Secret } from '@sallyport/core'
+import { dataKeyFind, dataKeyFindCurrent, dataKeyInsert } from '../db/index.ts'
+import type { Database, DataKey, TenantTx } from '../db/index.ts'
+import { DataKeyCache } from './data-key-cache.ts'
+import { checkRootKeys } from './root-keys.ts'
+import { VaultError } from './vault-error.ts'
+
+/** Where inside its organization a value lives. */
+export type TenantPlace = Omit<SealPlace, 'org'>
+
+/** 32 random bytes each, made once per installation and never changed. */
+export type SystemSecretName = 'key_pepper' | 'cursor_key' | 'refresh_fingerprint'
+
+export interface Vault {
+  /** Seals under the organization's current data key. Its first use makes that key, in the same transaction. */
+  seal(tx: TenantTx, place: TenantPlace, value: Secret): Promise<Buffer>
+  /**
+   * Opens an envelope of `org`. Takes a connection of its own when the key is not in memory: inside a transaction use `openIn`.
+   * @throws VaultError `data_key_missing` or `root_key_missing`; CryptoError as `open` of core; DatabaseError.
+   */
+  open(org: OrgId, place: TenantPlace, envelope: Uint8Array): Promise<Secret>
+  /** `open` inside a transaction, where a key that this transaction made is seen too. */
+  openIn(tx: TenantTx, place: TenantPlace, envelope: Uint8Array): Promise<Secret>
+  /** `open` without waiting: undefined when the key is not in memory. @throws CryptoError. */
+  openCached(org: OrgId, place: TenantPlace, envelope: Uint8Array): Secret | undefined
+  /** A secret of the installation as an HMAC key. Made on first use; of several makers, all use the one stored. */
+  systemSecret(name: SystemSecretName): Promise<KeyObject>
+  /** See root-keys.ts. Before the first use of anything else here. */
+  checkRootKeys(): Promise<void>
+  /** Forgets every key and stops hearing of changes. */
+  close(): void
+}
+
+export interface VaultOptions {
+  readonly database: Database
+  readonly keyring: RootKeyring
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+const MAX_ORGANIZATIONS = 10_000
+/** Bounds what a lost connection can hide, and how long keys outlive a database that is away. */
+const MAX_AGE_MS = 600_000
+
+export function createVault(options: VaultOptions): Vault {
+  return new DatabaseVault(options)
+}
+
+class DatabaseVault implements Vault {
+  readonly #database: Database
+  readonly #keyring: RootKeyring
+  readonly #logger: Logger
+  readonly #cache: DataKeyCache
+  readonly #stopListening: () => void
+  /** Keys whose rows are not committed yet, by the transaction that made them: no other may seal under them. */
+  readonly #made = new WeakMap<TenantTx, SealingKey>()
+  readonly #reading = new Map<string, Promise<SealingKey>>()
+  readonly #systemSecrets = new Map<SystemSecretName, Promise<KeyObject>>()
+
+  constructor({ database, keyring, clock, logger }: VaultOptions) {
+    this.#database = database
+    this.#keyring = keyring
+    this.#logger = logger
+    this.#cache = new DataKeyCache(clock, MAX_ORGANIZATIONS, MAX_AGE_MS)
+    this.#stopListening = database.onChange((change) => this.#cache.forget(change))
+  }
+
+  async seal(tx: TenantTx, place: TenantPlace, value: Secret): Promise<Buffer> {
+    return seal(await this.#currentKey(tx), { ...place, org: tx.org }, value)
+  }
+
+  async open(org: OrgId, place: TenantPlace, envelope: Uint8Array): Promise<Secret> {
+    return this.#openWith(await this.#key(org, dataKeyIdOf(envelope)), org, place, envelope)
+  }
+
+  async openIn(tx: TenantTx, place: TenantPlace, envelope: Uint8Array): Promise<Secret> {
+    const id = dataKeyIdOf(envelope)
+    const made = this.#made.get(tx)
+    const key = made?.id === id ? made : (this.#cache.get(tx.org, id) ?? this.#unwrap(tx.org, await dataKeyFind(tx, id)))
+    return this.#openWith(key, tx.org, place, envelope)
+  }
+
+  openCached(org: OrgId, place: TenantPlace, envelope: Uint8Array): Secret | undefined {
+    const key = this.#cache.get(org, envelopeKeyId(envelope))
+    return key && this.#openWith(key, org, place, envelope)
+  }
+
+  systemSecret(name: SystemSecretName): Promise<KeyObject> {
+    return remembered(this.#systemSecrets, name, () => this.#readSystemSecret(name), { keep: true })
+  }
+
+  checkRootKeys(): Promise<void> {
+    return checkRootKeys(this.#database.system, this.#keyring)
+  }
+
+  close(): void {
+    this.#stopListening()
+    this.#cache.forget('unknown')
+    this.#systemSecrets.clear()
+  }
+
+  #openWith(key: SealingKey, org: OrgId, place: TenantPlace, envelope: Uint8Array): Secret {
+    return open((id) => (id === key.id ? key : undefined), { ...place, org }, envelope)
+  }
+
+  async #currentKey(tx: TenantTx): Promise<SealingKey> {
+    const known = this.#made.get(tx) ?? this.#cache.current(tx.org)
+    if (known !== undefined) return known
+    const mark = this.#cache.mark()
+    const row = await dataKeyFindCurrent(tx)
+    if (row === undefined) return this.#makeKey(tx)
+    const key = this.#unwrap(tx.org, row)
+    this.#cache.keep(mark, tx.org, key, { current: true })
+    return key
+  }
+
+  /** The insert waits for another transaction that makes the same organization's key: then that one's is used. */
+  async #makeKey(tx: TenantTx): Promise<SealingKey> {
+    const id = newId('dk')
+    const bytes = generateKeyBytes()
+    try {
+      const wrapped = this.#keyring.wrapDataKey(bytes, { org: tx.org, dataKeyId: id })
+      if (!(await dataKeyInsert(tx, { id, rootKeyId: this.#keyring.primary.id, wrapped }))) return await this.#currentKey(tx)
+      const key = sealingKey(id, bytes)
+      this.#made.set(tx, key)
+      this.#logger.info('Made a data key', { org: tx.org, dataKey: id, rootKey: this.#keyring.primary.id })
+      return key
+    } finally {
+      bytes.fill(0)
+    }
+  }
+
+  async #key(org: OrgId, id: DataKeyId): Promise<SealingKey> {
+    return this.#cache.get(org, id) ?? remembered(this.#reading, `${org}/${id}`, () => this.#readKey(org, id), { keep: false })
+  }
+
+  async #readKey(org: OrgId, id: DataKeyId): Promise<SealingKey> {
+    const mark = this.#cache.mark()
+    const row = await this.#database.withTenant(org, (tx) => dataKeyFind(tx, id))
+    const key = this.#unwrap(org, row)
+    this.#cache.keep(mark, org, key, { current: row?.status === 'current' })
+    return key
+  }
+
+  #unwrap(org: OrgId, row: DataKey | undefined): SealingKey {
+    if (row === undefined) throw dataKeyMissing()
+    const rootKeyId = envelopeKeyId(row.wrapped)
+    if (this.#keyring.get(rootKeyId) === undefined) {
+      throw new VaultError('root_key_missing', `a data key is wrapped under root key "${rootKeyId}", which is not configured`)
+    }
+    return this.#keyring.unwrapDataKey(row.wrapped, { org, dataKeyId: row.id })
+  }
+
+  async #readSystemSecret(name: SystemSecretName): Promise<KeyObject> {
+    const { system } = this.#database
+    const place: SealPlace = { purpose: 'system-secret', org: '', table: 'system_secret', column: 'sealed', record: name, seq: 0n }
+    const sealed = (await system.secretGet(name)) ?? (await system.secretPutIfAbsent(name, this.#newSystemSecret(place)))
+    const bytes = openBytes((id) => this.#keyring.get(id), place, sealed)
+    try {
+      return hmacKey(bytes)
+    } finally {
+      bytes.fill(0)
+    }
+  }
+
+  #newSystemSecret(place: SealPlace): Buffer {
+    const bytes = generateKeyBytes()
+    try {
+      return seal(this.#keyring.primary, place, bytes)
+    } finally {
+      bytes.fill(0)
+    }
+  }
+}
+
+/** Data keys are named by UUIDs; any other name in an envelope is of no key of ours. */
+function dataKeyIdOf(envelope: Uint8Array): DataKeyId {
+  const id = envelopeKeyId(envelope)
+  if (!isUuid(id)) throw dataKeyMissing()
+  return id as string as DataKeyId
+}
+
+function dataKeyMissing(): VaultError {
+  return new VaultError('data_key_missing', "the organization doesn't have the data key that this was sealed under")
+}
+
+/** One run of `make` per key at a time; set before the first await. Failures are never kept. `keep`: a success is kept too. */
+function remembered<Key, Value>(
+  runs: Map<Key, Promise<Value>>,
+  key: Key,
+  make: () => Promise<Value>,
+  { keep }: { keep: boolean },
+): Promise<Value> {
+  const running = runs.get(key)
+  if (running !== undefined) return running
+  const drop = (): void => void (runs.get(key) === run && runs.delete(key))
+  const run: Promise<Value> = make()
+  runs.set(key, run)
+  run.then(keep ? () => undefined : drop, drop)
+  return run
+}
