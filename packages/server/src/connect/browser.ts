@@ -3,6 +3,7 @@
  * request that carries the cookie twice: one of the two was planted.
  */
 import { digestEquals, randomToken, Secret, sha256 } from '@sallyport/core'
+import { cookieValues } from '../http/index.ts'
 
 /** Longer than a state lives, so that the cookie never ends first. */
 const MAX_AGE_S = 20 * 60
@@ -18,15 +19,9 @@ export function newBrowserToken(): Secret {
 }
 
 /** The browser's token, or undefined when the cookie is absent, doubled or not of our making. */
-export function browserToken(cookieHeader: string | undefined, secure: boolean): Secret | undefined {
-  const [value, ...others] = cookieValues(cookieHeader, browserCookieName(secure))
-  return value === undefined || others.length > 0 || !VALUE.test(value) ? undefined : new Secret(value)
-}
-
-/** Every value of one cookie in a `Cookie` header (RFC 6265 section 5.4), in order. */
-export function cookieValues(header: string | undefined, name: string): readonly string[] {
-  const pairs = (header ?? '').split(';').map((pair) => pair.trim())
-  return pairs.filter((pair) => pair.startsWith(`${name}=`)).map((pair) => pair.slice(name.length + 1))
+export function browserToken(rawHeaders: readonly string[], secure: boolean): Secret | undefined {
+  const [token, ...others] = cookieValues(rawHeaders, browserCookieName(secure))
+  return token === undefined || others.length > 0 || !VALUE.test(token.reveal()) ? undefined : token
 }
 
 /** A `Set-Cookie` value. SameSite=Lax: the provider's redirect is a top-level navigation, which Lax lets pass. */

@@ -11,11 +11,10 @@ import {
   fetchAccount,
   formatId,
   judgeAnswer,
-  Secret,
   SallyportError,
   sha256,
 } from '@sallyport/core'
-import type { OAuthClient, OrgId, Provider, ProviderAccount, TokenSet } from '@sallyport/core'
+import type { OAuthClient, OrgId, Provider, ProviderAccount, Secret, TokenSet } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
 import {
   connectSessionFail,
@@ -27,8 +26,9 @@ import {
   projectFind,
 } from '../db/index.ts'
 import type { ConnectSession, Integration, OAuthStateRecord, Project, TenantTx } from '../db/index.ts'
+import { cookieValues } from '../http/index.ts'
 import { principalRef } from '../identity/index.ts'
-import { browserHash, cookieValues } from './browser.ts'
+import { browserHash } from './browser.ts'
 import { connectError, ConnectError } from './errors.ts'
 import type { ConnectContext } from './options.ts'
 import { clientSecretPlace, verifierPlace } from './places.ts'
@@ -57,17 +57,17 @@ export async function openFlow(context: ConnectContext, link: Secret): Promise<F
 
 /**
  * Sends the browser off: stores a fresh state bound to it, dropping the session's earlier ones, and gives the provider's address.
- * @param cookies the raw `Cookie` header, for the console session of flows that a person began.
+ * @param rawHeaders of the request, for the console session of flows that a person began.
  * @throws ConnectError as `openFlow`, and `connect_browser_mismatch`.
  */
 export async function beginAuthorization(
   context: ConnectContext,
   flow: Flow,
   browser: Secret,
-  cookies: string | undefined,
+  rawHeaders: readonly string[],
 ): Promise<string> {
   const { org, session, integration, provider } = flow
-  await requireConsoleSession(context, session, cookies)
+  await requireConsoleSession(context, session, rawHeaders)
   const scopes = integration.scopes
   const request = authorizationRequest({
     server: provider.oauth,
@@ -98,8 +98,7 @@ export interface Callback {
   /** Raw, without `?`. */
   readonly query: string
   readonly browser: Secret | undefined
-  /** The raw `Cookie` header. */
-  readonly cookies: string | undefined
+  readonly rawHeaders: readonly string[]
 }
 
 /** A callback that was refused after its session was known: the page can lead back to the application. */
@@ -151,7 +150,7 @@ async function requireSameFlow(context: ConnectContext, flow: Flow, state: OAuth
   if (callback.browser === undefined || !digestEquals(state.browserHash, browserHash(callback.browser))) {
     throw new Unbound('connect_browser_mismatch', 'the answer came from another browser')
   }
-  await requireConsoleSession(context, flow.session, callback.cookies)
+  await requireConsoleSession(context, flow.session, callback.rawHeaders)
   if (flow.session.status !== 'authorizing') throw new Unbound('connect_session_invalid', 'the session is not waiting for an answer')
 }
 
@@ -159,10 +158,10 @@ async function requireSameFlow(context: ConnectContext, flow: Flow, state: OAuth
 class Unbound extends ConnectError {}
 
 /** A flow that a person began in the console goes on only in that person's own session there (battery O-03). */
-async function requireConsoleSession(context: ConnectContext, session: ConnectSession, cookies: string | undefined): Promise<void> {
+async function requireConsoleSession(context: ConnectContext, session: ConnectSession, rawHeaders: readonly string[]): Promise<void> {
   if (session.consoleSessionHash === null) return
-  const [token, ...others] = cookieValues(cookies, context.sessionCookie)
-  const person = token === undefined || others.length > 0 ? undefined : await context.sessions.lookup(new Secret(token))
+  const [token, ...others] = cookieValues(rawHeaders, context.sessionCookie)
+  const person = token === undefined || others.length > 0 ? undefined : await context.sessions.lookup(token)
   const same =
     person !== undefined && digestEquals(person.sessionHash, session.consoleSessionHash) && principalRef(person) === session.startedBy
   if (!same) throw new Unbound('connect_browser_mismatch', 'the console session is not the one that began the flow')

@@ -44,7 +44,7 @@ export function registerPages(context: ConnectContext, app: FastifyInstance): vo
 async function showLink(context: ConnectContext, request: LinkRequest, reply: FastifyReply): Promise<FastifyReply> {
   const link = new Secret(request.params.token)
   const flow = await openFlow(context, link)
-  const known = browserToken(request.headers.cookie, context.secure)
+  const known = browserToken(request.raw.rawHeaders, context.secure)
   const browser = known ?? newBrowserToken()
   if (known === undefined) reply.header('set-cookie', browserCookie(browser, context.secure))
   const { integration, project, provider, session } = flow
@@ -76,7 +76,7 @@ async function submitLink(context: ConnectContext, request: LinkRequest, reply: 
   const link = new Secret(request.params.token)
   const browser = requireOwnPage(context, request, link)
   const flow = await openFlow(context, link)
-  const url = await beginAuthorization(context, flow, browser, request.headers.cookie)
+  const url = await beginAuthorization(context, flow, browser, request.raw.rawHeaders)
   // Set again, so that it outlives the state whenever the page was opened.
   return reply.header('set-cookie', browserCookie(browser, context.secure)).redirect(url, 303)
 }
@@ -86,11 +86,11 @@ async function submitLink(context: ConnectContext, request: LinkRequest, reply: 
  * sends them. `Origin: null` is what a no-referrer page sends.
  */
 function requireOwnPage(context: ConnectContext, request: LinkRequest, link: Secret): Secret {
-  const { origin, 'sec-fetch-site': site, cookie } = request.headers
+  const { origin, 'sec-fetch-site': site } = request.headers
   const foreign =
     (origin !== undefined && origin !== 'null' && origin !== new URL(context.publicUrl).origin) ||
     (site !== undefined && site !== 'same-origin')
-  const browser = browserToken(cookie, context.secure)
+  const browser = browserToken(request.raw.rawHeaders, context.secure)
   const given = request.body instanceof URLSearchParams ? request.body.getAll('form_token') : []
   if (foreign || browser === undefined || given.length !== 1 || !isFormToken(given[0]!, browser, link)) {
     throw new ConnectError('cross_site_refused', 'the connect form did not come from its own page')
@@ -99,12 +99,12 @@ function requireOwnPage(context: ConnectContext, request: LinkRequest, link: Sec
 }
 
 async function arrive(context: ConnectContext, request: CallbackRequest, reply: FastifyReply): Promise<FastifyReply> {
-  const { url = '', headers } = request.raw
+  const { url = '', rawHeaders } = request.raw
   const { flow, outcome } = await finishAuthorization(context, {
     context: request.params.context,
     query: url.includes('?') ? url.slice(url.indexOf('?') + 1) : '',
-    browser: browserToken(headers.cookie, context.secure),
-    cookies: headers.cookie,
+    browser: browserToken(rawHeaders, context.secure),
+    rawHeaders,
   })
   return answerOutcome(flow, outcome, reply)
 }

@@ -10,6 +10,7 @@ import type { ConnectOptions } from './options.ts'
 import { registerPages } from './pages.ts'
 import { createSession, getSession } from './session.ts'
 import type { ConnectPlace, ConnectSessionInput, ConnectSessionView } from './session.ts'
+import { createSweep } from './sweep.ts'
 
 /** Callers have been let in by access rules already; what a key is bound to is judged here. */
 export interface ConnectService {
@@ -28,6 +29,8 @@ export interface ConnectService {
   complete(principal: Principal, place: ConnectPlace, id: ConnectSessionId, confirmation: Confirmation): Promise<Connection>
   /** GET and POST /connect/:token, GET /oauth/cb/:context. */
   registerPages(app: FastifyInstance): void
+  /** Clears what expired, of every tenant; to be called every minute or so. @throws DatabaseError */
+  sweepExpired(): Promise<void>
 }
 
 export function createConnectService(options: ConnectOptions): ConnectService {
@@ -37,5 +40,6 @@ export function createConnectService(options: ConnectOptions): ConnectService {
     getSession: (principal, place, id) => getSession(context, principal, place, id),
     complete: (principal, place, id, confirmation) => completeSession(context, principal, place, id, confirmation),
     registerPages: (app) => registerPages(context, app),
+    sweepExpired: createSweep(context),
   }
 }
