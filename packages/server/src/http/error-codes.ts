@@ -7,12 +7,13 @@ import type { ProblemCode } from '@sallyport/contract'
 import { SallyportError } from '@sallyport/core'
 import type { CatalogErrorCode, CryptoErrorCode, EgressErrorCode, OAuthErrorCode, TokenErrorCode } from '@sallyport/core'
 import type { AuditErrorCode } from '../audit/index.ts'
+import type { ConnectErrorCode } from '../connect/index.ts'
 import type { DatabaseErrorCode } from '../db/index.ts'
 import type { IdentityErrorCode } from '../identity/index.ts'
 import type { VaultErrorCode } from '../vault/index.ts'
 
 type CoreErrorCode = CatalogErrorCode | CryptoErrorCode | EgressErrorCode | OAuthErrorCode | TokenErrorCode
-type FeatureErrorCode = AuditErrorCode | DatabaseErrorCode | IdentityErrorCode | VaultErrorCode
+type FeatureErrorCode = AuditErrorCode | ConnectErrorCode | DatabaseErrorCode | IdentityErrorCode | VaultErrorCode
 
 /** Codes of our own packages that are no public codes themselves. */
 type InternalCode = Exclude<CoreErrorCode | FeatureErrorCode, ProblemCode>

@@ -38,6 +38,8 @@ export async function collectOpenApi(app: FastifyInstance, publicUrl: string): P
         },
       },
     },
+    // Pages for browsers have no tag; they are no part of the API.
+    hideUntagged: true,
     transform: jsonSchemaTransform,
     transformObject: (document) => completed(jsonSchemaTransformObject(document) as Document) as never,
   })

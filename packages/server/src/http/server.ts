@@ -113,9 +113,8 @@ function createApp(options: HttpServerOptions, serverFactory: (handler: Handler)
 
 async function furnish(app: FastifyInstance, options: HttpServerOptions): Promise<void> {
   const { origin, protocol } = new URL(options.publicUrl)
-  const https = protocol === 'https:'
   guardRoutes(app)
-  await addSecurityHeaders(app, https)
+  await addSecurityHeaders(app, protocol === 'https:')
   await app.register(cookie)
   await collectOpenApi(app, options.publicUrl)
   guardRequests(app, {
@@ -123,7 +122,7 @@ async function furnish(app: FastifyInstance, options: HttpServerOptions): Promis
     sessions: options.sessions,
     trustedProxies: trustedProxies(options.trustedProxies),
     origin,
-    sessionCookie: sessionCookieName(https),
+    sessionCookie: sessionCookieName(options.publicUrl),
   })
   app.addHook('onResponse', async (request, reply) => {
     const { method, id } = request

@@ -5,7 +5,7 @@
 import type { FastifyReply } from 'fastify'
 import type { z } from 'zod'
 import type { Operation, OperationName, Operations } from '@sallyport/contract'
-import type { Logger, Secret } from '@sallyport/core'
+import type { Provider, Secret } from '@sallyport/core'
 import type { ConnectService } from '../connect/index.ts'
 import type { Database } from '../db/index.ts'
 import type { Cursors, PathIds, SessionCookie } from '../http/index.ts'
@@ -20,12 +20,13 @@ export interface RouteDeps {
   readonly sessions: Sessions
   readonly connect: Pick<ConnectService, 'createSession' | 'getSession' | 'complete'>
   readonly cursors: Cursors
+  /** The catalog as configured. */
+  readonly providers: readonly Provider[]
   readonly sessionCookie: SessionCookie
   /** As browsers reach us, without a trailing slash. */
   readonly publicUrl: string
   /** Development: plain http on loopback is taken as a return origin. */
   readonly loopbackOrigins: boolean
-  readonly logger: Logger
 }
 
 type Schema<Name extends OperationName, Part extends 'params' | 'query' | 'body'> = Operations[Name] extends Readonly<Record<Part, infer S extends z.ZodType>> ? S : never

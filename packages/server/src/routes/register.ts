@@ -2,18 +2,17 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { operations } from '@sallyport/contract'
 import type { OperationName } from '@sallyport/contract'
-import { cookieValues, sessionCookieName } from '../http/index.ts'
+import { cookieValues } from '../http/index.ts'
 import { implementations } from './implementations.ts'
 import { declared } from './operation.ts'
 import type { AnyCall, Implementation, RouteDeps } from './operation.ts'
 
 /** Adds every operation of the contract to `app`, whose guards are in place. */
-export function registerOperations(app: FastifyInstance, deps: RouteDeps): void {
-  const cookieName = sessionCookieName(new URL(deps.publicUrl).protocol === 'https:')
-  for (const name of Object.keys(operations) as OperationName[]) addRoute(app, implementations[name], deps, cookieName)
+export function registerRoutes(app: FastifyInstance, deps: RouteDeps): void {
+  for (const name of Object.keys(operations) as OperationName[]) addRoute(app, implementations[name], deps)
 }
 
-function addRoute(app: FastifyInstance, implementation: Implementation<OperationName>, deps: RouteDeps, cookieName: string): void {
+function addRoute(app: FastifyInstance, implementation: Implementation<OperationName>, deps: RouteDeps): void {
   const { name } = implementation
   const { method, path, access, tag, summary, params, query, body, response, status } = declared(operations, name)
   app.route({
@@ -30,16 +29,16 @@ function addRoute(app: FastifyInstance, implementation: Implementation<Operation
       ...(response === null ? {} : { response: { [status]: response } }),
     },
     handler: async (request, reply) => {
-      const answer = await implementation.handle(callOf(name, request, reply, deps, cookieName))
+      const answer = await implementation.handle(callOf(name, request, reply, deps))
       return reply.code(status).send(answer)
     },
   })
 }
 
 /** The guard and the validators have made each part what the table says it is. */
-function callOf(name: OperationName, request: FastifyRequest, reply: FastifyReply, deps: RouteDeps, cookieName: string): AnyCall {
+function callOf(name: OperationName, request: FastifyRequest, reply: FastifyReply, deps: RouteDeps): AnyCall {
   const { principal, ids } = request.caller
-  const [sessionToken] = cookieValues(request.raw.rawHeaders, cookieName)
+  const [sessionToken] = cookieValues(request.raw.rawHeaders, deps.sessionCookie.name)
   const { query, body } = request
   return { name, principal, ids, query, body, deps, sessionToken, reply } as AnyCall
 }

@@ -1,6 +1,7 @@
-import { formatId, hasCode, newId, randomBase62, resolveProvider, Secret } from '@sallyport/core'
-import type { IntegrationId, Provider } from '@sallyport/core'
+import { formatId, hasCode, newId, randomBase62, Secret } from '@sallyport/core'
+import type { Provider } from '@sallyport/core'
 import { appendAudit } from '../../../audit/index.ts'
+import { clientSecretPlace } from '../../../connect/index.ts'
 import { integrationInsert } from '../../../db/index.ts'
 import { ProblemError } from '../../../http/index.ts'
 import { principalRef } from '../../../identity/index.ts'
@@ -13,7 +14,7 @@ const CONTEXT_DIGITS = 32
 
 export const integrationCreate = implement('integrationCreate', async (call) => {
   const { body, deps, principal } = call
-  const provider = knownProvider(body.provider)
+  const provider = knownProvider(deps.providers, body.provider)
   const id = newId('int')
   const clientSecret = new Secret(body.client_secret)
   const scopes = body.scopes ?? provider.defaultScopes
@@ -38,13 +39,8 @@ export const integrationCreate = implement('integrationCreate', async (call) => 
   return presentIntegration(made, deps.publicUrl)
 })
 
-/** Where a client secret is sealed to. Whoever opens it names the same place. */
-function clientSecretPlace(id: IntegrationId) {
-  return { purpose: 'client-secret', table: 'integration', column: 'client_secret', record: id, seq: 0n }
-}
-
-function knownProvider(id: string): Provider {
-  const provider = resolveProvider(id)
+function knownProvider(providers: readonly Provider[], id: string): Provider {
+  const provider = providers.find((one) => one.id === id)
   if (provider !== undefined) return provider
   const faults = [{ pointer: '/body/provider', reason: 'is not a provider of the catalog' }]
   throw new ProblemError('validation_failed', 'There is no such provider; GET /api/v1/providers lists them.', { faults })
