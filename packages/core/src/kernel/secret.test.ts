@@ -1,3 +1,5 @@
+// Misuse is what is tested here, so the rules against it are off in this file.
+/* oxlint-disable typescript/restrict-template-expressions, typescript/no-misused-spread */
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { Secret } from './secret.ts'

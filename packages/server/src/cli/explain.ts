@@ -1,0 +1,18 @@
+/** Owns what a person at the terminal is told about a failure, and the exit code that goes with it. Refuses stacks and foreign texts. */
+import { describeError, SallyportError } from '@sallyport/core'
+import { ConfigError } from '../config.ts'
+
+export const EXIT = { done: 0, fault: 1, usage: 2, configuration: 3, startRefused: 4, checkFailed: 5 } as const
+
+export interface Explanation {
+  readonly code: number
+  readonly message: string
+}
+
+/** One message: what is wrong and what to do. Our own errors speak for themselves; others are named by their code alone. */
+export function explain(error: unknown): Explanation {
+  if (error instanceof ConfigError) return { code: EXIT.configuration, message: error.message }
+  if (error instanceof SallyportError) return { code: EXIT.startRefused, message: `${error.message} [${error.code}]` }
+  const { name, code } = describeError(error)
+  return { code: EXIT.fault, message: `an unexpected fault (${code ?? name}). Set SALLYPORT_LOG_LEVEL=debug and start again to see where.` }
+}

@@ -1,0 +1,283 @@
+/**
+ * Owns the making of every object: the one place where a configuration becomes a running gateway, in the order in which things depend on
+ * each other, and the one place that takes it apart again. Refuses to listen before everything behind the port is checked.
+ */
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { createEgress, createLogger, listProviders, resolveProvider, SallyportError, systemClock } from '@sallyport/core'
+import type { Clock, EgressPolicy, Logger, Provider, Secret } from '@sallyport/core'
+import { createUseLog } from './audit/index.ts'
+import type { Config } from './config.ts'
+import { createConnectService } from './connect/index.ts'
+import { connectionFind } from './db/index.ts'
+import type { Database } from './db/index.ts'
+import { HomeError, migrateGiven, openHome, rootKeys } from './home/index.ts'
+import type { Home } from './home/index.ts'
+import {
+  addressOf,
+  createCursors,
+  createHttpServer,
+  createSessionCookie,
+  problemFor,
+  sessionCookieName,
+  trustedProxies,
+} from './http/index.ts'
+import type { HttpServer } from './http/index.ts'
+import { createKeyAuthenticator, createSessions, ensureDevelopmentOwner, ownerLink } from './identity/index.ts'
+import type { DevelopmentOwner } from './identity/index.ts'
+import { createDataPlane, createTargetCache, routeOut } from './proxy/index.ts'
+import type { TargetWanted } from './proxy/index.ts'
+import { registerOperations } from './routes/index.ts'
+import { createVault } from './vault/index.ts'
+import type { Vault } from './vault/index.ts'
+
+export interface OwnerLink {
+  readonly href: string
+  readonly token: Secret
+}
+
+export interface Gateway {
+  /** Where clients reach it. */
+  readonly url: string
+  /** A fresh one-time link to the console; undefined in production, where people come by other ways. */
+  ownerLink(): Promise<OwnerLink | undefined>
+  /** Resolves with the reason when the gateway can't go on by itself. `stop` is still due then. */
+  readonly failed: Promise<Error>
+  /** Refuses new calls, lets running ones finish, writes down what is buffered, and closes everything. Idempotent. */
+  stop(): Promise<void>
+}
+
+/** Worst age of what the data plane remembers of connections when no word of a change arrives (G10). */
+const TARGET_AGE_MS = 10_000
+const MAX_TARGETS = 50_000
+const SWEEP_EVERY_MS = 60_000
+
+/** @throws SallyportError of the part that refused; nothing is left running then. */
+export async function startGateway(config: Config): Promise<Gateway> {
+  const logger = createLogger({ level: config.logLevel, format: config.logFormat })
+  await requireFreePort(config)
+  const home = await openHome(config, logger)
+  try {
+    return await furnish(config, home, logger)
+  } catch (error) {
+    await home.close()
+    throw error
+  }
+}
+
+/** Brings a Postgres given by URL up to date. @throws DatabaseError */
+export async function migrateDatabase(config: Config, url: Secret): Promise<readonly string[]> {
+  return migrateGiven(config, url, createLogger({ level: config.logLevel, format: config.logFormat }))
+}
+
+async function furnish(config: Config, home: Home, logger: Logger): Promise<Gateway> {
+  const clock = systemClock
+  const { database } = home
+  const fresh = (await database.system.rootKeys()).size === 0
+  const vault = createVault({ database, keyring: await rootKeys(config, fresh), clock, logger })
+  await vault.checkRootKeys()
+  const owner = config.mode === 'development' ? await ensureDevelopmentOwner(database) : undefined
+  const engine = await createEngine(config, { database, vault, clock, logger })
+  const http = engine.http
+  await listen(http, config)
+  logger.info('Listening', { url: config.publicUrl })
+  return gatewayOf(config, home, engine, owner)
+}
+
+interface Parts {
+  readonly database: Database
+  readonly vault: Vault
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+interface Engine {
+  readonly http: HttpServer
+  close(): Promise<void>
+}
+
+async function createEngine(config: Config, parts: Parts): Promise<Engine> {
+  const { database, vault, clock, logger } = parts
+  const providers = providersOf(config)
+  const egress = createEgress(egressPolicy(config))
+  const useLog = createUseLog({ database, logger })
+  const keys = createKeyAuthenticator({
+    lookups: database.lookups,
+    onChange: (listener) => database.onChange(listener),
+    pepper: await vault.systemSecret('key_pepper'),
+    clock,
+    logger,
+  })
+  const sessions = createSessions({ lookups: database.lookups, clock })
+  const https = config.publicUrl.startsWith('https:')
+  const connect = createConnectService({
+    database,
+    vault,
+    fetch: (input, init) => egress.fetch(input, init),
+    providers: (id) => providers.get(id),
+    publicUrl: config.publicUrl,
+    sessions,
+    sessionCookie: sessionCookieName(https),
+    problemFor,
+    clock,
+    logger,
+  })
+  const targets = createTargetCache({
+    read: (wanted) => readTarget(database, wanted),
+    clock,
+    maxAgeMs: TARGET_AGE_MS,
+    maxEntries: MAX_TARGETS,
+  })
+  const stopListening = database.onChange((change) => targets.drop(change))
+  const routes = new Map([...providers].map(([id, provider]) => [id, routeOut(provider, egressPolicy(config))]))
+  const proxies = trustedProxies(config.trustedProxies)
+  const dataPlane = createDataPlane({
+    authenticator: keys,
+    targets,
+    routes: (id) => routes.get(id),
+    otherEnvironment: (wanted) => isInOtherEnvironment(database, wanted),
+    vault,
+    egress,
+    useLog,
+    clock,
+    logger,
+    clientAddress: (request) => addressOf({ raw: request }, proxies),
+    publicUrl: config.publicUrl,
+    maxRequestBytes: config.limits.maxRequestBytes,
+  })
+  const cursorKey = await vault.systemSecret('cursor_key')
+  const http = await createHttpServer({
+    publicUrl: config.publicUrl,
+    trustedProxies: config.trustedProxies,
+    limits: config.limits,
+    logger,
+    keys,
+    sessions,
+    ready: () => database.ping(),
+    dataPlane: (request, response) => dataPlane.handle(request, response),
+    register(app) {
+      registerOperations(app, {
+        database,
+        vault,
+        keys,
+        sessions,
+        connect,
+        cursors: createCursors(cursorKey),
+        sessionCookie: createSessionCookie(https),
+        publicUrl: config.publicUrl,
+        loopbackOrigins: config.mode === 'development',
+        logger,
+      })
+      connect.registerPages(app)
+    },
+    consoleFolder: join(import.meta.dirname, '../../console/dist'),
+  })
+  const sweeper = setInterval(
+    () => void connect.sweepExpired().catch((error: unknown) => logger.warn('The sweep failed', { error })),
+    SWEEP_EVERY_MS,
+  )
+  sweeper.unref()
+  return {
+    http,
+    async close() {
+      clearInterval(sweeper)
+      // Answers may be out while their records are still to be handed over.
+      await dataPlane.idle()
+      stopListening()
+      await useLog.close()
+      keys.close()
+      vault.close()
+      await egress.close()
+    },
+  }
+}
+
+function gatewayOf(config: Config, home: Home, engine: Engine, owner: DevelopmentOwner | undefined): Gateway {
+  let stopping: Promise<void> | undefined
+  const stop = async (): Promise<void> => {
+    await engine.http.close(config.drainTimeoutMs)
+    await engine.close()
+    await home.close()
+  }
+  return {
+    url: config.publicUrl,
+    async ownerLink() {
+      if (owner === undefined) return undefined
+      const token = await ownerLink(home.database.lookups, owner.person)
+      return { token, href: `${config.publicUrl}/console/#owner=${token.reveal()}` }
+    },
+    failed: home.lost.then(
+      () =>
+        new SallyportError(
+          'database_lost',
+          'The embedded PostgreSQL ended by itself; the log has its last words. Start again: acknowledged data is safe.',
+        ),
+    ),
+    stop() {
+      stopping ??= stop()
+      return stopping
+    },
+  }
+}
+
+function providersOf(config: Config): ReadonlyMap<string, Provider> {
+  const { insecureAllowOrigins } = config.egress
+  return new Map(listProviders().map(({ id }) => [id, resolveProvider(id, config.providers[id], insecureAllowOrigins)!]))
+}
+
+function egressPolicy({ egress }: Config): EgressPolicy {
+  return egress
+}
+
+function readTarget(
+  database: Database,
+  { org, project, environment, integration, selector }: TargetWanted,
+): ReturnType<Database['proxyTarget']> {
+  return database.proxyTarget({
+    org,
+    project,
+    environment,
+    slug: integration,
+    connection: selector.connection,
+    endUserId: selector.endUser,
+  })
+}
+
+async function isInOtherEnvironment(database: Database, wanted: TargetWanted): Promise<boolean> {
+  const { connection } = wanted.selector
+  if (connection === undefined) return false
+  const other = { project: wanted.project, environment: wanted.environment === 'live' ? 'test' : 'live' } as const
+  return (await database.withTenant(wanted.org, (tx) => connectionFind(tx, other, connection))) !== undefined
+}
+
+/** Asked before anything is started, so that the commonest mistake costs nothing. */
+async function requireFreePort({ port, host }: Config): Promise<void> {
+  const probe = createServer()
+  await new Promise<void>((resolve, reject) => {
+    probe.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, port, host)))
+    probe.listen(port, host, () => probe.close(() => resolve()))
+  })
+}
+
+async function listen(http: HttpServer, { port, host }: Config): Promise<void> {
+  await http.listen(port, host).catch((error: unknown) => {
+    throw listenError(error as NodeJS.ErrnoException, port, host)
+  })
+}
+
+function listenError(error: NodeJS.ErrnoException, port: number, host: string): HomeError {
+  if (error.code === 'EADDRINUSE') {
+    return new HomeError(
+      'port_in_use',
+      `Port ${port} on ${host} is in use. Stop what listens there, or choose another with SALLYPORT_PORT.`,
+      { cause: error },
+    )
+  }
+  return new HomeError(
+    'listen_refused',
+    `Can't listen on ${host} port ${port} (${error.code ?? error.name}). Choose another with SALLYPORT_HOST and SALLYPORT_PORT.`,
+    {
+      cause: error,
+    },
+  )
+}

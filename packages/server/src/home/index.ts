@@ -1,0 +1,5 @@
+export { migrateGiven, openHome } from './home.ts'
+export type { Home } from './home.ts'
+export { HomeError } from './home-error.ts'
+export type { HomeErrorCode } from './home-error.ts'
+export { rootKeys } from './root-keys.ts'

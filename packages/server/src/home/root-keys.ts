@@ -1,0 +1,61 @@
+/**
+ * Owns where root keys come from when the configuration names none (development): a file in the data folder, made once. Refuses to make
+ * a second one beside data that an earlier one sealed.
+ */
+import { constants } from 'node:fs'
+import { access, open, readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { generateKeyBytes, RootKeyring, Secret } from '@sallyport/core'
+import type { Config } from '../config.ts'
+import { HomeError } from './home-error.ts'
+
+const FILE = 'secrets/root-keys'
+
+/**
+ * The root keys of the configuration, or of the data folder.
+ * @param fresh whether the database was made just now, so that nothing can have been sealed yet
+ * @throws HomeError | CryptoError `key_invalid`
+ */
+export async function rootKeys(config: Config, fresh: boolean): Promise<RootKeyring> {
+  if (config.encryptionKeys !== undefined) return RootKeyring.parse(config.encryptionKeys)
+  const path = join(config.dataDir, FILE)
+  if (!(await exists(path))) {
+    if (!fresh) {
+      throw new HomeError(
+        'root_key_file_missing',
+        `${path} is gone, and without it what the database holds can't be opened. Put it back from a backup, or set SALLYPORT_ENCRYPTION_KEYS to the keys it held. Nothing was changed.`,
+      )
+    }
+    await make(path)
+  }
+  return RootKeyring.parse(await read(path))
+}
+
+/** Written whole and named last, so that a crash leaves a complete file or none. */
+async function make(path: string): Promise<void> {
+  const file = await open(`${path}.new`, 'w', 0o600)
+  try {
+    await file.writeFile(`root-1:${generateKeyBytes().toString('hex')}\n`)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(`${path}.new`, path)
+}
+
+async function read(path: string): Promise<Secret> {
+  try {
+    return new Secret((await readFile(path, 'utf8')).trim())
+  } catch (error) {
+    throw new HomeError('root_key_file_unusable', `${path} can't be read. Give this user the right to read it, then start again.`, {
+      cause: error,
+    })
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path, constants.F_OK).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,41 @@
+/**
+ * The `sallyport` command. Owns the words of the command line and the exit codes; refuses to do any work itself.
+ *
+ *   0 done   1 a fault of ours   2 wrong usage   3 wrong configuration   4 the start was refused (port, folder, database, key)   5 the check failed
+ */
+import type { CommandContext } from './cli/command.ts'
+import { EXIT, explain } from './cli/explain.ts'
+import { doctorCommand } from './cli/doctor.ts'
+import { migrateCommand } from './cli/migrate.ts'
+import { serveCommand } from './cli/serve.ts'
+import { loadConfig } from './config.ts'
+
+const COMMANDS: Readonly<Record<string, { readonly run: (context: CommandContext) => Promise<number>; readonly about: string }>> = {
+  serve: { run: serveCommand, about: 'run the gateway, its API and console' },
+  migrate: { run: migrateCommand, about: 'make roles and tables on the Postgres of SALLYPORT_DATABASE_MIGRATION_URL' },
+  doctor: { run: doctorCommand, about: 'explain the effective configuration, redacted, and check what can be checked' },
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  const args = argv.filter((word) => word !== '--json')
+  const command = COMMANDS[args[0] ?? '']
+  if (command === undefined) {
+    process.stdout.write(usage())
+    return args[0] === 'help' || args[0] === '--help' ? EXIT.done : EXIT.usage
+  }
+  const config = loadConfig({ argv })
+  return command.run({ config, args: args.slice(1), json: argv.includes('--json'), print: (text) => process.stdout.write(`${text}\n`) })
+}
+
+function usage(): string {
+  const lines = Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(10)}${about}`)
+  return `sallyport <command> [--json]\n\n${lines.join('\n')}\n\nConfiguration: sallyport.yaml and SALLYPORT_* variables; docs/config.md lists them.\n`
+}
+
+try {
+  process.exitCode = await run(process.argv.slice(2))
+} catch (error) {
+  const { code, message } = explain(error)
+  process.stderr.write(`sallyport: ${message}\n`)
+  process.exitCode = code
+}

@@ -1,0 +1,148 @@
+/**
+ * Owns reading a data-plane request: whose key, which integration, which connection, which path. Refuses everything that could be
+ * read in two ways: a second credential, a repeated selector, a key anywhere but in its header.
+ */
+import { judgePath, parseId, SallyportError } from '@sallyport/core'
+import type { ConnectionId } from '@sallyport/core'
+
+export type CallErrorCode =
+  | 'unauthenticated'
+  | 'ambiguous_credentials'
+  | 'bad_request'
+  | 'connection_required'
+  | 'not_found'
+  | 'payload_too_large'
+  | 'connection_ambiguous'
+  | 'connection_not_ready'
+  | 'reconnect_required'
+  | 'environment_mismatch'
+  | 'insufficient_scope'
+  | 'path_refused'
+  | 'integration_not_configured'
+
+/** Why a call never left. `publicDetail` says what to do. */
+export class CallError extends SallyportError<CallErrorCode> {}
+
+export interface Selector {
+  readonly connection: ConnectionId | undefined
+  readonly endUser: string | undefined
+}
+
+export interface ProxyCall {
+  /** The key's text as presented; never stored, never logged. */
+  readonly key: string
+  readonly integration: string
+  /** Judged path below the integration's API base, query included. */
+  readonly path: string
+  readonly selector: Selector
+  /** The declared length of the body, or undefined when it is chunked; 0 when there is none. */
+  readonly contentLength: number | undefined
+}
+
+const PREFIX = '/proxy/'
+const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/u
+// `token` is how clients of GitHub's API present a token; both words are matched without regard to case (RFC 9110 section 11.1).
+const CREDENTIAL = /^(?:bearer|token) +(?<key>\S+)$/iu
+const KEY_IN_URL = /[?&;=/]sp_(?:live|test)_/u
+
+export const isProxyUrl = (url: string): boolean => url.startsWith(PREFIX)
+
+/** Reads a call off the wire. @throws CallError | EgressError(path_refused) */
+export function readCall(url: string, rawHeaders: readonly string[]): ProxyCall {
+  const headers = pick(rawHeaders)
+  const key = credential(headers)
+  if (KEY_IN_URL.test(url)) {
+    throw new CallError('bad_request', 'a key stood in a URL', {
+      publicDetail: 'A key never goes into a URL, where logs keep it. Send it as Authorization: Bearer, and rotate the one you sent.',
+    })
+  }
+  const slash = url.indexOf('/', PREFIX.length)
+  const integration = slash < 0 ? url.slice(PREFIX.length) : url.slice(PREFIX.length, slash)
+  if (!SLUG.test(integration)) throw absent()
+  const named = single(headers, 'provider-config-key')
+  if (named !== undefined && named !== integration) {
+    throw new CallError('bad_request', 'two integrations named', {
+      publicDetail: 'Provider-Config-Key names another integration than the path does.',
+    })
+  }
+  return {
+    key,
+    integration,
+    path: judgePath(slash < 0 ? '/' : url.slice(slash)),
+    selector: selector(headers),
+    contentLength: contentLength(headers),
+  }
+}
+
+/** The same for an integration, a connection or a user that is not there and for one that belongs to somebody else. */
+export function absent(): CallError {
+  return new CallError('not_found', 'no such integration or connection', {
+    publicDetail: 'No integration or connection of that name in the environment of this key.',
+  })
+}
+
+const READ = new Set([
+  'authorization',
+  'sallyport-connection',
+  'connection-id',
+  'sallyport-user',
+  'provider-config-key',
+  'content-length',
+  'transfer-encoding',
+])
+
+type Picked = ReadonlyMap<string, readonly string[]>
+
+function pick(rawHeaders: readonly string[]): Picked {
+  const picked = new Map<string, string[]>()
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!.toLowerCase()
+    if (!READ.has(name)) continue
+    const values = picked.get(name)
+    if (values === undefined) picked.set(name, [rawHeaders[i + 1]!])
+    else values.push(rawHeaders[i + 1]!)
+  }
+  return picked
+}
+
+function single(headers: Picked, name: string): string | undefined {
+  const values = headers.get(name)
+  if (values === undefined) return undefined
+  if (values.length > 1) throw new CallError('bad_request', 'repeated header', { publicDetail: `${name} was sent more than once.` })
+  return values[0]
+}
+
+function credential(headers: Picked): string {
+  const values = headers.get('authorization') ?? []
+  if (values.length > 1) {
+    throw new CallError('ambiguous_credentials', 'two Authorization headers', { publicDetail: 'Send one Authorization header.' })
+  }
+  const key = CREDENTIAL.exec(values[0] ?? '')?.groups?.['key']
+  if (key === undefined)
+    throw new CallError('unauthenticated', 'no bearer key', { publicDetail: 'Send a Sallyport key as Authorization: Bearer sp_...' })
+  return key
+}
+
+function selector(headers: Picked): Selector {
+  const own = single(headers, 'sallyport-connection')
+  const other = single(headers, 'connection-id')
+  if (own !== undefined && other !== undefined && own !== other) {
+    throw new CallError('bad_request', 'two connections named', {
+      publicDetail: 'Sallyport-Connection and Connection-Id name different connections.',
+    })
+  }
+  const text = own ?? other
+  const endUser = single(headers, 'sallyport-user')
+  if (text !== undefined && endUser !== undefined) {
+    throw new CallError('bad_request', 'two selectors', { publicDetail: 'Send Sallyport-Connection or Sallyport-User, not both.' })
+  }
+  const connection = text === undefined ? undefined : parseId('conn', text)
+  if (text !== undefined && connection === undefined) throw absent()
+  return { connection, endUser }
+}
+
+function contentLength(headers: Picked): number | undefined {
+  const text = single(headers, 'content-length')
+  if (text !== undefined) return Number(text)
+  return headers.has('transfer-encoding') ? undefined : 0
+}

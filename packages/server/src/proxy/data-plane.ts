@@ -1,0 +1,281 @@
+/**
+ * Owns the path of a call: who calls, what it may do, which credential, out through the door, and what is written down. Nothing on it
+ * buffers a body, and with warm caches nothing on it waits for the database. Refuses to hold a credential longer than the call's start.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { cleanRequestHeaders, EgressError, formatId, hasCode, newId, readTokenSet } from '@sallyport/core'
+import type { Clock, Egress, JudgedPath, Logger, Provider, RequestId, Secret } from '@sallyport/core'
+import type { UseLog } from '../audit/index.ts'
+import type { ProxyTarget, ProxyTargetConnection, RequestRecordRow } from '../db/index.ts'
+import { credentialPlace } from '../connect/index.ts'
+import { sendProblem } from '../http/index.ts'
+import type { KeyAuthenticator, KeyPrincipal } from '../identity/index.ts'
+import type { Vault } from '../vault/index.ts'
+import { absent, CallError, isProxyUrl, readCall } from './call.ts'
+import type { ProxyCall, Selector } from './call.ts'
+import { pathOnly } from './routes-out.ts'
+import type { RouteOut } from './routes-out.ts'
+import type { TargetCache, TargetWanted } from './target-cache.ts'
+
+export interface DataPlaneOptions {
+  readonly authenticator: KeyAuthenticator
+  readonly targets: TargetCache
+  readonly routes: (provider: Provider['id']) => RouteOut | undefined
+  /** True when a connection of the same project stands in the other environment (K-13). */
+  readonly otherEnvironment: (wanted: TargetWanted) => Promise<boolean>
+  readonly vault: Vault
+  readonly egress: Egress
+  readonly useLog: UseLog
+  readonly clock: Clock
+  readonly logger: Logger
+  /** The client's address as trusted proxies give it. */
+  readonly clientAddress: (request: IncomingMessage) => string
+  readonly publicUrl: string
+  readonly maxRequestBytes: number
+}
+
+export interface DataPlane {
+  /** Takes the request when it is the data plane's; false leaves it untouched. */
+  handle(request: IncomingMessage, response: ServerResponse): boolean
+  /** Resolves when no call is under way. */
+  idle(): Promise<void>
+}
+
+/** Answers come from elsewhere but under our origin: a browser that is made to show one gets a document that can do nothing. */
+const CONTAINMENT = ['content-security-policy', "default-src 'none'; sandbox", 'x-content-type-options', 'nosniff']
+/** How long a refused upload may go on before its connection is cut, so that its sender can read the refusal first. */
+const LINGER_MS = 2_000
+
+export function createDataPlane(options: DataPlaneOptions): DataPlane {
+  let underWay = 0
+  const waiting: (() => void)[] = []
+
+  const settle = (): void => {
+    underWay -= 1
+    if (underWay === 0) for (const resolve of waiting.splice(0)) resolve()
+  }
+
+  return {
+    handle(request, response) {
+      if (!isProxyUrl(request.url ?? '')) return false
+      underWay += 1
+      new Passage(options, request, response).run().then(settle, (error: unknown) => {
+        options.logger.error('a call ended outside its own error handling', { error })
+        response.destroy()
+        settle()
+      })
+      return true
+    },
+    idle: () => (underWay === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+  }
+}
+
+/** What is known of a call when its record is written. */
+interface Trace {
+  principal?: KeyPrincipal
+  call?: ProxyCall
+  target?: ProxyTargetConnection
+}
+
+class Passage {
+  readonly #o: DataPlaneOptions
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #id: RequestId
+  readonly #startedAt: number
+  readonly #trace: Trace = {}
+
+  constructor(options: DataPlaneOptions, request: IncomingMessage, response: ServerResponse) {
+    this.#o = options
+    this.#request = request
+    this.#response = response
+    this.#id = newId('req', options.clock.now())
+    this.#startedAt = options.clock.monotonic()
+  }
+
+  async run(): Promise<void> {
+    try {
+      await this.#pass()
+    } catch (error) {
+      this.#refuse(error)
+    }
+  }
+
+  async #pass(): Promise<void> {
+    const call = readCall(this.#request.url!, this.#request.rawHeaders)
+    this.#trace.call = call
+    const principal = this.#o.authenticator.cached(call.key) ?? (await this.#authenticate(call.key))
+    this.#trace.principal = principal
+    const headers = this.#judge(principal, call)
+    const wanted = wantedBy(principal, call)
+    const target = this.#o.targets.peek(wanted) ?? (await this.#o.targets.load(wanted))
+    const { candidate, provider } = await this.#choose(target, wanted)
+    this.#trace.target = candidate
+    const route = this.#o.routes(provider)
+    if (route === undefined) throw new CallError('integration_not_configured', `the catalog has no provider ${provider}`)
+    const method = this.#request.method!
+    if (!route.allows(method, call.path)) {
+      throw new CallError('path_refused', 'outside the rules of the integration', {
+        publicDetail: 'This method and path are not allowed by the integration.',
+      })
+    }
+    await this.#o.useLog.use(principal.org, principal.auditUseMode, this.#useEvent(principal, candidate, method, call))
+    const token = await this.#open(principal, candidate)
+    const result = await this.#o.egress.forward({
+      base: route.base,
+      method,
+      path: call.path as JudgedPath,
+      headers: route.withDefaults(headers),
+      inject: route.inject(token),
+      body: call.contentLength === 0 ? null : this.#request,
+      ...(call.contentLength === undefined ? {} : { contentLength: call.contentLength }),
+      maxRequestBytes: this.#o.maxRequestBytes,
+      response: this.#response,
+      rewriteTo: `${this.#o.publicUrl}/proxy/${call.integration}`,
+      responseHeaders: ['sallyport-request-id', formatId('req', this.#id), 'sallyport-error-source', 'provider', ...CONTAINMENT],
+    })
+    this.#record(result.status, 'provider', result.aborted ?? null, result.bytesIn, result.bytesOut)
+  }
+
+  #authenticate(key: string): Promise<KeyPrincipal> {
+    return this.#o.authenticator.authenticate(key, this.#o.clientAddress(this.#request))
+  }
+
+  /** Everything that can be refused without a look at the database. Gives the headers that may go on. */
+  #judge(principal: KeyPrincipal, call: ProxyCall): string[] {
+    if (!principal.scopes.has('proxy:call')) {
+      throw new CallError('insufficient_scope', 'no proxy:call', { publicDetail: 'The key lacks the scope proxy:call.' })
+    }
+    if (call.contentLength !== undefined && call.contentLength > this.#o.maxRequestBytes)
+      throw new EgressError('request_too_large', 'length')
+    return cleanRequestHeaders(this.#request.rawHeaders)
+  }
+
+  async #choose(target: ProxyTarget, wanted: TargetWanted): Promise<{ candidate: ProxyTargetConnection; provider: string }> {
+    const [candidate, second] = target.connections
+    if (target.integration === undefined || candidate === undefined) {
+      if (await this.#o.otherEnvironment(wanted)) {
+        throw new CallError('environment_mismatch', 'connection of the other environment', {
+          publicDetail: 'The connection belongs to the other environment of this project.',
+        })
+      }
+      throw absent()
+    }
+    if (second !== undefined) {
+      throw new CallError('connection_ambiguous', 'several connections of one user', {
+        publicDetail: 'This user has several connections to the integration; name one with Sallyport-Connection.',
+      })
+    }
+    requireUsable(candidate, this.#o.clock)
+    return { candidate, provider: target.integration.provider }
+  }
+
+  async #open(principal: KeyPrincipal, { id, credential }: ProxyTargetConnection): Promise<Secret> {
+    if (credential === null) throw reconnectRequired()
+    const { seq, sealed } = credential
+    const place = credentialPlace(id, seq)
+    const text = this.#o.vault.openCached(principal.org, place, sealed) ?? (await this.#o.vault.open(principal.org, place, sealed))
+    return readTokenSet(text).accessToken
+  }
+
+  #useEvent(principal: KeyPrincipal, target: ProxyTargetConnection, method: string, call: ProxyCall): Parameters<UseLog['use']>[2] {
+    return {
+      action: 'credential.used',
+      actor: formatId('key', principal.keyId),
+      target: formatId('conn', target.id),
+      detail: { request: formatId('req', this.#id), integration: call.integration, method, seq: String(target.credential?.seq ?? 0) },
+    }
+  }
+
+  #refuse(error: unknown): void {
+    if (hasCode(error, 'client_gone')) {
+      this.#record(499, 'gateway', 'client_gone', 0, 0)
+      return
+    }
+    lingerOverBody(this.#request, this.#response)
+    const problem = sendProblem(this.#response, error, formatId('req', this.#id))
+    if (problem.code === 'internal') this.#o.logger.error('a call failed', { request: formatId('req', this.#id), error })
+    else this.#o.logger.debug('a call was refused', { request: formatId('req', this.#id), code: problem.code, error })
+    this.#record(problem.status, 'gateway', problem.code, 0, 0)
+  }
+
+  /** Calls without a known caller belong to no organization and leave no record. */
+  #record(status: number, source: 'gateway' | 'provider', error: string | null, bytesIn: number, bytesOut: number): void {
+    const { principal, call, target } = this.#trace
+    if (principal === undefined || call === undefined) return
+    this.#o.useLog.request({
+      org: principal.org,
+      id: this.#id,
+      at: new Date(this.#o.clock.now()),
+      project: principal.project,
+      environment: principal.environment,
+      integrationSlug: call.integration,
+      connection: target?.id ?? null,
+      key: principal.keyId,
+      method: this.#request.method!,
+      path: pathOnly(call.path).slice(0, 2048),
+      status,
+      source,
+      error,
+      durationUs: Math.round((this.#o.clock.monotonic() - this.#startedAt) * 1000),
+      bytesIn,
+      bytesOut,
+    } satisfies RequestRecordRow)
+  }
+}
+
+function wantedBy(principal: KeyPrincipal, call: ProxyCall): TargetWanted {
+  return {
+    org: principal.org,
+    project: principal.project,
+    environment: principal.environment,
+    integration: call.integration,
+    selector: selectorFor(principal, call.selector),
+  }
+}
+
+/** A key bound to one connection needs no selector, and gets no other connection whatever it names. */
+function selectorFor(principal: KeyPrincipal, named: Selector): Selector {
+  if (principal.connection !== null) {
+    if (named.endUser !== undefined || (named.connection !== undefined && named.connection !== principal.connection)) throw absent()
+    return { connection: principal.connection, endUser: undefined }
+  }
+  if (named.connection === undefined && named.endUser === undefined) {
+    throw new CallError('connection_required', 'no selector', {
+      publicDetail: 'Name the connection with Sallyport-Connection or its user with Sallyport-User, or use a key bound to one connection.',
+    })
+  }
+  return named
+}
+
+function requireUsable({ status, credential }: ProxyTargetConnection, clock: Clock): void {
+  if (status === 'reconnect_required' || status === 'revoked') throw reconnectRequired()
+  if (status !== 'active') {
+    throw new CallError('connection_not_ready', `connection is ${status}`, {
+      publicDetail:
+        status === 'pending'
+          ? 'The connection waits for the application to confirm its user (complete the connect session).'
+          : 'The user granted fewer scopes than the integration requires; reconnect and grant them all.',
+    })
+  }
+  const expiresAt = credential?.expiresAt ?? null
+  if (expiresAt !== null && expiresAt.getTime() <= clock.now()) throw reconnectRequired()
+}
+
+function reconnectRequired(): CallError {
+  return new CallError('reconnect_required', 'no usable credential', {
+    publicDetail: 'The credential of this connection can no longer be used; start a connect session with `connection` set to it.',
+  })
+}
+
+/**
+ * Lets a sender whose body was refused read the answer before its connection goes: the rest is discarded for a moment, never kept.
+ */
+function lingerOverBody(request: IncomingMessage, response: ServerResponse): void {
+  if (request.complete) return
+  response.once('finish', () => {
+    const timer = setTimeout(() => request.socket.destroy(), LINGER_MS)
+    request.once('end', () => clearTimeout(timer))
+    request.once('close', () => clearTimeout(timer))
+  })
+}
