@@ -122,7 +122,7 @@ async function furnish(app: FastifyInstance, options: HttpServerOptions): Promis
     sessions: options.sessions,
     trustedProxies: trustedProxies(options.trustedProxies),
     origin,
-    sessionCookie: sessionCookieName(options.publicUrl),
+    sessionCookie: sessionCookieName(protocol === 'https:'),
   })
   app.addHook('onResponse', async (request, reply) => {
     const { method, id } = request

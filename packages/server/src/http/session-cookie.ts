@@ -6,8 +6,8 @@ import type { FastifyReply } from 'fastify'
 import type { Secret } from '@sallyport/core'
 
 /** Plain http is for development on loopback, where browsers refuse the prefix. */
-export function sessionCookieName(publicUrl: string): string {
-  return isHttps(publicUrl) ? '__Host-sallyport_session' : 'sallyport_session'
+export function sessionCookieName(https: boolean): string {
+  return https ? '__Host-sallyport_session' : 'sallyport_session'
 }
 
 export interface SessionCookie {
@@ -16,16 +16,12 @@ export interface SessionCookie {
   clear(reply: FastifyReply): void
 }
 
-export function createSessionCookie(publicUrl: string): SessionCookie {
-  const name = sessionCookieName(publicUrl)
-  const attributes = { path: '/', httpOnly: true, secure: isHttps(publicUrl), sameSite: 'lax' } as const
+export function createSessionCookie(https: boolean): SessionCookie {
+  const name = sessionCookieName(https)
+  const attributes = { path: '/', httpOnly: true, secure: https, sameSite: 'lax' } as const
   return {
     name,
     set: (reply, token, expiresAt) => void reply.setCookie(name, token.reveal(), { ...attributes, expires: expiresAt }),
     clear: (reply) => void reply.clearCookie(name, attributes),
   }
-}
-
-function isHttps(publicUrl: string): boolean {
-  return new URL(publicUrl).protocol === 'https:'
 }

@@ -8,7 +8,7 @@ import { declared } from './operation.ts'
 import type { AnyCall, Implementation, RouteDeps } from './operation.ts'
 
 /** Adds every operation of the contract to `app`, whose guards are in place. */
-export function registerRoutes(app: FastifyInstance, deps: RouteDeps): void {
+export function registerOperations(app: FastifyInstance, deps: RouteDeps): void {
   for (const name of Object.keys(operations) as OperationName[]) addRoute(app, implementations[name], deps)
 }
 
