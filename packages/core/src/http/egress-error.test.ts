@@ -25,6 +25,7 @@ describe('toEgressError', () => {
     ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'upstream_tls'],
     ['ERR_TLS_CERT_ALTNAME_INVALID', 'upstream_tls'],
     ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'upstream_tls'],
+    ['ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', 'upstream_tls'],
     ['EPROTO', 'upstream_tls'],
   ])('maps %s to %s', (code, expected) => {
     expect(toEgressError(coded(code), false)).toMatchObject({ code: expected, reason: code, sent: false })

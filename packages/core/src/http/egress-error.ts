@@ -2,6 +2,7 @@
  * Owns the ways an outbound call can fail. Refuses to carry anything of the call itself: no URL, no address, no header, no body
  * and no underlying error object (undici's parser errors hold raw answer bytes), only a code and a one-word reason.
  */
+import { errors } from 'undici'
 import { SallyportError } from '../kernel/index.ts'
 
 export type EgressErrorCode =
@@ -72,7 +73,8 @@ const FAMILIES: readonly (readonly [RegExp, EgressErrorCode])[] = [
   [/^HPE_/, 'upstream_invalid'],
 ]
 
-const SAFE_REASON = /^[A-Z][A-Z0-9_]{1,63}$/
+/** The slash is OpenSSL's: `ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE`. */
+const SAFE_REASON = /^[A-Z][A-Z0-9_/]{1,63}$/
 
 /** Maps any failure of undici, the resolver or TLS to ours by its `code`; nothing else of it is kept. `sent` as in EgressError. */
 export function toEgressError(error: unknown, sent: boolean): EgressError {
@@ -83,6 +85,8 @@ export function toEgressError(error: unknown, sent: boolean): EgressError {
 }
 
 function codeOf(error: unknown): string {
+  // Its own code is undefined for most causes, and its `data` holds bytes of the answer.
+  if (error instanceof errors.HTTPParserError) return 'HPE_INVALID'
   const first: unknown = error instanceof AggregateError && !hasTextCode(error) ? error.errors[0] : error
   return hasTextCode(first) && SAFE_REASON.test(first.code) ? first.code : 'UNKNOWN'
 }

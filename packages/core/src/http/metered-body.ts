@@ -44,6 +44,8 @@ export class MeteredBody extends Readable {
     this.#source.once('close', () => {
       if (!this.#source.readableEnded) this.#fail('client_gone', 'body')
     })
+    // Listening starts a stream only if nobody paused it before.
+    this.#source.resume()
   }
 
   #take(chunk: Buffer): void {

@@ -1,0 +1,171 @@
+import { brotliCompressSync, gzipSync } from 'node:zlib'
+import { inspect } from 'node:util'
+import type net from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import * as oauth from 'openid-client'
+import type { Egress, EgressErrorCode, EgressPolicy, FetchInit } from '../../src/http/index.ts'
+import { Cleanup, httpUpstream, rawUpstream, testEgress } from './listeners.ts'
+
+const cleanup = new Cleanup()
+afterEach(() => cleanup.run())
+
+const whole = (body: string | Buffer, ...lines: string[]) =>
+  Buffer.concat([Buffer.from([`HTTP/1.1 200 OK`, `Content-Length: ${body.length}`, ...lines].join('\r\n') + '\r\n\r\n'), Buffer.from(body)])
+
+async function open(
+  answer: (socket: net.Socket) => void,
+  policy: Partial<EgressPolicy> = {},
+): Promise<{ egress: Egress; origin: string; requests: string[] }> {
+  const upstream = await rawUpstream(cleanup, answer)
+  return {
+    egress: testEgress(cleanup, { insecureAllowOrigins: [upstream.origin], ...policy }),
+    origin: upstream.origin,
+    requests: upstream.requests,
+  }
+}
+
+describe('fetch', () => {
+  it('sends form bodies as token endpoints want them', async () => {
+    const seen = Promise.withResolvers<{ type: string | undefined; body: string }>()
+    const upstream = await httpUpstream(cleanup, (request, response) => {
+      let body = ''
+      request.on('data', (chunk) => (body += String(chunk)))
+      request.on('end', () => {
+        seen.resolve({ type: request.headers['content-type'], body })
+        response.setHeader('content-type', 'application/json').end('{"ok":true}')
+      })
+    })
+    const egress = testEgress(cleanup, { insecureAllowOrigins: [upstream.origin] })
+    const response = await egress.fetch(`${upstream.origin}/token`, { method: 'POST', body: new URLSearchParams({ a: 'b c', d: '&' }) })
+    expect(await response.json()).toEqual({ ok: true })
+    expect(response.headers.get('content-type')).toBe('application/json')
+    expect(await seen.promise).toEqual({ type: 'application/x-www-form-urlencoded;charset=UTF-8', body: 'a=b+c&d=%26' })
+  })
+
+  it('serves openid-client as its customFetch', async () => {
+    const upstream = await httpUpstream(cleanup, (_request, response) => {
+      response
+        .setHeader('content-type', 'application/json')
+        .end(JSON.stringify({ access_token: 'fake-access', token_type: 'bearer', expires_in: 60 }))
+    })
+    const egress = testEgress(cleanup, { insecureAllowOrigins: [upstream.origin] })
+    const config = new oauth.Configuration(
+      { issuer: upstream.origin, token_endpoint: `${upstream.origin}/token` },
+      'client',
+      'fake-client-secret',
+    )
+    oauth.allowInsecureRequests(config)
+    config[oauth.customFetch] = (url, options) => egress.fetch(url, options as FetchInit)
+    expect(await oauth.clientCredentialsGrant(config)).toMatchObject({ access_token: 'fake-access' })
+  })
+
+  it.each([301, 302, 303, 307, 308])('S-05 takes a %i for a failure and follows nothing', async (status) => {
+    const canary = await rawUpstream(cleanup, (socket) => socket.write(whole('followed')))
+    const { egress, origin, requests } = await open((socket) =>
+      socket.write(`HTTP/1.1 ${status} Moved\r\nLocation: ${canary.origin}/\r\nContent-Length: 0\r\n\r\n`),
+    )
+    for (const redirect of ['manual', 'follow', 'error']) {
+      await expect(egress.fetch(origin, { redirect, headers: { authorization: 'Bearer fake-token' } })).rejects.toMatchObject({
+        code: 'upstream_invalid',
+        reason: 'redirect',
+      })
+    }
+    expect([requests.length, canary.connections]).toEqual([3, 0])
+  })
+
+  it.each([
+    ['gzip', gzipSync],
+    ['br', brotliCompressSync],
+  ] as const)('decodes %s that nobody asked for, within the cap', async (coding, compress) => {
+    const { egress, origin } = await open((socket) =>
+      socket.write(whole(compress(Buffer.alloc(100_000, 'a')), `Content-Encoding: ${coding}`)),
+    )
+    const response = await egress.fetch(origin)
+    expect([(await response.text()).length, response.headers.get('content-encoding'), response.headers.get('content-length')]).toEqual([
+      100_000,
+      null,
+      null,
+    ])
+    await expect(egress.fetch(origin, { maxBytes: 99_999 })).rejects.toMatchObject({ code: 'upstream_too_large' })
+  })
+
+  const failures: [string, EgressErrorCode, (socket: net.Socket) => void, (() => FetchInit)?][] = [
+    ['is larger than 1 MiB', 'upstream_too_large', (socket) => socket.write(whole(Buffer.alloc(1024 * 1024 + 1)))],
+    ['is larger than asked for', 'upstream_too_large', (socket) => socket.write(whole('12345678901')), () => ({ maxBytes: 10 })],
+    ['is a gzip bomb', 'upstream_too_large', (socket) => socket.write(whole(gzipSync(Buffer.alloc(50_000_000)), 'Content-Encoding: gzip'))],
+    ['is encoded twice', 'upstream_invalid', (socket) => socket.write(whole('x', 'Content-Encoding: gzip, gzip'))],
+    ['is cut', 'upstream_reset', (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello')],
+    ['is garbage', 'upstream_invalid', (socket) => socket.end('garbage\r\n\r\n')],
+    ['does not come', 'upstream_timeout', () => undefined, () => ({ totalTimeoutMs: 100 })],
+    ["does not come in the signal's time", 'upstream_timeout', () => undefined, () => ({ signal: AbortSignal.timeout(100) })],
+    ['does not end', 'upstream_timeout', (socket) => socket.write('HTTP/1.1 200 OK\r\n\r\nhello'), () => ({ totalTimeoutMs: 100 })],
+  ]
+  it.each(failures)('fails when the answer %s', async (_name, code, answer, init) => {
+    const { egress, origin, requests } = await open(answer)
+    await expect(egress.fetch(origin, init?.())).rejects.toMatchObject({ code, sent: true })
+    expect(requests.length).toBe(1)
+  })
+
+  it('stops with its signal', async () => {
+    const stop = new AbortController()
+    const { egress, origin } = await open(() => stop.abort())
+    await expect(egress.fetch(origin, { signal: stop.signal })).rejects.toMatchObject({ code: 'client_gone', sent: true })
+    await expect(egress.fetch(origin, { signal: stop.signal })).rejects.toMatchObject({ code: 'client_gone', sent: false })
+  })
+
+  it.each([
+    'https://user:pw@a.example/',
+    'https://a.example/#f',
+    'https://a.example/#?x',
+    'http://a.example/',
+    'https://127.0.0.1/',
+    'https://a.example:22/',
+    'file:///etc/passwd',
+    '',
+  ])('S-11 I-14 refuses %j', async (url) => {
+    const { egress } = await open(() => undefined)
+    await expect(egress.fetch(url)).rejects.toMatchObject({ code: 'egress_refused', sent: false })
+  })
+
+  it('I-03 refuses headers that could split the request', async () => {
+    const { egress, origin, requests } = await open((socket) => socket.write(whole('x')))
+    for (const headers of [{ 'x-a': 'b\r\nc: d' }, { 'x\r\n-a': 'b' }])
+      await expect(egress.fetch(origin, { headers })).rejects.toMatchObject({ code: 'header_refused' })
+    expect(requests).toEqual([])
+  })
+
+  it('gives answers without a body as such', async () => {
+    const { egress, origin } = await open((socket) => socket.write('HTTP/1.1 204 No Content\r\n\r\n'))
+    expect((await egress.fetch(origin)).status).toBe(204)
+  })
+
+  it('L-02 tells no secret, URL or address in any failure', async () => {
+    const init: FetchInit = { method: 'POST', headers: { authorization: 'Bearer canary-token' }, body: 'canary-body', totalTimeoutMs: 200 }
+    const path = '/canary-path?canary=query'
+    const refused = testEgress(cleanup, {
+      insecureAllowOrigins: ['http://127.0.0.1:1'],
+      resolver: async (name) =>
+        Promise.reject(Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: 'ENOTFOUND', hostname: name })),
+    })
+    const failures: Promise<unknown>[] = [
+      refused.fetch(`http://127.0.0.1:1${path}`, init),
+      refused.fetch(`https://canary-host.example${path}`, init),
+      refused.fetch(`https://canary@x.example${path}`, init),
+    ]
+    for (const answer of [
+      (socket: net.Socket) => void socket.resetAndDestroy(),
+      (socket: net.Socket) => void socket.end('canary-token garbage\r\n\r\n'),
+      () => undefined,
+      (socket: net.Socket) => void socket.write(whole('canary-token', 'Content-Encoding: gzip')),
+    ]) {
+      const { egress, origin } = await open(answer)
+      failures.push(egress.fetch(origin + path, init))
+    }
+    for (const outcome of await Promise.allSettled(failures)) {
+      expect(outcome.status).toBe('rejected')
+      const { reason } = outcome as PromiseRejectedResult
+      const shown = `${inspect(reason, { depth: 9, showHidden: true })} ${JSON.stringify(reason)}`.replaceAll(/\n\s+at .*/g, '')
+      expect(shown).not.toMatch(/canary|127\.0\.0\.1|example/)
+    }
+  })
+})
