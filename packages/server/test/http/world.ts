@@ -1,0 +1,289 @@
+/**
+ * Owns a whole control plane for tests: the real server on a port of loopback over a database of its own, with two organizations, people
+ * of every role and keys. Nothing in it is a stand-in but the console's folder, which is empty.
+ */
+import { randomBytes } from 'node:crypto'
+import { request as httpRequest } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
+import { Client as PgClient } from 'pg'
+import { ROLES, SCOPES } from '@sallyport/contract'
+import type { Environment, Role, Scope } from '@sallyport/contract'
+import { createLogger, formatId, generateKeyBytes, listProviders, newId, RootKeyring, Secret, sha256, systemClock } from '@sallyport/core'
+import type { ConnectionId, IntegrationId, KeyId, OrgId, ProjectId, UserId } from '@sallyport/core'
+import type {} from '../../../../test/setup/servers.ts'
+import { createDatabase, dropDatabase } from '../../../testkit/src/servers/index.ts'
+import { appendAudit } from '../../src/audit/index.ts'
+import { clientSecretPlace, createConnectService } from '../../src/connect/index.ts'
+import {
+  apiKeyInsert,
+  connectionActivate,
+  connectionInsert,
+  integrationInsert,
+  membershipPut,
+  migrate,
+  openDatabase,
+  organizationCreate,
+  projectCreate,
+  requestRecordInsertMany,
+} from '../../src/db/index.ts'
+import type { Database } from '../../src/db/index.ts'
+import { createCursors, createHttpServer, createSessionCookie, problemFor, sessionCookieName } from '../../src/http/index.ts'
+import type { HttpServer, ServerLimits } from '../../src/http/index.ts'
+import { createKeyAuthenticator, createSessions } from '../../src/identity/index.ts'
+import type { KeyAuthenticator } from '../../src/identity/index.ts'
+import { registerOperations } from '../../src/routes/index.ts'
+import { createVault } from '../../src/vault/index.ts'
+import type { Vault } from '../../src/vault/index.ts'
+
+export interface TestOrg {
+  readonly org: OrgId
+  readonly projects: readonly [ProjectId, ProjectId]
+  /** Of the first project's `test` environment, like everything below. */
+  readonly integration: IntegrationId
+  readonly connection: ConnectionId
+  readonly keyId: KeyId
+  /** A key with every scope. */
+  readonly key: string
+  /** Path parameters that name all of it, in outside spelling. */
+  readonly params: Readonly<Record<'org' | 'project' | 'environment' | 'key' | 'integration' | 'connection' | 'session', string>>
+  /** A person of each role, and the `Cookie` header of their session. */
+  readonly people: Readonly<Record<Role, { readonly id: UserId; readonly cookie: string }>>
+}
+
+export interface World {
+  readonly url: string
+  readonly port: number
+  readonly http: HttpServer
+  readonly database: Database
+  readonly vault: Vault
+  readonly keys: KeyAuthenticator
+  readonly a: TestOrg
+  readonly b: TestOrg
+  /** What was written to the log, line by line. */
+  readonly log: readonly string[]
+  makeKey(at: TestOrg, options: { project?: ProjectId; environment?: Environment; scopes?: readonly Scope[]; connection?: ConnectionId; expiresInS?: number }): Promise<string>
+  ownerToken(person: UserId): Promise<string>
+  close(): Promise<void>
+}
+
+export interface WorldOptions {
+  readonly limits?: Partial<ServerLimits>
+  readonly trustedProxies?: readonly string[]
+  /** Decides only what browsers are told; the server listens on loopback without TLS either way. */
+  readonly publicUrl?: string
+  readonly consoleFolder?: string
+  readonly ready?: () => Promise<void>
+  readonly dataPlane?: Parameters<typeof createHttpServer>[0]['dataPlane']
+}
+
+export async function createWorld(adminUrl: string, options: WorldOptions = {}): Promise<World> {
+  const log: string[] = []
+  const logger = createLogger({ level: 'debug', format: 'json', write: (line) => void log.push(line) })
+  const made = await createDatabase(adminUrl)
+  const role = `${made.name}_app`
+  const database = await openTestDatabase(made.url, role, logger)
+  const keyring = RootKeyring.parse(new Secret(`test:${generateKeyBytes().toString('hex')}`))
+  const vault = createVault({ database, keyring, clock: systemClock, logger })
+  await vault.checkRootKeys()
+  const keys = createKeyAuthenticator({
+    lookups: database.lookups,
+    onChange: (listener) => database.onChange(listener),
+    pepper: await vault.systemSecret('key_pepper'),
+    clock: systemClock,
+    logger,
+  })
+  const sessions = createSessions({ lookups: database.lookups, clock: systemClock })
+  const publicUrl = options.publicUrl ?? 'http://127.0.0.1:7255'
+  const https = publicUrl.startsWith('https:')
+  const providers = listProviders()
+  const connect = createConnectService({
+    database,
+    vault,
+    fetch: () => Promise.reject(new TypeError('this world has no outside')),
+    providers: (id) => providers.find((provider) => provider.id === id),
+    publicUrl,
+    sessions,
+    sessionCookie: sessionCookieName(https),
+    problemFor,
+    clock: systemClock,
+    logger,
+  })
+  const cursors = createCursors(await vault.systemSecret('cursor_key'))
+  const http = await createHttpServer({
+    publicUrl,
+    trustedProxies: options.trustedProxies ?? [],
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    logger,
+    keys,
+    sessions,
+    ready: options.ready ?? (() => database.ping()),
+    dataPlane: options.dataPlane ?? (() => false),
+    register: (app) => {
+      const sessionCookie = createSessionCookie(https)
+      registerOperations(app, { database, vault, keys, sessions, connect, cursors, providers, sessionCookie, publicUrl, loopbackOrigins: !https })
+      connect.registerPages(app)
+    },
+    consoleFolder: options.consoleFolder ?? '/nonexistent',
+  })
+  const port = await http.listen(0, '127.0.0.1')
+  const parts = { database, vault, keys, cookieName: sessionCookieName(https) }
+  const url = `http://127.0.0.1:${port}`
+  const [a, b] = [await makeOrg(parts, 'A'), await makeOrg(parts, 'B')]
+  return {
+    url,
+    port,
+    http,
+    database,
+    vault,
+    keys,
+    a,
+    b,
+    log,
+    makeKey: async (at, wanted) => (await insertKey(parts, at.org, { project: at.projects[0], ...wanted })).text,
+    ownerToken: (person) => ownerToken(database, person),
+    close: async () => {
+      await http.close(5_000)
+      keys.close()
+      vault.close()
+      await database.close()
+      await dropDatabase(adminUrl, made.name)
+      await dropRole(adminUrl, role)
+    },
+  }
+}
+
+async function openTestDatabase(url: string, role: string, logger: Parameters<typeof openDatabase>[0]['logger']): Promise<Database> {
+  const password = randomBytes(24).toString('base64url')
+  await migrate({ url: new Secret(url), appRole: { name: role, password: new Secret(password) }, logger })
+  const own = new URL(url)
+  own.username = role
+  own.password = password
+  return openDatabase({ url: new Secret(own.href), poolSize: 8, logger })
+}
+
+/** Roles belong to the whole server, which may not be ours. */
+async function dropRole(adminUrl: string, role: string): Promise<void> {
+  const client = new PgClient({ connectionString: adminUrl })
+  await client.connect()
+  await client.query(`drop role if exists ${client.escapeIdentifier(role)}`)
+  await client.end()
+}
+
+interface Parts {
+  readonly database: Database
+  readonly vault: Vault
+  readonly keys: KeyAuthenticator
+  readonly cookieName: string
+}
+
+async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
+  const { database, vault } = parts
+  const org = newId('org')
+  const projects = [newId('proj'), newId('proj')] as const
+  const integration = newId('int')
+  const connection = newId('conn')
+  const at = { project: projects[0], environment: 'test' } as const
+  await database.withTenant(org, async (tx) => {
+    await organizationCreate(tx, { name: `Organization ${name}` })
+    for (const id of projects) await projectCreate(tx, { id, name: `Project of ${name}`, returnOrigins: ['https://app.test'] })
+    const clientSecret = await vault.seal(tx, clientSecretPlace(integration), new Secret('not-a-real-client-secret'))
+    const context = randomBytes(18).toString('hex')
+    await integrationInsert(tx, { ...at, id: integration, slug: 'github', provider: 'github', context, clientId: `client-of-${name}`, clientSecret, scopes: ['repo'] })
+    await connectionInsert(tx, { ...at, id: connection, integration, endUserId: 'user-1' })
+    const account = { id: '1', label: 'octo' }
+    await connectionActivate(tx, connection, { generation: 1, status: 'active', grantedScopes: ['repo'], account })
+    await appendAudit(tx, { action: 'organization.created', actor: 'system', target: formatId('org', org), detail: { name } })
+  })
+  const { id: keyId, text: key } = await insertKey(parts, org, at)
+  await database.withTenant(org, (tx) => requestRecordInsertMany(tx, [{ ...at, org, id: newId('req'), at: new Date(), integrationSlug: 'github', connection, key: keyId, method: 'GET', path: '/user', status: 200, source: 'provider', error: null, durationUs: 1500, bytesIn: 0, bytesOut: 20 }]))
+  const people = await makePeople(parts, org, name)
+  const params = {
+    org: formatId('org', org),
+    project: formatId('proj', projects[0]),
+    environment: 'test',
+    key: formatId('key', keyId),
+    integration: formatId('int', integration),
+    connection: formatId('conn', connection),
+    session: formatId('cs', newId('cs')),
+  }
+  return { org, projects, integration, connection, keyId, key, params, people }
+}
+
+async function makePeople({ database, cookieName }: Parts, org: OrgId, name: string): Promise<TestOrg['people']> {
+  const made = {} as Record<Role, { id: UserId; cookie: string }>
+  for (const role of ROLES) {
+    const id = await database.lookups.personUpsert({ id: newId('user'), issuer: `test-${name}`, subject: role, name: `${role} of ${name}` })
+    await database.withTenant(org, (tx) => membershipPut(tx, id, role))
+    const token = randomBytes(32).toString('base64url')
+    const linkHash = sha256(await ownerToken(database, id))
+    await database.lookups.sessionOpen({ linkHash, sessionHash: sha256(token), ttlSeconds: 600 })
+    made[role] = { id, cookie: `${cookieName}=${token}` }
+  }
+  return made
+}
+
+async function ownerToken(database: Database, person: UserId): Promise<string> {
+  const token = randomBytes(32).toString('base64url')
+  await database.lookups.ownerLinkPut({ hash: sha256(token), person, ttlSeconds: 600 })
+  return token
+}
+
+interface WantedKey {
+  readonly project: ProjectId
+  readonly environment?: Environment
+  readonly scopes?: readonly Scope[]
+  readonly connection?: ConnectionId
+  readonly expiresInS?: number
+}
+
+async function insertKey({ database, keys }: Parts, org: OrgId, wanted: WantedKey): Promise<{ id: KeyId; text: string }> {
+  const { project, environment = 'test', scopes = SCOPES, connection = null, expiresInS } = wanted
+  const id = newId('key')
+  const { text, hmac, argon2id } = await keys.mint(environment, id)
+  const expiresAt = expiresInS === undefined ? null : new Date(Date.now() + expiresInS * 1000)
+  await database.withTenant(org, (tx) =>
+    apiKeyInsert(tx, { id, project, environment, name: 'test key', secretHmac: hmac, secretArgon2id: argon2id, scopes, connection, createdBy: 'system', expiresAt }),
+  )
+  return { id, text: text.reveal() }
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+  /** The parsed body; undefined for none. */
+  readonly json: any
+}
+
+export interface Sent {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>
+  /** Objects are sent as JSON with its content type; text and bytes as they are. */
+  readonly body?: unknown
+}
+
+/** One request on a connection of its own, without any of the kindness of `fetch`: headers go out as they are given. */
+export function send(world: Pick<World, 'port'>, path: string, { method = 'GET', headers = {}, body }: Sent = {}): Promise<Answer> {
+  const raw = body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body)
+  const typed = raw !== undefined && raw !== body ? { 'content-type': 'application/json' } : {}
+  return new Promise((resolve, reject) => {
+    const sized = raw === undefined ? {} : { 'content-length': String(Buffer.byteLength(raw)) }
+    const request = httpRequest({ port: world.port, host: '127.0.0.1', path, method, agent: false, headers: { ...sized, ...typed, ...headers } as never })
+    request.on('error', reject)
+    request.on('response', (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('error', reject)
+      response.on('end', () => {
+        const text = Buffer.concat(chunks).toString('utf8')
+        const isJson = /json/u.test(response.headers['content-type'] ?? '')
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json: isJson && text !== '' ? JSON.parse(text) : undefined })
+      })
+    })
+    request.end(raw)
+  })
+}
+
+/** Headers of a gateway key, and of a person in the console's own page. */
+export const asKey = (key: string) => ({ authorization: `Bearer ${key}` })
+export const asPerson = (person: { readonly cookie: string }, origin = 'http://127.0.0.1:7255') => ({ cookie: person.cookie, origin })
