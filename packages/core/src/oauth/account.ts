@@ -2,6 +2,7 @@
 import { SallyportError } from '../kernel/index.ts'
 import type { Secret } from '../kernel/index.ts'
 import { oauthFailure } from './errors.ts'
+import { OUTBOUND_LIMITS } from './server.ts'
 import type { OutboundFetch, UserinfoEndpoint } from './server.ts'
 
 export interface ProviderAccount {
@@ -28,7 +29,7 @@ export async function fetchAccount(endpoint: UserinfoEndpoint, accessToken: Secr
 async function readObject(endpoint: UserinfoEndpoint, accessToken: Secret, fetch: OutboundFetch): Promise<unknown> {
   const headers = { accept: 'application/json', ...endpoint.headers, authorization: `Bearer ${accessToken.reveal()}` }
   try {
-    const response = await fetch(endpoint.url, { method: endpoint.method, headers, redirect: 'manual' })
+    const response = await fetch(endpoint.url, { method: endpoint.method, headers, ...OUTBOUND_LIMITS })
     const text = await response.text()
     if (response.status !== 200) throw failed(`the account look-up was answered with status ${response.status}`)
     return JSON.parse(text)

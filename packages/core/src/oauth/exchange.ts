@@ -17,6 +17,7 @@ import type { TokenSet } from '../tokens/index.ts'
 import type { AuthorizationAnswer } from './callback.ts'
 import { oauthFailure, OAuthError, providerFailure } from './errors.ts'
 import { parseScopes } from './scopes.ts'
+import { OUTBOUND_LIMITS } from './server.ts'
 import type { AuthorizationServer, OAuthClient, OutboundFetch } from './server.ts'
 import { standardAnswer } from './token-answer.ts'
 
@@ -68,7 +69,7 @@ export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
             method: request.method,
             headers: { ...request.headers },
             body: request.body.toString(),
-            redirect: 'manual' as const,
+            ...OUTBOUND_LIMITS,
           }
           return await standardAnswer(await fetch(url, sent), server.tokenQuirks)
         },

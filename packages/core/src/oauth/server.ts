@@ -44,7 +44,13 @@ export interface OutboundRequest {
   readonly headers: Record<string, string>
   readonly body?: string
   readonly redirect: 'manual'
+  /** From start to the last byte: a person waits in front of a browser. */
+  readonly totalTimeoutMs: number
+  readonly maxBytes: number
 }
+
+/** For calls that a person waits for. Token and account answers are small; what is not, is not one. */
+export const OUTBOUND_LIMITS = { redirect: 'manual', totalTimeoutMs: 20_000, maxBytes: 256 * 1024 } as const
 
 /** The egress's `fetch`: bounded in size and time, judged by address. Rejects with the egress's own errors. */
 export type OutboundFetch = (url: string, request: OutboundRequest) => Promise<Response>

@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest'
+import { checkedRecord, listProviders, resolveProvider } from './catalog.ts'
+import { CatalogError } from './errors.ts'
+import { github } from './providers/github.ts'
+
+const overlay = {
+  authorizationEndpoint: 'http://127.0.0.1:7256/login/oauth/authorize',
+  tokenEndpoint: 'http://127.0.0.1:7256/login/oauth/access_token',
+  userinfoEndpoint: 'http://127.0.0.1:7256/user',
+  apiBase: 'http://127.0.0.1:7256',
+}
+const allowed = ['http://127.0.0.1:7256']
+
+describe('the catalog', () => {
+  it('knows its providers, each over https alone and frozen', () => {
+    expect(listProviders().map(({ id }) => id)).toEqual(['github', 'google'])
+    for (const provider of listProviders()) {
+      expect(provider.origins.every((origin) => origin.startsWith('https://'))).toBe(true)
+      expect(Object.isFrozen(provider.oauth.authorizationParams)).toBe(true)
+    }
+  })
+
+  it('does not know others, nor names of object members', () => {
+    for (const id of ['', 'GitHub', 'constructor', '__proto__', 'toString']) expect(resolveProvider(id)).toBeUndefined()
+  })
+
+  it('lays an overlay over every endpoint at once, and over what the server calls itself', () => {
+    const provider = resolveProvider('github', overlay, allowed)!
+    expect(provider.oauth).toMatchObject({
+      ...pick('authorizationEndpoint', 'tokenEndpoint'),
+      issuer: 'http://127.0.0.1:7256',
+      responseIssuer: 'checked',
+    })
+    expect(provider.userinfo.url).toBe(overlay.userinfoEndpoint)
+    expect(provider.api.base).toBe(overlay.apiBase)
+    expect(JSON.stringify(provider)).not.toContain('https://api.github.com')
+    expect(resolveProvider('github')!.api.base).toBe('https://api.github.com')
+  })
+
+  it('lets an overlay name the issuer', () => {
+    expect(resolveProvider('google', { ...overlay, issuer: 'http://127.0.0.1:7256/realm' }, allowed)!.oauth.issuer).toBe(
+      'http://127.0.0.1:7256/realm',
+    )
+  })
+
+  // Half an overlay would send real codes, or a real client secret, to the other server.
+  it.each(['authorizationEndpoint', 'tokenEndpoint', 'userinfoEndpoint', 'apiBase'] as const)(
+    'O-16 refuses an overlay without %s',
+    (name) => {
+      expect(() => resolveProvider('github', { ...overlay, [name]: undefined }, allowed)).toThrow(CatalogError)
+      expect(() => resolveProvider('github', { [name]: overlay[name] }, allowed)).toThrow(CatalogError)
+    },
+  )
+
+  it.each([
+    ['plain http where it was not allowed', overlay, []],
+    ['plain http on another port than was allowed', { ...overlay, apiBase: 'http://127.0.0.1:7299' }, allowed],
+    ['a token endpoint on another host', { ...overlay, tokenEndpoint: 'https://other.example/token' }, allowed],
+    ['an endpoint with user info', { ...overlay, userinfoEndpoint: 'http://a:b@127.0.0.1:7256/user' }, allowed],
+    ['an endpoint with a fragment', { ...overlay, apiBase: 'http://127.0.0.1:7256/#' }, allowed],
+    ['an endpoint that is no URL', { ...overlay, apiBase: '/api' }, allowed],
+    ['an endpoint of another scheme', { ...overlay, apiBase: 'file:///etc/passwd' }, allowed],
+  ])('O-16 refuses %s', (_what, given, origins) => {
+    expect(() => resolveProvider('github', given, origins)).toThrow(CatalogError)
+  })
+
+  it.each([
+    [
+      'O-05 a parameter of the protocol',
+      { ...github, oauth: { ...github.oauth, authorizationParams: { redirect_uri: 'https://x.example' } } },
+    ],
+    [
+      'O-16 an endpoint on an origin it does not list',
+      { ...github, oauth: { ...github.oauth, tokenEndpoint: 'https://evil.example/token' } },
+    ],
+    [
+      'an injection without a place for the token',
+      { ...github, api: { ...github.api, injection: { kind: 'header', name: 'authorization', template: 'Bearer' } } },
+    ],
+    ['a header value with a line break', { ...github, api: { ...github.api, defaultHeaders: { 'user-agent': 'a\r\nb: c' } } }],
+    ['an unknown field', { ...github, secret: 'x' }],
+    ['nothing at all', undefined],
+  ])('refuses a record with %s', (_what, record) => {
+    expect(() => checkedRecord(record)).toThrow(CatalogError)
+  })
+
+  it('reports every fault of a record together', () => {
+    const broken = {
+      ...github,
+      oauth: { ...github.oauth, tokenEndpoint: 'https://evil.example/token', authorizationEndpoint: 'http://github.com/x' },
+    }
+    expect(faultsOf(() => checkedRecord(broken))).toHaveLength(2)
+  })
+})
+
+function pick<Name extends keyof typeof overlay>(...names: readonly Name[]): Partial<typeof overlay> {
+  return Object.fromEntries(names.map((name) => [name, overlay[name]]))
+}
+
+function faultsOf(work: () => unknown): readonly string[] {
+  try {
+    work()
+  } catch (error) {
+    if (error instanceof CatalogError) return error.faults
+  }
+  return []
+}
