@@ -1,0 +1,394 @@
+import { readFileSync } from 'node:fs'
+import { inspect } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { EXAMPLE_KEY_HEX, generateKeyBytes } from '@sallyport/core'
+import { ConfigError, configJsonSchema, configReference, describeConfig, loadConfig } from './config.ts'
+import type { Config, ConfigFault } from './config.ts'
+
+type Env = Record<string, string>
+type Files = Record<string, string>
+
+const rootKey = () => generateKeyBytes().toString('hex')
+
+/** The least that production starts with. */
+function production(over: Env = {}): Env {
+  return {
+    SALLYPORT_MODE: 'production',
+    SALLYPORT_PUBLIC_URL: 'https://gateway.example.com',
+    SALLYPORT_ENCRYPTION_KEYS: `k1:${rootKey()}`,
+    SALLYPORT_TRUSTED_PROXIES: '10.0.0.0/8',
+    ...over,
+  }
+}
+
+const development = (over: Env = {}): Env => ({ SALLYPORT_MODE: 'development', ...over })
+
+function reader(files: Files) {
+  return (path: string) => {
+    const text = files[path]
+    if (text === undefined) throw Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' })
+    return text
+  }
+}
+
+function load(env: Env, files: Files = {}, argv: readonly string[] = []): Config {
+  return loadConfig({ env, argv, readFile: reader(files) })
+}
+
+function faultsOf(env: Env, files: Files = {}, argv: readonly string[] = []): readonly ConfigFault[] {
+  try {
+    load(env, files, argv)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.faults
+    throw error
+  }
+  return []
+}
+
+const settingsOf = (...args: Parameters<typeof faultsOf>) => faultsOf(...args).map(({ setting }) => setting)
+
+describe('loadConfig', () => {
+  it('decides every default by the mode', () => {
+    expect(load(development({ SALLYPORT_PORT: '8000' }))).toMatchObject({
+      mode: 'development',
+      host: '127.0.0.1',
+      port: 8000,
+      publicUrl: 'http://127.0.0.1:8000',
+      dataDir: './.sallyport',
+      trustedProxies: [],
+      logLevel: 'info',
+      logFormat: 'text',
+      egress: { allowedPorts: [443], insecureAllowOrigins: [] },
+      providers: {},
+    })
+    expect(load(production())).toMatchObject({ mode: 'production', host: '0.0.0.0', port: 7255, logFormat: 'json' })
+  })
+
+  it('X-01 is production when nobody says otherwise', () => {
+    expect(settingsOf({})).toEqual(['encryptionKeys', 'publicUrl', 'trustedProxies'])
+  })
+
+  it('reports every fault together, each with its setting and where it was written', () => {
+    const yaml = 'port: no\negress:\n  idleTimeoutMs: 5\n  nonsense: 1\nlogLevel: loud\nunknown: {a: 1}\ntrustedProxies: [10.0.0.1/8]\n'
+    const env = {
+      SALLYPORT_HOST: 'http://x',
+      SALLYPORT_NONSENSE: '1',
+      SALLYPORT_DATABASE_URL: 'mysql://x',
+      SALLYPORT_LIMITS_MAX_HEADER_BYTES: '1e5',
+    }
+    expect(faultsOf(development(env), { 'sallyport.yaml': yaml }).map(({ setting, from }) => [setting, from])).toEqual([
+      ['SALLYPORT_NONSENSE', undefined],
+      ['egress.nonsense', 'sallyport.yaml'],
+      ['unknown', 'sallyport.yaml'],
+      ['host', 'SALLYPORT_HOST'],
+      ['port', 'sallyport.yaml'],
+      ['trustedProxies[0]', 'sallyport.yaml'],
+      ['databaseUrl', 'SALLYPORT_DATABASE_URL'],
+      ['logLevel', 'sallyport.yaml'],
+      ['egress.idleTimeoutMs', 'sallyport.yaml'],
+      ['limits.maxHeaderBytes', 'SALLYPORT_LIMITS_MAX_HEADER_BYTES'],
+    ])
+  })
+
+  it('says all of it in one message that a person can act on', () => {
+    expect(() => load(development({ SALLYPORT_PORT: '99999', SALLYPORT_LOG_LEVEL: 'loud' }))).toThrow(
+      [
+        'the configuration is refused:',
+        '  port (SALLYPORT_PORT) must be a whole number from 1 to 65535',
+        '  logLevel (SALLYPORT_LOG_LEVEL) must be one of debug, info, warn, error, silent',
+        'docs/config.md explains every setting.',
+      ].join('\n'),
+    )
+  })
+
+  it.each([
+    'SALLYPORT_ENCRYPTION_KEY',
+    'SALLYPORT_PORT_FILE',
+    'SALLYPORT_',
+    'SALLYPORT_EGRESS',
+    'SALLYPORT_EGRESS_INSECURE',
+    'SALLYPORT_ROLE',
+  ])('refuses the unknown variable %s', (name) =>
+    expect(faultsOf(development({ [name]: 'x' }))).toEqual([{ setting: name, reason: 'is no setting' }]),
+  )
+
+  it('leaves other variables, those of the test suite and the name of the file alone', () => {
+    const env = development({ PATH: '/bin', SALLYPORT_TEST_POSTGRES_URL: 'x', SALLYPORT_CONFIG: 'a.yaml' })
+    expect(faultsOf(env, { 'a.yaml': '' })).toEqual([])
+  })
+
+  it.each([
+    ['SALLYPORT_PORT', '', 'port'],
+    ['SALLYPORT_PORT', ' 80', 'port'],
+    ['SALLYPORT_PORT', '0x50', 'port'],
+    ['SALLYPORT_PORT', '80.0', 'port'],
+    ['SALLYPORT_PORT', '0', 'port'],
+    ['SALLYPORT_MODE', 'Production', 'mode'],
+    ['SALLYPORT_MODE', '', 'mode'],
+    ['SALLYPORT_DATA_DIR', '', 'dataDir'],
+    ['SALLYPORT_DATABASE_URL', '', 'databaseUrl'],
+    ['SALLYPORT_DATABASE_URL', 'postgres://u:%zz@h/d', 'databaseUrl'],
+    ['SALLYPORT_REDIS_URL', 'http://h', 'redisUrl'],
+    ['SALLYPORT_EGRESS_ALLOWED_PORTS', '443,', 'egress.allowedPorts[1]'],
+    ['SALLYPORT_EGRESS_ALLOWED_PORTS', '', 'egress.allowedPorts'],
+    ['SALLYPORT_TRUSTED_PROXIES', '10.0.0.0/8,,', 'trustedProxies[1]'],
+    ['SALLYPORT_PROVIDERS', '{', 'providers'],
+    ['SALLYPORT_PROVIDERS', '[]', 'providers'],
+  ])('never makes a default of a malformed %s=%j', (name, value, setting) => {
+    expect(settingsOf(development({ [name]: value }))).toContain(setting)
+  })
+
+  it('lets variables win over the file, setting by setting', () => {
+    const files = { 'sallyport.yaml': 'port: 1111\nhost: 10.0.0.1\negress:\n  idleTimeoutMs: 2000\n  totalTimeoutMs: 500000\n' }
+    const config = load(development({ SALLYPORT_PORT: '2222', SALLYPORT_EGRESS_TOTAL_TIMEOUT_MS: '400000' }), files)
+    expect([config.port, config.host, config.egress.idleTimeoutMs, config.egress.totalTimeoutMs]).toEqual([2222, '10.0.0.1', 2000, 400_000])
+  })
+
+  it('is frozen all the way down', () => {
+    const config = load(development())
+    expect([config, config.egress, config.egress.allowedPorts, config.providers].every(Object.isFrozen)).toBe(true)
+  })
+})
+
+describe('secrets', () => {
+  const url = 'postgres://gateway:pw-1234@db.internal/sallyport'
+
+  it('come from the setting or from a file, with the last line break cut off', () => {
+    const direct = load(development({ SALLYPORT_DATABASE_URL: url }))
+    const fromFile = load(development({ SALLYPORT_DATABASE_URL_FILE: '/run/db' }), { '/run/db': `${url}\r\n` })
+    const inYaml = load(development(), { 'sallyport.yaml': 'databaseUrlFile: /run/db', '/run/db': url })
+    expect([direct, fromFile, inYaml].map((config) => config.databaseUrl?.reveal())).toEqual([url, url, url])
+  })
+
+  it('are refused when given twice in one place, and read once when a variable overrides the file', () => {
+    const files = { '/run/db': url, 'sallyport.yaml': `databaseUrl: ${url}\ndatabaseUrlFile: /run/db\n` }
+    expect(settingsOf(development({ SALLYPORT_DATABASE_URL: url, SALLYPORT_DATABASE_URL_FILE: '/run/db' }), { '/run/db': url })).toEqual([
+      'databaseUrl',
+    ])
+    expect(settingsOf(development(), files)).toEqual(['databaseUrl'])
+    expect(
+      load(development({ SALLYPORT_DATABASE_URL_FILE: '/run/other' }), { ...files, '/run/other': `${url}2` }).databaseUrl?.reveal(),
+    ).toBe(`${url}2`)
+  })
+
+  it('are refused when their file is missing or empty', () => {
+    expect(faultsOf(development({ SALLYPORT_DATABASE_URL_FILE: '/none' }))).toMatchObject([
+      { setting: 'databaseUrl', from: 'SALLYPORT_DATABASE_URL_FILE' },
+    ])
+    expect(settingsOf(development({ SALLYPORT_DATABASE_URL_FILE: '/empty' }), { '/empty': '\n' })).toEqual(['databaseUrl'])
+  })
+
+  // The risk: the operator swaps two variables, and the error message puts the key into a log.
+  it('stand in no fault, description or inspection, wherever they were put', () => {
+    const canary = `canary-${crypto.randomUUID()}`
+    const wrong = Object.keys(envOfEverySetting()).map((name) => faultsOf(development({ [name]: canary })))
+    const yaml = [
+      `port: ${canary}`,
+      `egress: ${canary}`,
+      `databaseUrl: [${canary}]`,
+      `providers: {github: ${canary}}`,
+      `encryptionKeys: "x:${canary}"`,
+      `a: "${canary}`,
+      `- ${canary}`,
+      `databaseUrlFile: ${canary}`,
+    ]
+    const inFile = yaml.map((text) => faultsOf(development(), { 'sallyport.yaml': text }))
+    const good = load(
+      development({ SALLYPORT_DATABASE_URL: `postgres://u:${canary}@127.0.0.1/d`, SALLYPORT_REDIS_URL: `redis://:${canary}@127.0.0.1` }),
+    )
+    const printed = inspect([wrong, inFile, good, describeConfig(good), JSON.stringify(good)], { depth: 9 })
+    expect(inFile.every((faults) => faults.length > 0)).toBe(true)
+    // A file named like a secret is named as a file nowhere either.
+    expect(printed).not.toContain(canary)
+  })
+})
+
+describe('sallyport.yaml', () => {
+  it('is the one that --config names, else SALLYPORT_CONFIG, else the one in the working folder', () => {
+    const files = { 'a.yaml': 'port: 1', 'b.yaml': 'port: 2', 'sallyport.yaml': 'port: 3' }
+    const env = development({ SALLYPORT_CONFIG: 'b.yaml' })
+    expect(
+      [
+        load(env, files, ['serve', '--config', 'a.yaml']),
+        load(env, files, ['--config=a.yaml']),
+        load(env, files),
+        load(development(), files),
+      ].map(({ port }) => port),
+    ).toEqual([1, 1, 2, 3])
+  })
+
+  it('must be there when it is named', () => {
+    expect(settingsOf(development({ SALLYPORT_CONFIG: 'none.yaml' }))).toEqual(['none.yaml'])
+    expect(settingsOf(development(), {}, ['--config', 'none.yaml'])).toEqual(['none.yaml'])
+    expect(settingsOf(development(), {}, ['--config'])).toHaveLength(1)
+  })
+
+  it('takes variables by ${NAME} in any value, reads them as variables are read, and leaves $${NAME} alone', () => {
+    const yaml =
+      'port: ${P}\ntrustedProxies: "${RANGES}"\ndataDir: /data/${NAME}/$${NAME}\ndatabaseUrl: postgres://u:${PW}@127.0.0.1/d\nproviders: ${OVERLAY}\n'
+    const env = development({ P: '4321', RANGES: '10.0.0.0/8, 192.0.2.1', NAME: 'x', PW: 'pw-1', OVERLAY: '{}' })
+    const config = load(env, { 'sallyport.yaml': yaml })
+    expect([config.port, config.trustedProxies, config.dataDir, config.databaseUrl?.reveal()]).toEqual([
+      4321,
+      ['10.0.0.0/8', '192.0.2.1'],
+      '/data/x/${NAME}',
+      'postgres://u:pw-1@127.0.0.1/d',
+    ])
+  })
+
+  it('refuses references to variables that are not set', () => {
+    expect(faultsOf(development(), { 'sallyport.yaml': 'dataDir: /data/${MISSING_ONE}\nhost: ${}\n' })).toMatchObject([
+      { setting: 'dataDir', reason: 'refers to a variable that is not set (MISSING_ONE)' },
+      { setting: 'host' },
+    ])
+  })
+
+  it.each([
+    ['a list', '- port: 1'],
+    ['a text', 'hello'],
+    ['a doubled key', 'port: 1\nport: 2'],
+    ['an alias', 'host: &a 10.0.0.1\ndataDir: *a'],
+    ['a tag', 'host: !!js/function x'],
+    ['broken', 'port: [1'],
+    ['two documents', 'port: 1\n---\nport: 2'],
+    ['a group that is a text', 'egress: none'],
+    ['a text number', 'port: "7255"'],
+    ['a prototype', '__proto__:\n  port: 1'],
+  ])('refuses %s', (_name, yaml) => expect(faultsOf(development(), { 'sallyport.yaml': yaml })).not.toEqual([]))
+
+  it('may be empty, and so may its groups', () => {
+    expect(faultsOf(development(), { 'sallyport.yaml': '# nothing\n' })).toEqual([])
+    expect(faultsOf(development(), { 'sallyport.yaml': 'egress:\n' })).toEqual([])
+  })
+})
+
+describe('root keys', () => {
+  const good = rootKey()
+  const refused: [string, string][] = [
+    ['none', ''],
+    ['a zero key', `k1:${'00'.repeat(32)}`],
+    ['31 bytes', `k1:${good.slice(2)}`],
+    ['a passphrase', 'k1:correct horse battery staple'],
+    ['the example of the documentation', `k1:${EXAMPLE_KEY_HEX}`],
+    ['one byte repeated', `k1:${'ab'.repeat(32)}`],
+    ['the same key twice', `k1:${good},k2:${good}`],
+    ['the same id twice', `k1:${good},k1:${rootKey()}`],
+    ['no id', good],
+  ]
+
+  it.each(refused)('C-01 refuses %s in every mode', (_name, keys) => {
+    for (const mode of ['development', 'production']) {
+      expect(settingsOf(production({ SALLYPORT_MODE: mode, SALLYPORT_ENCRYPTION_KEYS: keys }))).toEqual(['encryptionKeys'])
+    }
+  })
+
+  it('C-01 refuses production without any, and takes several good ones', () => {
+    const { SALLYPORT_ENCRYPTION_KEYS: _, ...without } = production()
+    expect(settingsOf(without)).toEqual(['encryptionKeys'])
+    expect(load(production({ SALLYPORT_ENCRYPTION_KEYS: `k2:${good},k1:${rootKey()}\n` })).encryptionKeys?.isEmpty()).toBe(false)
+  })
+})
+
+describe('production', () => {
+  it.each<[string, string, string]>([
+    ['X-02', 'SALLYPORT_PUBLIC_URL', 'http://gateway.example.com'],
+    ['X-01', 'SALLYPORT_TRUSTED_PROXIES', ''],
+    ['X-01', 'SALLYPORT_EGRESS_INSECURE_ALLOW_ORIGINS', 'http://127.0.0.1:7256'],
+    ['X-01', 'SALLYPORT_DATABASE_URL', 'postgres://postgres:postgres@127.0.0.1/postgres'],
+    ['X-01', 'SALLYPORT_REDIS_URL', 'redis://:changeme@127.0.0.1'],
+    ['X-04', 'SALLYPORT_DATABASE_URL', 'postgres://u:pw-1@db.internal/d?sslmode=disable'],
+    ['X-04', 'SALLYPORT_DATABASE_URL', 'postgres://u:pw-1@db.internal/d?sslmode=require'],
+    ['X-04', 'SALLYPORT_REDIS_URL', 'redis://cache.internal'],
+    ['X-03', 'SALLYPORT_PROVIDERS', overlay('http://127.0.0.1:7256')],
+  ])('%s refuses %s=%s, which development takes', (_id, name, value) => {
+    expect(settingsOf(production({ [name]: value })).length).toBeGreaterThan(0)
+    const sandbox: Env = name === 'SALLYPORT_PROVIDERS' ? { SALLYPORT_EGRESS_INSECURE_ALLOW_ORIGINS: 'http://127.0.0.1:7256' } : {}
+    expect(faultsOf(development({ ...sandbox, [name]: value }))).toEqual([])
+  })
+
+  it('X-04 takes verified TLS, this machine and socket folders', () => {
+    for (const url of [
+      'postgres://u:pw-1@db.internal/d?sslmode=verify-full',
+      'postgres://u:pw-1@db.internal/d',
+      'postgres://u:pw-1@127.0.0.1/d?sslmode=disable',
+      'postgres://u:pw-1@%2Frun%2Fpg/d?sslmode=disable',
+    ]) {
+      expect(faultsOf(production({ SALLYPORT_DATABASE_URL: url }))).toEqual([])
+    }
+    expect(faultsOf(production({ SALLYPORT_REDIS_URL: 'rediss://cache.internal' }))).toEqual([])
+  })
+})
+
+describe('between settings', () => {
+  it('a step is never longer than the whole', () => {
+    const env = { SALLYPORT_EGRESS_TOTAL_TIMEOUT_MS: '5000', SALLYPORT_LIMITS_REQUEST_TIMEOUT_MS: '1000' }
+    expect(settingsOf(development(env))).toEqual([
+      'egress.connectTimeoutMs',
+      'egress.headersTimeoutMs',
+      'egress.idleTimeoutMs',
+      'limits.headersTimeoutMs',
+    ])
+  })
+
+  it('X-03 http endpoints need their origin opened by name, and only loopback can be', () => {
+    const overlaid = { SALLYPORT_PROVIDERS: overlay('http://127.0.0.1:7256') }
+    expect(settingsOf(development(overlaid))).toEqual(
+      ['authorizationEndpoint', 'tokenEndpoint', 'userinfoEndpoint', 'apiBase'].map((name) => `providers.github.${name}`),
+    )
+    expect(settingsOf(development({ ...overlaid, SALLYPORT_EGRESS_INSECURE_ALLOW_ORIGINS: 'http://127.0.0.1:9999' }))).toHaveLength(4)
+    expect(settingsOf(development({ SALLYPORT_EGRESS_INSECURE_ALLOW_ORIGINS: 'http://169.254.169.254' }))).toEqual([
+      'egress.insecureAllowOrigins[0]',
+    ])
+  })
+
+  it('an overlay names all endpoints of a provider of the catalog', () => {
+    expect(settingsOf(development({ SALLYPORT_PROVIDERS: '{"github":{"tokenEndpoint":"https://x.example.com"}}' }))).toEqual(
+      ['authorizationEndpoint', 'userinfoEndpoint', 'apiBase'].map((name) => `providers.github.${name}`),
+    )
+    expect(settingsOf(development({ SALLYPORT_PROVIDERS: '{"gitlub":{}}' }))).toEqual(['providers.gitlub'])
+    expect(settingsOf(development({ SALLYPORT_PROVIDERS: '{"github":{"clientSecret":"x"}}' }))).toEqual(['providers.github'])
+  })
+
+  it('migrations by URL need the gateway by URL', () => {
+    expect(settingsOf(development({ SALLYPORT_DATABASE_MIGRATION_URL: 'postgres://u:pw-1@127.0.0.1/d' }))).toEqual(['databaseMigrationUrl'])
+  })
+})
+
+describe('what is published', () => {
+  it('describes every setting with its value, redacted, and where it was written', () => {
+    const described = describeConfig(
+      load(development({ SALLYPORT_PORT: '1234', SALLYPORT_DATABASE_URL: 'postgres://u:pw-1@127.0.0.1/d' }), {
+        'sallyport.yaml': 'host: 127.0.0.2',
+      }),
+    )
+    expect(described).toMatchObject({
+      port: '1234 [SALLYPORT_PORT]',
+      host: '127.0.0.2 [sallyport.yaml]',
+      databaseUrl: '[secret] [SALLYPORT_DATABASE_URL]',
+      logLevel: 'info [default]',
+    })
+    expect(Object.keys(described)).toHaveLength(Object.keys(envOfEverySetting()).length)
+  })
+
+  it('docs/config.md and docs/sallyport.schema.json are what the schema gives', () => {
+    const docs = new URL('../../../docs/', import.meta.url)
+    expect(readFileSync(new URL('config.md', docs), 'utf8')).toBe(configReference())
+    expect(JSON.parse(readFileSync(new URL('sallyport.schema.json', docs), 'utf8'))).toEqual(configJsonSchema())
+  })
+
+  it('the reference names every variable, and every variable it names is known', () => {
+    const named = [...configReference().matchAll(/`(SALLYPORT_\w+)`/g)].map(([, name]) => name!)
+    expect(new Set(named).size).toBeGreaterThan(25)
+    for (const name of named) expect(settingsOf(development({ [name]: 'x' }), { x: '' }), name).not.toContain(name)
+  })
+})
+
+/** A variable for every setting, as the reference names them. */
+function envOfEverySetting(): Env {
+  return Object.fromEntries([...configReference().matchAll(/^- Variable: `(SALLYPORT_\w+)`/gm)].map(([, name]) => [name!, '']))
+}
+
+function overlay(origin: string): string {
+  const endpoints = ['authorizationEndpoint', 'tokenEndpoint', 'userinfoEndpoint', 'apiBase'].map((name) => [name, `${origin}/x`])
+  return JSON.stringify({ github: Object.fromEntries(endpoints) })
+}

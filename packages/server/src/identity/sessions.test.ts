@@ -1,0 +1,170 @@
+import { describe, expect, it } from 'vitest'
+import { ManualClock, newId, SallyportError, Secret, sha256 } from '@sallyport/core'
+import type { Role } from '@sallyport/contract'
+import type { OrgId, UserId } from '@sallyport/core'
+import { createSessions, newToken } from './sessions.ts'
+import type { SessionLimits } from './sessions.ts'
+
+/** The database's side of the port: links and sessions by hash, with a clock of its own. */
+class FakeSessions {
+  readonly links = new Map<string, UserId>()
+  readonly sessions = new Map<string, { userId: UserId; expiresAt: Date }>()
+  memberships: Map<OrgId, Role> = new Map()
+  lookups = 0
+  down = false
+  before: () => Promise<void> = () => Promise.resolve()
+  readonly #clock: ManualClock
+
+  constructor(clock: ManualClock) {
+    this.#clock = clock
+  }
+
+  now(): Date {
+    return new Date(Date.UTC(2030, 5, 1) + this.#clock.monotonic())
+  }
+
+  async sessionOpen({ linkHash, sessionHash, ttlSeconds }: { linkHash: Uint8Array; sessionHash: Uint8Array; ttlSeconds: number }) {
+    this.#reach()
+    const userId = this.links.get(text(linkHash))
+    if (userId === undefined) return undefined
+    this.links.delete(text(linkHash))
+    const expiresAt = new Date(this.now().getTime() + ttlSeconds * 1000)
+    this.sessions.set(text(sessionHash), { userId, expiresAt })
+    return Promise.resolve({ userId, name: 'P', expiresAt })
+  }
+
+  async sessionLookup(hash: Uint8Array) {
+    this.lookups += 1
+    this.#reach()
+    const session = this.sessions.get(text(hash))
+    const now = this.now()
+    await this.before()
+    return session && session.expiresAt > now ? { ...session, name: 'P', now, memberships: this.memberships } : undefined
+  }
+
+  async sessionClose(hash: Uint8Array) {
+    this.#reach()
+    return Promise.resolve(this.sessions.delete(text(hash)))
+  }
+
+  #reach(): void {
+    if (this.down) throw new SallyportError('database_unavailable', 'gone')
+  }
+}
+
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}
+
+function setup(limits: Partial<SessionLimits> = {}) {
+  const clock = new ManualClock()
+  const store = new FakeSessions(clock)
+  const sessions = createSessions({ lookups: store, clock, limits })
+  const link = () => {
+    const token = newToken()
+    store.links.set(text(sha256(token)), newId('user'))
+    return token
+  }
+  return { clock, store, sessions, link }
+}
+
+describe('sessions', () => {
+  it('J-19 opens each session with a fresh token, of which the database has the hash alone', async () => {
+    const { sessions, store, link } = setup()
+    const [first, second] = [await sessions.openWithLink(link()), await sessions.openWithLink(link())]
+    expect(first.token.reveal()).not.toBe(second.token.reveal())
+    expect(first.token.reveal()).toMatch(/^[\w-]{43}$/)
+    expect([...store.sessions.keys()]).toEqual([first, second].map(({ token }) => text(sha256(token))))
+  })
+
+  it('opens one session for a link, however many present it', async () => {
+    const { sessions, link } = setup()
+    const token = link()
+    const results = await Promise.allSettled(Array.from({ length: 20 }, () => sessions.openWithLink(token)))
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    expect(await sessions.openWithLink(token).catch((error: unknown) => error)).toMatchObject({ code: 'unauthenticated' })
+  })
+
+  it.each(['', 'x', 'é'.repeat(43), `${'a'.repeat(43)}\n`, 'a'.repeat(1_000_000)])(
+    'refuses text that is no token without asking the database',
+    async (odd) => {
+      const { sessions, store } = setup()
+      expect(await sessions.lookup(new Secret(odd))).toBeUndefined()
+      expect(await sessions.openWithLink(new Secret(odd)).catch((error: unknown) => error)).toMatchObject({ code: 'unauthenticated' })
+      expect(await sessions.close(new Secret(odd))).toBe(false)
+      expect(store.lookups).toBe(0)
+    },
+  )
+
+  it('gives the person with its roles, at most five seconds old', async () => {
+    const { sessions, store, clock, link } = setup()
+    const org = newId('org')
+    store.memberships = new Map([[org, 'ADMIN']])
+    const { token, person } = await sessions.openWithLink(link())
+    const found = await sessions.lookup(token)
+    expect(found).toMatchObject({ kind: 'person', userId: person.userId, memberships: new Map([[org, 'ADMIN']]) })
+    expect(found?.sessionHash).toEqual(sha256(token))
+    store.memberships = new Map([[org, 'VIEWER']])
+    clock.advance(4_999)
+    expect(await sessions.lookup(token)).toBe(found)
+    clock.advance(1)
+    expect((await sessions.lookup(token))?.memberships.get(org)).toBe('VIEWER')
+    expect(store.lookups).toBe(2)
+  })
+
+  it('gives nothing for a role that this version does not know', async () => {
+    const { sessions, store, link } = setup()
+    store.memberships = new Map([[newId('org'), 'EMPEROR' as Role]])
+    const { token } = await sessions.openWithLink(link())
+    expect((await sessions.lookup(token))?.memberships.size).toBe(0)
+  })
+
+  it('ends a session here at once', async () => {
+    const { sessions, link } = setup()
+    const { token } = await sessions.openWithLink(link())
+    await sessions.lookup(token)
+    expect([await sessions.close(token), await sessions.close(token), await sessions.lookup(token)]).toEqual([true, false, undefined])
+  })
+
+  // The risk: a lookup that was answered before the end is remembered after it.
+  it('does not remember a session that ended while it was read', async () => {
+    const { sessions, store, link } = setup()
+    const { token } = await sessions.openWithLink(link())
+    let open: () => void = () => undefined
+    const passed = new Promise<void>((resolve) => (open = resolve))
+    store.before = () => passed
+    const late = sessions.lookup(token)
+    await sessions.close(token)
+    open()
+    await late
+    expect(await sessions.lookup(token)).toBeUndefined()
+  })
+
+  it('follows the database in when a session ends, whatever the node clock says', async () => {
+    const { sessions, clock, link } = setup({ ttlS: 2 })
+    const { token } = await sessions.openWithLink(link())
+    clock.step(-120_000)
+    clock.advance(1_999)
+    expect(await sessions.lookup(token)).toBeDefined()
+    clock.advance(1)
+    expect(await sessions.lookup(token)).toBeUndefined()
+  })
+
+  it('asks once for callers at the same moment, and bounds how much is asked at once', async () => {
+    const { sessions, store, link } = setup({ maxLookupsInFlight: 1 })
+    const { token } = await sessions.openWithLink(link())
+    const many = Promise.all(Array.from({ length: 20 }, () => sessions.lookup(token)))
+    expect(await sessions.lookup(newToken()).catch((error: unknown) => error)).toMatchObject({ code: 'overloaded', retryAfterS: 1 })
+    expect(new Set(await many).size).toBe(1)
+    expect(store.lookups).toBe(1)
+  })
+
+  it('says so when the database is away, and nobody is anybody then', async () => {
+    const { sessions, store, link } = setup()
+    const { token } = await sessions.openWithLink(link())
+    store.down = true
+    for (const call of [sessions.lookup(token), sessions.openWithLink(newToken()), sessions.close(token)]) {
+      expect(await call.catch((error: unknown) => error)).toMatchObject({ code: 'database_unavailable', retryAfterS: 1 })
+    }
+  })
+})
