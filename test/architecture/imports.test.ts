@@ -24,7 +24,11 @@ describe('the architecture', () => {
     ['packages/server/src/db/x.ts', "import { v } from '../vault/index.ts'", 'db sees no feature'],
     ['packages/server/src/proxy/x.ts', "import { v } from '../vault/keys.ts'", 'a feature is seen through its index.ts'],
     ['packages/server/src/vault/x.ts', "import { r } from '../routes/index.ts'", 'nothing but compose.ts imports routes'],
-    ['packages/server/src/vault/x.ts', "import { c } from '../compose.ts'", 'only compose.ts, main.ts and cli import the root of the server'],
+    [
+      'packages/server/src/vault/x.ts',
+      "import { c } from '../compose.ts'",
+      'only compose.ts, main.ts and cli import the root of the server',
+    ],
     ['packages/server/src/x.ts', "import { k } from '@sallyport/testkit'", 'server does not import testkit'],
     ['packages/server/src/x.ts', "import { k } from '../../sandbox/src/index.ts'", 'server does not import sandbox'],
     ['packages/server/src/x.ts', "import { k } from '@sallyport/core/src/kernel/secret.ts'", 'a package is imported by its name alone'],

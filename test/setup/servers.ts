@@ -6,16 +6,6 @@ import type { TestProject } from 'vitest/node'
 import { ensureTestServers } from '../../packages/testkit/src/servers/index.ts'
 import type { TestServers } from '../../packages/testkit/src/servers/index.ts'
 
-declare module 'vitest' {
-  export interface ProvidedContext {
-    /** Administrative URL of the Postgres this project runs on. */
-    postgresUrl: string
-    postgres18Url: string
-    redisUrl: string
-    chromiumPath: string
-  }
-}
-
 interface Running {
   readonly servers: Promise<TestServers>
   users: number
@@ -25,11 +15,13 @@ interface Running {
 const slot = globalThis as typeof globalThis & { sallyportTestServers?: Running }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const running = (slot.sallyportTestServers ??= { servers: ensureTestServers(), users: 0 })
+  const running = (slot.sallyportTestServers ??= {
+    servers: ensureTestServers({ onProgress: (message) => console.info(message) }),
+    users: 0,
+  })
   running.users += 1
   const servers = await running.servers
-  project.provide('postgres18Url', servers.postgres18Url)
-  project.provide('postgresUrl', project.name === 'url' ? servers.postgres15Url : servers.postgres18Url)
+  project.provide('postgresUrl', project.name === 'url' ? givenByUrl(servers) : servers.postgres18Url)
   project.provide('redisUrl', servers.redisUrl)
   project.provide('chromiumPath', servers.chromiumPath)
   return async () => {
@@ -38,4 +30,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
     delete slot.sallyportTestServers
     await servers.stop()
   }
+}
+
+function givenByUrl({ postgres15Url }: TestServers): string {
+  if (postgres15Url !== undefined) return postgres15Url
+  throw new Error(
+    'No second Postgres to test on: install PostgreSQL 15 or newer (Debian: postgresql), or set SALLYPORT_TEST_POSTGRES_URL to an administrative URL of one.',
+  )
 }

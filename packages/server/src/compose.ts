@@ -163,10 +163,10 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
         sessions,
         connect,
         cursors: createCursors(cursorKey),
+        providers: [...providers.values()],
         sessionCookie: createSessionCookie(https),
         publicUrl: config.publicUrl,
         loopbackOrigins: config.mode === 'development',
-        logger,
       })
       connect.registerPages(app)
     },
