@@ -1,0 +1,157 @@
+/** An independent, certified authorization server as the judge of our requests: it refuses what RFC 6749, 7636 and 9207 refuse. */
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Provider } from 'oidc-provider'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createEgress, DEFAULT_EGRESS_POLICY } from '../../src/http/index.ts'
+import type { Egress } from '../../src/http/index.ts'
+import { Secret } from '../../src/kernel/index.ts'
+import { authorizationRequest, callbackState, exchangeCode, fetchAccount, judgeAnswer } from '../../src/oauth/index.ts'
+import type { AuthorizationRequest, AuthorizationServer } from '../../src/oauth/index.ts'
+import type { TokenSet } from '../../src/tokens/index.ts'
+
+const redirectUri = 'https://gate.example/oauth/cb/strict'
+const client = { clientId: 'strict-client', clientSecret: new Secret('not-a-secret-strict-client-of-a-test') }
+
+let http: Server
+let egress: Egress
+let server: AuthorizationServer
+let origin: string
+
+beforeAll(async () => {
+  http = createServer()
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
+  origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
+  const provider = new Provider(origin, {
+    clients: [
+      {
+        client_id: client.clientId,
+        client_secret: client.clientSecret.reveal(),
+        redirect_uris: [redirectUri],
+        grant_types: ['authorization_code', 'refresh_token'],
+      },
+    ],
+    pkce: { required: () => true },
+    claims: { openid: ['sub'], email: ['email'] },
+    scopes: ['openid', 'email', 'offline_access'],
+    cookies: { keys: ['a-key-of-a-test'] },
+    findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@test.example` }) }),
+    // The default resolution forgets offline access without a consent prompt, which the request asks for.
+    issueRefreshToken: async () => true,
+    ttl: { AccessToken: 3600, AuthorizationCode: 60, Grant: 3600, IdToken: 3600, Interaction: 600, RefreshToken: 3600, Session: 3600 },
+  })
+  const handle = provider.callback()
+  http.on('request', (request, response) => void handle(request, response))
+  egress = createEgress({ ...DEFAULT_EGRESS_POLICY, insecureAllowOrigins: [origin] })
+  server = {
+    issuer: origin,
+    // It advertises authorization_response_iss_parameter_supported.
+    responseIssuer: 'required',
+    authorizationEndpoint: `${origin}/auth`,
+    tokenEndpoint: `${origin}/token`,
+    tokenAuth: 'client_secret_basic',
+    scopeSeparator: ' ',
+    authorizationParams: { prompt: 'consent' },
+    tokenQuirks: [],
+  }
+})
+
+afterAll(async () => {
+  await egress.close()
+  http.closeAllConnections()
+  await new Promise((resolve) => http.close(resolve))
+})
+
+describe('a strict authorization server', () => {
+  it('O-07 O-14 accepts our request, names itself, verifies our proof key and gives tokens for the account', async () => {
+    const request = requested()
+    const query = await signIn(request)
+    expect(new URLSearchParams(query).get('iss')).toBe(origin)
+    const tokens = await exchanged(query, request.verifier)
+    expect(tokens.expiresAt).toBeGreaterThan(0)
+    expect(tokens.refreshToken).not.toBeNull()
+    const endpoint = { url: `${origin}/me`, method: 'GET', idPath: ['sub'], labelPath: ['email'], headers: {} } as const
+    expect(await fetchAccount(endpoint, tokens.accessToken, (url, init) => egress.fetch(url, init))).toEqual({
+      id: 'grace',
+      label: 'grace@test.example',
+    })
+  })
+
+  it('O-14 refuses the verifier of another flow', async () => {
+    const query = await signIn(requested())
+    await expect(exchanged(query, requested().verifier)).rejects.toMatchObject({
+      code: 'connect_exchange_failed',
+      providerError: 'invalid_grant',
+    })
+  })
+
+  it('O-14 refuses a request without a proof key, so that the acceptance above says something', async () => {
+    const url = new URL(requested().url)
+    url.searchParams.delete('code_challenge')
+    url.searchParams.delete('code_challenge_method')
+    const answer = await fetch(url, { redirect: 'manual' })
+    expect(new URL(answer.headers.get('location')!).searchParams.get('error')).toBe('invalid_request')
+  })
+
+  it('O-04 exchanges a code once', async () => {
+    const request = requested()
+    const query = await signIn(request)
+    await exchanged(query, request.verifier)
+    await expect(exchanged(query, request.verifier)).rejects.toMatchObject({
+      code: 'connect_exchange_failed',
+      providerError: 'invalid_grant',
+    })
+  })
+})
+
+function requested(): AuthorizationRequest {
+  return authorizationRequest({ server, clientId: client.clientId, redirectUri, scopes: ['openid', 'email', 'offline_access'] })
+}
+
+function exchanged(query: string, verifier: Secret): Promise<TokenSet> {
+  return exchangeCode({
+    server,
+    client,
+    redirectUri,
+    verifier,
+    answer: judgeAnswer(server, query, callbackState(query)),
+    requestedScopes: ['openid', 'email'],
+    fetch: (url, init) => egress.fetch(url, init),
+    now: Date.now(),
+  })
+}
+
+/** Goes through the server's own development pages as a browser would, to the query of the redirect back to us. */
+async function signIn({ url }: AuthorizationRequest): Promise<string> {
+  const cookies = new Map<string, string>()
+  let next = url
+  let init: RequestInit = {}
+  for (let step = 0; step < 12; step++) {
+    const answer = await fetch(next, {
+      ...init,
+      redirect: 'manual',
+      headers: { ...init.headers, cookie: [...cookies].map((pair) => pair.join('=')).join('; ') },
+    })
+    for (const cookie of answer.headers.getSetCookie()) remember(cookies, cookie)
+    const location = answer.headers.get('location')
+    if (location?.startsWith(redirectUri)) return new URL(location).search.slice(1)
+    init = location === null ? form(await answer.text()) : {}
+    next = location === null ? next : new URL(location, next).href
+  }
+  throw new Error('the sign-in did not come to an end')
+}
+
+/** The login page wants any name, the consent page only a yes. */
+function form(page: string): RequestInit {
+  const prompt = /name="prompt" value="(?<prompt>\w+)"/u.exec(page)?.groups?.['prompt'] ?? ''
+  const body = new URLSearchParams(prompt === 'login' ? { prompt, login: 'grace', password: 'any' } : { prompt })
+  return { method: 'POST', body: body.toString(), headers: { 'content-type': 'application/x-www-form-urlencoded' } }
+}
+
+function remember(cookies: Map<string, string>, header: string): void {
+  const [pair = ''] = header.split(';')
+  const [name = '', value = ''] = pair.split('=')
+  if (value === '') cookies.delete(name)
+  else cookies.set(name, value)
+}
