@@ -2,8 +2,8 @@
  * Owns the application's confirmation that the browser which came back belongs to the user it was meant for. Refuses guessing (five codes, then
  * the session has failed) and any other user: what was authorized is then taken back.
  */
-import { digestEquals, formatId, Secret, sha256 } from '@sallyport/core'
-import type { ConnectSessionId } from '@sallyport/core'
+import { digestEquals, formatId, sha256 } from '@sallyport/core'
+import type { ConnectSessionId, Secret } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
 import {
   connectionDeletePending,
@@ -19,10 +19,9 @@ import type { Principal } from '../identity/index.ts'
 import { ConnectError } from './errors.ts'
 import { readFlow } from './flow.ts'
 import type { ConnectContext } from './options.ts'
-import { credentialPlace } from './places.ts'
 import { absent, requireReach } from './session.ts'
 import type { ConnectPlace } from './session.ts'
-import { connectionOf, sealedCandidate, storeConfirmed } from './store.ts'
+import { connectionOf, storeConfirmed } from './store.ts'
 
 export interface Confirmation {
   readonly code: Secret
@@ -42,7 +41,6 @@ export async function completeSession(
   id: ConnectSessionId,
   confirmation: Confirmation,
 ): Promise<Connection> {
-  const candidate = await openCandidate(context, place, id)
   const result = await context.database.withTenant(place.org, async (tx) => {
     // The first statement locks the session: confirmations of one session stand in line.
     await connectSessionCountAttempt(tx, id)
@@ -51,7 +49,7 @@ export async function completeSession(
     requireReach(principal, session.connection)
     const refusal = await judge(context, tx, session, confirmation, principalRef(principal))
     if (refusal !== undefined) return refusal
-    return (await confirmed(context, tx, session, principal, candidate)) ?? absent()
+    return (await confirmed(context, tx, session, principal)) ?? absent()
   })
   // Refusals are returned out of the transaction and not thrown in it: what they wrote down must stay.
   if (result instanceof ConnectError) throw result
@@ -97,22 +95,12 @@ async function confirmed(
   tx: TenantTx,
   session: ConnectSession,
   principal: Principal,
-  candidate: Secret | undefined,
 ): Promise<Connection | undefined> {
   if (session.status === 'completed') return session.connection === null ? undefined : connectionFind(tx, session, session.connection)
   const flow = await readFlow(context, tx, session.id)
-  const id = await storeConfirmed(context, tx, flow, principalRef(principal), candidate)
+  const id = await storeConfirmed(context, tx, flow, principalRef(principal))
   await connectSessionUpdate(tx, session.id, ['awaiting_confirmation'], { status: 'completed', connection: id })
   return connectionFind(tx, session, id)
-}
-
-/** Opened before the transaction: opening may read the data key through a transaction of its own, and one must not wait for another. */
-async function openCandidate(context: ConnectContext, place: ConnectPlace, id: ConnectSessionId): Promise<Secret | undefined> {
-  const version = await context.database.withTenant(place.org, async (tx) => {
-    const session = await connectSessionFind(tx, id, place)
-    return session?.reconnect === true && session.status === 'awaiting_confirmation' ? sealedCandidate(tx, id) : undefined
-  })
-  return version && context.vault.open(place.org, credentialPlace(connectionOf(id), version.seq), version.sealed)
 }
 
 function audit(tx: TenantTx, session: ConnectSession, action: string, actor: string, code: string): Promise<void> {

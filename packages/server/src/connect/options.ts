@@ -28,7 +28,7 @@ export const CONNECT_LIMITS: ConnectLimits = {
 
 export interface ConnectOptions {
   readonly database: Pick<Database, 'withTenant' | 'lookups'>
-  readonly vault: Pick<Vault, 'seal' | 'open'>
+  readonly vault: Pick<Vault, 'seal' | 'open' | 'openIn'>
   /** The egress's `fetch`. */
   readonly fetch: OutboundFetch
   /** Providers with the configured endpoints laid over. */

@@ -97,16 +97,10 @@ async function storeConnected(
 
 /**
  * Confirms what `storeAwaiting` left: the pending connection becomes usable, or the candidate's credential moves to the connection that is
- * reconnected. `candidate` is the credential opened beforehand; only a reconnect has one.
+ * reconnected.
  * @throws ConnectError `connect_session_invalid` when it was taken back meanwhile; `conflict` when the connection changed meanwhile.
  */
-export async function storeConfirmed(
-  context: ConnectContext,
-  tx: TenantTx,
-  flow: Flow,
-  actor: string,
-  candidate: Secret | undefined,
-): Promise<ConnectionId> {
+export async function storeConfirmed(context: ConnectContext, tx: TenantTx, flow: Flow, actor: string): Promise<ConnectionId> {
   const { session } = flow
   const pending = await connectionFind(tx, session, connectionOf(session.id))
   if (pending?.account === null || pending?.status !== 'pending') throw movedOn()
@@ -116,20 +110,19 @@ export async function storeConfirmed(
     return pending.id
   }
   const target = await requireSameAccount(tx, flow, pending.account)
-  if (candidate === undefined) throw movedOn()
+  const tokens = await openCandidate(context, tx, pending.id)
   await connectionDeletePending(tx, pending.id)
-  await replaceCredential(context, tx, target, readTokenSet(candidate))
+  await replaceCredential(context, tx, target, tokens)
   await activate(tx, flow, target.generation + 1, target.id, pending.grantedScopes, pending.account)
   await auditConnected(tx, flow, actor, target.id)
   return target.id
 }
 
-/** The waiting credential of a reconnect, as sealed; undefined when there is none. */
-export async function sealedCandidate(
-  tx: TenantTx,
-  session: ConnectSessionId,
-): Promise<{ readonly seq: bigint; readonly sealed: Buffer } | undefined> {
-  return credentialHead(tx, connectionOf(session))
+/** Sealed to the candidate's own row, it must be opened there and sealed anew for where it goes. */
+async function openCandidate(context: ConnectContext, tx: TenantTx, candidate: ConnectionId): Promise<TokenSet> {
+  const version = await credentialHead(tx, candidate)
+  if (version === undefined) throw movedOn()
+  return readTokenSet(await context.vault.openIn(tx, credentialPlace(candidate, version.seq), version.sealed))
 }
 
 async function insertPending(context: ConnectContext, tx: TenantTx, flow: Flow, tokens: TokenSet, account: ProviderAccount): Promise<void> {
