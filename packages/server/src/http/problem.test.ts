@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { PROBLEM_CODES, problemSchema } from '@sallyport/contract'
+import { CryptoError, Secret, SallyportError } from '@sallyport/core'
+import { ProblemError, problemFor, problemHeaders, PROBLEMS } from './problem.ts'
+
+const requestId = 'req_0000000000000000000000'
+const canary = 'canary-7f3a'
+
+describe('problems', () => {
+  it.each(PROBLEM_CODES)('give %s the status of its row and the shape of the contract', (code) => {
+    const problem = problemFor(new ProblemError(code, 'detail'), requestId)
+    expect(problemSchema.parse(problem)).toEqual(problem)
+    expect(problem).toMatchObject({ code, status: PROBLEMS[code].status, type: `urn:sallyport:problem:${code}` })
+  })
+
+  it.each([
+    new Error(canary),
+    new TypeError(canary, { cause: new Error(canary) }),
+    canary,
+    { code: 'not_found', message: canary },
+    new SallyportError('unheard_of', canary, { publicDetail: canary }),
+    new SallyportError('database_query_failed', canary, { publicDetail: canary }),
+    Object.assign(new Error(canary), { statusCode: 404, code: 'ENOENT' }),
+    new Secret(canary),
+    null,
+    undefined,
+  ])('L-05 show nothing of what is not known: case %#', (thrown) => {
+    const text = JSON.stringify(problemFor(thrown, requestId))
+    expect(JSON.parse(text)).toMatchObject({ status: 500, code: 'internal' })
+    expect(text).not.toContain(canary)
+  })
+
+  it("L-05 show a SallyportError's public sentence and never its message", () => {
+    const problem = problemFor(new SallyportError('upstream_reset', canary, { publicDetail: 'It broke off.' }), requestId)
+    expect(problem).toMatchObject({ code: 'upstream_reset', detail: 'It broke off.' })
+    expect(JSON.stringify(problem)).not.toContain(canary)
+  })
+
+  it('make every decryption failure look alike', () => {
+    const codes = ['decrypt_failed', 'envelope_malformed', 'envelope_version_unknown', 'key_unknown'] as const
+    const problems = codes.map((code) => JSON.stringify(problemFor(new CryptoError(code, code), requestId)))
+    expect(new Set(problems).size).toBe(1)
+  })
+
+  it('say with 503 when to come back, and keep a longer wait that the error asks for', () => {
+    const late = Object.assign(new ProblemError('overloaded', ''), { retryAfterS: 7.2 })
+    const headers = (error: unknown) => problemHeaders(problemFor(error, requestId), error, requestId)
+    expect(headers(late)['retry-after']).toBe('8')
+    expect(headers(new ProblemError('draining', ''))['retry-after']).toBe('1')
+    expect(headers(new ProblemError('not_found', ''))['retry-after']).toBeUndefined()
+  })
+
+  it('are all explained in docs/errors.md, each once, with its status, and nothing there is dead', () => {
+    const text = readFileSync(new URL('../../../../docs/errors.md', import.meta.url), 'utf8')
+    const documented = [...text.matchAll(/^### (\w+)\n\*\*(\d{3})\.\*\* [^]*?\*Do:\*/gmu)].map(([, code, status]) => [code, Number(status)])
+    expect(documented).toEqual(PROBLEM_CODES.map((code) => [code, PROBLEMS[code].status]))
+  })
+})
