@@ -2,7 +2,7 @@
  * Owns the proof of gateway keys, in the order that costs a stranger the most and us the least:
  *
  *   text                 parsed without I/O: length, alphabet, checksum
- *   proven lately?       one HMAC and one map: at most 30 s old by the database's answer, and not past its expiry   -> done
+ *   proven lately?       one HMAC and one map: read at most 10 s ago (30 s while the database is away), not expired   -> done
  *   address              over its budget of failures, and nothing in memory speaks for the key                      -> overloaded
  *   row by id            from memory for 5 s, one question per id at a time, few questions at a time
  *   HMAC of the secret   peppered, compared in constant time; an unknown id is compared with a dummy
@@ -27,7 +27,7 @@ import { RecentMap } from './recent-map.ts'
 import { Turnstile } from './turnstile.ts'
 
 export interface KeyAuthenticator {
-  /** The caller behind a key that was proven within the last 30 s, or undefined. No I/O, one HMAC; for the path of every call. */
+  /** The caller behind a key that was proven a moment ago, or undefined. No I/O, one HMAC; for the path of every call. */
   cached(text: string): KeyPrincipal | undefined
   /**
    * The caller behind a key. `address` is the client's, as judged by trusted proxies; its failures are counted.
@@ -53,8 +53,12 @@ export interface MintedKey {
 
 /** Bounds in memory, time and work. The defaults suit one node; every field is a positive number. */
 export interface KeyAuthenticatorLimits {
-  /** Age at which a proven key is read again. The promise of 30 s is its ceiling. */
+  /** Age at which a proven key is read again: how late a revocation is seen when its notification never comes. */
+  readonly freshMs: number
+  /** Age up to which a proven key goes on while it can't be read again. */
   readonly provenMs: number
+  /** Pause between two tries to read a proven key while the database is away. */
+  readonly retryMs: number
   readonly maxProven: number
   /** Age at which a row, or the absence of one, is read again. */
   readonly rememberMs: number
@@ -68,7 +72,9 @@ export interface KeyAuthenticatorLimits {
 }
 
 export const KEY_AUTHENTICATOR_LIMITS: KeyAuthenticatorLimits = {
+  freshMs: 10_000,
   provenMs: 30_000,
+  retryMs: 1_000,
   maxProven: 10_000,
   rememberMs: 5_000,
   maxRemembered: 10_000,
@@ -95,9 +101,12 @@ export function createKeyAuthenticator(options: KeyAuthenticatorOptions): KeyAut
   return new CachingKeyAuthenticator(options)
 }
 
-/** A key that was proven, until `deadline` (monotonic): the end of its age or its own expiry, whichever comes first. */
+/** A key that was proven. Times are monotonic, and neither is later than the key's own expiry. */
 interface Proven {
   readonly principal: KeyPrincipal
+  /** From here on it is read again. */
+  readonly freshUntil: number
+  /** From here on it is worth nothing, whether or not it can be read. */
   readonly deadline: number
 }
 
@@ -179,11 +188,15 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
     try {
       return await this.#prove(index, parts)
     } catch (error) {
-      if (error instanceof IdentityError && error.code === 'unauthenticated') {
+      if (!(error instanceof IdentityError)) throw error
+      if (error.code === 'unauthenticated') {
         this.#failures.fail(address)
         this.#hashed.delete(index)
+        this.#proven.delete(index)
       }
-      throw error
+      const outlasted = error.code === 'database_unavailable' ? this.#outlast(index) : undefined
+      if (outlasted === undefined) throw error
+      return outlasted
     }
   }
 
@@ -206,7 +219,16 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
 
   #recall(index: string): KeyPrincipal | undefined {
     const proven = this.#proven.get(index)
-    return proven !== undefined && this.#clock.monotonic() < proven.deadline ? proven.principal : undefined
+    return proven !== undefined && this.#clock.monotonic() < proven.freshUntil ? proven.principal : undefined
+  }
+
+  /** A key whose proof is not yet worthless, while the database is away. It is fresh for a moment again, so that few calls wait to find out. */
+  #outlast(index: string): KeyPrincipal | undefined {
+    const proven = this.#proven.get(index)
+    const now = this.#clock.monotonic()
+    if (proven === undefined || now >= proven.deadline) return undefined
+    this.#proven.put(index, { ...proven, freshUntil: Math.min(now + this.#limits.retryMs, proven.deadline) })
+    return proven.principal
   }
 
   /** Good keys never suffer for their neighbours: one that passed here before, or whose row in memory agrees, goes on. */
@@ -251,7 +273,8 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
     const matches = this.#secretMatches(row, parts)
     if (row === undefined || !matches || !this.#isAlive(row, reading, parts)) throw unauthenticated()
     await this.#hashOnce(index, row, parts)
-    return { principal: principalOf(row), deadline: this.#deadline(row, reading) }
+    const until = (ageMs: number) => Math.min(reading.askedAt + ageMs, expiry(row, reading))
+    return { principal: principalOf(row), freshUntil: until(this.#limits.freshMs), deadline: until(this.#limits.provenMs) }
   }
 
   /** Constant-time, and the same work for a key that doesn't exist. */
@@ -261,10 +284,6 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
 
   #isAlive(row: KeyRecord, reading: KeyReading, parts: GatewayKeyParts): boolean {
     return row.environment === parts.environment && row.revokedAt === null && this.#clock.monotonic() < expiry(row, reading)
-  }
-
-  #deadline(row: KeyRecord, reading: KeyReading): number {
-    return Math.min(reading.askedAt + this.#limits.provenMs, expiry(row, reading))
   }
 
   async #hashOnce(index: string, row: KeyRecord, parts: GatewayKeyParts): Promise<void> {
