@@ -1,0 +1,15 @@
+/** What each scope lets a key do, in the words of the person who gives it. */
+import type { Scope } from '@sallyport/contract'
+
+export const SCOPE_WORDS: Readonly<Record<Scope, string>> = {
+  'proxy:call': 'Call providers through connected accounts',
+  'projects:read': 'Read the project',
+  'projects:write': 'Change the project',
+  'keys:read': 'List API keys',
+  'keys:write': 'Make and revoke API keys',
+  'integrations:read': 'List integrations',
+  'integrations:write': 'Add integrations',
+  'connect_sessions:write': 'Begin connecting accounts',
+  'connections:read': 'List connections',
+  'requests:read': 'List requests',
+}
