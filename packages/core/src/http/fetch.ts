@@ -8,7 +8,8 @@ import type { Dispatcher } from 'undici'
 import { parseCoding } from './decode.ts'
 import type { Coding } from './decode.ts'
 import { EgressError, toEgressError } from './egress-error.ts'
-import { headerValue, requireSafe } from './headers.ts'
+import { headerText, requireSafe } from './headers.ts'
+import type { ParsedHeaders } from './headers.ts'
 import { judgeUrl } from './origin.ts'
 import type { OriginPolicy } from './origin.ts'
 
@@ -69,7 +70,7 @@ export async function fetchBuffered(dispatcher: Dispatcher, limits: FetchLimits,
 
 interface Answer {
   readonly status: number
-  readonly rawHeaders: readonly (string | Buffer)[]
+  readonly headers: ParsedHeaders
   readonly body: Buffer
 }
 
@@ -83,7 +84,7 @@ class Gathering implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined
   #failure: EgressError | undefined
   #status = 0
-  #rawHeaders: readonly (string | Buffer)[] = []
+  #headers: ParsedHeaders = {}
   #bytes = 0
 
   constructor(limits: FetchLimits, init: FetchInit, resolve: (answer: Answer) => void, reject: (error: Error) => void) {
@@ -109,10 +110,10 @@ class Gathering implements Dispatcher.DispatchHandler {
     if (this.#failure !== undefined) controller.abort(this.#failure)
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ParsedHeaders): void {
     if (status < 200) return
     this.#status = status
-    this.#rawHeaders = controller.rawHeaders as readonly (string | Buffer)[]
+    this.#headers = headers
     if (status >= 300 && status < 400 && status !== 304) this.#fail('upstream_invalid', 'redirect')
   }
 
@@ -124,7 +125,7 @@ class Gathering implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     this.#cleanUp()
-    this.#resolve({ status: this.#status, rawHeaders: this.#rawHeaders, body: Buffer.concat(this.#chunks) })
+    this.#resolve({ status: this.#status, headers: this.#headers, body: Buffer.concat(this.#chunks) })
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
@@ -166,14 +167,15 @@ function splitUrl(url: string, limits: OriginPolicy): { origin: string; path: st
 
 function outgoingHeaders(init: FetchInit): string[] {
   const headers: string[] = []
+  let typed = false
   const given = init.headers instanceof Headers ? [...init.headers] : Object.entries(init.headers ?? {})
   for (const [name, value] of given) {
     requireSafe(name, value)
-    if (!CONNECTION_HEADERS.has(name.toLowerCase())) headers.push(name, value)
+    const known = name.toLowerCase()
+    typed ||= known === 'content-type'
+    if (!CONNECTION_HEADERS.has(known)) headers.push(name, value)
   }
-  if (init.body instanceof URLSearchParams && headerValue(headers, 'content-type') === undefined) {
-    headers.push('content-type', 'application/x-www-form-urlencoded;charset=UTF-8')
-  }
+  if (init.body instanceof URLSearchParams && !typed) headers.push('content-type', 'application/x-www-form-urlencoded;charset=UTF-8')
   headers.push('accept-encoding', 'identity')
   return headers
 }
@@ -187,13 +189,11 @@ function bodyBytes(body: FetchInit['body']): string | Uint8Array | null {
 }
 
 async function toResponse(method: string, answer: Answer, maxBytes: number): Promise<Response> {
-  const coding = parseCoding(headerValue(answer.rawHeaders, 'content-encoding'))
+  const coding = parseCoding(headerText(answer.headers, 'content-encoding'))
   const headers = new Headers()
-  for (let i = 0; i + 1 < answer.rawHeaders.length; i += 2) {
-    const name = answer.rawHeaders[i]!.toString('latin1').toLowerCase()
-    if (coding === undefined || (name !== 'content-encoding' && name !== 'content-length')) {
-      headers.append(name, answer.rawHeaders[i + 1]!.toString('latin1'))
-    }
+  for (const [name, value] of Object.entries(answer.headers)) {
+    if (coding !== undefined && (name === 'content-encoding' || name === 'content-length')) continue
+    for (const one of typeof value === 'string' ? [value] : (value ?? [])) headers.append(name, one)
   }
   const bodiless = method === 'HEAD' || answer.status === 204 || answer.status === 205 || answer.status === 304
   const body = coding === undefined || bodiless ? answer.body : await decodeWhole(coding, answer.body, maxBytes)

@@ -9,7 +9,8 @@ import { createDecoder, parseCoding, requireModestRatio } from './decode.ts'
 import type { Coding } from './decode.ts'
 import { EgressError, toEgressError } from './egress-error.ts'
 import type { EgressErrorCode } from './egress-error.ts'
-import { cleanResponseHeaders, headerValue } from './headers.ts'
+import { cleanResponseHeaders, headerText } from './headers.ts'
+import type { ParsedHeaders } from './headers.ts'
 import { echoesOf, inject } from './inject.ts'
 import type { Injection } from './inject.ts'
 import { SecretMask } from './mask.ts'
@@ -96,7 +97,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
   readonly #resolve: (result: ForwardResult) => void
   readonly #reject: (error: Error) => void
   readonly #startedAt = performance.now()
-  #injectedNames: ReadonlySet<string> = new Set()
+  #injectedNames: ReadonlySet<string> | undefined
   #mask: SecretMask | undefined
   #body: MeteredBody | undefined
   #timer: NodeJS.Timeout | undefined
@@ -152,12 +153,12 @@ class Forwarding implements Dispatcher.DispatchHandler {
     if (this.#failure !== undefined) controller.abort(this.#failure)
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ParsedHeaders): void {
     if (status < 200) return
     this.#status = status
     this.#firstByteMs = performance.now() - this.#startedAt
     try {
-      this.#sendHead(controller.rawHeaders as readonly (string | Buffer)[])
+      this.#sendHead(headers)
     } catch (error) {
       this.#fail(toEgressError(error, true))
     }
@@ -194,21 +195,21 @@ class Forwarding implements Dispatcher.DispatchHandler {
     signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
-  #sendHead(rawHeaders: readonly (string | Buffer)[]): void {
+  #sendHead(received: ParsedHeaders): void {
     const { base, method, response, responseHeaders = [], rewriteTo } = this.#call
     const bodiless = method === 'HEAD' || this.#status === 204 || this.#status === 304
-    this.#coding = parseCoding(headerValue(rawHeaders, 'content-encoding'))
-    const length = headerValue(rawHeaders, 'content-length')
+    this.#coding = parseCoding(headerText(received, 'content-encoding'))
+    const length = headerText(received, 'content-length')
     if (!bodiless && Number(length) > this.#limits.maxResponseBytes) throw new EgressError('upstream_too_large', 'length', true)
-    const headers = cleanResponseHeaders(rawHeaders, {
+    const headers = cleanResponseHeaders(received, {
       injectedNames: this.#injectedNames,
       replacedNames: namesOf(responseHeaders),
       decoded: this.#coding !== undefined,
-      lengthless: this.#status === 204 || headerValue(rawHeaders, 'transfer-encoding') !== undefined,
-      ...(this.#mask === undefined ? {} : { mask: this.#mask }),
-      ...(rewriteTo === undefined ? {} : { rewrite: { fromBase: base, toBase: rewriteTo } }),
+      lengthless: this.#status === 204 || received['transfer-encoding'] !== undefined,
+      mask: this.#mask,
+      rewrite: rewriteTo === undefined ? undefined : { fromBase: base, toBase: rewriteTo },
     })
-    headers.push(...responseHeaders)
+    for (const text of responseHeaders) headers.push(text)
     response.writeHead(this.#status, headers)
     this.#headSent = true
     // Headers wait for the first body byte and leave in one packet with it; a stream that is silent at first must not keep them.
@@ -332,10 +333,14 @@ function requireSendable(call: ForwardCall): void {
 
 function maskFor(call: ForwardCall): SecretMask | undefined {
   if (call.inject.length === 0 && call.mask === undefined) return undefined
-  const mask = new SecretMask([...echoesOf(call.inject), ...(call.mask ?? [])])
+  const echoes = echoesOf(call.inject)
+  const mask = new SecretMask(call.mask === undefined ? echoes : [...echoes, ...call.mask])
   return mask.idle ? undefined : mask
 }
 
-function namesOf(headers: readonly string[]): ReadonlySet<string> {
-  return new Set(headers.filter((_text, index) => index % 2 === 0).map((name) => name.toLowerCase()))
+function namesOf(headers: readonly string[]): ReadonlySet<string> | undefined {
+  if (headers.length === 0) return undefined
+  const names = new Set<string>()
+  for (let i = 0; i < headers.length; i += 2) names.add(headers[i]!.toLowerCase())
+  return names
 }

@@ -1,6 +1,6 @@
 /**
  * Owns which headers cross the gateway, in both directions, and how values that name the provider's URLs are rewritten. Headers
- * are flat arrays (name, value, name, value) as Node and undici give and take them. Refuses values that could split a message.
+ * are flat arrays (name, value, name, value) as Node gives and both Node and undici take them. Refuses values that could split a message.
  */
 import { EgressError } from './egress-error.ts'
 import type { SecretMask } from './mask.ts'
@@ -92,7 +92,7 @@ const NOTHING: ReadonlySet<string> = new Set()
  * @throws EgressError `header_refused` for a name that is no token or a value with CR, LF, NUL or other controls.
  */
 export function cleanRequestHeaders(rawHeaders: readonly string[], remove: ReadonlySet<string> = NOTHING): string[] {
-  const listed = connectionTokens(rawHeaders)
+  const listed = tokensOf(connectionOf(rawHeaders))
   const kept: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!.toLowerCase()
@@ -107,15 +107,18 @@ export function cleanRequestHeaders(rawHeaders: readonly string[], remove: Reado
   return kept
 }
 
+/** Headers as undici and Node parse them: lower-case names, Latin-1 values, one entry of an array per repetition. */
+export type ParsedHeaders = Readonly<Record<string, string | string[] | undefined>>
+
 /** How to clean a provider's answer. */
 export interface ResponseCleaning {
   /** Lower-case names that were injected into the request; an answer that carries them back loses them. */
-  readonly injectedNames?: ReadonlySet<string>
+  readonly injectedNames?: ReadonlySet<string> | undefined
   /** Lower-case names that the caller sets itself; the provider's are dropped. */
-  readonly replacedNames?: ReadonlySet<string>
+  readonly replacedNames?: ReadonlySet<string> | undefined
   /** URLs inside `fromBase` in Link, Location and Content-Location come to lie under `toBase` (no trailing slash). */
-  readonly rewrite?: { readonly fromBase: ApiBase; readonly toBase: string }
-  readonly mask?: SecretMask
+  readonly rewrite?: { readonly fromBase: ApiBase; readonly toBase: string } | undefined
+  readonly mask?: SecretMask | undefined
   /** True when the body is decoded on the way: its encoding and length are no longer true. */
   readonly decoded?: boolean
   /** True when the length must not be passed on: a 204 has none, and beside Transfer-Encoding it lies (RFC 9112 section 6.3). */
@@ -123,40 +126,33 @@ export interface ResponseCleaning {
 }
 
 /**
- * What of a provider's headers may go back. Dropped: hop-by-hop, what `Connection` lists, cookies, credentials, injected names,
- * `sallyport-*`, CORS, and headers that would bind the gateway's own origin.
+ * What of a provider's headers may go back, flat. Dropped: hop-by-hop, what `Connection` lists, cookies, credentials, injected
+ * names, `sallyport-*`, CORS, and headers that would bind the gateway's own origin.
  * @throws EgressError `upstream_invalid` for a value that could split the message.
  */
-export function cleanResponseHeaders(rawHeaders: readonly (string | Buffer)[], how: ResponseCleaning): string[] {
-  const texts = rawHeaders.map(latin1)
-  const listed = connectionTokens(texts)
+export function cleanResponseHeaders(headers: ParsedHeaders, how: ResponseCleaning): string[] {
+  const listed = tokensOf(headerText(headers, 'connection'))
   const kept: string[] = []
-  for (let i = 0; i + 1 < texts.length; i += 2) {
-    const name = texts[i]!.toLowerCase()
+  for (const name of Object.keys(headers)) {
     if (DROPPED_FROM_RESPONSE.has(name) || listed.has(name) || isDroppedFor(name, how)) continue
-    const value = texts[i + 1]!
-    if (!TOKEN.test(name) || UNSAFE_VALUE.test(value)) throw new EgressError('upstream_invalid', 'header', true)
-    kept.push(name, cleanValue(name, value, how))
+    if (!TOKEN.test(name)) throw new EgressError('upstream_invalid', 'header', true)
+    const value = headers[name]!
+    if (typeof value === 'string') kept.push(name, cleanValue(name, value, how))
+    else for (const one of value) kept.push(name, cleanValue(name, one, how))
   }
   return kept
+}
+
+/** A header's whole value; repetitions are joined as RFC 9110 section 5.3 says. `name` is lower case. */
+export function headerText(headers: ParsedHeaders, name: string): string | undefined {
+  const value = headers[name]
+  return typeof value === 'object' ? value.join(', ') : value
 }
 
 /** @throws EgressError `header_refused`; `name` and `value` are not quoted, either may hold a secret. */
 export function requireSafe(name: string, value: string): void {
   if (!TOKEN.test(name)) throw new EgressError('header_refused', 'name')
   if (UNSAFE_VALUE.test(value)) throw new EgressError('header_refused', 'value')
-}
-
-/** The value of a header in a flat array, names compared in lower case; several are joined as RFC 9110 section 5.3 says. */
-export function headerValue(rawHeaders: readonly (string | Buffer)[], wanted: string): string | undefined {
-  let found: string | undefined
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!
-    if (name.length !== wanted.length || latin1(name).toLowerCase() !== wanted) continue
-    const value = latin1(rawHeaders[i + 1]!)
-    found = found === undefined ? value : `${found}, ${value}`
-  }
-  return found
 }
 
 function isDroppedFor(name: string, how: ResponseCleaning): boolean {
@@ -167,6 +163,7 @@ function isDroppedFor(name: string, how: ResponseCleaning): boolean {
 }
 
 function cleanValue(name: string, value: string, how: ResponseCleaning): string {
+  if (UNSAFE_VALUE.test(value)) throw new EgressError('upstream_invalid', 'header', true)
   const rewritten = how.rewrite === undefined ? value : rewriteValue(name, value, how.rewrite)
   return how.mask === undefined ? rewritten : how.mask.text(rewritten)
 }
@@ -188,7 +185,6 @@ function rebase(url: string, from: ApiBase, to: string): string {
   if (path !== '' && path[0] !== '/' && !(path !== url && path[0] === '?')) return url
   if (path.startsWith('//') || !path.startsWith(from.basePath)) return url
   const inside = path.slice(from.basePath.length)
-  if (inside !== '' && inside[0] !== '/' && inside[0] !== '?') return url
   return isForwardable(inside) ? to + inside : url
 }
 
@@ -204,15 +200,24 @@ function isForwardable(inside: string): boolean {
 }
 
 /** Header names that `Connection` declares to be for the next hop only, RFC 9110 section 7.6.1. */
-function connectionTokens(rawHeaders: readonly string[]): ReadonlySet<string> {
-  const value = headerValue(rawHeaders, 'connection')
-  if (value === undefined || value === 'keep-alive' || value === 'close') return NOTHING
+function tokensOf(connection: string | undefined): ReadonlySet<string> {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return NOTHING
   return new Set(
-    value
+    connection
       .toLowerCase()
-      .split(',', 64)
+      .split(',')
       .map((token) => token.trim()),
   )
+}
+
+/** The values of a flat array's `Connection` headers. */
+function connectionOf(rawHeaders: readonly string[]): string | undefined {
+  let found: string | undefined
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]!.length !== 10 || rawHeaders[i]!.toLowerCase() !== 'connection') continue
+    found = found === undefined ? rawHeaders[i + 1]! : `${found},${rawHeaders[i + 1]!}`
+  }
+  return found
 }
 
 function hasPrefix(name: string, prefixes: readonly string[]): boolean {
@@ -223,8 +228,4 @@ function hasPrefix(name: string, prefixes: readonly string[]): boolean {
 /** The name as gateways in the manner of CGI see it, which read `x_api_key` and `x-api-key` as one. */
 export function dashed(name: string): string {
   return name.includes('_') ? name.replaceAll('_', '-') : name
-}
-
-function latin1(text: string | Buffer): string {
-  return typeof text === 'string' ? text : text.toString('latin1')
 }

@@ -16,11 +16,9 @@ export interface Injection {
 export interface InjectedRequest {
   readonly path: string
   readonly headers: string[]
-  /** Names of injected headers, lower case, `_` read as `-`. */
-  readonly names: ReadonlySet<string>
+  /** Names of injected headers, lower case, `_` read as `-`; undefined for none. */
+  readonly names: ReadonlySet<string> | undefined
 }
-
-const NO_NAMES: ReadonlySet<string> = new Set()
 
 /**
  * The request as it goes out. Gives new arrays; the caller's stay as they are and never hold the secret.
@@ -38,17 +36,18 @@ export function inject(path: string, headers: readonly string[], injections: rea
     if (kind === 'query') target += `${target.includes('?') ? '&' : '?'}${encodeURIComponent(name)}=${encodeQuery(value)}`
     else pushHeader(sent, name, value)
   }
-  return { path: target, headers: sent, names: names ?? NO_NAMES }
+  return { path: target, headers: sent, names }
 }
 
 /** What an echo of these injections would show: each value, the part after an authentication scheme, and the query's encoding. */
 export function echoesOf(injections: readonly Injection[]): Secret[] {
-  return injections.flatMap(({ kind, value }) => {
-    const text = value.reveal()
-    if (kind === 'query') return [value, new Secret(encodeQuery(value))]
-    const space = text.indexOf(' ')
-    return space < 0 ? [value] : [new Secret(text.slice(space + 1))]
-  })
+  const echoes: Secret[] = []
+  for (const { kind, value } of injections) {
+    const space = kind === 'header' ? value.reveal().indexOf(' ') : -1
+    echoes.push(space < 0 ? value : new Secret(value.reveal().slice(space + 1)))
+    if (kind === 'query') echoes.push(new Secret(encodeQuery(value)))
+  }
+  return echoes
 }
 
 function pushHeader(headers: string[], name: string, value: Secret): void {

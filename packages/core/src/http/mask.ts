@@ -19,13 +19,15 @@ type Emit = (piece: Buffer) => void
  */
 export class SecretMask {
   readonly #needles: readonly Buffer[]
+  /** The same, as Latin-1 text. */
+  readonly #texts: readonly string[]
   #held: Buffer = EMPTY
   /** How many leading bytes of the held tail belong to an occurrence that began before it. */
   #covered = 0
 
-  constructor(secrets: Iterable<Secret>) {
-    const texts = new Set(Array.from(secrets, (secret) => secret.reveal()))
-    this.#needles = Array.from(texts, (text) => Buffer.from(text)).filter((needle) => needle.length >= SHORTEST)
+  constructor(secrets: readonly Secret[]) {
+    this.#needles = secrets.map((secret) => Buffer.from(secret.reveal())).filter((needle) => needle.length >= SHORTEST)
+    this.#texts = this.#needles.map((needle) => needle.toString('latin1'))
   }
 
   /** True when there is nothing to look for. */
@@ -58,10 +60,12 @@ export class SecretMask {
 
   /** Masks a whole text of Latin-1 characters (a header's value), apart from the stream. */
   text(value: string): string {
-    if (value.length < SHORTEST || this.idle) return value
-    const data = Buffer.from(value, 'latin1')
-    const spans = this.#find(data)
-    return spans.length === 0 ? value : starred(data, spans).toString('latin1')
+    for (const text of this.#texts) {
+      if (!value.includes(text)) continue
+      const data = Buffer.from(value, 'latin1')
+      return starred(data, this.#find(data)).toString('latin1')
+    }
+    return value
   }
 
   #find(data: Buffer): [from: number, to: number][] {

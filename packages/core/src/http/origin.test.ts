@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { parseApiBase } from './origin.ts'
 
-const policy = { insecureAllowOrigins: ['http://127.0.0.1:7256'], allowedPorts: [443, 8443] }
+const policy = { insecureAllowOrigins: ['http://127.0.0.1:7256', 'http://127.0.0.1:72'], allowedPorts: [443, 8443] }
 
 describe('parseApiBase', () => {
   it.each([
@@ -92,7 +92,7 @@ describe('parseApiBase', () => {
     'https://127.0.0.1:7256',
     'http://localhost:7256',
     'http://127.0.0.1:7256@evil.example',
-    'http://127.0.0.1:72560',
+    'http://127.0.0.1:725',
     'http://127.1:7256',
     'http://2130706433:7256', // beside the insecure origin
     `https://${'a.'.repeat(1200)}example`,

@@ -114,6 +114,25 @@ describe('TLS', () => {
     await expect(egress.fetch(origin)).rejects.toMatchObject({ code: 'upstream_tls', sent: false })
   })
 
+  it('S-07 looks at the address really reached, should the judged one have been swapped', async () => {
+    const { origin, requests } = await serve(leaf)
+    let reads = 0
+    const swapping = {
+      family: 4,
+      get address() {
+        reads += 1
+        return reads === 1 ? '1.1.1.1' : '127.0.0.1'
+      },
+    }
+    const egress = testEgress(cleanup, {
+      allowedPorts: [Number(new URL(origin).port)],
+      caCertificates: [root.cert],
+      resolver: async () => [swapping],
+    })
+    await expect(egress.fetch(origin)).rejects.toMatchObject({ code: 'egress_refused', reason: 'address', sent: false })
+    expect(requests()).toBe(0)
+  })
+
   it('S-01 an https origin that is not exempt is refused at the same address, certificate or not', async () => {
     const { origin, requests } = await serve(leaf)
     const egress = testEgress(cleanup, {
