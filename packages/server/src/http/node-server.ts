@@ -32,6 +32,8 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
 
 /** How often node looks for connections over their time. */
 const CHECK_INTERVAL_MS = 1_000
+/** How long a refused sender is listened to without being heard. */
+const LINGER_MS = 1_000
 
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -52,6 +54,7 @@ export interface ServerListeners {
 
 export function createDrainingServer(listeners: ServerListeners, limits: ServerLimits): DrainingServer {
   const running = new Set<ServerResponse>()
+  const answered = new WeakSet<Duplex>()
   let draining = false
   const server = createServer(nodeOptions(limits), (request, response) => {
     running.add(response)
@@ -65,7 +68,18 @@ export function createDrainingServer(listeners: ServerListeners, limits: ServerL
   }
   // Node drops headers past this count in silence; they are counted above instead.
   server.maxHeadersCount = 0
-  server.on('clientError', answerClientError)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // Into the middle of an answer that is under way nothing can be said any more.
+    const midway = [...running].some((response) => response.req.socket === socket && response.headersSent)
+    if (answered.has(socket)) return
+    if (midway || !socket.writable || error.code === 'ECONNRESET') {
+      socket.destroy()
+      return
+    }
+    answered.add(socket)
+    answerClientError(error.code, socket)
+    endSoon(socket)
+  })
   server.on('checkExpectation', (_request, response: ServerResponse) => {
     refuseUnread(response, 'header_refused', 'The expectation in the Expect header is not met here.')
   })
@@ -128,18 +142,23 @@ function refuseUnread(response: ServerResponse, code: ProblemCode, detail: strin
 }
 
 /** What node's parser refused. There is no response object yet, so the answer is written by hand (RFC 9112 section 4). */
-function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
+function answerClientError(code: string | undefined, socket: Duplex): void {
   const requestId = formatId('req', newId('req'))
-  const refusal = new ProblemError(...clientFault(error.code))
+  const refusal = new ProblemError(...clientFault(code))
   const problem = problemFor(refusal, requestId)
   const body = JSON.stringify(problem)
   const headers = { ...problemHeaders(problem, refusal, requestId), 'content-length': Buffer.byteLength(body), connection: 'close' }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
   socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join('\r\n')}\r\n\r\n${body}`)
+}
+
+/**
+ * What still arrives is read and dropped for a while: a connection that is closed over unread bytes is reset, and the answer is lost with it
+ * (RFC 9112 section 9.6).
+ */
+function endSoon(socket: Duplex): void {
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+  socket.once('close', () => clearTimeout(timer))
 }
 
 function clientFault(code: string | undefined): [ProblemCode, string] {
