@@ -1,0 +1,167 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
+import { Secret } from '@sallyport/core'
+import { databaseUrl, migrate, openDatabase, parseDatabaseUrl } from '../../src/db/index.ts'
+import { readMigrations } from '../../src/db/migrations.ts'
+import { freshDatabase, silent } from './fresh-database.ts'
+import type { FreshDatabase } from './fresh-database.ts'
+
+const run = promisify(execFile)
+const names = readMigrations().map(({ name }) => name)
+const makeOwner = `
+  do $$ begin create role sallyport_owner nologin; exception when duplicate_object or unique_violation then null; end $$;
+  create schema sallyport authorization sallyport_owner`
+
+let fresh: FreshDatabase
+beforeEach(async () => {
+  fresh = await freshDatabase(inject('postgresUrl'), { migrated: false })
+})
+afterEach(() => fresh.drop())
+
+const migrateFresh = () => migrate({ url: fresh.adminUrl, appRole: fresh.login, logger: silent })
+const rolesOf = (name: string) => fresh.asSuperuser<{ rolpassword: string }>('select rolpassword from pg_authid where rolname = $1', [name])
+
+describe('migrate', () => {
+  it('is done once by ten processes that start at once', async () => {
+    const env = { TEST_DATABASE_URL: fresh.adminUrl.reveal(), TEST_LOGIN: fresh.login.name, TEST_PASSWORD: fresh.login.password.reveal() }
+    const script = fileURLToPath(new URL('migrating-process.ts', import.meta.url))
+    const done = await Promise.all(
+      Array.from({ length: 10 }, () => run(process.execPath, [script], { env: { ...env, PATH: process.env['PATH'] } })),
+    )
+    const applied = done.map(({ stdout }) => JSON.parse(stdout) as string[])
+    expect(applied.filter((list) => list.length > 0)).toEqual([names])
+    await fresh.open()
+  })
+
+  it('finds nothing to do the second time, and still makes the login good', async () => {
+    expect((await migrateFresh()).applied).toEqual(names)
+    expect((await migrateFresh()).applied).toEqual([])
+    await fresh.open()
+  })
+
+  it('refuses a migration that was applied in another form, and changes nothing', async () => {
+    await migrateFresh()
+    await fresh.asSuperuser(`update sallyport.migration set checksum = repeat('0', 64) where name = $1`, [names[1]])
+    await expect(migrateFresh()).rejects.toMatchObject({ code: 'database_migration_changed' })
+    await expect(fresh.open()).rejects.toMatchObject({ code: 'database_migration_changed' })
+  })
+
+  it.each([`9999_from_the_future`, `0003_another_branch`])(
+    'refuses a database that has %s, which this build does not know',
+    async (name) => {
+      await migrateFresh()
+      await fresh.asSuperuser(`insert into sallyport.migration (name, checksum) values ($1, repeat('0', 64))`, [name])
+      await expect(migrateFresh()).rejects.toMatchObject({
+        code: expect.stringMatching(/^database_migration_(unknown|changed)$/) as string,
+      })
+      await expect(fresh.open()).rejects.toMatchObject({ code: expect.stringMatching(/^database_migration_(unknown|changed)$/) as string })
+    },
+  )
+
+  it('keeps nothing of a migration that fails, and goes on from there once the cause is gone', async () => {
+    await fresh.asSuperuser(makeOwner)
+    await fresh.asSuperuser('create table sallyport.credential_version (in_the_way int)')
+    await expect(migrateFresh()).rejects.toMatchObject({ code: 'database_migration_failed', sqlState: '42P07' })
+    const left = await fresh.asSuperuser<{ name: string }>('select name from sallyport.migration')
+    expect(left.map(({ name }) => name)).toEqual(names.slice(0, 1))
+    const tables = await fresh.asSuperuser(`select from pg_tables where schemaname = 'sallyport' and tablename = 'integration'`)
+    expect(tables).toEqual([])
+    await fresh.asSuperuser('drop table sallyport.credential_version')
+    expect((await migrateFresh()).applied).toEqual(names.slice(1))
+  })
+
+  it('works for a login that is no superuser but may create roles and schemas', async () => {
+    const name = `${fresh.login.name}_migrator`
+    await fresh.asSuperuser(`create role ${name} login createrole password 'a-password-for-a-test'`)
+    try {
+      const admin = parseDatabaseUrl(fresh.adminUrl)
+      await fresh.asSuperuser(`grant create on database ${admin.database} to ${name}`)
+      const [roles] = await fresh.asSuperuser<{ there: boolean; version: number }>(
+        `select exists (select from pg_roles where rolname = 'sallyport_owner') as there, current_setting('server_version_num')::int as version`,
+      )
+      // From 16 on, roles that another login made are its to give; on a shared server they may be another test's superuser's.
+      if (roles!.there && roles!.version >= 160_000) {
+        await fresh.asSuperuser(`grant sallyport_owner, sallyport_audit, sallyport_lookup, sallyport_app to ${name} with admin option`)
+      }
+      const url = databaseUrl({ ...admin, user: name, password: new Secret('a-password-for-a-test') })
+      expect((await migrate({ url, appRole: fresh.login, logger: silent })).applied).toEqual(names)
+      await (await openDatabase({ url: fresh.url, logger: silent })).close()
+    } finally {
+      await fresh.asSuperuser(`drop owned by ${name} cascade`)
+      await fresh.asSuperuser(`drop role if exists ${fresh.login.name}`)
+      await fresh.asSuperuser(`drop role ${name}`)
+    }
+  })
+
+  // The risk: a password in a statement stands in the server's log for whoever reads logs.
+  it('L-08 sends the server the verifier of a password, never the password', async () => {
+    await migrateFresh()
+    const [role] = await rolesOf(fresh.login.name)
+    expect(role!.rolpassword).toMatch(/^SCRAM-SHA-256\$4096:/)
+    expect(role!.rolpassword).not.toContain(fresh.login.password.reveal())
+  })
+})
+
+describe('openDatabase', () => {
+  const badLogin = async (options: string, after: readonly string[] = []) => {
+    await migrateFresh()
+    await fresh.asSuperuser(`alter role ${fresh.login.name} ${options}`)
+    for (const statement of after) await fresh.asSuperuser(statement)
+    return fresh.open()
+  }
+
+  it.each(['superuser', 'bypassrls', 'createrole', 'replication'])('X-05 refuses a login that is %s', async (power) => {
+    await expect(badLogin(power)).rejects.toMatchObject({ code: 'database_role_unsafe' })
+  })
+
+  it.each(['sallyport_owner', 'sallyport_audit', 'sallyport_lookup', 'pg_execute_server_program', 'pg_write_server_files'])(
+    'X-05 refuses a login that may become %s, even one that does not inherit from it',
+    async (role) => {
+      await expect(badLogin('noinherit', [`grant ${role} to ${fresh.login.name}`])).rejects.toMatchObject({ code: 'database_role_unsafe' })
+    },
+  )
+
+  it('X-05 refuses the owner of the database or of a table', async () => {
+    await migrateFresh()
+    const { database } = parseDatabaseUrl(fresh.adminUrl)
+    await fresh.asSuperuser(`alter table sallyport.project owner to ${fresh.login.name}`)
+    await expect(fresh.open()).rejects.toMatchObject({
+      code: 'database_role_unsafe',
+      message: expect.stringContaining('owns tables') as string,
+    })
+    await fresh.asSuperuser('alter table sallyport.project owner to sallyport_owner')
+    await fresh.asSuperuser(`alter database ${database} owner to ${fresh.login.name}`)
+    await expect(fresh.open()).rejects.toMatchObject({ code: 'database_role_unsafe' })
+    await fresh.asSuperuser(`alter database ${database} owner to current_user`)
+  })
+
+  it('X-05 refuses the superuser that migrates', async () => {
+    await migrateFresh()
+    await expect(openDatabase({ url: fresh.adminUrl, logger: silent })).rejects.toMatchObject({ code: 'database_role_unsafe' })
+  })
+
+  it('says that a database was never migrated, or not by this build', async () => {
+    await fresh.asSuperuser(`create role ${fresh.login.name} login password '${fresh.login.password.reveal()}'`)
+    await expect(fresh.open()).rejects.toMatchObject({ code: 'database_not_migrated' })
+    await migrateFresh()
+    await fresh.asSuperuser('delete from sallyport.migration where name = $1', [names.at(-1)])
+    await expect(fresh.open()).rejects.toMatchObject({ code: 'database_not_migrated' })
+  })
+
+  it('says database_unavailable, and no part of the address, for a wrong password, database or port', async () => {
+    await migrateFresh()
+    const right = parseDatabaseUrl(fresh.url)
+    const wrong = [
+      { ...right, password: new Secret('not-the-password-at-all') },
+      { ...right, database: 'no_such_database' },
+      { ...right, host: '127.0.0.1', port: 1 },
+    ]
+    for (const address of wrong) {
+      const error = await openDatabase({ url: databaseUrl(address), logger: silent }).catch((reason: unknown) => reason as Error)
+      expect(error).toMatchObject({ code: 'database_unavailable' })
+      expect(String(error)).not.toContain(right.password.reveal())
+    }
+  })
+})

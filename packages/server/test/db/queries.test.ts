@@ -1,0 +1,410 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { newId, sha256 } from '@sallyport/core'
+import type { ConnectSessionId, KeyId } from '@sallyport/core'
+import {
+  apiKeyFind,
+  apiKeyInsert,
+  apiKeyList,
+  apiKeyRevoke,
+  connectionActivate,
+  connectionAdvanceHead,
+  connectionFind,
+  connectionFindAnywhere,
+  connectionInsert,
+  connectionList,
+  connectionRaiseGeneration,
+  connectionSetStatus,
+  connectSessionCountAttempt,
+  connectSessionFind,
+  connectSessionInsert,
+  connectSessionUpdate,
+  credentialDeleteAll,
+  credentialHead,
+  credentialInsert,
+  credentialNextSeq,
+  integrationFindByContext,
+  integrationFindBySlug,
+  integrationInsert,
+  membershipPut,
+  oauthStateInsert,
+  projectFind,
+  projectUpdate,
+  requestRecordInsertMany,
+  requestRecordList,
+} from '../../src/db/index.ts'
+import type { Database, RequestRecordRow } from '../../src/db/index.ts'
+import { freshDatabase, makeTenant } from './fresh-database.ts'
+import type { FreshDatabase, Tenant } from './fresh-database.ts'
+
+let fresh: FreshDatabase
+let database: Database
+let tenant: Tenant
+
+beforeAll(async () => {
+  fresh = await freshDatabase(inject('postgresUrl'))
+  database = await fresh.open()
+  tenant = await makeTenant(database, Buffer.from('sealed 1'))
+})
+afterAll(() => fresh.drop())
+
+const tokenHash = (): Buffer => sha256(crypto.getRandomValues(new Uint8Array(32)))
+
+const keyOf = (id: KeyId): Parameters<typeof apiKeyInsert>[1] => ({
+  ...tenant.place,
+  id,
+  name: 'A key',
+  secretHmac: Buffer.alloc(32, 7),
+  secretArgon2id: '$argon2id$not-a-hash',
+  scopes: ['proxy:call', 'keys:read'],
+  connection: null,
+  createdBy: 'system',
+  expiresAt: null,
+})
+
+describe('proxyTarget', () => {
+  const ask = (over: object) => database.proxyTarget({ org: tenant.org, ...tenant.place, slug: 'github', ...over })
+
+  it('gives integration, connection and sealed head by id and by user', async () => {
+    for (const over of [
+      { connection: tenant.connection },
+      { endUserId: 'user-1' },
+      { connection: tenant.connection, endUserId: 'user-1' },
+    ]) {
+      expect(await ask(over)).toEqual({
+        integration: { id: tenant.integration, provider: 'github' },
+        connections: [
+          {
+            id: tenant.connection,
+            status: 'active',
+            generation: 1,
+            credential: { seq: 1n, sealed: Buffer.from('sealed 1'), expiresAt: null },
+          },
+        ],
+      })
+    }
+  })
+
+  it('gives the integration alone when no connection fits, or none was named', async () => {
+    for (const over of [
+      { connection: newId('conn') },
+      { endUserId: 'nobody' },
+      { connection: tenant.connection, endUserId: 'user-2' },
+      {},
+    ]) {
+      expect(await ask(over)).toEqual({ integration: { id: tenant.integration, provider: 'github' }, connections: [] })
+    }
+  })
+
+  it('gives nothing from another place or organization', async () => {
+    const stranger = await makeTenant(database)
+    for (const over of [
+      { environment: 'live', connection: tenant.connection },
+      { project: newId('proj'), connection: tenant.connection },
+      { slug: 'gitlab', connection: tenant.connection },
+      { org: newId('org'), connection: tenant.connection },
+      { org: stranger.org, connection: tenant.connection },
+    ]) {
+      expect(await ask(over)).toEqual({ integration: undefined, connections: [] })
+    }
+    expect((await ask({ ...stranger.place, org: stranger.org, connection: tenant.connection })).connections).toEqual([])
+  })
+
+  it('tells one connection of a user from several, and an active one from what is left of others', async () => {
+    const [first, second] = [newId('conn'), newId('conn')]
+    const of = async () => (await ask({ endUserId: 'user-3' })).connections.map(({ id }) => id)
+    const set = (id: typeof first, status: 'active' | 'revoked' | 'reconnect_required') =>
+      database.withTenant(tenant.org, (tx) => connectionSetStatus(tx, id, { generation: 1 }, status))
+    await database.withTenant(tenant.org, async (tx) => {
+      for (const id of [first, second])
+        await connectionInsert(tx, { ...tenant.place, id, integration: tenant.integration, endUserId: 'user-3' })
+    })
+    expect(await of()).toEqual([first, second])
+    await set(second, 'active')
+    expect(await of()).toEqual([second])
+    await set(first, 'active')
+    expect(await of()).toEqual([first, second])
+    await set(first, 'revoked')
+    expect(await of()).toEqual([second])
+    await set(second, 'reconnect_required')
+    expect(await of()).toEqual([second])
+    expect((await ask({ connection: first })).connections).toMatchObject([{ id: first, status: 'revoked', credential: null }])
+  })
+})
+
+describe('connections', () => {
+  it('are changed by one of two that decided on the same generation', async () => {
+    const id = newId('conn')
+    await database.withTenant(tenant.org, (tx) =>
+      connectionInsert(tx, { ...tenant.place, id, integration: tenant.integration, endUserId: 'racer' }),
+    )
+    const raise = () => database.withTenant(tenant.org, (tx) => connectionRaiseGeneration(tx, id, 1))
+    expect((await Promise.all([raise(), raise(), raise()])).filter((generation) => generation !== undefined)).toEqual([2])
+    const activate = (generation: number) =>
+      database.withTenant(tenant.org, (tx) =>
+        connectionActivate(tx, id, { generation, status: 'active', grantedScopes: ['repo'], account: { id: '7', label: 'octo' } }),
+      )
+    expect([await activate(1), await activate(2)]).toEqual([false, true])
+    expect(await database.withTenant(tenant.org, (tx) => connectionFind(tx, tenant.place, id))).toMatchObject({
+      integrationSlug: 'github',
+      requiredScopes: ['repo'],
+      status: 'active',
+      generation: 2,
+      headSeq: 0n,
+      account: { id: '7', label: 'octo' },
+      tokenExpiresAt: null,
+    })
+  })
+
+  it('move their head by compare-and-set; the loser stays as a sibling', async () => {
+    const expiresAt = new Date('2030-01-01T00:00:00Z')
+    await database.withTenant(tenant.org, async (tx) => {
+      expect(await credentialNextSeq(tx, tenant.connection)).toBe(2n)
+      for (const seq of [2n, 3n]) {
+        await credentialInsert(tx, {
+          connection: tenant.connection,
+          seq,
+          parentSeq: 1n,
+          rtFingerprint: null,
+          sealed: Buffer.from(`sealed ${seq}`),
+          expiresAt,
+        })
+      }
+      expect(await connectionAdvanceHead(tx, tenant.connection, 1n, 2n)).toBe(true)
+      expect(await connectionAdvanceHead(tx, tenant.connection, 1n, 3n)).toBe(false)
+    })
+    const head = await database.withTenant(tenant.org, (tx) => credentialHead(tx, tenant.connection))
+    expect(head).toMatchObject({ seq: 2n, parentSeq: 1n, sealed: Buffer.from('sealed 2'), expiresAt })
+    const again = database.withTenant(tenant.org, (tx) =>
+      credentialInsert(tx, {
+        connection: tenant.connection,
+        seq: 2n,
+        parentSeq: 1n,
+        rtFingerprint: null,
+        sealed: Buffer.from('other'),
+        expiresAt,
+      }),
+    )
+    await expect(again).rejects.toMatchObject({ code: 'conflict' })
+  })
+
+  it('keep versions that nobody can change, and that an end can delete', async () => {
+    const change = database.withTenant(tenant.org, (tx) =>
+      tx
+        .updateTable('sallyport.credential_version')
+        .set({ sealed: Buffer.from('x') })
+        .execute(),
+    )
+    await expect(change).rejects.toMatchObject({ code: 'database_query_failed', sqlState: '42501' })
+    await expect(fresh.asSuperuser(`update sallyport.credential_version set sealed = 'x'`)).rejects.toMatchObject({ code: '23000' })
+    const other = await makeTenant(database)
+    expect(await database.withTenant(other.org, (tx) => credentialDeleteAll(tx, other.connection))).toBe(1)
+    expect(await database.withTenant(other.org, (tx) => credentialHead(tx, other.connection))).toBeUndefined()
+  })
+
+  it('are listed by page, integration and user, and found outside their place only when asked so', async () => {
+    const own = await makeTenant(database)
+    const ids = [own.connection]
+    await database.withTenant(own.org, async (tx) => {
+      for (let i = 0; i < 4; i++) {
+        const id = newId('conn')
+        ids.push(id)
+        await connectionInsert(tx, { ...own.place, id, integration: own.integration, endUserId: i % 2 === 0 ? 'even' : 'odd' })
+      }
+    })
+    const list = (filter: object, page: { after?: (typeof ids)[number]; limit: number }) =>
+      database.withTenant(own.org, async (tx) => (await connectionList(tx, own.place, filter, page)).map(({ id }) => id))
+    expect(await list({}, { limit: 3 })).toEqual(ids.slice(0, 3))
+    expect(await list({}, { after: ids[2]!, limit: 3 })).toEqual(ids.slice(3))
+    expect(await list({ endUserId: 'even', integrationSlug: 'github' }, { limit: 9 })).toEqual([ids[1], ids[3]])
+    expect(await list({ integrationSlug: 'gitlab' }, { limit: 9 })).toEqual([])
+    const live = { project: own.project, environment: 'live' } as const
+    expect(await database.withTenant(own.org, (tx) => connectionFind(tx, live, own.connection))).toBeUndefined()
+    expect(await database.withTenant(own.org, (tx) => connectionFindAnywhere(tx, own.connection))).toMatchObject({ environment: 'test' })
+  })
+})
+
+describe('integrations', () => {
+  it('are found by slug in their place, and by the context of their redirect URI', async () => {
+    const bySlug = await database.withTenant(tenant.org, (tx) => integrationFindBySlug(tx, tenant.place, 'github'))
+    expect(bySlug?.id).toBe(tenant.integration)
+    expect(await database.withTenant(tenant.org, (tx) => integrationFindByContext(tx, bySlug!.context))).toEqual(bySlug)
+    expect(await database.withTenant(newId('org'), (tx) => integrationFindByContext(tx, bySlug!.context))).toBeUndefined()
+  })
+
+  it('are a conflict under a taken slug', async () => {
+    const again = database.withTenant(tenant.org, (tx) =>
+      integrationInsert(tx, {
+        ...tenant.place,
+        id: newId('int'),
+        slug: 'github',
+        provider: 'github',
+        context: 'another-context-of-this-test',
+        clientId: 'c',
+        clientSecret: Buffer.from('x'),
+        scopes: [],
+      }),
+    )
+    await expect(again).rejects.toMatchObject({ code: 'conflict' })
+  })
+})
+
+describe('keys', () => {
+  it('are revoked once, and looked up with the time of the database', async () => {
+    const id = newId('key')
+    await database.withTenant(tenant.org, (tx) => apiKeyInsert(tx, keyOf(id)))
+    expect(await database.lookups.keyLookup(id)).toMatchObject({
+      org: tenant.org,
+      ...tenant.place,
+      version: 1,
+      revokedAt: null,
+      auditUseMode: 'batched',
+      secretHmac: Buffer.alloc(32, 7),
+    })
+    const revoke = () => database.withTenant(tenant.org, (tx) => apiKeyRevoke(tx, tenant.place, id))
+    const first = await revoke()
+    const second = await revoke()
+    expect([first?.changed, second?.changed]).toEqual([true, false])
+    expect(second?.key.revokedAt).toEqual(first?.key.revokedAt)
+    const found = await database.lookups.keyLookup(id)
+    expect(found!.now.getTime()).toBeGreaterThanOrEqual(found!.revokedAt!.getTime())
+    expect(await database.lookups.keyLookup(newId('key'))).toBeUndefined()
+  })
+
+  it('are listed without their hashes, and only in their place', async () => {
+    const id = newId('key')
+    await database.withTenant(tenant.org, (tx) => apiKeyInsert(tx, keyOf(id)))
+    const listed = await database.withTenant(tenant.org, (tx) => apiKeyList(tx, tenant.place, { limit: 50 }))
+    expect(listed.map((key) => key.id)).toContain(id)
+    expect(Object.keys(listed[0]!).filter((name) => name.startsWith('secret'))).toEqual([])
+    const live = { project: tenant.project, environment: 'live' } as const
+    expect(await database.withTenant(tenant.org, (tx) => apiKeyFind(tx, live, id))).toBeUndefined()
+  })
+})
+
+describe('connect sessions and states', () => {
+  const open = async (): Promise<{ id: ConnectSessionId; linkHash: Buffer }> => {
+    const id = newId('cs')
+    const linkHash = tokenHash()
+    await database.withTenant(tenant.org, (tx) =>
+      connectSessionInsert(tx, {
+        ...tenant.place,
+        id,
+        integration: tenant.integration,
+        connection: null,
+        reconnect: false,
+        endUserId: 'user-1',
+        linkHash,
+        returnTo: null,
+        startedBy: 'system',
+        consoleSessionHash: null,
+        ttlSeconds: 600,
+      }),
+    )
+    return { id, linkHash }
+  }
+
+  it('take a step for one of many that try, from the status it was decided on', async () => {
+    const { id, linkHash } = await open()
+    expect(await database.lookups.connectSessionLookup(linkHash)).toEqual({ org: tenant.org, id, expired: false })
+    const step = () => database.withTenant(tenant.org, (tx) => connectSessionUpdate(tx, id, ['open'], { status: 'authorizing' }))
+    const taken = await Promise.all([step(), step(), step(), step()])
+    expect(taken.filter((session) => session !== undefined)).toMatchObject([{ id, status: 'authorizing', expired: false }])
+    const counts = await Promise.all([1, 2, 3].map(() => database.withTenant(tenant.org, (tx) => connectSessionCountAttempt(tx, id))))
+    expect(counts.toSorted()).toEqual([1, 2, 3])
+    const live = { project: tenant.project, environment: 'live' } as const
+    expect(await database.withTenant(tenant.org, (tx) => connectSessionFind(tx, id, live))).toBeUndefined()
+  })
+
+  it('give a state to exactly one of many callbacks', async () => {
+    const { id } = await open()
+    const stateHash = tokenHash()
+    const state = { connectSession: id, context: 'a-context', browserHash: tokenHash(), verifier: Buffer.from('sealed') }
+    await database.withTenant(tenant.org, (tx) => oauthStateInsert(tx, { stateHash, ...state, ttlSeconds: 600 }))
+    const consumed = await Promise.all(Array.from({ length: 8 }, () => database.lookups.oauthStateConsume(stateHash)))
+    expect(consumed.filter((found) => found !== undefined)).toEqual([{ org: tenant.org, ...state, expired: false }])
+  })
+
+  it('say by the clock of the database that a state is late, and take it out all the same', async () => {
+    const { id } = await open()
+    const stateHash = tokenHash()
+    await database.withTenant(tenant.org, (tx) =>
+      oauthStateInsert(tx, {
+        stateHash,
+        connectSession: id,
+        context: 'c',
+        browserHash: tokenHash(),
+        verifier: Buffer.from('x'),
+        ttlSeconds: 0,
+      }),
+    )
+    expect(await database.lookups.oauthStateConsume(stateHash)).toMatchObject({ expired: true })
+    expect(await database.lookups.oauthStateConsume(stateHash)).toBeUndefined()
+  })
+})
+
+describe('people', () => {
+  it('are the same person for every start that names them, and trade a link for one session', async () => {
+    const person = { issuer: 'local', subject: 'same', name: 'Same' }
+    const ids = await Promise.all([1, 2, 3].map(() => database.lookups.personUpsert({ id: newId('user'), ...person })))
+    expect(new Set(ids).size).toBe(1)
+    await database.withTenant(tenant.org, (tx) => membershipPut(tx, ids[0]!, 'DEVELOPER'))
+    const linkHash = tokenHash()
+    await database.lookups.ownerLinkPut({ hash: linkHash, person: ids[0]!, ttlSeconds: 60 })
+    const hashes = [tokenHash(), tokenHash()]
+    const sessions = await Promise.all(hashes.map((sessionHash) => database.lookups.sessionOpen({ linkHash, sessionHash, ttlSeconds: 60 })))
+    expect(sessions.filter((session) => session !== undefined)).toMatchObject([{ userId: ids[0], name: 'Same' }])
+    const won = hashes[sessions.findIndex((session) => session !== undefined)]!
+    const found = await database.lookups.sessionLookup(won)
+    expect(found?.memberships).toEqual(new Map([[tenant.org, 'DEVELOPER']]))
+    expect([await database.lookups.sessionClose(won), await database.lookups.sessionClose(won)]).toEqual([true, false])
+    expect(await database.lookups.sessionLookup(won)).toBeUndefined()
+  })
+
+  it('get no session for an expired link', async () => {
+    const person = await database.lookups.personUpsert({ id: newId('user'), issuer: 'local', subject: 'late', name: 'Late' })
+    const linkHash = tokenHash()
+    await database.lookups.ownerLinkPut({ hash: linkHash, person, ttlSeconds: 0 })
+    expect(await database.lookups.sessionOpen({ linkHash, sessionHash: tokenHash(), ttlSeconds: 60 })).toBeUndefined()
+  })
+})
+
+describe('projects and request records', () => {
+  it('change only what is given', async () => {
+    const own = await makeTenant(database)
+    const update = (change: object) => database.withTenant(own.org, (tx) => projectUpdate(tx, own.project, change))
+    expect(await update({ returnOrigins: ['https://app.example'] })).toMatchObject({
+      name: 'A project',
+      returnOrigins: ['https://app.example'],
+    })
+    expect(await update({ name: 'Renamed' })).toMatchObject({ name: 'Renamed', returnOrigins: ['https://app.example'] })
+    expect(await update({})).toEqual(await database.withTenant(own.org, (tx) => projectFind(tx, own.project)))
+    expect(await database.withTenant(newId('org'), (tx) => projectUpdate(tx, own.project, { name: 'Foreign' }))).toBeUndefined()
+  })
+
+  it('come back newest first as they were written, once, however often a group is sent', async () => {
+    const records: RequestRecordRow[] = Array.from({ length: 5 }, (_, i) => ({
+      org: tenant.org,
+      id: newId('req', Date.UTC(2030, 0, 1) + i),
+      at: new Date(Date.UTC(2030, 0, 1) + i),
+      ...tenant.place,
+      integrationSlug: 'github',
+      connection: tenant.connection,
+      key: newId('key'),
+      method: 'GET',
+      path: `/repos/é"\\${i}`,
+      status: 200 + i,
+      source: 'provider',
+      error: i === 4 ? 'upstream_reset' : null,
+      durationUs: 1_234,
+      bytesIn: 0,
+      bytesOut: 5_000_000_000,
+    }))
+    for (let sent = 0; sent < 2; sent++) await database.withTenant(tenant.org, (tx) => requestRecordInsertMany(tx, records))
+    const list = (after?: RequestRecordRow['id']) =>
+      database.withTenant(tenant.org, (tx) => requestRecordList(tx, tenant.place, { after, limit: 3 }))
+    const newest = records.toReversed()
+    expect(await list()).toEqual(newest.slice(0, 3))
+    expect(await list(newest[2]!.id)).toEqual(newest.slice(3))
+    await expect(database.withTenant(newId('org'), (tx) => requestRecordInsertMany(tx, records))).rejects.toThrow('of another organization')
+  })
+})

@@ -1,0 +1,377 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { hasCode, newId } from '@sallyport/core'
+import {
+  apiKeyInsert,
+  connectSessionInsert,
+  connectionInsert,
+  credentialInsert,
+  membershipPut,
+  organizationCreate,
+  organizationFind,
+  projectList,
+} from '../../src/db/index.ts'
+import type { Database, TenantTx } from '../../src/db/index.ts'
+import { freshDatabase, makeTenant } from './fresh-database.ts'
+import type { FreshDatabase, Tenant } from './fresh-database.ts'
+
+let fresh: FreshDatabase
+let database: Database
+let a: Tenant
+let b: Tenant
+
+beforeAll(async () => {
+  fresh = await freshDatabase(inject('postgresUrl'))
+  database = await fresh.open()
+  a = await makeTenant(database)
+  b = await makeTenant(database)
+  await fillTables(a)
+})
+
+afterAll(() => fresh.drop())
+
+/** Every table holds a row of A's before anybody tries to see it. */
+async function fillTables(tenant: Tenant): Promise<void> {
+  await database.system.rootKeyAdd('r1', Buffer.from('x'))
+  const person = await database.lookups.personUpsert({ id: newId('user'), issuer: 'local', subject: 'owner', name: 'Owner' })
+  await database.lookups.ownerLinkPut({ hash: Buffer.alloc(32, 1), person, ttlSeconds: 60 })
+  await database.lookups.ownerLinkPut({ hash: Buffer.alloc(32, 2), person, ttlSeconds: 60 })
+  await database.lookups.sessionOpen({ linkHash: Buffer.alloc(32, 2), sessionHash: Buffer.alloc(32, 3), ttlSeconds: 60 })
+  const { org, place, integration, connection } = tenant
+  const session = newId('cs')
+  await database.withTenant(org, async (tx) => {
+    await membershipPut(tx, person, 'OWNER')
+    await tx
+      .insertInto('sallyport.data_key')
+      .values({ org_id: org, id: newId('dk'), root_key_id: 'r1', wrapped: Buffer.from('x'), status: 'previous' })
+      .execute()
+    await insertKey(tx, tenant, { connection })
+    await connectSessionInsert(tx, sessionOf(tenant, { id: session, integration, connection }))
+    await tx
+      .insertInto('sallyport.oauth_state')
+      .values({
+        org_id: org,
+        state_hash: Buffer.alloc(32, 4),
+        connect_session_id: session,
+        context: 'c',
+        browser_hash: Buffer.alloc(32, 5),
+        verifier: Buffer.from('x'),
+        expires_at: new Date(Date.now() + 60_000),
+      })
+      .execute()
+    await tx
+      .insertInto('sallyport.request_record')
+      .values({
+        org_id: org,
+        id: newId('req'),
+        at: new Date(),
+        project_id: place.project,
+        environment: place.environment,
+        integration_slug: null,
+        connection_id: null,
+        key_id: newId('key'),
+        method: 'GET',
+        path: '/',
+        status: 200,
+        source: 'provider',
+        error: null,
+        duration_us: 1,
+        bytes_in: 0,
+        bytes_out: 0,
+      })
+      .execute()
+    await tx
+      .selectNoFrom((eb) =>
+        eb
+          .fn<string>('sallyport.audit_append', [eb.val(JSON.stringify([{ action: 'a', actor: 'b', target: 'c', detail: '{}' }]))])
+          .as('done'),
+      )
+      .execute()
+  })
+}
+
+function insertKey(tx: TenantTx, at: Tenant, over: Partial<Parameters<typeof apiKeyInsert>[1]>) {
+  return apiKeyInsert(tx, {
+    ...at.place,
+    id: newId('key'),
+    name: 'A key',
+    secretHmac: Buffer.alloc(32),
+    secretArgon2id: '$argon2id$not-a-hash',
+    scopes: ['proxy:call'],
+    connection: null,
+    createdBy: 'system',
+    expiresAt: null,
+    ...over,
+  })
+}
+
+function sessionOf(at: Tenant, over: Partial<Parameters<typeof connectSessionInsert>[1]>): Parameters<typeof connectSessionInsert>[1] {
+  return {
+    ...at.place,
+    id: newId('cs'),
+    integration: at.integration,
+    connection: null,
+    reconnect: false,
+    endUserId: 'user-1',
+    linkHash: Buffer.from(crypto.getRandomValues(new Uint8Array(32))),
+    returnTo: null,
+    startedBy: 'system',
+    consoleSessionHash: null,
+    ttlSeconds: 600,
+    ...over,
+  }
+}
+
+/** Tables that carry no organization, with the reason why no tenant needs keeping out of them. */
+const NO_TENANT: Readonly<Record<string, string>> = {
+  migration: 'names and checksums of this build; the gateway may only read it',
+  root_key: 'ids and check values of the installation; the gateway may add and read',
+  system_secret: 'sealed under a root key, of the installation; the gateway may add and read',
+}
+/** Behind row security with no policy for the gateway at all: only lookup functions see them. */
+const FUNCTIONS_ONLY = ['console_session', 'owner_link', 'person']
+
+async function unguardedTables(): Promise<string[]> {
+  const rows = await fresh.asSuperuser<{ name: string }>(`
+    select relname as name from pg_class
+    where relnamespace = 'sallyport'::regnamespace and relkind in ('r', 'p') and not (relrowsecurity and relforcerowsecurity) order by 1`)
+  return rows.map(({ name }) => name)
+}
+
+describe('the catalogue', () => {
+  it('T-20 forces row security with a policy on every table that is not listed with a reason', async () => {
+    const tables = await fresh.asSuperuser<{ name: string; policies: number; foreign: number }>(`
+      select c.relname as name,
+        (select count(*)::int from pg_policy p where p.polrelid = c.oid and p.polroles @> array['sallyport_app'::regrole::oid]) as policies,
+        (select count(*)::int from pg_policy p where p.polrelid = c.oid and not p.polroles <@ array['sallyport_app', 'sallyport_lookup', 'sallyport_audit']::regrole[]::oid[]) as foreign
+      from pg_class c where c.relnamespace = 'sallyport'::regnamespace and c.relkind in ('r', 'p') order by 1`)
+    expect(tables.length).toBeGreaterThan(15)
+    expect(await unguardedTables()).toEqual(Object.keys(NO_TENANT).toSorted())
+    const withoutPolicy = tables.filter(({ name, policies }) => policies === 0 && !(name in NO_TENANT)).map(({ name }) => name)
+    expect(withoutPolicy).toEqual(FUNCTIONS_ONLY)
+    expect(tables.filter((table) => table.foreign > 0)).toEqual([])
+  })
+
+  it('T-20 would name a table that somebody adds without row security', async () => {
+    await fresh.asSuperuser('create table sallyport.forgotten (org_id uuid)')
+    try {
+      expect(await unguardedTables()).toContain('forgotten')
+    } finally {
+      await fresh.asSuperuser('drop table sallyport.forgotten')
+    }
+  })
+
+  it('T-20 holds no view, materialized view, sequence or foreign table that row security would not cover', async () => {
+    const others = await fresh.asSuperuser(
+      `select relname, relkind from pg_class where relnamespace = 'sallyport'::regnamespace and relkind not in ('r', 'p', 'i', 'I', 't', 'c')`,
+    )
+    expect(others).toEqual([])
+  })
+
+  it('T-20 fixes the search path of every function and lets PUBLIC execute none', async () => {
+    const functions = await fresh.asSuperuser<{ name: string; definer: boolean; path: string | null; open: boolean; owner: string }>(`
+      select p.proname as name, p.prosecdef as definer, p.proconfig::text as path, pg_get_userbyid(p.proowner) as owner,
+        p.proacl is null or exists (select from aclexplode(p.proacl) a where a.grantee = 0) as open
+      from pg_proc p where p.pronamespace = 'sallyport'::regnamespace`)
+    expect(functions.length).toBeGreaterThan(10)
+    expect(functions.filter(({ open }) => open).map(({ name }) => name)).toEqual([])
+    expect(functions.filter(({ path }) => !(path ?? '').includes('search_path=pg_catalog')).map(({ name }) => name)).toEqual([])
+    const definers = functions.filter(({ definer }) => definer)
+    expect(definers.filter(({ path }) => !path!.includes('pg_catalog, pg_temp')).map(({ name }) => name)).toEqual([])
+    expect(new Set(definers.map(({ owner }) => owner))).toEqual(new Set(['sallyport_lookup', 'sallyport_audit']))
+  })
+
+  it('T-20 gives the gateway no right to truncate, reference or add triggers, and no schema to create in', async () => {
+    const rights = await fresh.asSuperuser(`
+      select table_name, privilege_type from information_schema.role_table_grants
+      where grantee = 'sallyport_app' and privilege_type not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')`)
+    expect(rights).toEqual([])
+    const schemas = await fresh.asSuperuser(
+      `select nspname from pg_namespace where has_schema_privilege('${fresh.login.name}', oid, 'CREATE') and nspname !~ '^pg_(toast_)?temp'`,
+    )
+    expect(schemas).toEqual([])
+  })
+})
+
+describe('the gateway login', () => {
+  async function everyTable(): Promise<string[]> {
+    const rows = await fresh.asSuperuser<{ name: string }>(
+      `select relname as name from pg_class where relnamespace = 'sallyport'::regnamespace and relkind = 'r' order by 1`,
+    )
+    return rows.map(({ name }) => name).filter((name) => !(name in NO_TENANT))
+  }
+
+  it('T-20 is tried against tables that all hold rows', async () => {
+    for (const table of await everyTable()) {
+      const [row] = await fresh.asSuperuser<{ n: number }>(`select count(*)::int as n from sallyport.${table}`)
+      expect(row!.n, table).toBeGreaterThan(0)
+    }
+  })
+
+  it.each([
+    ['no tenant', () => ''],
+    ['an unset tenant', () => undefined],
+    ["a stranger's tenant", () => newId('org') as string],
+    ["B's tenant", () => b.org as string],
+  ])("T-20 with %s sees, changes and deletes none of A's rows, by any statement", async (_name, setting) => {
+    await fresh.asGateway(async (client) => {
+      const tenant = setting()
+      if (tenant !== undefined) await client.query(`select set_config('sallyport.org', $1, false)`, [tenant])
+      for (const table of await everyTable()) {
+        const column = table === 'organization' ? 'id' : 'org_id'
+        const carriesOrg = !FUNCTIONS_ONLY.includes(table)
+        const ofA = carriesOrg ? `${column} = '${a.org}'` : 'true'
+        const changed = carriesOrg ? column : table === 'person' ? 'name' : 'token_hash'
+        for (const statement of [
+          `select * from sallyport.${table} where ${ofA}`,
+          `update sallyport.${table} set ${changed} = ${changed} where ${ofA} returning 1`,
+          `delete from sallyport.${table} where ${ofA} returning 1`,
+          `select * from sallyport.${table} where ${ofA} for update`,
+          `insert into sallyport.${table} select * from sallyport.${table} where ${ofA} returning 1`,
+        ]) {
+          const outcome = await client.query(statement).then(
+            ({ rows }) => rows.length,
+            (error: { code?: string }) => error.code,
+          )
+          expect([0, '42501'], `${statement}: ${outcome}`).toContain(outcome)
+        }
+        const copied = await client.query(`copy sallyport.${table} to program 'cat'`).then(
+          () => 'copied',
+          (error: { code?: string }) => error.code,
+        )
+        expect(copied, table).toBe('42501')
+      }
+    })
+  })
+
+  it("T-20 can't put a row into another organization", async () => {
+    await fresh.asGateway(async (client) => {
+      await client.query(`select set_config('sallyport.org', $1, false)`, [b.org])
+      await expect(
+        client.query(`insert into sallyport.project (org_id, id, name) values ($1, $2, 'mine')`, [a.org, newId('proj')]),
+      ).rejects.toMatchObject({ code: '42501' })
+      await expect(client.query(`update sallyport.project set org_id = $1`, [a.org])).rejects.toMatchObject({ code: '42501' })
+    })
+  })
+
+  it("T-20 can't become another role, or set policies or triggers aside", async () => {
+    await fresh.asGateway(async (client) => {
+      for (const statement of [
+        'set role sallyport_owner',
+        'set role sallyport_audit',
+        'set role sallyport_lookup',
+        "set session_replication_role = 'replica'",
+        'alter table sallyport.project disable row level security',
+        'drop policy tenant on sallyport.project',
+        'create policy mine on sallyport.project using (true)',
+        'truncate sallyport.project',
+        'create function sallyport.mine() returns int language sql as $$ select 1 $$',
+        'grant select on sallyport.person to public',
+      ]) {
+        await expect(client.query(statement), statement).rejects.toMatchObject({ code: '42501' })
+      }
+      // Asking for row security to be off turns a filtered read into an error, never into more rows.
+      await client.query('set row_security = off')
+      await expect(client.query('select * from sallyport.project')).rejects.toMatchObject({ code: '42501' })
+    })
+  })
+})
+
+describe('withTenant', () => {
+  it('shows an organization its own rows and nothing of another', async () => {
+    const seen = await database.withTenant(a.org, (tx) => projectList(tx, { limit: 10 }))
+    expect(seen.map(({ id }) => id)).toEqual([a.project])
+    const stranger = await database.withTenant(newId('org'), async (tx) => [
+      await organizationFind(tx),
+      await projectList(tx, { limit: 10 }),
+    ])
+    expect(stranger).toEqual([undefined, []])
+  })
+
+  it('leaves no tenant behind on the connection it used', async () => {
+    const narrow = await fresh.open({ poolSize: 1 })
+    await narrow.withTenant(a.org, organizationFind)
+    const target = await narrow.proxyTarget({ org: a.org, ...a.place, slug: 'github', connection: a.connection })
+    expect(target.connections).toHaveLength(1)
+    const outside = await narrow.withTenant(b.org, (tx) => tx.selectFrom('sallyport.connection').select('id').execute())
+    expect(outside).toEqual([{ id: b.connection }])
+  })
+
+  it('rolls back everything when its function throws, and hands the error on', async () => {
+    const org = newId('org')
+    const failure = new Error('after the insert')
+    const attempt = database.withTenant(org, async (tx) => {
+      await organizationCreate(tx, { name: 'Never' })
+      throw failure
+    })
+    await expect(attempt).rejects.toBe(failure)
+    expect(await database.withTenant(org, organizationFind)).toBeUndefined()
+  })
+
+  // The risk: a swallowed error turns COMMIT into ROLLBACK without a word, and the caller tells its client that all went well.
+  it('refuses to call a transaction done in which a failed statement was ignored', async () => {
+    const attempt = database.withTenant(a.org, async (tx) => {
+      await organizationCreate(tx, { name: 'Twice' }).catch(() => undefined)
+    })
+    await expect(attempt).rejects.toMatchObject({ code: 'database_query_failed' })
+  })
+
+  // The risk: a transaction kept by mistake would run on a connection that serves another tenant by then.
+  it('is dead after its end', async () => {
+    let kept: TenantTx | undefined
+    await database.withTenant(a.org, async (tx) => void (kept = tx))
+    await expect(organizationFind(kept!)).rejects.toThrow('after its end')
+  })
+
+  it('holds no other transaction, and takes nothing but an organization id', async () => {
+    await expect(database.withTenant(a.org, (tx) => tx.transaction().execute(organizationFind as never))).rejects.toThrow('holds no other')
+    await expect(database.withTenant("x'; drop table sallyport.project; --" as typeof a.org, organizationFind)).rejects.toThrow(TypeError)
+  })
+
+  it('says conflict for a taken identity, without a value of the row', async () => {
+    const canary = `canary-${newId('req')}`
+    const attempt = database.withTenant(a.org, async (tx) => {
+      await tx.insertInto('sallyport.project').values({ org_id: a.org, id: a.project, name: canary }).execute()
+    })
+    const error = await attempt.catch((reason: unknown) => reason)
+    expect(hasCode(error, 'conflict')).toBe(true)
+    expect(JSON.stringify([String(error), { ...(error as object) }])).not.toContain(canary)
+    expect((error as Error).cause).toBeUndefined()
+  })
+})
+
+describe('composite keys', () => {
+  it.each<[string, (tx: TenantTx) => Promise<unknown>]>([
+    ["a key into A's project", (tx) => insertKey(tx, a, {})],
+    ["a key bound to A's connection", (tx) => insertKey(tx, b, { connection: a.connection })],
+    [
+      "a connection of A's integration",
+      (tx) => connectionInsert(tx, { ...b.place, id: newId('conn'), integration: a.integration, endUserId: 'u' }),
+    ],
+    [
+      "a connection into A's project",
+      (tx) => connectionInsert(tx, { ...a.place, id: newId('conn'), integration: b.integration, endUserId: 'u' }),
+    ],
+    [
+      "a credential of A's connection",
+      (tx) =>
+        credentialInsert(tx, {
+          connection: a.connection,
+          seq: 9n,
+          parentSeq: null,
+          rtFingerprint: null,
+          sealed: Buffer.from('x'),
+          expiresAt: null,
+        }),
+    ],
+    ["a connect session for A's integration", (tx) => connectSessionInsert(tx, sessionOf(b, { integration: a.integration }))],
+    ["a connect session for A's connection", (tx) => connectSessionInsert(tx, sessionOf(b, { connection: a.connection }))],
+    [
+      'a connection into the other environment',
+      (tx) =>
+        connectionInsert(tx, { project: b.project, environment: 'live', id: newId('conn'), integration: b.integration, endUserId: 'u' }),
+    ],
+    ['a key of the other environment bound to a connection', (tx) => insertKey(tx, b, { environment: 'live', connection: b.connection })],
+  ])('T-12 refuse %s', async (_name, attempt) => {
+    await expect(database.withTenant(b.org, attempt)).rejects.toMatchObject({ code: 'conflict', sqlState: '23503' })
+  })
+})

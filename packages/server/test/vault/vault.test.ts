@@ -1,0 +1,193 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { CryptoError, envelopeKeyId, generateKeyBytes, hmacSha256, ManualClock, newId, RootKeyring, seal, Secret } from '@sallyport/core'
+import type { OrgId } from '@sallyport/core'
+import { dataKeyList, organizationCreate } from '../../src/db/index.ts'
+import type { Database } from '../../src/db/index.ts'
+import { createVault } from '../../src/vault/index.ts'
+import type { TenantPlace, Vault } from '../../src/vault/index.ts'
+import { freshDatabase, silent } from '../db/fresh-database.ts'
+import type { FreshDatabase } from '../db/fresh-database.ts'
+
+const PLACE: TenantPlace = { purpose: 'credential', table: 'credential_version', column: 'sealed', record: 'a-record', seq: 1n }
+const keyText = (...ids: string[]): string => ids.map((id) => `${id}:${generateKeyBytes().toString('hex')}`).join()
+const ringText = keyText('r1')
+const canary = new Secret(`canary-${newId('req')}`)
+
+let fresh: FreshDatabase
+let database: Database
+let vault: Vault
+const clock = new ManualClock()
+
+const vaultOf = (text: string, on: Database = database): Vault =>
+  createVault({ database: on, keyring: RootKeyring.parse(new Secret(text)), clock, logger: silent })
+
+beforeAll(async () => {
+  fresh = await freshDatabase(inject('postgresUrl'))
+  database = await fresh.open()
+  vault = vaultOf(ringText)
+  await vault.checkRootKeys()
+})
+afterAll(async () => {
+  vault.close()
+  await fresh.drop()
+})
+
+async function makeOrganization(): Promise<OrgId> {
+  const org = newId('org')
+  await database.withTenant(org, (tx) => organizationCreate(tx, { name: 'An organization' }))
+  return org
+}
+
+const sealOne = (org: OrgId, by: Vault = vault): Promise<Buffer> => database.withTenant(org, (tx) => by.seal(tx, PLACE, canary))
+const keysOf = (org: OrgId) => database.withTenant(org, dataKeyList)
+
+describe('sealing', () => {
+  it('makes one data key per organization, whoever comes first, and opens what any of them sealed', async () => {
+    const org = await makeOrganization()
+    const others = [vault, vaultOf(ringText), vaultOf(ringText)]
+    const envelopes = await Promise.all(Array.from({ length: 12 }, (_, i) => sealOne(org, others[i % 3])))
+    expect(await keysOf(org)).toMatchObject([{ rootKeyId: 'r1', status: 'current' }])
+    for (const envelope of envelopes) expect((await vault.open(org, PLACE, envelope)).reveal()).toBe(canary.reveal())
+    for (const other of others.slice(1)) other.close()
+  })
+
+  // The risk: a key that only memory knows seals rows that nobody can ever open again.
+  it('forgets a data key whose transaction was rolled back', async () => {
+    const org = await makeOrganization()
+    const attempt = database.withTenant(org, async (tx) => {
+      const envelope = await vault.seal(tx, PLACE, canary)
+      expect((await vault.openIn(tx, PLACE, envelope)).reveal()).toBe(canary.reveal())
+      throw new Error('rolled back')
+    })
+    await expect(attempt).rejects.toThrow('rolled back')
+    expect(await keysOf(org)).toEqual([])
+    const envelope = await sealOne(org)
+    expect((await keysOf(org)).map(({ id }) => id as string)).toEqual([envelopeKeyId(envelope)])
+  })
+
+  it('opens nothing at another place or for another organization', async () => {
+    const [org, other] = [await makeOrganization(), await makeOrganization()]
+    const envelope = await sealOne(org)
+    await sealOne(other)
+    await expect(vault.open(org, { ...PLACE, seq: 2n }, envelope)).rejects.toMatchObject({ code: 'decrypt_failed' })
+    await expect(vault.open(other, PLACE, envelope)).rejects.toMatchObject({ code: 'data_key_missing' })
+    expect(vault.openCached(other, PLACE, envelope)).toBeUndefined()
+  })
+
+  it("C-11 refuses A's wrapped data key in B's row", async () => {
+    const [a, b] = [await makeOrganization(), await makeOrganization()]
+    const envelope = await sealOne(a)
+    await sealOne(b)
+    await fresh.asSuperuser(
+      `update sallyport.data_key set wrapped = (select wrapped from sallyport.data_key where org_id = $1) where org_id = $2`,
+      [a, b],
+    )
+    const cold = vaultOf(ringText)
+    await expect(sealOne(b, cold)).rejects.toMatchObject({ code: 'decrypt_failed' })
+    await fresh.asSuperuser(
+      `insert into sallyport.data_key (org_id, id, root_key_id, wrapped, status) select $2, id, root_key_id, wrapped, 'previous' from sallyport.data_key where org_id = $1`,
+      [a, b],
+    )
+    await expect(cold.open(b, PLACE, envelope)).rejects.toMatchObject({ code: 'decrypt_failed' })
+    cold.close()
+  })
+
+  it('says data_key_missing for an envelope of a key that is no data key', async () => {
+    const org = await makeOrganization()
+    const foreign = seal(RootKeyring.parse(new Secret(ringText)).primary, { ...PLACE, org }, canary)
+    await expect(vault.open(org, PLACE, foreign)).rejects.toMatchObject({ code: 'data_key_missing' })
+    await expect(vault.open(org, PLACE, Buffer.from('garbage'))).rejects.toBeInstanceOf(CryptoError)
+  })
+})
+
+describe('keys in memory', () => {
+  it('open without waiting once they were used, until they are too old', async () => {
+    const org = await makeOrganization()
+    const envelope = await sealOne(org)
+    const other = vaultOf(ringText)
+    expect(other.openCached(org, PLACE, envelope)).toBeUndefined()
+    await other.open(org, PLACE, envelope)
+    expect(other.openCached(org, PLACE, envelope)?.reveal()).toBe(canary.reveal())
+    clock.advance(600_000)
+    expect(other.openCached(org, PLACE, envelope)).toBeUndefined()
+    other.close()
+  })
+
+  it('are dropped when their row goes, on every node', async () => {
+    const org = await makeOrganization()
+    const envelope = await sealOne(org)
+    await vault.open(org, PLACE, envelope)
+    expect(vault.openCached(org, PLACE, envelope)).toBeDefined()
+    await fresh.asSuperuser('delete from sallyport.data_key where org_id = $1', [org])
+    await expect.poll(() => vault.openCached(org, PLACE, envelope)).toBeUndefined()
+    await expect(vault.open(org, PLACE, envelope)).rejects.toMatchObject({ code: 'data_key_missing' })
+  })
+
+  it('are read once for many that wait for the same one', async () => {
+    const org = await makeOrganization()
+    const envelope = await sealOne(org)
+    let reads = 0
+    const counting: Database = { ...database, withTenant: (at, fn) => ((reads += 1), database.withTenant(at, fn)) }
+    const other = vaultOf(ringText, counting)
+    await Promise.all(Array.from({ length: 20 }, () => other.open(org, PLACE, envelope)))
+    expect(reads).toBe(1)
+    other.close()
+  })
+})
+
+describe('root keys', () => {
+  it('are proven at the start: a wrong, a missing and an added one', async () => {
+    await expect(vaultOf(keyText('r1')).checkRootKeys()).rejects.toMatchObject({ code: 'root_key_wrong' })
+    await expect(vaultOf(keyText('r2')).checkRootKeys()).rejects.toMatchObject({ code: 'root_key_missing' })
+    // Nothing of a refused ring was stored.
+    expect([...(await database.system.rootKeys()).keys()]).toEqual(['r1'])
+    const added = `${keyText('r3')},${ringText}`
+    await Promise.all([vaultOf(added).checkRootKeys(), vaultOf(added).checkRootKeys()])
+    expect([...(await database.system.rootKeys()).keys()].toSorted()).toEqual(['r1', 'r3'])
+    await expect(vault.checkRootKeys()).rejects.toMatchObject({
+      code: 'root_key_missing',
+      message: expect.stringContaining('"r3"') as string,
+    })
+    await fresh.asSuperuser(`delete from sallyport.root_key where id = 'r3'`)
+  })
+
+  it('let one of two nodes with different bytes under a new id start', async () => {
+    const outcomes = await Promise.allSettled([1, 2].map(() => vaultOf(`${ringText},${keyText('r4')}`).checkRootKeys()))
+    expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+    await fresh.asSuperuser(`delete from sallyport.root_key where id = 'r4'`)
+  })
+
+  it('are named when a data key needs one that is not configured', async () => {
+    const org = await makeOrganization()
+    const envelope = await sealOne(org)
+    await expect(vaultOf(keyText('r9')).open(org, PLACE, envelope)).rejects.toMatchObject({ code: 'root_key_missing' })
+  })
+})
+
+describe('system secrets', () => {
+  it('are the same for every node and every start, and different by name', async () => {
+    const others = [vaultOf(ringText), vaultOf(ringText), vaultOf(ringText)]
+    const macs = await Promise.all(others.map(async (other) => hmacSha256(await other.systemSecret('key_pepper'), 'x').toString('hex')))
+    expect(new Set(macs).size).toBe(1)
+    expect(hmacSha256(await vault.systemSecret('key_pepper'), 'x').toString('hex')).toBe(macs[0])
+    expect(hmacSha256(await vault.systemSecret('cursor_key'), 'x').toString('hex')).not.toBe(macs[0])
+  })
+})
+
+describe('the database', () => {
+  it('L-08 holds no sealed value in the clear, in any column of any table', async () => {
+    await sealOne(await makeOrganization())
+    const tables = await fresh.asSuperuser<{ name: string }>(
+      `select relname as name from pg_class where relnamespace = 'sallyport'::regnamespace and relkind = 'r'`,
+    )
+    let dumped = ''
+    for (const { name } of tables) {
+      const rows = await fresh.asSuperuser<{ row: string }>(`select t::text as row from sallyport.${name} t`)
+      dumped += rows.map(({ row }) => row).join('\n')
+    }
+    expect(dumped.length).toBeGreaterThan(1_000)
+    for (const form of ['utf8', 'hex', 'base64'] as const) {
+      expect(dumped).not.toContain(form === 'utf8' ? canary.reveal() : Buffer.from(canary.reveal()).toString(form))
+    }
+  })
+})
