@@ -21,13 +21,14 @@ import type { JudgedPath } from './path.ts'
 /** Where the answer goes: the part of node:http's ServerResponse that is used. */
 export interface ResponseSink {
   readonly destroyed: boolean
+  /** True once everything was handed to the operating system; tells a delivered answer's `close` from a broken one's. */
+  readonly writableFinished: boolean
   writeHead(status: number, headers: string[]): unknown
   flushHeaders(): void
   write(chunk: Buffer): boolean
   end(): unknown
   destroy(): unknown
-  on(event: 'drain' | 'finish' | 'close', listener: () => void): unknown
-  off(event: 'drain' | 'finish' | 'close', listener: () => void): unknown
+  on(event: 'drain' | 'close', listener: () => void): unknown
 }
 
 export interface ForwardCall {
@@ -107,6 +108,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
   #failure: EgressError | undefined
   #settled = false
   #headSent = false
+  #listensForDrain = false
   #upstreamDone = false
   #status = 0
   #bytesIn = 0
@@ -188,10 +190,8 @@ class Forwarding implements Dispatcher.DispatchHandler {
 
   #listen(): void {
     const { response, signal, totalTimeoutMs } = this.#call
-    this.#timer = setTimeout(this.#onTimeout, totalTimeoutMs ?? this.#limits.totalTimeoutMs)
-    response.on('close', this.#onClientClose)
-    response.on('finish', this.#onDelivered)
-    response.on('drain', this.#onDrain)
+    this.#timer = setTimeout(() => this.#timeOut(), totalTimeoutMs ?? this.#limits.totalTimeoutMs)
+    response.on('close', () => this.#conclude())
     signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
@@ -213,7 +213,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
     response.writeHead(this.#status, headers)
     this.#headSent = true
     // Headers wait for the first body byte and leave in one packet with it; a stream that is silent at first must not keep them.
-    if (length === undefined && !bodiless) queueMicrotask(this.#onQuietStart)
+    if (length === undefined && !bodiless) queueMicrotask(() => this.#startQuietly())
   }
 
   #decode(coding: Coding, chunk: Buffer): void {
@@ -252,6 +252,8 @@ class Forwarding implements Dispatcher.DispatchHandler {
     if (this.#call.response.destroyed) return this.#fail(this.#clientGone())
     this.#bytesOut += piece.length
     if (this.#call.response.write(piece)) return
+    if (!this.#listensForDrain) this.#call.response.on('drain', () => this.#flowAgain())
+    this.#listensForDrain = true
     if (this.#decoder === undefined) this.#controller?.pause()
     else this.#decoder.pause()
   }
@@ -262,24 +264,24 @@ class Forwarding implements Dispatcher.DispatchHandler {
     if (!this.#settled) this.#call.response.end()
   }
 
-  readonly #onDrain = (): void => {
+  #flowAgain(): void {
     if (this.#decoder === undefined) this.#controller?.resume()
     else this.#decoder.resume()
   }
 
-  readonly #onQuietStart = (): void => {
+  #startQuietly(): void {
     if (!this.#settled && this.#bytesOut === 0) this.#call.response.flushHeaders()
   }
 
-  readonly #onDelivered = (): void => {
-    if (!this.#settled) this.#settle(() => this.#resolve(this.#result()))
+  /** The response is closed: delivered, or broken by whoever held the other end. */
+  #conclude(): void {
+    if (!this.#call.response.writableFinished) this.#fail(this.#clientGone())
+    else if (!this.#settled) this.#settle(() => this.#resolve(this.#result()))
   }
-
-  readonly #onClientClose = (): void => this.#fail(this.#clientGone())
 
   readonly #onAbort = (): void => this.#fail(this.#clientGone())
 
-  readonly #onTimeout = (): void => {
+  #timeOut(): void {
     // With the provider's part done, it is the caller who doesn't read.
     this.#fail(this.#upstreamDone ? this.#clientGone() : new EgressError('upstream_timeout', 'total', this.#controller !== undefined))
   }
@@ -306,11 +308,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
   #settle(conclude: () => void): void {
     this.#settled = true
     clearTimeout(this.#timer)
-    const { response, signal } = this.#call
-    response.off('close', this.#onClientClose)
-    response.off('finish', this.#onDelivered)
-    response.off('drain', this.#onDrain)
-    signal?.removeEventListener('abort', this.#onAbort)
+    this.#call.signal?.removeEventListener('abort', this.#onAbort)
     conclude()
   }
 

@@ -54,7 +54,7 @@ function deafSink(): ResponseSink {
     end: () => sink,
     destroy: () => sink,
     on: () => sink,
-    off: () => sink,
+    writableFinished: false,
   }
   return sink
 }

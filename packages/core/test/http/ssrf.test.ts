@@ -209,7 +209,7 @@ async function forwardTo(base: ApiBase): Promise<unknown> {
     end: () => sink,
     destroy: () => sink,
     on: () => sink,
-    off: () => sink,
+    writableFinished: false,
   }
   return egress.forward({
     base,
@@ -323,7 +323,7 @@ function forwardThrough(door: Egress, origin: string): Promise<unknown> {
     end: () => sink,
     destroy: () => sink,
     on: () => sink,
-    off: () => sink,
+    writableFinished: false,
   }
   return door.forward({
     base: { origin, basePath: '' },
