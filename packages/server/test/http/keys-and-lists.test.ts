@@ -1,0 +1,216 @@
+/** What keys may be made of, what bodies may point at, and how lists are walked: over the typed client, as an application does it. */
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { createClient, inEnvironment, SallyportApiError } from '../../../client/src/index.ts'
+import type { Client } from '../../../client/src/index.ts'
+import { SCOPES } from '@sallyport/contract'
+import { formatId, newId } from '@sallyport/core'
+import { connectionInsert } from '../../src/db/index.ts'
+import { createWorld, send } from './world.ts'
+import type { TestOrg, World } from './world.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await createWorld(inject('postgresUrl'))
+})
+afterAll(() => world?.close())
+
+const clientOf = (key: string): Client => createClient({ baseUrl: world.url, key })
+const personOf = (person: { cookie: string }): Client => createClient({ baseUrl: world.url, cookies: person.cookie, headers: { origin: 'http://127.0.0.1:7255' } })
+const placeOf = ({ params }: TestOrg) => ({ org: params.org, project: params.project, environment: 'test' as const })
+const keysOf = (key: string, at = world.a) => inEnvironment(clientOf(key), placeOf(at)).keys
+
+/** The code and status that a call is refused with; fails when it isn't. */
+async function refusal(call: Promise<unknown>): Promise<{ code: string; status: number }> {
+  const error = await call.then(
+    () => expect.unreachable('the call was not refused'),
+    (thrown: unknown) => thrown,
+  )
+  expect(error).toBeInstanceOf(SallyportApiError)
+  const { code, status } = error as SallyportApiError
+  return { code, status }
+}
+
+describe('making keys', () => {
+  it('T-10 gives a child no scope that its maker lacks', async () => {
+    const maker = keysOf(await world.makeKey(world.a, { scopes: ['keys:write', 'proxy:call'] }))
+    for (const scope of SCOPES.filter((one) => one !== 'keys:write' && one !== 'proxy:call')) {
+      expect(await refusal(maker.create({ name: 'child', scopes: ['proxy:call', scope] }))).toEqual({ code: 'insufficient_scope', status: 403 })
+    }
+    const { key } = await maker.create({ name: 'child', scopes: ['proxy:call', 'proxy:call'] })
+    expect(key).toMatchObject({ scopes: ['proxy:call'], connection: null, expires_at: null })
+  })
+
+  it('T-10 lets no child outlive its maker', async () => {
+    const maker = keysOf(await world.makeKey(world.a, { expiresInS: 600 }))
+    expect(await refusal(maker.create({ name: 'child', scopes: ['proxy:call'] }))).toEqual({ code: 'forbidden', status: 403 })
+    expect(await refusal(maker.create({ name: 'child', scopes: ['proxy:call'], expires_in_s: 601 }))).toEqual({ code: 'forbidden', status: 403 })
+    const { key } = await maker.create({ name: 'child', scopes: ['proxy:call'], expires_in_s: 500 })
+    expect(Date.parse(key.expires_at!) - Date.parse(key.created_at)).toBeLessThanOrEqual(500_000)
+  })
+
+  it("T-10 binds a bound key's children to the same connection", async () => {
+    const other = newId('conn')
+    const at = { project: world.a.projects[0], environment: 'test' } as const
+    await world.database.withTenant(world.a.org, (tx) => connectionInsert(tx, { ...at, id: other, integration: world.a.integration, endUserId: 'user-2' }))
+    const bound = await world.makeKey(world.a, { connection: world.a.connection })
+    const maker = keysOf(bound)
+    const own = formatId('conn', world.a.connection)
+    expect(await refusal(maker.create({ name: 'child', scopes: ['proxy:call'], connection: formatId('conn', other) }))).toEqual({ code: 'forbidden', status: 403 })
+    expect((await maker.create({ name: 'child', scopes: ['proxy:call'] })).key.connection).toBe(own)
+    const { connections, requests } = inEnvironment(clientOf(bound), placeOf(world.a))
+    expect((await collect(connections.list())).map(({ id }) => id)).toEqual([own])
+    expect((await refusal(connections.get(formatId('conn', other)))).code).toBe('not_found')
+    expect((await refusal(collect(requests.list()))).code).toBe('forbidden')
+  })
+
+  it('T-10 T-11 lets people give away what their role may do, and no more', async () => {
+    const as = (role: 'DEVELOPER' | 'ADMIN' | 'VIEWER' | 'BILLING') => inEnvironment(personOf(world.a.people[role]), placeOf(world.a)).keys
+    expect(await refusal(as('DEVELOPER').create({ name: 'n', scopes: ['integrations:write'] }))).toEqual({ code: 'insufficient_scope', status: 403 })
+    expect((await as('DEVELOPER').create({ name: 'n', scopes: ['proxy:call', 'keys:write'] })).key.created_by).toBe(formatId('user', world.a.people.DEVELOPER.id))
+    expect((await as('ADMIN').create({ name: 'n', scopes: [...SCOPES] })).key.scopes).toEqual(SCOPES)
+    for (const role of ['VIEWER', 'BILLING'] as const) expect((await refusal(as(role).create({ name: 'n', scopes: ['proxy:call'] }))).status).toBe(403)
+  })
+
+  it("T-10 makes no key for a maker who was revoked a moment ago, whatever this node remembers", async () => {
+    const { key: parent, secret } = await keysOf(world.a.key).create({ name: 'parent', scopes: ['keys:write'] })
+    const maker = keysOf(secret)
+    await maker.create({ name: 'child', scopes: ['keys:write'] })
+    await keysOf(world.a.key).revoke(parent.id)
+    expect((await refusal(maker.create({ name: 'child', scopes: ['keys:write'] }))).status).toBe(401)
+  })
+
+  it('T-12 binds no key to a connection of another organization, project or environment, nor to none', async () => {
+    const wrong = [world.b.params.connection, formatId('conn', newId('conn')), `conn_${'z'.repeat(22)}`]
+    const owner = personOf(world.a.people.OWNER)
+    for (const connection of wrong) {
+      expect(await refusal(keysOf(world.a.key).create({ name: 'n', scopes: ['proxy:call'], connection }))).toEqual({ code: 'not_found', status: 404 })
+    }
+    const elsewhere = [{ project: formatId('proj', world.a.projects[1]) }, { environment: 'live' as const }]
+    for (const other of elsewhere) {
+      const keys = inEnvironment(owner, { ...placeOf(world.a), ...other }).keys
+      expect((await refusal(keys.create({ name: 'n', scopes: ['proxy:call'], connection: world.a.params.connection }))).code).toBe('not_found')
+    }
+  })
+
+  it('revokes for good, once in the log however often it is asked', async () => {
+    const keys = keysOf(world.a.key)
+    const { key } = await keys.create({ name: 'short-lived', scopes: ['proxy:call'] })
+    const [first, second] = [await keys.revoke(key.id), await keys.revoke(key.id)]
+    expect(first.revoked_at).not.toBeNull()
+    expect(second.revoked_at).toBe(first.revoked_at)
+    const events = await collect(personOf(world.a.people.OWNER).pages('auditEventList', { params: { org: world.a.params.org } }))
+    expect(events.filter(({ action, target }) => action === 'key.revoked' && target === key.id)).toHaveLength(1)
+  })
+})
+
+describe('integrations and projects', () => {
+  it('keeps a client secret to itself, and a slug to one integration', async () => {
+    const { integrations } = inEnvironment(clientOf(world.a.key), placeOf(world.a))
+    const body = { slug: 'second', provider: 'github', client_id: 'id', client_secret: 'canary-client-secret' }
+    const made = await integrations.create(body)
+    expect(made).toMatchObject({ slug: 'second', scopes: ['read:user', 'repo'], redirect_uri: expect.stringMatching(/^http:\/\/127\.0\.0\.1:7255\/oauth\/cb\/\w{32}$/u) })
+    expect(await refusal(integrations.create(body))).toEqual({ code: 'conflict', status: 409 })
+    expect(await refusal(integrations.create({ ...body, slug: 'third', provider: 'nobody' }))).toEqual({ code: 'validation_failed', status: 400 })
+    expect(JSON.stringify([made, await integrations.get(made.id), await collect(integrations.list())]) + world.log.join('')).not.toContain(body.client_secret)
+  })
+
+  it('T-02 gives a slug to each organization for itself', async () => {
+    const before = await inEnvironment(clientOf(world.a.key), placeOf(world.a)).integrations.get(world.a.params.integration)
+    const { integrations } = inEnvironment(clientOf(world.b.key), placeOf(world.b))
+    expect((await refusal(integrations.create({ slug: 'github', provider: 'github', client_id: 'x', client_secret: 'x' }))).status).toBe(409)
+    expect(await inEnvironment(clientOf(world.a.key), placeOf(world.a)).integrations.get(world.a.params.integration)).toEqual(before)
+  })
+
+  it('O-19 registers exact origins only, and changes nothing when one is refused', async () => {
+    const client = clientOf(world.a.key)
+    const params = { org: world.a.params.org, project: world.a.params.project }
+    const before = await client.call('projectGet', { params })
+    const call = client.call('projectUpdate', { params, body: { name: 'Changed', return_origins: ['https://ok.test', 'https://evil.test/path'] } })
+    await expect(call).rejects.toMatchObject({ code: 'validation_failed', errors: [{ pointer: '/body/return_origins/1' }] })
+    expect(await client.call('projectGet', { params })).toEqual(before)
+    expect((await client.call('projectUpdate', { params, body: { return_origins: ['http://localhost:5173'] } })).return_origins).toEqual(['http://localhost:5173'])
+  })
+
+  it('O-19 begins no connect session that would return elsewhere, and reads none of another place', async () => {
+    const { connectSessions } = inEnvironment(clientOf(world.b.key), placeOf(world.b))
+    const body = { integration: 'github', end_user_id: 'user-1' }
+    for (const return_to of ['//evil.test', 'https://app.test.evil.test/', 'javascript:alert(1)', 'https://app.test@evil.test/']) {
+      expect((await refusal(connectSessions.create({ ...body, return_to }))).code).toBe('return_to_refused')
+    }
+    const { session, link } = await connectSessions.create({ ...body, return_to: 'https://app.test/done' })
+    expect(link).toMatch(/^http:\/\/127\.0\.0\.1:7255\/connect\/[\w-]{43}$/u)
+    expect(await connectSessions.get(session.id)).toEqual(session)
+    const foreign = inEnvironment(clientOf(world.a.key), placeOf(world.a)).connectSessions
+    expect((await refusal(foreign.get(session.id))).code).toBe('not_found')
+    expect((await refusal(foreign.create({ ...body, connection: world.b.params.connection }))).code).toBe('not_found')
+  })
+})
+
+describe('lists', () => {
+  it('T-23 give every row once, page by page, to their own tenant and list alone', async () => {
+    const client = clientOf(world.b.key)
+    for (let made = 0; made < 4; made++) await keysOf(world.b.key, world.b).create({ name: `k${made}`, scopes: ['proxy:call'] })
+    const params = placeOf(world.b)
+    const whole = (await client.call('keyList', { params, query: { limit: 200 } })).data.map(({ id }) => id)
+    const walked = (await collect(client.pages('keyList', { params, query: { limit: 2 } }))).map(({ id }) => id)
+    expect(walked).toEqual(whole)
+    expect(new Set(walked).size).toBeGreaterThan(4)
+    const { next_cursor: cursor } = await client.call('keyList', { params, query: { limit: 2 } })
+    const here = await client.call('keyList', { params, query: { limit: 1, cursor: cursor! } })
+    expect(here.data.map(({ id }) => id)).toEqual([whole[2]])
+    const refused = { code: 'validation_failed', status: 400 }
+    expect(await refusal(clientOf(world.a.key).call('keyList', { params: placeOf(world.a), query: { cursor: cursor! } }))).toEqual(refused)
+    expect(await refusal(client.call('connectionList', { params, query: { cursor: cursor! } }))).toEqual(refused)
+  })
+
+  it('T-23 bind a cursor to its filters', async () => {
+    const at = { project: world.b.projects[0], environment: 'test' } as const
+    await world.database.withTenant(world.b.org, async (tx) => {
+      for (let made = 0; made < 2; made++) await connectionInsert(tx, { ...at, id: newId('conn'), integration: world.b.integration, endUserId: 'user-9' })
+    })
+    const client = clientOf(world.b.key)
+    const filtered = { integration: 'github', end_user_id: 'user-9', limit: 1 }
+    const page = await client.call('connectionList', { params: placeOf(world.b), query: filtered })
+    expect(page.data.map(({ end_user_id }) => end_user_id)).toEqual(['user-9'])
+    const query = { limit: 1, cursor: page.next_cursor! }
+    expect((await refusal(client.call('connectionList', { params: placeOf(world.b), query }))).code).toBe('validation_failed')
+    expect(await collect(client.pages('connectionList', { params: placeOf(world.b), query: filtered }))).toHaveLength(2)
+  })
+
+  it('show what went out and what was done, newest first', async () => {
+    const [record] = await collect(inEnvironment(clientOf(world.a.key), placeOf(world.a)).requests.list())
+    expect(record).toMatchObject({ integration: 'github', method: 'GET', path: '/user', status: 200, source: 'provider', duration_ms: 1.5 })
+    const seqs = (await collect(personOf(world.a.people.ADMIN).pages('auditEventList', { params: { org: world.a.params.org }, query: { limit: 3 } }))).map(({ seq }) => BigInt(seq))
+    expect(seqs.at(-1)).toBe(1n)
+    expect(seqs).toEqual(seqs.toSorted((x, y) => Number(y - x)))
+  })
+})
+
+describe('the client', () => {
+  it('sends no parameter that would make another path', async () => {
+    await expect(clientOf(world.a.key).call('projectGet', { params: { org: '..', project: '..' } })).rejects.toThrow(TypeError)
+  })
+
+  it('tells a problem from an answer that is none of ours', async () => {
+    const fetch = async () => new Response('<html>', { status: 502, headers: { 'content-type': 'text/html' } })
+    await expect(createClient({ baseUrl: world.url, fetch }).call('whoami')).rejects.toMatchObject({ name: 'SallyportAnswerError', status: 502 })
+    const error = await createClient({ baseUrl: world.url }).call('whoami').catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ name: 'SallyportApiError', code: 'unauthenticated', status: 401, requestId: expect.stringMatching(/^req_/u) })
+  })
+
+  it('signs in and out with the cookie that the gateway gave', async () => {
+    const owner_token = await world.ownerToken(world.a.people.OWNER.id)
+    const answer = await send(world, '/api/v1/session', { method: 'POST', body: { owner_token } })
+    const client = personOf({ cookie: answer.headers['set-cookie']![0]!.split(';')[0]! })
+    expect(await client.call('whoami')).toMatchObject({ kind: 'person', memberships: [{ org: world.a.params.org, role: 'OWNER' }] })
+    expect(await client.call('sessionDelete')).toBeUndefined()
+    expect((await refusal(client.call('whoami'))).code).toBe('unauthenticated')
+    expect((await refusal(clientOf(world.a.key).call('sessionDelete'))).code).toBe('forbidden')
+  })
+})
+
+async function collect<T>(rows: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const row of rows) all.push(row)
+  return all
+}
