@@ -214,7 +214,7 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
   }
 
   #index(text: string): string {
-    return hmacSha256(this.#indexKey, text).toString('base64')
+    return hmacSha256(this.#indexKey, text).toString('latin1')
   }
 
   #recall(index: string): KeyPrincipal | undefined {
