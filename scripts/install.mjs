@@ -18,13 +18,13 @@ export async function installIfNeeded(root) {
   const wanted = lockHash(root)
   if (readIfThere(stamp) === wanted) return
   // Not in node_modules: `npm ci` empties that folder.
-  const release = await takeLock(join(root, '.cache'))
+  const lock = await takeLock(join(root, '.cache'))
   try {
     if (readIfThere(stamp) === wanted) return
-    await npmCi(root)
+    await npmCi(root, lock)
     writeFileSync(stamp, wanted)
   } finally {
-    release()
+    lock.release()
   }
 }
 
@@ -42,7 +42,7 @@ function readIfThere(file) {
   }
 }
 
-async function npmCi(root) {
+async function npmCi(root, lock) {
   console.log('Installing dependencies (first time: about half a minute) ...')
   const started = performance.now()
   // The npm that started us, where one did; its own Node runs it. Development tools are needed even where NODE_ENV says production.
@@ -56,6 +56,7 @@ async function npmCi(root) {
       stdio: 'inherit',
     },
   )
+  lock.shareWith(child.pid)
   const ticking = setInterval(() => console.log(`  still installing (${seconds(started)}) ...`), 15_000)
   try {
     const code = await new Promise((resolve, reject) => {
@@ -77,7 +78,8 @@ function seconds(started) {
 }
 
 /**
- * Waits until this process holds `<folder>/install.lock` and gives the function that lets go of it.
+ * Waits until this process holds `<folder>/install.lock`. `release` lets go of it; `shareWith` names a child that holds it too: npm goes on when
+ * whoever started it is killed, and nobody else may install until it has ended.
  *
  * The lock folder appears with its `owner` file inside it, in one rename, so it never lacks an owner. A dead owner's lock is renamed to a name
  * made from its own token, and that name stays: of two processes that saw the same dead lock only one rename can succeed, so the slower one
@@ -90,15 +92,16 @@ async function takeLock(folder) {
   let announced = false
   for (;;) {
     if (tryTake(lock, token)) {
-      return () => rmSync(lock, { recursive: true, force: true })
+      return { release: () => release(lock, token), shareWith: (pid) => writeOwner(lock, { pids: [process.pid, pid], token }) }
     }
     const owner = readOwner(lock)
     if (owner === undefined) continue
-    if (!isAlive(owner.pid)) {
+    const holder = owner.pids.find(isAlive)
+    if (holder === undefined) {
       renameIfPossible(lock, `${lock}.dead-${owner.token}`)
       continue
     }
-    if (!announced) console.log(`Process ${owner.pid} is installing already; waiting for it. (If it is not, delete ${lock}.)`)
+    if (!announced) console.log(`Process ${holder} is installing already; waiting for it. (If it is not, delete ${lock}.)`)
     announced = true
     await delay(250)
   }
@@ -107,10 +110,23 @@ async function takeLock(folder) {
 function tryTake(lock, token) {
   const mine = `${lock}.${token}`
   mkdirSync(mine)
-  writeFileSync(join(mine, 'owner'), JSON.stringify({ pid: process.pid, token }))
+  writeOwner(mine, { pids: [process.pid], token })
   if (renameIfPossible(mine, lock)) return true
   rmSync(mine, { recursive: true, force: true })
   return false
+}
+
+/** Out of the way in one step first: emptied in place, the lock could be taken by another while it is being removed. */
+function release(lock, token) {
+  renameSync(lock, `${lock}.${token}`)
+  rmSync(`${lock}.${token}`, { recursive: true, force: true })
+}
+
+function writeOwner(lock, owner) {
+  // A child that could not be started has no id, and says so in its error event.
+  if (owner.pids.includes(undefined)) return
+  writeFileSync(join(lock, 'owner.new'), JSON.stringify(owner))
+  renameSync(join(lock, 'owner.new'), join(lock, 'owner'))
 }
 
 /** Gives undefined when the lock was let go in the meantime. */

@@ -71,9 +71,25 @@ describe('the entry script', () => {
     await mkdir(join(root, '.cache/install.lock'), { recursive: true })
     const dead = run(['no task'])
     await dead.ended
-    await writeFile(join(root, '.cache/install.lock/owner'), JSON.stringify({ pid: dead.child.pid, token: 'dead' }))
+    await writeFile(join(root, '.cache/install.lock/owner'), JSON.stringify({ pids: [dead.child.pid], token: 'dead' }))
     const all = await Promise.all([run(['check']).ended, run(['check']).ended, run(['check']).ended])
     expect(all.map(({ code }) => code)).toEqual([0, 0, 0])
+    expect(await installs()).toBe(1)
+  })
+
+  it('waits for an npm whose starter was killed, and installs again after it', async () => {
+    // Ends when its standard input does, so the test decides how long it takes.
+    const orphan = spawn(process.execPath, ['-e', 'process.stdin.resume()'], { stdio: ['pipe', 'ignore', 'inherit'] })
+    const dead = run(['no task'])
+    await dead.ended
+    await mkdir(join(root, '.cache/install.lock'), { recursive: true })
+    await writeFile(join(root, '.cache/install.lock/owner'), JSON.stringify({ pids: [dead.child.pid, orphan.pid], token: 'dead' }))
+    const waiting = run(['check'])
+    const [said] = (await once(waiting.child.stdout!, 'data')) as [Buffer]
+    expect(String(said)).toContain(`Process ${orphan.pid} is installing already`)
+    expect(await installs()).toBe(0)
+    orphan.stdin.end()
+    expect((await waiting.ended).code).toBe(0)
     expect(await installs()).toBe(1)
   })
 

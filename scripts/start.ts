@@ -2,8 +2,8 @@
  * `npm start`: the gateway with its console on an embedded database, beside the sandbox providers, with accounts connected and a key in hand.
  * Development mode, this machine only. It starts and stops processes and prints what the reader needs; it destroys nothing, whatever fails.
  */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { buildConsole } from './build-console.ts'
 import {
@@ -23,8 +23,18 @@ class StartRefused extends Error {}
 /** Exit code of a start that was refused; the gateway uses the same. */
 const REFUSED = 4
 
-/** Starts everything, says so, and resolves with an exit code only when a process ends that should not. */
-async function serve(running: Running<unknown>[]): Promise<number> {
+/** A process ended that should go on. */
+class EndedByItself extends Error {
+  readonly exitCode: number
+
+  constructor(message: string, exitCode: number) {
+    super(message)
+    this.exitCode = exitCode === 0 ? 1 : exitCode
+  }
+}
+
+/** Starts everything and says so. Never resolves. @throws what stopped the start, or EndedByItself. */
+async function serve(running: Running<unknown>[]): Promise<never> {
   const started = performance.now()
   const dataDir = prepareDataDir()
   const built = await buildConsole()
@@ -56,8 +66,7 @@ async function serve(running: Running<unknown>[]): Promise<number> {
     gateway.ended.then((exit) => ['The gateway', exit] as const),
     sandbox.ended.then((exit) => ['The sandbox', exit] as const),
   ])
-  console.error(`${what} ended by itself (exit ${code}). Start again with npm start.`)
-  return code === 0 ? 1 : code
+  throw new EndedByItself(`${what} ended by itself (exit ${code}). Start again with npm start.`, code)
 }
 
 /** The data folder, absolute and there. What the gateway keeps in it is the gateway's alone; files of the starter are called start.*. */
@@ -72,7 +81,7 @@ function prepareDataDir(): string {
   }
   const dataDir = resolve(ROOT, process.env.SALLYPORT_DATA_DIR ?? '.sallyport')
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+    makeFolder(dataDir)
     writePrivately(configFile(dataDir), '{}\n')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
@@ -81,6 +90,13 @@ function prepareDataDir(): string {
     )
   }
   return dataDir
+}
+
+/** Makes a folder and its missing parents, one by one: the recursive call of Node never returns on file systems that take no folders, as /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return
+  makeFolder(dirname(folder))
+  mkdirSync(folder, { mode: 0o700 })
 }
 
 function configFile(dataDir: string): string {
@@ -185,22 +201,24 @@ async function stopAll(running: Running<unknown>[]): Promise<number> {
 
 async function main(): Promise<number> {
   const running: Running<unknown>[] = []
-  const asked = stopSignal().then(() => 'asked' as const)
   try {
-    const outcome = await Promise.race([asked, serve(running)])
-    if (outcome !== 'asked') {
-      await stopAll(running)
-      return outcome
-    }
+    await Promise.race([stopSignal(), serve(running)])
     console.log('\nStopping ...')
     return await stopAll(running)
   } catch (error) {
+    const code = explained(error)
     await stopAll(running)
-    // A process that ended early has said why itself, once.
-    if (error instanceof EndedEarly) return error.exitCode
-    console.error(error instanceof Error ? error.message : String(error))
-    return error instanceof StartRefused ? REFUSED : 1
+    return code
   }
+}
+
+/** Says what went wrong, once, and gives the exit code. */
+function explained(error: unknown): number {
+  // A process that ended early has said why itself.
+  if (error instanceof EndedEarly) return error.exitCode
+  console.error(error instanceof Error ? error.message : String(error))
+  if (error instanceof EndedByItself) return error.exitCode
+  return error instanceof StartRefused ? REFUSED : 1
 }
 
 process.exit(await main())

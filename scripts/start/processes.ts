@@ -56,11 +56,23 @@ export function startGatewayProcess(settings: Record<string, string>): Running<G
 }
 
 function running<Ready>(what: string, child: ChildProcess, ready: Promise<Ready>): Running<Ready> {
-  const ended = endOf(child)
+  const end = endOf(child)
+  let asked = false
+  // Until it is ready a process has nothing to drain, and may well die of the signal itself; that is an end in order too.
+  const ended = end.then(({ code, signal }) => code ?? (asked && signal === 'SIGTERM' ? 0 : 1))
   const early = ended.then((code) => {
     throw new EndedEarly(what, code === 0 ? 1 : code)
   })
-  return { ready: Promise.race([ready, early]), ended, stop: stopper(child, ended) }
+  return {
+    ready: Promise.race([ready, early]),
+    ended,
+    stop: () => {
+      // One signal, however often it is asked: a second one would cut what is draining.
+      if (!asked) child.kill('SIGTERM')
+      asked = true
+      return ended
+    },
+  }
 }
 
 type Stdio = ('pipe' | 'inherit' | 'ignore' | 'ipc')[]
@@ -77,9 +89,14 @@ function start(args: string[], stdio: Stdio, env: NodeJS.ProcessEnv): ChildProce
   })
 }
 
-async function endOf(child: ChildProcess): Promise<number> {
-  const [code] = (await once(child, 'exit')) as [number | null]
-  return code ?? 1
+interface End {
+  code: number | null
+  signal: NodeJS.Signals | null
+}
+
+async function endOf(child: ChildProcess): Promise<End> {
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+  return { code, signal }
 }
 
 /** The first line of standard output. Never resolves when the process says nothing; the caller watches its end. */
@@ -99,14 +116,4 @@ async function readyMessage(child: ChildProcess): Promise<GatewayReady> {
 
 function isReady(message: unknown): message is GatewayReady {
   return typeof message === 'object' && message !== null && 'type' in message && message.type === 'ready' && 'url' in message
-}
-
-/** One SIGTERM, however often it is asked: a second one would cut what is draining. */
-function stopper(child: ChildProcess, ended: Promise<number>): () => Promise<number> {
-  let asked = false
-  return () => {
-    if (!asked) child.kill('SIGTERM')
-    asked = true
-    return ended
-  }
 }
