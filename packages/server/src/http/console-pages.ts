@@ -13,6 +13,9 @@ const PREFIX = '/console/'
 /** Vite puts a content hash into these names: what a name gives never changes. */
 const HASHED = /\/assets\/[^/]+-[\w-]{8,}\.\w+$/u
 
+/** Names of the build's files: no segment begins with a dot, and none climbs. */
+const PLAIN = /^[\w-]+(?:[./][\w-]+)*$/u
+
 const NOT_BUILT = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -43,12 +46,13 @@ async function serveFiles(scope: FastifyInstance, folder: string): Promise<void>
     dotfiles: 'ignore',
     setHeaders: (reply, path) => void reply.header('cache-control', HASHED.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache'),
   })
-  scope.get(`${PREFIX}*`, { schema: { hide: true } }, (request, reply) => page(request, reply, folder))
+  scope.get(`${PREFIX}*`, { schema: { hide: true } }, page)
 }
 
-function page(request: FastifyRequest, reply: FastifyReply, folder: string): FastifyReply {
+/** A name with an extension is a file or nothing: a script that is gone must not be answered with a page. */
+function page(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const path = (request.params as { '*': string })['*']
-  const isFile = /\.\w+$/u.test(path)
-  if (isFile && !existsSync(`${folder}/${path}`)) throw notFound()
-  return reply.sendFile(isFile ? path : 'index.html')
+  if (!/\.\w+$/u.test(path)) return reply.sendFile('index.html')
+  if (!PLAIN.test(path)) throw notFound()
+  return reply.sendFile(path)
 }

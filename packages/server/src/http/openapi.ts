@@ -19,6 +19,8 @@ interface Document {
 
 const PROBLEM = { description: 'A problem (RFC 9457)', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } }
 
+const NOTHING = { '204': { description: 'Done; there is nothing to say' } }
+
 /** Collects routes from here on; must be awaited before the first operation is added. */
 export async function collectOpenApi(app: FastifyInstance, publicUrl: string): Promise<void> {
   await app.register(swagger, {
@@ -69,12 +71,12 @@ function completed(document: Document): Document {
   return { ...document, paths }
 }
 
-function additions(name: string, { access }: Operation, described: Record<string, unknown>): Record<string, unknown> {
+function additions(name: string, { access, response }: Operation, described: Record<string, unknown>): Record<string, unknown> {
   return {
     operationId: name,
     security: access.audience === 'public' ? [] : securityOf(access),
     'x-sallyport-access': access,
-    responses: { ...(described['responses'] as object), default: PROBLEM },
+    responses: { ...(response === null ? NOTHING : (described['responses'] as object)), default: PROBLEM },
   }
 }
 
