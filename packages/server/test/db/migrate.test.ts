@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { inspect, promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { Secret } from '@sallyport/core'
 import { databaseUrl, migrate, openDatabase, parseDatabaseUrl } from '../../src/db/index.ts'
@@ -161,7 +161,7 @@ describe('openDatabase', () => {
     for (const address of wrong) {
       const error = await openDatabase({ url: databaseUrl(address), logger: silent }).catch((reason: unknown) => reason as Error)
       expect(error).toMatchObject({ code: 'database_unavailable' })
-      expect(String(error)).not.toContain(right.password.reveal())
+      expect(inspect(error)).not.toContain(right.password.reveal())
     }
   })
 })

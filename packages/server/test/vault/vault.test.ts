@@ -100,14 +100,19 @@ describe('sealing', () => {
   })
 })
 
+/** News of a key's own making may arrive while it is read; then it is not kept, and the next read is. */
+async function openThenCached(by: Vault, org: OrgId, envelope: Buffer): Promise<string | undefined> {
+  await by.open(org, PLACE, envelope)
+  return by.openCached(org, PLACE, envelope)?.reveal()
+}
+
 describe('keys in memory', () => {
   it('open without waiting once they were used, until they are too old', async () => {
     const org = await makeOrganization()
     const envelope = await sealOne(org)
     const other = vaultOf(ringText)
     expect(other.openCached(org, PLACE, envelope)).toBeUndefined()
-    await other.open(org, PLACE, envelope)
-    expect(other.openCached(org, PLACE, envelope)?.reveal()).toBe(canary.reveal())
+    await expect.poll(() => openThenCached(other, org, envelope)).toBe(canary.reveal())
     clock.advance(600_000)
     expect(other.openCached(org, PLACE, envelope)).toBeUndefined()
     other.close()
@@ -116,8 +121,7 @@ describe('keys in memory', () => {
   it('are dropped when their row goes, on every node', async () => {
     const org = await makeOrganization()
     const envelope = await sealOne(org)
-    await vault.open(org, PLACE, envelope)
-    expect(vault.openCached(org, PLACE, envelope)).toBeDefined()
+    await expect.poll(() => openThenCached(vault, org, envelope)).toBe(canary.reveal())
     await fresh.asSuperuser('delete from sallyport.data_key where org_id = $1', [org])
     await expect.poll(() => vault.openCached(org, PLACE, envelope)).toBeUndefined()
     await expect(vault.open(org, PLACE, envelope)).rejects.toMatchObject({ code: 'data_key_missing' })
