@@ -27,7 +27,8 @@ export default defineConfig({
         // What touches the database runs a second time on a server given by URL, the oldest one supported.
         test: {
           name: 'url',
-          include: ['packages/server/test/{db,audit,vault,identity,http,connect,proxy}/**/*.test.ts'],
+          env: { SALLYPORT_TEST_HOME: 'url' },
+          include: ['packages/server/test/{db,audit,vault,identity,http,connect}/**/*.test.ts', 'test/e2e/**/*.test.ts'],
           ...integration,
         },
       },

@@ -1,4 +1,4 @@
-/** Owns what a person at the terminal is told about a failure, and the exit code that goes with it. Refuses stacks and foreign texts. */
+/** Owns what a person at the terminal is told about a failure, and the exit code that goes with it. Refuses the texts of foreign errors. */
 import { describeError, SallyportError } from '@sallyport/core'
 import { ConfigError } from '../config.ts'
 
@@ -13,6 +13,6 @@ export interface Explanation {
 export function explain(error: unknown): Explanation {
   if (error instanceof ConfigError) return { code: EXIT.configuration, message: error.message }
   if (error instanceof SallyportError) return { code: EXIT.startRefused, message: `${error.message} [${error.code}]` }
-  const { name, code } = describeError(error)
-  return { code: EXIT.fault, message: `an unexpected fault (${code ?? name}). Set SALLYPORT_LOG_LEVEL=debug and start again to see where.` }
+  const { name, code, stack = [] } = describeError(error)
+  return { code: EXIT.fault, message: [`an unexpected fault (${code ?? name}). Please report it with these lines:`, ...stack].join('\n  ') }
 }

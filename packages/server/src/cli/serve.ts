@@ -3,7 +3,9 @@ import { startGateway } from '../compose.ts'
 import type { CommandContext } from './command.ts'
 import { EXIT } from './explain.ts'
 
-type Signal = 'SIGINT' | 'SIGTERM'
+/** `disconnect`: the parent that was told `ready` is gone. */
+type Ending = 'SIGINT' | 'SIGTERM' | 'disconnect'
+const ENDINGS: readonly Ending[] = ['SIGINT', 'SIGTERM', 'disconnect']
 
 /** What a parent process with a channel is told once the gateway listens (scripts/start.ts is one). */
 export interface ReadyMessage {
@@ -29,26 +31,18 @@ export async function serveCommand({ config, print }: CommandContext): Promise<n
       starterToken: starter?.token.reveal() ?? null,
     } satisfies ReadyMessage)
   }
-  const ended = await Promise.race([signalled(), gateway.failed])
-  if (ended === 'SIGINT' || ended === 'SIGTERM') {
-    // A second signal means now: what is open is cut, as the operating system would.
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.fault))
-    await gateway.stop()
-    process.disconnect?.()
-    return EXIT.done
-  }
+  const ended = await Promise.race([asked(), gateway.failed])
+  // A second signal means now: what is open is cut, as the operating system would.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.fault))
   await gateway.stop()
-  throw ended
+  if (process.connected) process.disconnect()
+  if (ended instanceof Error) throw ended
+  return EXIT.done
 }
 
-function signalled(): Promise<Signal> {
+/** Resolves when somebody wants the gateway to end. */
+function asked(): Promise<Ending> {
   return new Promise((resolve) => {
-    const on = (signal: Signal): void => {
-      process.off('SIGINT', on)
-      process.off('SIGTERM', on)
-      resolve(signal)
-    }
-    process.on('SIGINT', on)
-    process.on('SIGTERM', on)
+    for (const ending of ENDINGS) process.once(ending, () => resolve(ending))
   })
 }

@@ -3,8 +3,8 @@
  * a second one beside data that an earlier one sealed.
  */
 import { constants } from 'node:fs'
-import { access, open, readFile, rename } from 'node:fs/promises'
-import { join } from 'node:path'
+import { access, mkdir, open, readFile, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { generateKeyBytes, RootKeyring, Secret } from '@sallyport/core'
 import type { Config } from '../config.ts'
 import { HomeError } from './home-error.ts'
@@ -33,6 +33,7 @@ export async function rootKeys(config: Config, fresh: boolean): Promise<RootKeyr
 
 /** Written whole and named last, so that a crash leaves a complete file or none. */
 async function make(path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   const file = await open(`${path}.new`, 'w', 0o600)
   try {
     await file.writeFile(`root-1:${generateKeyBytes().toString('hex')}\n`)
