@@ -93,7 +93,7 @@ describe('the catalog', () => {
   })
 })
 
-function pick<Name extends keyof typeof overlay>(...names: readonly Name[]): Partial<typeof overlay> {
+function pick(...names: readonly (keyof typeof overlay)[]): Partial<typeof overlay> {
   return Object.fromEntries(names.map((name) => [name, overlay[name]]))
 }
 

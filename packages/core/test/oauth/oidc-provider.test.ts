@@ -126,7 +126,7 @@ function exchanged(query: string, verifier: Secret): Promise<TokenSet> {
 async function signIn({ url }: AuthorizationRequest): Promise<string> {
   const cookies = new Map<string, string>()
   let next = url
-  let init: RequestInit = {}
+  let init: Sent = {}
   for (let step = 0; step < 12; step++) {
     const answer = await fetch(next, {
       ...init,
@@ -142,8 +142,14 @@ async function signIn({ url }: AuthorizationRequest): Promise<string> {
   throw new Error('the sign-in did not come to an end')
 }
 
+interface Sent {
+  readonly method?: string
+  readonly body?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
 /** The login page wants any name, the consent page only a yes. */
-function form(page: string): RequestInit {
+function form(page: string): Sent {
   const prompt = /name="prompt" value="(?<prompt>\w+)"/u.exec(page)?.groups?.['prompt'] ?? ''
   const body = new URLSearchParams(prompt === 'login' ? { prompt, login: 'grace', password: 'any' } : { prompt })
   return { method: 'POST', body: body.toString(), headers: { 'content-type': 'application/x-www-form-urlencoded' } }

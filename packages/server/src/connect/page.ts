@@ -29,7 +29,7 @@ p,ul,dl{margin:0 0 1rem}ul{padding-left:1.25rem}
 code{font:.9375rem/1.4 ui-monospace,monospace;overflow-wrap:anywhere}
 .code{display:block;padding:.75rem;border:1px solid var(--line);border-radius:.5rem;user-select:all}
 .dim{color:var(--dim);font-size:.875rem}
-button,.button{display:block;width:100%;padding:.75rem 1rem;border:0;border-radius:.5rem;background:var(--act);color:var(--on-act);font:600 1rem/1.25 inherit;font-family:inherit;text-align:center;text-decoration:none;cursor:pointer}
+button,.button{display:block;width:100%;padding:.75rem 1rem;border:0;border-radius:.5rem;background:var(--act);color:var(--on-act);font:600 1rem/1.25 system-ui,sans-serif;text-align:center;text-decoration:none;cursor:pointer}
 button:focus-visible,a:focus-visible{outline:3px solid var(--act);outline-offset:3px}
 `
 

@@ -16,7 +16,8 @@ export function judgeReturnTo(returnTo: string, origins: readonly string[]): str
   const url = new URL(returnTo)
   const web = url.protocol === 'https:' || url.protocol === 'http:'
   const exact = returnTo.toLowerCase().startsWith(`${url.origin}/`) || returnTo === url.origin || returnTo.startsWith(`${url.origin}?`)
-  if (!web || !exact || url.username !== '' || url.password !== '' || url.hash !== '' || !origins.includes(url.origin)) throw refused()
+  if (!web || !exact || url.username !== '' || url.password !== '' || returnTo.includes('#') || !origins.includes(url.origin))
+    throw refused()
   return returnTo
 }
 
