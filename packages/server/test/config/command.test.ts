@@ -1,0 +1,84 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { generateKeyBytes } from '@sallyport/core'
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sallyport-config-'))
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+interface Ended {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs the command in the empty folder, with these variables and no others of ours. */
+function sallyport(args: readonly string[], env: Record<string, string>): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...args], { cwd: folder, env: { PATH: process.env['PATH'], ...env } }, (error, stdout, stderr) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr })
+    })
+  })
+}
+
+describe('the command line', () => {
+  it('X-01 C-01 ends a production start with every fault at once, before anything is made', async () => {
+    const { code, stdout, stderr } = await sallyport(['serve'], {
+      SALLYPORT_MODE: 'production',
+      SALLYPORT_PUBLIC_URL: 'http://gateway.example.com',
+      SALLYPORT_ENCRYPTION_KEYS: `k1:${'00'.repeat(32)}`,
+      SALLYPORT_DATABASE_URL: 'postgres://postgres:postgres@db.example.com/postgres?sslmode=disable',
+      SALLYPORT_EGRESS_INSECURE_ALLOW_ORIGINS: 'http://127.0.0.1:7256',
+      SALLYPORT_TYPO: '1',
+    })
+    expect(code).not.toBe(0)
+    expect(stdout).toBe('')
+    for (const setting of [
+      'publicUrl',
+      'encryptionKeys',
+      'databaseUrl',
+      'egress.insecureAllowOrigins',
+      'trustedProxies',
+      'SALLYPORT_TYPO',
+    ]) {
+      expect(stderr).toContain(`\n  ${setting} `)
+    }
+    expect(stderr).not.toMatch(/\n\s+at /)
+  })
+
+  it('reads the file of the working folder and secret files, and doctor shows what came from where without the secrets', async () => {
+    const key = generateKeyBytes().toString('hex')
+    const canary = `canary-${crypto.randomUUID()}`
+    await writeFile(join(folder, 'keys'), `k1:${key}\n`, { mode: 0o600 })
+    await writeFile(
+      join(folder, 'sallyport.yaml'),
+      'mode: development\nport: 7999\nencryptionKeysFile: keys\ndatabaseUrl: postgres://u:${PW}@127.0.0.1/d\n',
+    )
+    const { code, stdout, stderr } = await sallyport(['doctor', '--json'], { PW: canary, SALLYPORT_LOG_LEVEL: 'debug' })
+    expect([code, stderr]).toEqual([0, ''])
+    expect(JSON.parse(stdout)).toMatchObject({
+      mode: 'development [sallyport.yaml]',
+      port: '7999 [sallyport.yaml]',
+      publicUrl: 'http://127.0.0.1:7999 [default]',
+      encryptionKeys: '[secret] [sallyport.yaml, encryptionKeysFile]',
+      databaseUrl: '[secret] [sallyport.yaml]',
+      logLevel: 'debug [SALLYPORT_LOG_LEVEL]',
+    })
+    expect(stdout).not.toContain(canary)
+    expect(stdout).not.toContain(key)
+  })
+
+  it('refuses a file that is named and not there', async () => {
+    const { code, stderr } = await sallyport(['doctor'], { SALLYPORT_MODE: 'development', SALLYPORT_CONFIG: 'none.yaml' })
+    expect(code).not.toBe(0)
+    expect(stderr).toContain("none.yaml can't be read (ENOENT)")
+  })
+})
