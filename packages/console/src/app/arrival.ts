@@ -4,12 +4,17 @@
  */
 import { SallyportApiError } from '@sallyport/client'
 import { api } from '../api/client.ts'
+import { whoamiQuery } from '../api/queries.ts'
+import { queryClient } from './query-client.ts'
 
 export type Arrival =
-  | { readonly kind: 'plain' }
-  | { readonly kind: 'entered' }
-  /** `retry` is there when the link may still be good: nothing says that it was used. */
+  /** The gateway has said who is there, or that nobody is. */
+  | { readonly kind: 'known' }
+  /** `retry` is there when it may help: nothing says that a link was used. */
   | { readonly kind: 'refused'; readonly error: unknown; readonly retry?: () => Promise<Arrival> }
+
+/** What the gateway answers to a link that was used, has expired, or was cut on the way here. */
+const SPENT: readonly string[] = ['unauthenticated', 'validation_failed']
 
 /** The token of the address, once: afterwards the address is clean. */
 export function takeOwnerToken(location: Location, history: History): string | undefined {
@@ -19,14 +24,28 @@ export function takeOwnerToken(location: Location, history: History): string | u
   return token
 }
 
-/** Never rejects. */
+/** Signs in with a token if there is one, and finds out who is there. Never rejects. A refused link ends no session that was there before. */
 export async function arrive(token: string | undefined): Promise<Arrival> {
-  if (token === undefined) return { kind: 'plain' }
+  const refused = token === undefined ? undefined : await present(token)
+  const arrival = await look()
+  return refused ?? arrival
+}
+
+async function present(token: string): Promise<Arrival | undefined> {
   try {
     await api.call('sessionCreate', { body: { owner_token: token } })
-    return { kind: 'entered' }
+    return undefined
   } catch (error) {
-    const final = error instanceof SallyportApiError && error.status < 500
-    return { kind: 'refused', error, ...(final ? {} : { retry: () => arrive(token) }) }
+    const spent = error instanceof SallyportApiError && SPENT.includes(error.code)
+    return { kind: 'refused', error, ...(spent ? {} : { retry: () => arrive(token) }) }
+  }
+}
+
+async function look(): Promise<Arrival> {
+  try {
+    await queryClient.fetchQuery({ ...whoamiQuery, staleTime: 0 })
+    return { kind: 'known' }
+  } catch (error) {
+    return { kind: 'refused', error, retry: look }
   }
 }

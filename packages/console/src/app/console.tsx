@@ -1,33 +1,25 @@
 /** The whole console: who is there decides between the sign-in screen and the rest, whatever the address says. */
 import { useQuery } from '@tanstack/react-query'
 import { RouterProvider } from '@tanstack/react-router'
-import { use, useState } from 'react'
+import { use, useEffect, useState } from 'react'
 import { whoamiQuery } from '../api/queries.ts'
 import { SignIn } from '../features/sign-in/sign-in.tsx'
-import { Button } from '../ui/button.tsx'
-import { FailureNotice } from '../ui/notice.tsx'
-import { Loading } from '../ui/page.tsx'
+import { arrive, takeOwnerToken } from './arrival.ts'
 import type { Arrival } from './arrival.ts'
 import { router } from './router.tsx'
 
 export function Console({ arrival: first }: { readonly arrival: Promise<Arrival> }) {
   const [arrival, setArrival] = useState(first)
+  useEffect(() => {
+    // A link pasted over the console's own address changes the fragment and loads nothing.
+    const onHashChange = (): void => {
+      const token = takeOwnerToken(window.location, window.history)
+      if (token !== undefined) setArrival(arrive(token))
+    }
+    window.addEventListener('hashchange', onHashChange)
+    return () => window.removeEventListener('hashchange', onHashChange)
+  }, [])
   const arrived = use(arrival)
-  const { data: person, error, isPending, refetch } = useQuery(whoamiQuery)
-  if (isPending) return <Loading />
-  if (person === undefined) return <Unreachable error={error} onRetry={() => void refetch()} />
-  if (person !== null) return <RouterProvider router={router} />
-  return <SignIn arrival={arrived} onRetry={setArrival} />
-}
-
-function Unreachable({ error, onRetry }: { readonly error: unknown; readonly onRetry: () => void }) {
-  return (
-    <main className="mx-auto mt-[20vh] max-w-md px-4">
-      <h1 className="mb-4 text-xl font-semibold">The console can’t go on</h1>
-      <FailureNotice error={error} />
-      <Button look="primary" onClick={onRetry}>
-        Try again
-      </Button>
-    </main>
-  )
+  const { data: person } = useQuery(whoamiQuery)
+  return person ? <RouterProvider router={router} /> : <SignIn arrival={arrived} onRetry={setArrival} />
 }

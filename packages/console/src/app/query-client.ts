@@ -16,8 +16,10 @@ export const queryClient: QueryClient = new QueryClient({
 
 /** Forgets everything that the session was allowed to see; the sign-in screen follows from it. */
 export function forgetSession(): void {
-  queryClient.clear()
   queryClient.setQueryData(whoamiQuery.queryKey, null)
+  // Not whoami itself: what is on the screen listens to it, and would not hear of its successor.
+  queryClient.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== whoamiQuery.queryKey[0] })
+  queryClient.getMutationCache().clear()
 }
 
 function leaveWhenSignedOut(error: unknown): void {

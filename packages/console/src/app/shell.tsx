@@ -77,7 +77,7 @@ function EnvironmentSwitch() {
           aria-current={environment === current ? 'true' : undefined}
           className={classes(
             'rounded-lg py-1.5 text-center text-sm font-semibold capitalize',
-            environment === current ? 'bg-card text-ink shadow-sm' : 'text-dim hover:text-ink',
+            environment === current ? 'bg-raised text-ink shadow-sm' : 'text-dim hover:text-ink',
           )}
         >
           {environment}

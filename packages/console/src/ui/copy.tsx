@@ -6,10 +6,13 @@ const CONFIRMED_MS = 2000
 
 type State = 'idle' | 'copied' | 'refused'
 
-const WORDS: Readonly<Record<State, string>> = { idle: 'Copy', copied: 'Copied', refused: 'Select and copy by hand' }
+const OUTCOMES: Readonly<Record<Exclude<State, 'idle'>, string>> = { copied: 'Copied', refused: 'Select and copy by hand' }
 
-/** @param label names the text to those who do not see it beside the button. */
-export function CopyButton({ text, label }: { readonly text: string; readonly label: string }) {
+/**
+ * @param label names the text to those who do not see it beside the button.
+ * @param words what the button says; default: Copy.
+ */
+export function CopyButton({ text, label, words = 'Copy' }: { readonly text: string; readonly label: string; readonly words?: string }) {
   const [state, setState] = useState<State>('idle')
   useEffect(() => {
     if (state === 'idle') return undefined
@@ -24,7 +27,7 @@ export function CopyButton({ text, label }: { readonly text: string; readonly la
     )
   return (
     <Button onClick={copy} aria-label={state === 'idle' ? `Copy ${label}` : undefined}>
-      <span aria-live="polite">{WORDS[state]}</span>
+      <span aria-live="polite">{state === 'idle' ? words : OUTCOMES[state]}</span>
     </Button>
   )
 }

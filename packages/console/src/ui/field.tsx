@@ -4,7 +4,7 @@ import type { ComponentProps, ReactNode } from 'react'
 import { classes } from './classes.ts'
 
 const INPUT =
-  'block w-full rounded-lg border border-line-strong bg-card px-3 py-2 text-base text-ink placeholder:text-dim read-only:bg-sunken disabled:opacity-60'
+  'block w-full rounded-lg border border-line-strong bg-card px-3 py-2 text-base text-ink placeholder:text-dim disabled:opacity-60'
 
 interface FieldProps {
   readonly label: string

@@ -16,7 +16,7 @@ export function Page({ title, about, actions, children }: PageProps) {
   }, [title])
   return (
     <>
-      <header className="mb-6 flex flex-wrap items-end justify-between gap-x-6 gap-y-4">
+      <header className="mb-6 flex flex-wrap items-start justify-between gap-x-6 gap-y-4">
         <div className="max-w-2xl min-w-0">
           <h1 className="text-xl font-semibold tracking-tight">{title}</h1>
           <p className="mt-1 text-dim">{about}</p>

@@ -63,7 +63,7 @@ function IntegrationRow({ integration }: { readonly integration: Integration }) 
           <dd className="font-mono break-all">{redirectUri}</dd>
         </dl>
       </div>
-      <CopyButton text={redirectUri} label={`redirect URI of ${slug}`} />
+      <CopyButton text={redirectUri} label={`redirect URI of ${slug}`} words="Copy redirect URI" />
     </Row>
   )
 }

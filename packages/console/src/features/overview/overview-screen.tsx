@@ -106,7 +106,7 @@ function Attention({ connections }: { readonly connections: readonly Connection[
 function NextStep({ step: { title, about, action, to } }: { readonly step: Step }) {
   const place = usePlace()
   return (
-    <Card className="mb-6 flex flex-wrap items-center justify-between gap-4 border-l-4 border-l-act px-6 py-5">
+    <Card className="mb-6 flex flex-wrap items-center justify-between gap-4 px-6 py-5">
       <div className="max-w-xl">
         <h2 className="text-lg font-semibold">{title}</h2>
         <p className="mt-1 text-dim">{about}</p>

@@ -17,13 +17,13 @@ export function RequestTable({ label, requests }: { readonly label: string; read
             <th scope="col" className={HEAD}>
               Call
             </th>
-            <th scope="col" className={`${HEAD} hidden w-28 sm:table-cell`}>
-              Answered by
+            <th scope="col" className={`${HEAD} hidden w-24 sm:table-cell`}>
+              Source
             </th>
-            <th scope="col" className={`${HEAD} w-20`}>
+            <th scope="col" className={`${HEAD} w-18 sm:w-20`}>
               Status
             </th>
-            <th scope="col" className={`${HEAD} w-20 text-right`}>
+            <th scope="col" className={`${HEAD} w-16 text-right sm:w-20`}>
               ms
             </th>
             <th scope="col" className={`${HEAD} hidden w-44 text-right lg:table-cell`}>
@@ -53,9 +53,12 @@ function RequestRow({ request }: { readonly request: RequestRecord }) {
           {integration !== null && <>{integration} · </>}
           <span className="sm:hidden">{source} · </span>
           <span className="lg:hidden">
-            <Moment at={at} /> ·{' '}
+            <Moment at={at} />
           </span>
-          <span className="font-mono">{id}</span>
+          <span className="max-sm:hidden">
+            <span className="lg:hidden"> · </span>
+            <span className="font-mono">{id}</span>
+          </span>
         </p>
       </td>
       <td className={`${CELL} hidden capitalize sm:table-cell`}>{source}</td>

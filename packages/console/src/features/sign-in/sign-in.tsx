@@ -49,12 +49,12 @@ function Refused({
       <h1 className="mt-5 mb-3 text-xl font-semibold tracking-tight">
         {retry === undefined ? 'This link no longer works' : 'You are not signed in yet'}
       </h1>
+      {retry === undefined && (
+        <p className="mb-4">An owner link works once and for a short time. This one was used already, or its time is over.</p>
+      )}
       <FailureNotice error={error} />
       {retry === undefined ? (
-        <>
-          <p>An owner link works once and for a short time. This one was used already, or its time is over.</p>
-          <FreshLink />
-        </>
+        <FreshLink />
       ) : (
         <Button look="primary" onClick={() => onRetry(retry())}>
           Try again
