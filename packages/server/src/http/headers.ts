@@ -11,9 +11,17 @@ const YEAR_S = 31_536_000
 const DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 /** For our own static pages: own files only, no inline script or style. */
-export const PAGE_POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
-  "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+export const PAGE_POLICY = pagePolicy("'self'")
+
+/** For the reference page. Its script adds one style element of its own, always the same: exactly that one is let through. */
+export const REFERENCE_POLICY = pagePolicy("'self' 'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='")
+
+function pagePolicy(styles: string): string {
+  return (
+    `default-src 'none'; script-src 'self'; style-src ${styles}; img-src 'self' data:; font-src 'self'; connect-src 'self'; ` +
+    "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+  )
+}
 
 /** @param https whether browsers reach us by TLS, at a proxy or here: then they are told never to try without (battery X-02). */
 export async function addSecurityHeaders(app: FastifyInstance, https: boolean): Promise<void> {

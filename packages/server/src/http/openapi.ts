@@ -8,7 +8,7 @@ import type { FastifyInstance } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { operations } from '@sallyport/contract'
 import type { Operation } from '@sallyport/contract'
-import { PAGE_POLICY, useContentPolicy } from './headers.ts'
+import { REFERENCE_POLICY, useContentPolicy } from './headers.ts'
 import { PUBLIC_READ } from './route-guard.ts'
 
 /** As much of an OpenAPI document as is touched here. */
@@ -52,7 +52,7 @@ export async function serveReference(app: FastifyInstance): Promise<void> {
   await app.register(async (scope) => {
     scope.routeAccess = PUBLIC_READ
     scope.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
-    useContentPolicy(scope, PAGE_POLICY)
+    useContentPolicy(scope, REFERENCE_POLICY)
     await scope.register(swaggerUi, {
       routePrefix: '/docs',
       uiConfig: { docExpansion: 'list', deepLinking: true, supportedSubmitMethods: [], validatorUrl: null },

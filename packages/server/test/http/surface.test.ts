@@ -92,7 +92,7 @@ describe('pages', () => {
   it('serve the reference from our own files, without inline script or style', async () => {
     const page = await send(world, '/docs/')
     expect(page.status).toBe(200)
-    expect(page.headers['content-security-policy']).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self';/u)
+    expect(page.headers['content-security-policy']).toMatch(/^default-src 'none'; script-src 'self'; style-src 'self' 'sha256-[^']+';/u)
     expect(page.headers['content-security-policy']).not.toContain('unsafe')
     expect(page.text).not.toMatch(/<script(?![^>]* src="\.?\/)|<style|style=|https?:\/\//u)
     const files = [...page.text.matchAll(/(?:src|href)="([^"]+)"/gu)].map(([, file]) => new URL(file!, 'http://x/docs/').pathname)
