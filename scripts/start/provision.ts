@@ -3,6 +3,7 @@
  * console would, through the typed client alone, and as the person who signs in at the sandbox. What still works from the last start is kept;
  * what does not is repaired, and connections keep their ids.
  */
+import { setTimeout } from 'node:timers/promises'
 import { createClient } from '@sallyport/client'
 import { signIn } from '@sallyport/sandbox'
 import { browserFor, submitFirstForm } from './browser.ts'
@@ -10,6 +11,7 @@ import type { SandboxOrigins } from './processes.ts'
 
 const ENVIRONMENT = 'test'
 const END_USER = 'sandbox-reader'
+const NOTICED_WITHIN_MS = 15_000
 const KEY_SCOPES = ['proxy:call', 'connections:read'] as const
 
 /** Per provider: the call that shows that a connection works. */
@@ -60,7 +62,7 @@ export async function provision(options: ProvisionOptions): Promise<Provision> {
     }
     options.report(`connecting a ${provider} account of the sandbox`)
     connections[provider] = await connect(await owner(), options.sandbox, provider)
-    if (!(await answers(url, key, provider, connections[provider]))) throw new Error(`The new ${provider} connection does not answer.`)
+    if (!(await answersSoon(url, key, provider, connections[provider]))) throw new Error(`The new ${provider} connection does not answer.`)
   }
   return { key, connections: connections as Record<ProviderName, string> }
 }
@@ -96,6 +98,19 @@ async function answers(url: string, key: string, provider: ProviderName, connect
   })
   await response.body?.cancel()
   return response.status === 200
+}
+
+/**
+ * As `answers`, given the time that a gateway may take to notice a change: it hears of it by a notification, which a call right after a reconnect
+ * can overtake, and forgets what it remembers after ten seconds in any case.
+ */
+async function answersSoon(...call: Parameters<typeof answers>): Promise<boolean> {
+  const deadline = performance.now() + NOTICED_WITHIN_MS
+  for (;;) {
+    if (await answers(...call)) return true
+    if (performance.now() > deadline) return false
+    await setTimeout(100)
+  }
 }
 
 /** Connects, or reconnects what this end user has already, and gives the connection's id. */
