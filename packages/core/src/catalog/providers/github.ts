@@ -7,7 +7,7 @@ export const github: z.input<typeof providerSchema> = {
   name: 'GitHub',
   docs: 'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps',
   oauth: {
-    // Sent as `iss` by a part of GitHub's answers so far, and not advertised: checked when it is there.
+    // Sent as `iss` with its answers at times, but GitHub publishes no metadata that promises it: checked when it is there.
     issuer: 'https://github.com/login/oauth',
     responseIssuer: 'checked',
     authorizationEndpoint: 'https://github.com/login/oauth/authorize',

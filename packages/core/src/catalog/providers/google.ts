@@ -7,9 +7,9 @@ export const google: z.input<typeof providerSchema> = {
   name: 'Google',
   docs: 'https://developers.google.com/identity/protocols/oauth2/web-server',
   oauth: {
-    // Not relied upon to be there: Google's guide for web servers does not promise `iss`. A wrong one is refused.
+    // Advertised in its metadata (authorization_response_iss_parameter_supported), so an answer without `iss` is refused.
     issuer: 'https://accounts.google.com',
-    responseIssuer: 'checked',
+    responseIssuer: 'required',
     authorizationEndpoint: 'https://accounts.google.com/o/oauth2/v2/auth',
     tokenEndpoint: 'https://oauth2.googleapis.com/token',
     tokenAuth: 'client_secret_post',
