@@ -8,6 +8,7 @@ import type { Dispatcher } from 'undici'
 import { parseCoding } from './decode.ts'
 import type { Coding } from './decode.ts'
 import { EgressError, toEgressError } from './egress-error.ts'
+import type { Sender } from './forward.ts'
 import { headerText, requireSafe } from './headers.ts'
 import type { ParsedHeaders } from './headers.ts'
 import { judgeUrl } from './origin.ts'
@@ -50,7 +51,7 @@ const CONNECTION_HEADERS: ReadonlySet<string> = new Set([
  * Calls `url` and gives the whole answer. Shaped as openid-client's `customFetch`.
  * @throws EgressError; `upstream_invalid` (`redirect`) for every 3xx.
  */
-export async function fetchBuffered(dispatcher: Dispatcher, limits: FetchLimits, url: string | URL, init: FetchInit): Promise<Response> {
+export async function fetchBuffered(dispatcher: Sender, limits: FetchLimits, url: string | URL, init: FetchInit): Promise<Response> {
   const { origin, path } = splitUrl(String(url), limits)
   const method = (init.method ?? 'GET').toUpperCase()
   if (!METHOD.test(method) || method === 'CONNECT' || method === 'TRACE') throw new EgressError('egress_refused', 'method')
@@ -94,7 +95,7 @@ class Gathering implements Dispatcher.DispatchHandler {
     this.#reject = reject
   }
 
-  start(dispatcher: Dispatcher, options: Dispatcher.DispatchOptions): void {
+  start(dispatcher: Sender, options: Dispatcher.DispatchOptions): void {
     const { signal, totalTimeoutMs } = this.#init
     if (signal?.aborted === true) {
       this.#onAbort()
@@ -106,8 +107,11 @@ class Gathering implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    // As in forward: never sent a second time, or a refresh token would be.
+    const repeated = this.#controller === undefined ? undefined : new EgressError('upstream_reset', 'repeated', true)
     this.#controller = controller
-    if (this.#failure !== undefined) controller.abort(this.#failure)
+    const refusal = this.#failure ?? repeated
+    if (refusal !== undefined) controller.abort(refusal)
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ParsedHeaders): void {

@@ -76,6 +76,9 @@ export interface ForwardLimits {
   readonly maxResponseBytes: number
 }
 
+/** The one ability of undici's dispatchers that is used. */
+export type Sender = Pick<Dispatcher, 'dispatch'>
+
 const METHOD = /^[A-Z][A-Z-]{1,31}$/
 /** CONNECT would open a tunnel, TRACE echoes the injected credential by definition. */
 const REFUSED_METHODS: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'TRACK'])
@@ -86,7 +89,7 @@ const REFUSED_METHODS: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'TRACK
  * @throws EgressError when nothing was written to `call.response`, which the caller may then still use for its own answer. After
  * `request_too_large` the caller must close its connection: the rest of the body is left unread.
  */
-export function forward(dispatcher: Dispatcher, limits: ForwardLimits, call: ForwardCall): Promise<ForwardResult> {
+export function forward(dispatcher: Sender, limits: ForwardLimits, call: ForwardCall): Promise<ForwardResult> {
   return new Promise((resolve, reject) => {
     new Forwarding(limits, call, resolve, reject).start(dispatcher)
   })
@@ -123,7 +126,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
     this.#reject = reject
   }
 
-  start(dispatcher: Dispatcher): void {
+  start(dispatcher: Sender): void {
     const call = this.#call
     try {
       requireSendable(call)
@@ -151,8 +154,11 @@ class Forwarding implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    // undici puts a request back in line after some closes of its own; a second start would be a second sending.
+    const repeated = this.#controller === undefined ? undefined : new EgressError('upstream_reset', 'repeated', true)
     this.#controller = controller
-    if (this.#failure !== undefined) controller.abort(this.#failure)
+    const refusal = this.#failure ?? repeated
+    if (refusal !== undefined) controller.abort(refusal)
   }
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: ParsedHeaders): void {

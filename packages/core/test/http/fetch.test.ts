@@ -129,9 +129,21 @@ describe('fetch', () => {
 
   it('I-03 refuses headers that could split the request', async () => {
     const { egress, origin, requests } = await open((socket) => socket.write(whole('x')))
-    for (const headers of [{ 'x-a': 'b\r\nc: d' }, { 'x\r\n-a': 'b' }])
+    for (const headers of [{ 'x-a': 'b\r\nc: d' }, { 'x\r\n-a': 'b' }, { 'x-a': 'b\u00c2\u0085' }])
       await expect(egress.fetch(origin, { headers })).rejects.toMatchObject({ code: 'header_refused' })
     expect(requests).toEqual([])
+  })
+
+  it('S-02 lets nobody choose the Host or the framing of a request by its headers', async () => {
+    const { egress, origin, requests } = await open((socket) => socket.write(whole('x')))
+    await egress.fetch(origin, {
+      method: 'POST',
+      body: 'hello',
+      headers: { Host: 'evil.example', 'Content-Length': '1', 'transfer-encoding': 'chunked', connection: 'x-y', 'X-Y': 'z' },
+    })
+    expect(requests[0]).toContain(`host: ${origin.slice('http://'.length)}\r\n`)
+    expect(requests[0]).toContain('content-length: 5')
+    expect(requests[0]).not.toMatch(/evil|chunked/)
   })
 
   it('gives answers without a body as such', async () => {

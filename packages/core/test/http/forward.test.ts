@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
+import { Readable } from 'node:stream'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Secret } from '../../src/kernel/index.ts'
 import { judgePath, parseApiBase } from '../../src/http/index.ts'
@@ -354,6 +355,16 @@ describe('a caller that goes away', () => {
     expect(upstream.sockets.size).toBe(0)
   })
 
+  it('D-16 between its destruction and its close, is written to no more', async () => {
+    const upstream = await rawUpstream(cleanup, (socket) => socket.write(answer('hello')))
+    const egress = testEgress(cleanup, { insecureAllowOrigins: [upstream.origin] })
+    const written: Buffer[] = []
+    const sink = { ...deafSink(), write: (chunk: Buffer) => written.push(chunk) > 0 }
+    sink.writeHead = () => Object.assign(sink, { destroyed: true })
+    expect(await direct(egress, upstream.origin, { response: sink })).toMatchObject({ aborted: 'client_gone', bytesOut: 0 })
+    expect(written).toEqual([])
+  })
+
   it('is noticed through a signal too, before and during the call', async () => {
     const asked = Promise.withResolvers<net.Socket>()
     const upstream = await rawUpstream(cleanup, (socket) => asked.resolve(socket))
@@ -413,15 +424,34 @@ describe('connections', () => {
       expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'upstream_unreachable', reason: 'ECONNREFUSED', sent: false } })
   })
 
-  it('a call that waits for one past its total time fails as never sent', async () => {
-    const upstream = await rawUpstream(cleanup, () => undefined)
+  it('that fail leave the body of the caller to be read out, never destroyed', async () => {
+    const upstream = await rawUpstream(cleanup, (socket) => socket.resetAndDestroy())
+    const egress = testEgress(cleanup, { insecureAllowOrigins: [upstream.origin] })
+    const body = new Readable({ read: () => undefined })
+    body.push('hello')
+    const ended = once(body, 'end')
+    await expect(direct(egress, upstream.origin, { method: 'POST', body })).rejects.toMatchObject({ code: 'upstream_reset' })
+    body.push('world')
+    body.push(null)
+    await ended
+    expect(body.readableAborted).toBe(false)
+  })
+
+  it('a call that waits for one past its total time fails as never sent, and stays unsent', async () => {
+    const upstream = await rawUpstream(cleanup, (socket, head) => {
+      if (head.includes('/third')) socket.write(answer('x'))
+    })
     const egress = testEgress(cleanup, { insecureAllowOrigins: [upstream.origin], maxConnectionsPerOrigin: 1 })
     const stop = new AbortController()
     const first = direct(egress, upstream.origin, { signal: stop.signal })
-    await expect(direct(egress, upstream.origin, { totalTimeoutMs: 50 })).rejects.toMatchObject({ code: 'upstream_timeout', sent: false })
+    await expect(direct(egress, upstream.origin, { path: judgePath('/second'), totalTimeoutMs: 50 })).rejects.toMatchObject({
+      code: 'upstream_timeout',
+      sent: false,
+    })
     stop.abort()
     await expect(first).rejects.toMatchObject({ code: 'client_gone' })
-    expect(upstream.requests.length).toBe(1)
+    expect((await egress.fetch(`${upstream.origin}/third`)).status).toBe(200)
+    expect(upstream.requests.filter((head) => head.includes('/second'))).toEqual([])
   })
 
   it('are not opened once the door is closed', async () => {

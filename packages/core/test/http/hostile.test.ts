@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { RequestOptions } from 'node:http'
 import type net from 'node:net'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -27,9 +28,10 @@ async function through(
   policy: Partial<EgressPolicy> = {},
   more: Partial<ForwardCall> = {},
   method = 'GET',
+  client: RequestOptions = {},
 ): Promise<{ answer: Answer; outcome: Outcome; upstream: Upstream }> {
   const { upstream, gate } = await open(answer, policy, more)
-  const answered = await call(gate.origin, '/x', { method })
+  const answered = await call(gate.origin, '/x', { method, ...client })
   return { answer: answered, outcome: await gate.outcome(0), upstream }
 }
 
@@ -254,6 +256,8 @@ describe('an upstream cannot put its bytes into another answer', () => {
       })
       const first = await call(gate.origin, '/1')
       expect([first.status, first.body.length, first.whole]).toEqual([Number(status.slice(0, 3)), 0, true])
+      // A 204 has no length at all (RFC 9110 section 8.6); a 304's tells of the body that GET would have had.
+      expect(first.headers['content-length']).toBe(first.status === 204 ? undefined : '8')
       expect((await call(gate.origin, '/2')).body.toString()).toBe('second')
     }
   })
@@ -267,6 +271,17 @@ describe('what an upstream sends besides its answer', () => {
       ),
     )
     expect([answer.status, answer.body.toString(), answer.headers['link']]).toEqual([200, 'hello', undefined])
+  })
+
+  it('headers of 20 kB, more than a server of ours would take, pass', async () => {
+    const { answer } = await through(
+      (socket) => socket.write(whole('x', ...Array.from({ length: 20 }, (_, i) => `X-${i}: ${'a'.repeat(1000)}`))),
+      {},
+      {},
+      'GET',
+      { maxHeaderSize: 65_536 },
+    )
+    expect(answer.headers['x-19']).toBe('a'.repeat(1000))
   })
 
   it('trailers are dropped', async () => {
@@ -373,6 +388,21 @@ describe('an upstream that echoes the credential', () => {
     expect(answer.body.toString()).toBe(body.replace(token, stars))
     expect([answer.headers['content-encoding'], answer.headers['content-length']]).toEqual([undefined, undefined])
     expect(outcome).toMatchObject({ result: { bytesOut: body.length } })
+  })
+
+  it('S-15 loses a header of the injected name', async () => {
+    const { answer } = await through(
+      (socket) => socket.write(whole('x', 'X-Custom-Key: whatever', 'X-Kept: 1')),
+      {},
+      { inject: [{ kind: 'header', name: 'X-Custom-Key', value: new Secret(token) }] },
+    )
+    expect([answer.headers['x-custom-key'], answer.headers['x-kept']]).toEqual([undefined, '1'])
+  })
+
+  it('gets an end that only looks like the beginning of a secret through whole', async () => {
+    const body = `the end: ${token.slice(0, -1)}`
+    const { answer } = await through((socket) => socket.write(whole(body)), {}, { inject })
+    expect([answer.body.toString(), answer.whole]).toEqual([body, true])
   })
 
   it('L-02 has further secrets hidden that the caller names', async () => {
