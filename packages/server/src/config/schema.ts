@@ -113,7 +113,10 @@ export const configSchema = z.strictObject({
     'The same database for migrations, as a login that may create roles. Needs `databaseUrl`.',
     postgresUrlFaults,
   ),
-  redisUrl: secret('Redis or Valkey, an accelerator only: nothing is kept there alone, and without it everything works.', redisUrlFaults),
+  redisUrl: secret(
+    'Redis or Valkey, an accelerator only: nothing is kept there alone, and without it everything works. This version judges the address and uses it for nothing yet.',
+    redisUrlFaults,
+  ),
   encryptionKeys: secret(
     'Root keys, `id:64-hex[,id:64-hex...]`; the first is primary, the others only open. Generate one with `openssl rand -hex 32`.',
     rootKeyFaults,

@@ -1,0 +1,21 @@
+/**
+ * Writes the documents that are made from code: docs/config.md and docs/sallyport.schema.json from the configuration's schema. The tests of
+ * the configuration compare them, so that a changed setting without this command is a failed test.
+ *
+ *   npm run docs
+ */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { configJsonSchema, configReference } from '../packages/server/src/config.ts'
+
+const DOCS = join(import.meta.dirname, '../docs')
+
+const DOCUMENTS: Readonly<Record<string, () => string>> = {
+  'config.md': configReference,
+  'sallyport.schema.json': () => `${JSON.stringify(configJsonSchema(), undefined, 2)}\n`,
+}
+
+for (const [name, text] of Object.entries(DOCUMENTS)) {
+  writeFileSync(join(DOCS, name), text())
+  process.stdout.write(`docs/${name}\n`)
+}
