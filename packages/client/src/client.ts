@@ -21,17 +21,24 @@ export interface ClientOptions {
 }
 
 type Part = 'params' | 'query' | 'body'
-type SchemaOf<Name extends OperationName, P extends Part> = Operations[Name] extends Readonly<Record<P, infer S extends z.ZodType>> ? S : never
+type SchemaOf<Name extends OperationName, P extends Part> =
+  Operations[Name] extends Readonly<Record<P, infer S extends z.ZodType>> ? S : never
 
 /** The parts that operation `Name` takes, and no others. A part whose every field is optional may be left out. */
 export type Input<Name extends OperationName> = {
-  readonly [P in Part as [SchemaOf<Name, P>] extends [never] ? never : object extends z.input<SchemaOf<Name, P>> ? never : P]: z.input<SchemaOf<Name, P>>
+  readonly [P in Part as [SchemaOf<Name, P>] extends [never] ? never : object extends z.input<SchemaOf<Name, P>> ? never : P]: z.input<
+    SchemaOf<Name, P>
+  >
 } & {
-  readonly [P in Part as [SchemaOf<Name, P>] extends [never] ? never : object extends z.input<SchemaOf<Name, P>> ? P : never]?: z.input<SchemaOf<Name, P>>
+  readonly [P in Part as [SchemaOf<Name, P>] extends [never] ? never : object extends z.input<SchemaOf<Name, P>> ? P : never]?: z.input<
+    SchemaOf<Name, P>
+  >
 }
 
 /** What operation `Name` answers; undefined where it answers nothing. */
-export type Output<Name extends OperationName> = Operations[Name]['response'] extends z.ZodType ? z.output<Operations[Name]['response']> : undefined
+export type Output<Name extends OperationName> = Operations[Name]['response'] extends z.ZodType
+  ? z.output<Operations[Name]['response']>
+  : undefined
 
 /** Operations that answer a page, and what stands on it. */
 export type ListName = { [Name in OperationName]: Output<Name> extends { next_cursor: string | null } ? Name : never }[OperationName]
@@ -41,7 +48,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal
 }
 
-type Arguments<Name extends OperationName> = object extends Input<Name> ? [input?: Input<Name>, options?: CallOptions] : [input: Input<Name>, options?: CallOptions]
+type Arguments<Name extends OperationName> =
+  object extends Input<Name> ? [input?: Input<Name>, options?: CallOptions] : [input: Input<Name>, options?: CallOptions]
 
 export interface Client {
   /**
@@ -76,8 +84,8 @@ export function createClient(options: ClientOptions): Client {
     return readAnswer(name, operation, response)
   }
   return {
-    call: (name, ...[input, callOptions]) => send(name, input as WireInput | undefined, callOptions) as Promise<never>,
-    pages: (name, ...[input, callOptions]) => walk(send, name, input as WireInput | undefined, callOptions) as AsyncGenerator<never, void, undefined>,
+    call: (name, ...[input, callOptions]) => send(name, input, callOptions) as Promise<never>,
+    pages: (name, ...[input, callOptions]) => walk(send, name, input, callOptions) as AsyncGenerator<never, void, undefined>,
   }
 }
 
@@ -123,7 +131,9 @@ async function readAnswer(name: string, operation: Operation, response: Response
 
 function failure(name: string, response: Response, text: string): Error {
   const problem = problemSchema.safeParse(parsed(text))
-  return problem.success ? new SallyportApiError(problem.data, response.headers) : new SallyportAnswerError(response.status, name, problem.error)
+  return problem.success
+    ? new SallyportApiError(problem.data, response.headers)
+    : new SallyportAnswerError(response.status, name, problem.error)
 }
 
 /** Undefined for what is no JSON: no schema of the contract takes it. */

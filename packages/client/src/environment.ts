@@ -17,22 +17,27 @@ export function inEnvironment(client: Client, at: EnvironmentAddress) {
       revoke: (key: string, options?: CallOptions) => client.call('keyRevoke', { params: { ...at, key } }, options),
     },
     integrations: {
-      list: (query: Input<'integrationList'>['query'] = {}, options?: CallOptions) => client.pages('integrationList', { params: at, query }, options),
-      create: (body: Input<'integrationCreate'>['body'], options?: CallOptions) => client.call('integrationCreate', { params: at, body }, options),
+      list: (query: Input<'integrationList'>['query'] = {}, options?: CallOptions) =>
+        client.pages('integrationList', { params: at, query }, options),
+      create: (body: Input<'integrationCreate'>['body'], options?: CallOptions) =>
+        client.call('integrationCreate', { params: at, body }, options),
       get: (integration: string, options?: CallOptions) => client.call('integrationGet', { params: { ...at, integration } }, options),
     },
     connectSessions: {
-      create: (body: Input<'connectSessionCreate'>['body'], options?: CallOptions) => client.call('connectSessionCreate', { params: at, body }, options),
+      create: (body: Input<'connectSessionCreate'>['body'], options?: CallOptions) =>
+        client.call('connectSessionCreate', { params: at, body }, options),
       get: (session: string, options?: CallOptions) => client.call('connectSessionGet', { params: { ...at, session } }, options),
       complete: (session: string, body: Input<'connectSessionComplete'>['body'], options?: CallOptions) =>
         client.call('connectSessionComplete', { params: { ...at, session }, body }, options),
     },
     connections: {
-      list: (query: Input<'connectionList'>['query'] = {}, options?: CallOptions) => client.pages('connectionList', { params: at, query }, options),
+      list: (query: Input<'connectionList'>['query'] = {}, options?: CallOptions) =>
+        client.pages('connectionList', { params: at, query }, options),
       get: (connection: string, options?: CallOptions) => client.call('connectionGet', { params: { ...at, connection } }, options),
     },
     requests: {
-      list: (query: Input<'requestList'>['query'] = {}, options?: CallOptions) => client.pages('requestList', { params: at, query }, options),
+      list: (query: Input<'requestList'>['query'] = {}, options?: CallOptions) =>
+        client.pages('requestList', { params: at, query }, options),
     },
   }
 }

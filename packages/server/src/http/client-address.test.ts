@@ -31,7 +31,10 @@ describe('the client address', () => {
     expect(rawValues(raw, 'x-forwarded-for')).toEqual(['a', 'd'])
   })
 
-  it.each(['10.0.0.0/33', '10.0.0.0/-1', '10.0.0.0/', '10.0.0/8', 'localhost', '', '2001:db8::/129', '10.0.0.1/8.5'])('R-03 trusts no proxy spelt %j', (range) => {
-    expect(() => trustedProxies([range])).toThrow(TypeError)
-  })
+  it.each(['10.0.0.0/33', '10.0.0.0/-1', '10.0.0.0/', '10.0.0/8', 'localhost', '', '2001:db8::/129', '10.0.0.1/8.5'])(
+    'R-03 trusts no proxy spelt %j',
+    (range) => {
+      expect(() => trustedProxies([range])).toThrow(TypeError)
+    },
+  )
 })

@@ -33,7 +33,10 @@ export async function serveConsole(app: FastifyInstance, folder: string): Promis
     useContentPolicy(scope, PAGE_POLICY)
     scope.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect(PREFIX, 302))
     if (existsSync(`${folder}/index.html`)) await serveFiles(scope, folder)
-    else scope.get(`${PREFIX}*`, { schema: { hide: true } }, (_request, reply) => reply.code(503).type('text/html; charset=utf-8').send(NOT_BUILT))
+    else
+      scope.get(`${PREFIX}*`, { schema: { hide: true } }, (_request, reply) =>
+        reply.code(503).type('text/html; charset=utf-8').send(NOT_BUILT),
+      )
     scope.get('/console', { schema: { hide: true } }, (_request, reply) => reply.redirect(PREFIX, 302))
   })
 }

@@ -11,13 +11,22 @@ import type { Operation } from '@sallyport/contract'
 import { REFERENCE_POLICY, useContentPolicy } from './headers.ts'
 import { PUBLIC_READ } from './route-guard.ts'
 
+/** One operation of the document. */
+interface Described {
+  readonly responses?: object
+  readonly [name: string]: unknown
+}
+
 /** As much of an OpenAPI document as is touched here. */
 interface Document {
-  paths?: Record<string, Record<string, Record<string, unknown>>>
+  paths?: Record<string, Record<string, Described>>
   components?: Record<string, unknown>
 }
 
-const PROBLEM = { description: 'A problem (RFC 9457)', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } }
+const PROBLEM = {
+  description: 'A problem (RFC 9457)',
+  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+}
 
 const NOTHING = { '204': { description: 'Done; there is nothing to say' } }
 
@@ -36,7 +45,12 @@ export async function collectOpenApi(app: FastifyInstance, publicUrl: string): P
       components: {
         securitySchemes: {
           key: { type: 'http', scheme: 'bearer', bearerFormat: 'sp_{live|test}_{id}_{secret}_{checksum}' },
-          session: { type: 'apiKey', in: 'cookie', name: 'sallyport_session', description: 'The console; `__Host-` before the name over https' },
+          session: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: 'sallyport_session',
+            description: 'The console; `__Host-` before the name over https',
+          },
         },
       },
     },
@@ -71,12 +85,12 @@ function completed(document: Document): Document {
   return { ...document, paths }
 }
 
-function additions(name: string, { access, response }: Operation, described: Record<string, unknown>): Record<string, unknown> {
+function additions(name: string, { access, response }: Operation, described: Described): Described {
   return {
     operationId: name,
     security: access.audience === 'public' ? [] : securityOf(access),
     'x-sallyport-access': access,
-    responses: { ...(response === null ? NOTHING : (described['responses'] as object)), default: PROBLEM },
+    responses: { ...(response === null ? NOTHING : described.responses), default: PROBLEM },
   }
 }
 
@@ -87,7 +101,7 @@ function securityOf(access: Operation['access']): Record<string, string[]>[] {
 }
 
 /** The data plane never enters Fastify, so its one shape is described by hand. */
-function proxyPath(): Record<string, Record<string, unknown>> {
+function proxyPath(): Record<string, Described> {
   const text = (name: string, description: string) => ({ name, in: 'header', description, schema: { type: 'string' } })
   const shared = {
     tags: ['Calling out'],
@@ -95,7 +109,13 @@ function proxyPath(): Record<string, Record<string, unknown>> {
     'x-sallyport-access': { audience: 'tenant', scope: 'proxy:call', tenant: 'environment', audit: 'credential.used' },
     parameters: [
       { name: 'integration', in: 'path', required: true, description: 'Slug of the integration', schema: { type: 'string' } },
-      { name: 'path', in: 'path', required: true, description: "Path at the provider, slashes and all; its query is passed on", schema: { type: 'string' } },
+      {
+        name: 'path',
+        in: 'path',
+        required: true,
+        description: 'Path at the provider, slashes and all; its query is passed on',
+        schema: { type: 'string' },
+      },
       text('Sallyport-Connection', '`conn_...`; or name the end user instead. `Connection-Id` is understood too'),
       text('Sallyport-User', 'End user id, when that user has one connection of the integration'),
     ],
@@ -106,6 +126,9 @@ function proxyPath(): Record<string, Record<string, unknown>> {
   }
   const methods = ['get', 'post', 'put', 'patch', 'delete', 'head', 'options']
   return Object.fromEntries(
-    methods.map((method) => [method, { ...shared, operationId: `proxy_${method}`, summary: `${method.toUpperCase()} at the provider, with the connection's credential` }]),
+    methods.map((method) => [
+      method,
+      { ...shared, operationId: `proxy_${method}`, summary: `${method.toUpperCase()} at the provider, with the connection's credential` },
+    ]),
   )
 }

@@ -87,7 +87,10 @@ function denial(code: DenialCode, access: RouteAccess): ProblemError {
   if (code === 'not_found') return notFound()
   if (code === 'environment_mismatch') return new ProblemError(code, 'This key belongs to the other environment of the project.')
   if (code === 'insufficient_scope') return new ProblemError(code, `This needs a key with the scope ${access.scope ?? 'of another kind'}.`)
-  return new ProblemError(code, access.role === undefined ? 'This is not for people.' : `This needs the role ${access.role} or a larger one.`)
+  return new ProblemError(
+    code,
+    access.role === undefined ? 'This is not for people.' : `This needs the role ${access.role} or a larger one.`,
+  )
 }
 
 /**

@@ -72,7 +72,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   return {
     app,
     listen: (port, host) => listen(base.server, port, host),
-    startDraining: base.startDraining,
+    startDraining: () => base.startDraining(),
     close: async (timeoutMs) => {
       base.startDraining()
       const whole = await base.close(timeoutMs)
@@ -84,7 +84,10 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
-function createApp(options: HttpServerOptions, serverFactory: (handler: Handler) => ReturnType<typeof createDrainingServer>['server']): FastifyInstance {
+function createApp(
+  options: HttpServerOptions,
+  serverFactory: (handler: Handler) => ReturnType<typeof createDrainingServer>['server'],
+): FastifyInstance {
   const app = Fastify({
     serverFactory,
     logger: false,
@@ -126,7 +129,13 @@ async function furnish(app: FastifyInstance, options: HttpServerOptions): Promis
   })
   app.addHook('onResponse', async (request, reply) => {
     const { method, id } = request
-    options.logger.debug('request answered', { request: id, method, route: request.routeOptions.url, status: reply.statusCode, ms: reply.elapsedTime })
+    options.logger.debug('request answered', {
+      request: id,
+      method,
+      route: request.routeOptions.url,
+      status: reply.statusCode,
+      ms: reply.elapsedTime,
+    })
   })
   await options.register(app)
   await serveReference(app)
@@ -166,4 +175,3 @@ function listen(server: ReturnType<typeof createDrainingServer>['server'], port:
     })
   })
 }
-

@@ -41,7 +41,7 @@ export function pathIds(params: unknown): Partial<PathIds> {
     else ids[name] = value
   }
   if (faults.length > 0) throw new ProblemError('validation_failed', 'The path names something that is no id.', { faults })
-  return ids as Partial<PathIds>
+  return ids
 }
 
 function isIdName(name: string): name is keyof PathIds {

@@ -29,11 +29,16 @@ export interface RouteDeps {
   readonly loopbackOrigins: boolean
 }
 
-type Schema<Name extends OperationName, Part extends 'params' | 'query' | 'body'> = Operations[Name] extends Readonly<Record<Part, infer S extends z.ZodType>> ? S : never
+type Schema<Name extends OperationName, Part extends 'params' | 'query' | 'body'> =
+  Operations[Name] extends Readonly<Record<Part, infer S extends z.ZodType>> ? S : never
 
-type Parsed<Name extends OperationName, Part extends 'query' | 'body'> = [Schema<Name, Part>] extends [never] ? undefined : z.output<Schema<Name, Part>>
+type Parsed<Name extends OperationName, Part extends 'query' | 'body'> = [Schema<Name, Part>] extends [never]
+  ? undefined
+  : z.output<Schema<Name, Part>>
 
-type Ids<Name extends OperationName> = [Schema<Name, 'params'>] extends [never] ? object : Pick<PathIds, keyof z.output<Schema<Name, 'params'>> & keyof PathIds>
+type Ids<Name extends OperationName> = [Schema<Name, 'params'>] extends [never]
+  ? object
+  : Pick<PathIds, keyof z.output<Schema<Name, 'params'>> & keyof PathIds>
 
 type Answer<Name extends OperationName> = Operations[Name]['response'] extends z.ZodType ? z.input<Operations[Name]['response']> : undefined
 
@@ -64,7 +69,10 @@ export interface Implementation<Name extends OperationName> {
 export type Implementations = { readonly [Name in OperationName]: Implementation<Name> }
 
 /** Ties a handler to its operation. The answer's shape is checked again, and stripped of unknown fields, on its way out. */
-export function implement<Name extends OperationName>(name: Name, handle: (call: Call<Name>) => Promise<Answer<Name>>): Implementation<Name> {
+export function implement<Name extends OperationName>(
+  name: Name,
+  handle: (call: Call<Name>) => Promise<Answer<Name>>,
+): Implementation<Name> {
   return { name, handle }
 }
 

@@ -22,7 +22,10 @@ export interface Listing<Row, Key, Item> {
 }
 
 /** One page, and the cursor of the next while there is one. */
-export async function listPage<Row, Key, Item>(call: ListCall, listing: Listing<Row, Key, Item>): Promise<{ data: Item[]; next_cursor: string | null }> {
+export async function listPage<Row, Key, Item>(
+  call: ListCall,
+  listing: Listing<Row, Key, Item>,
+): Promise<{ data: Item[]; next_cursor: string | null }> {
   const { limit, cursor } = call.query
   const { org = '', project = '', environment = '' } = call.ids
   const binding = [call.name, org, project, environment, ...(listing.filters ?? [])]

@@ -107,7 +107,11 @@ describe('console sessions', () => {
     expect((await send(world, WHOAMI, { headers: after })).json).toMatchObject({ kind: 'person', memberships: [{ role: 'OWNER' }] })
     expect((await send(world, SESSION, { method: 'POST', body: { owner_token: token } })).status).toBe(401)
     const out = await send(world, SESSION, { method: 'DELETE', headers: { ...after, origin: 'http://127.0.0.1:7255' } })
-    expect([out.status, out.text, out.headers['set-cookie']![0]]).toEqual([204, '', expect.stringMatching(/^sallyport_session=; .*Expires=Thu, 01 Jan 1970/u)])
+    expect([out.status, out.text, out.headers['set-cookie']![0]]).toEqual([
+      204,
+      '',
+      expect.stringMatching(/^sallyport_session=; .*Expires=Thu, 01 Jan 1970/u),
+    ])
     expect((await send(world, WHOAMI, { headers: after })).status).toBe(401)
   })
 
@@ -116,7 +120,8 @@ describe('console sessions', () => {
     const own = 'http://127.0.0.1:7255'
     const json = JSON.stringify(newKey)
     const change = async (headers: Record<string, string>, body: string = json) =>
-      (await send(world, keysPath(), { method: 'POST', headers: { cookie, 'content-type': 'application/json', ...headers }, body })).json?.code
+      (await send(world, keysPath(), { method: 'POST', headers: { cookie, 'content-type': 'application/json', ...headers }, body })).json
+        ?.code
     const refused = [
       {},
       { origin: 'https://evil.test' },
@@ -135,14 +140,21 @@ describe('console sessions', () => {
     for (const headers of refused) expect(await change(headers), JSON.stringify(headers)).toBe('cross_site_refused')
     expect(await change({ origin: own })).toBeUndefined()
     expect(await change({ 'sec-fetch-site': 'same-origin' })).toBeUndefined()
-    const signIn = await send(world, SESSION, { method: 'POST', headers: { origin: 'https://evil.test' }, body: { owner_token: 'x'.repeat(43) } })
+    const signIn = await send(world, SESSION, {
+      method: 'POST',
+      headers: { origin: 'https://evil.test' },
+      body: { owner_token: 'x'.repeat(43) },
+    })
     expect(signIn.json.code).toBe('cross_site_refused')
   })
 
   it('R-10 gives no foreign origin leave to read, with credentials or without', async () => {
     for (const origin of ['https://evil.test', 'null', 'http://localhost:3000']) {
       const preflight = { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' }
-      for (const answer of [await send(world, keysPath(), { method: 'OPTIONS', headers: preflight }), await send(world, WHOAMI, { headers: { ...asKey(world.a.key), origin } })]) {
+      for (const answer of [
+        await send(world, keysPath(), { method: 'OPTIONS', headers: preflight }),
+        await send(world, WHOAMI, { headers: { ...asKey(world.a.key), origin } }),
+      ]) {
         expect(Object.keys(answer.headers).filter((name) => name.startsWith('access-control'))).toEqual([])
       }
     }
@@ -150,23 +162,39 @@ describe('console sessions', () => {
 })
 
 describe('requests that do not fit', () => {
-  it.each(['limit=0', 'limit=201', 'limit=-1', 'limit=1e9', 'limit=NaN', 'limit=1;drop', 'limit=1.5', 'limit[]=1', 'limit=1&limit=2', 'cursor=x', 'cursor[a]=b', 'sort=name', 'offset=1', 'limit=%00'])(
-    'I-02 refuses the query %s',
-    async (query) => {
-      const answer = await send(world, `${keysPath()}?${query}`, { headers: asKey(world.a.key) })
-      expect(answer.json).toMatchObject({ status: 400, code: 'validation_failed' })
-      expect(answer.json.errors[0].pointer).toMatch(/^\/query\//u)
-    },
-  )
+  it.each([
+    'limit=0',
+    'limit=201',
+    'limit=-1',
+    'limit=1e9',
+    'limit=NaN',
+    'limit=1;drop',
+    'limit=1.5',
+    'limit[]=1',
+    'limit=1&limit=2',
+    'cursor=x',
+    'cursor[a]=b',
+    'sort=name',
+    'offset=1',
+    'limit=%00',
+  ])('I-02 refuses the query %s', async (query) => {
+    const answer = await send(world, `${keysPath()}?${query}`, { headers: asKey(world.a.key) })
+    expect(answer.json).toMatchObject({ status: 400, code: 'validation_failed' })
+    expect(answer.json.errors[0].pointer).toMatch(/^\/query\//u)
+  })
 
-  it.each(['{"name":"a","name":"b","scopes":["proxy:call"]}', '{"__proto__":{"scopes":["keys:write"]},"name":"a","scopes":["proxy:call"]}', '{"name":"\\ud800"}', '{', '\ufeff{}', '"x"'])(
-    'I-09 refuses the JSON %s with a problem',
-    async (body) => {
-      const headers = { ...asKey(world.a.key), 'content-type': 'application/json' }
-      const answer = await send(world, keysPath(), { method: 'POST', headers, body })
-      expect([answer.status, answer.headers['content-type']]).toEqual([400, 'application/problem+json; charset=utf-8'])
-    },
-  )
+  it.each([
+    '{"name":"a","name":"b","scopes":["proxy:call"]}',
+    '{"__proto__":{"scopes":["keys:write"]},"name":"a","scopes":["proxy:call"]}',
+    '{"name":"\\ud800"}',
+    '{',
+    '\ufeff{}',
+    '"x"',
+  ])('I-09 refuses the JSON %s with a problem', async (body) => {
+    const headers = { ...asKey(world.a.key), 'content-type': 'application/json' }
+    const answer = await send(world, keysPath(), { method: 'POST', headers, body })
+    expect([answer.status, answer.headers['content-type']]).toEqual([400, 'application/problem+json; charset=utf-8'])
+  })
 
   it.each([
     [{ 'content-type': 'text/plain' }],
@@ -177,7 +205,11 @@ describe('requests that do not fit', () => {
     [{ 'content-type': 'application/json', 'content-encoding': 'gzip' }],
     [{}],
   ])('I-16 takes a body as nothing but JSON: %j', async (headers) => {
-    const answer = await send(world, keysPath(), { method: 'POST', headers: { ...asKey(world.a.key), ...headers }, body: JSON.stringify(newKey) })
+    const answer = await send(world, keysPath(), {
+      method: 'POST',
+      headers: { ...asKey(world.a.key), ...headers },
+      body: JSON.stringify(newKey),
+    })
     expect(answer.json).toMatchObject({ status: 415, code: 'unsupported_media_type' })
   })
 
@@ -207,14 +239,18 @@ describe('requests that do not fit', () => {
 
   it('D-04 cuts headers and bodies that do not come', async () => {
     const slowHeaders = raw(`GET ${WHOAMI} HTTP/1.1\r\nhost: x\r\n`, { hold: true })
-    const slowBody = raw(`POST ${keysPath()} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${world.a.key}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{`, { hold: true })
+    const slowBody = raw(
+      `POST ${keysPath()} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${world.a.key}\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{`,
+      { hold: true },
+    )
     const silent = raw('', { hold: true })
     for (const answer of [await slowHeaders, await slowBody]) expect(problemIn(answer).code).toBe('request_timeout')
     await silent
   })
 
   it('D-06 asks who it is before it takes a byte, and refuses too much before it has come', async () => {
-    const head = (length: string, authorization = '') => `POST ${keysPath()} HTTP/1.1\r\nhost: x\r\n${authorization}content-type: application/json\r\n${length}\r\n\r\n`
+    const head = (length: string, authorization = '') =>
+      `POST ${keysPath()} HTTP/1.1\r\nhost: x\r\n${authorization}content-type: application/json\r\n${length}\r\n\r\n`
     const bearer = `authorization: Bearer ${world.a.key}\r\n`
     const tooLong = `content-length: ${10 * 1024 * 1024 + 1}`
     // The body is announced and never sent: the answers come all the same.
@@ -231,7 +267,21 @@ describe('requests that do not fit', () => {
 })
 
 describe('every answer', () => {
-  const paths = () => [WHOAMI, '/api/v1/nothing', '/nothing', '/%zz', `/${'x/'.repeat(2_000)}`, keysPath(), `${keysPath()}/x`, '/api/v1/orgs/%00/projects', '/connect/x', '/openapi.json', '/docs/', '/console/x', '/']
+  const paths = () => [
+    WHOAMI,
+    '/api/v1/nothing',
+    '/nothing',
+    '/%zz',
+    `/${'x/'.repeat(2_000)}`,
+    keysPath(),
+    `${keysPath()}/x`,
+    '/api/v1/orgs/%00/projects',
+    '/connect/x',
+    '/openapi.json',
+    '/docs/',
+    '/console/x',
+    '/',
+  ]
 
   it('L-05 names no stack, statement, host, library or version', async () => {
     for (const path of paths()) {
@@ -262,7 +312,9 @@ describe('every answer', () => {
   })
 
   it('takes no request id from outside', async () => {
-    const { headers } = await send(world, WHOAMI, { headers: { ...asKey(world.a.key), 'request-id': 'mine', 'sallyport-request-id': 'mine', 'x-request-id': 'mine' } })
+    const { headers } = await send(world, WHOAMI, {
+      headers: { ...asKey(world.a.key), 'request-id': 'mine', 'sallyport-request-id': 'mine', 'x-request-id': 'mine' },
+    })
     expect(headers['sallyport-request-id']).toMatch(/^req_[0-9A-Za-z]{22}$/u)
   })
 

@@ -15,7 +15,8 @@ beforeAll(async () => {
 afterAll(() => world?.close())
 
 const clientOf = (key: string): Client => createClient({ baseUrl: world.url, key })
-const personOf = (person: { cookie: string }): Client => createClient({ baseUrl: world.url, cookies: person.cookie, headers: { origin: 'http://127.0.0.1:7255' } })
+const personOf = (person: { cookie: string }): Client =>
+  createClient({ baseUrl: world.url, cookies: person.cookie, headers: { origin: 'http://127.0.0.1:7255' } })
 const placeOf = ({ params }: TestOrg) => ({ org: params.org, project: params.project, environment: 'test' as const })
 const keysOf = (key: string, at = world.a) => inEnvironment(clientOf(key), placeOf(at)).keys
 
@@ -34,7 +35,10 @@ describe('making keys', () => {
   it('T-10 gives a child no scope that its maker lacks', async () => {
     const maker = keysOf(await world.makeKey(world.a, { scopes: ['keys:write', 'proxy:call'] }))
     for (const scope of SCOPES.filter((one) => one !== 'keys:write' && one !== 'proxy:call')) {
-      expect(await refusal(maker.create({ name: 'child', scopes: ['proxy:call', scope] }))).toEqual({ code: 'insufficient_scope', status: 403 })
+      expect(await refusal(maker.create({ name: 'child', scopes: ['proxy:call', scope] }))).toEqual({
+        code: 'insufficient_scope',
+        status: 403,
+      })
     }
     const { key } = await maker.create({ name: 'child', scopes: ['proxy:call', 'proxy:call'] })
     expect(key).toMatchObject({ scopes: ['proxy:call'], connection: null, expires_at: null })
@@ -43,7 +47,10 @@ describe('making keys', () => {
   it('T-10 lets no child outlive its maker', async () => {
     const maker = keysOf(await world.makeKey(world.a, { expiresInS: 600 }))
     expect(await refusal(maker.create({ name: 'child', scopes: ['proxy:call'] }))).toEqual({ code: 'forbidden', status: 403 })
-    expect(await refusal(maker.create({ name: 'child', scopes: ['proxy:call'], expires_in_s: 601 }))).toEqual({ code: 'forbidden', status: 403 })
+    expect(await refusal(maker.create({ name: 'child', scopes: ['proxy:call'], expires_in_s: 601 }))).toEqual({
+      code: 'forbidden',
+      status: 403,
+    })
     const { key } = await maker.create({ name: 'child', scopes: ['proxy:call'], expires_in_s: 500 })
     expect(Date.parse(key.expires_at!) - Date.parse(key.created_at)).toBeLessThanOrEqual(500_000)
   })
@@ -51,11 +58,16 @@ describe('making keys', () => {
   it("T-10 binds a bound key's children to the same connection", async () => {
     const other = newId('conn')
     const at = { project: world.a.projects[0], environment: 'test' } as const
-    await world.database.withTenant(world.a.org, (tx) => connectionInsert(tx, { ...at, id: other, integration: world.a.integration, endUserId: 'user-2' }))
+    await world.database.withTenant(world.a.org, (tx) =>
+      connectionInsert(tx, { ...at, id: other, integration: world.a.integration, endUserId: 'user-2' }),
+    )
     const bound = await world.makeKey(world.a, { connection: world.a.connection })
     const maker = keysOf(bound)
     const own = formatId('conn', world.a.connection)
-    expect(await refusal(maker.create({ name: 'child', scopes: ['proxy:call'], connection: formatId('conn', other) }))).toEqual({ code: 'forbidden', status: 403 })
+    expect(await refusal(maker.create({ name: 'child', scopes: ['proxy:call'], connection: formatId('conn', other) }))).toEqual({
+      code: 'forbidden',
+      status: 403,
+    })
     expect((await maker.create({ name: 'child', scopes: ['proxy:call'] })).key.connection).toBe(own)
     const { connections, requests } = inEnvironment(clientOf(bound), placeOf(world.a))
     expect((await collect(connections.list())).map(({ id }) => id)).toEqual([own])
@@ -65,13 +77,19 @@ describe('making keys', () => {
 
   it('T-10 T-11 lets people give away what their role may do, and no more', async () => {
     const as = (role: 'DEVELOPER' | 'ADMIN' | 'VIEWER' | 'BILLING') => inEnvironment(personOf(world.a.people[role]), placeOf(world.a)).keys
-    expect(await refusal(as('DEVELOPER').create({ name: 'n', scopes: ['integrations:write'] }))).toEqual({ code: 'insufficient_scope', status: 403 })
-    expect((await as('DEVELOPER').create({ name: 'n', scopes: ['proxy:call', 'keys:write'] })).key.created_by).toBe(formatId('user', world.a.people.DEVELOPER.id))
+    expect(await refusal(as('DEVELOPER').create({ name: 'n', scopes: ['integrations:write'] }))).toEqual({
+      code: 'insufficient_scope',
+      status: 403,
+    })
+    expect((await as('DEVELOPER').create({ name: 'n', scopes: ['proxy:call', 'keys:write'] })).key.created_by).toBe(
+      formatId('user', world.a.people.DEVELOPER.id),
+    )
     expect((await as('ADMIN').create({ name: 'n', scopes: [...SCOPES] })).key.scopes).toEqual(SCOPES)
-    for (const role of ['VIEWER', 'BILLING'] as const) expect((await refusal(as(role).create({ name: 'n', scopes: ['proxy:call'] }))).status).toBe(403)
+    for (const role of ['VIEWER', 'BILLING'] as const)
+      expect((await refusal(as(role).create({ name: 'n', scopes: ['proxy:call'] }))).status).toBe(403)
   })
 
-  it("T-10 makes no key for a maker who was revoked a moment ago, whatever this node remembers", async () => {
+  it('T-10 makes no key for a maker who was revoked a moment ago, whatever this node remembers', async () => {
     const { key: parent, secret } = await keysOf(world.a.key).create({ name: 'parent', scopes: ['keys:write'] })
     const maker = keysOf(secret)
     await maker.create({ name: 'child', scopes: ['keys:write'] })
@@ -83,12 +101,17 @@ describe('making keys', () => {
     const wrong = [world.b.params.connection, formatId('conn', newId('conn')), `conn_${'z'.repeat(22)}`]
     const owner = personOf(world.a.people.OWNER)
     for (const connection of wrong) {
-      expect(await refusal(keysOf(world.a.key).create({ name: 'n', scopes: ['proxy:call'], connection }))).toEqual({ code: 'not_found', status: 404 })
+      expect(await refusal(keysOf(world.a.key).create({ name: 'n', scopes: ['proxy:call'], connection }))).toEqual({
+        code: 'not_found',
+        status: 404,
+      })
     }
     const elsewhere = [{ project: formatId('proj', world.a.projects[1]) }, { environment: 'live' as const }]
     for (const other of elsewhere) {
       const keys = inEnvironment(owner, { ...placeOf(world.a), ...other }).keys
-      expect((await refusal(keys.create({ name: 'n', scopes: ['proxy:call'], connection: world.a.params.connection }))).code).toBe('not_found')
+      expect((await refusal(keys.create({ name: 'n', scopes: ['proxy:call'], connection: world.a.params.connection }))).code).toBe(
+        'not_found',
+      )
     }
   })
 
@@ -108,16 +131,27 @@ describe('integrations and projects', () => {
     const { integrations } = inEnvironment(clientOf(world.a.key), placeOf(world.a))
     const body = { slug: 'second', provider: 'github', client_id: 'id', client_secret: 'canary-client-secret' }
     const made = await integrations.create(body)
-    expect(made).toMatchObject({ slug: 'second', scopes: ['read:user', 'repo'], redirect_uri: expect.stringMatching(/^http:\/\/127\.0\.0\.1:7255\/oauth\/cb\/\w{32}$/u) })
+    expect(made).toMatchObject({
+      slug: 'second',
+      scopes: ['read:user', 'repo'],
+      redirect_uri: expect.stringMatching(/^http:\/\/127\.0\.0\.1:7255\/oauth\/cb\/\w{32}$/u),
+    })
     expect(await refusal(integrations.create(body))).toEqual({ code: 'conflict', status: 409 })
-    expect(await refusal(integrations.create({ ...body, slug: 'third', provider: 'nobody' }))).toEqual({ code: 'validation_failed', status: 400 })
-    expect(JSON.stringify([made, await integrations.get(made.id), await collect(integrations.list())]) + world.log.join('')).not.toContain(body.client_secret)
+    expect(await refusal(integrations.create({ ...body, slug: 'third', provider: 'nobody' }))).toEqual({
+      code: 'validation_failed',
+      status: 400,
+    })
+    expect(JSON.stringify([made, await integrations.get(made.id), await collect(integrations.list())]) + world.log.join('')).not.toContain(
+      body.client_secret,
+    )
   })
 
   it('T-02 gives a slug to each organization for itself', async () => {
     const before = await inEnvironment(clientOf(world.a.key), placeOf(world.a)).integrations.get(world.a.params.integration)
     const { integrations } = inEnvironment(clientOf(world.b.key), placeOf(world.b))
-    expect((await refusal(integrations.create({ slug: 'github', provider: 'github', client_id: 'x', client_secret: 'x' }))).status).toBe(409)
+    expect((await refusal(integrations.create({ slug: 'github', provider: 'github', client_id: 'x', client_secret: 'x' }))).status).toBe(
+      409,
+    )
     expect(await inEnvironment(clientOf(world.a.key), placeOf(world.a)).integrations.get(world.a.params.integration)).toEqual(before)
   })
 
@@ -125,10 +159,15 @@ describe('integrations and projects', () => {
     const client = clientOf(world.a.key)
     const params = { org: world.a.params.org, project: world.a.params.project }
     const before = await client.call('projectGet', { params })
-    const call = client.call('projectUpdate', { params, body: { name: 'Changed', return_origins: ['https://ok.test', 'https://evil.test/path'] } })
+    const call = client.call('projectUpdate', {
+      params,
+      body: { name: 'Changed', return_origins: ['https://ok.test', 'https://evil.test/path'] },
+    })
     await expect(call).rejects.toMatchObject({ code: 'validation_failed', errors: [{ pointer: '/body/return_origins/1' }] })
     expect(await client.call('projectGet', { params })).toEqual(before)
-    expect((await client.call('projectUpdate', { params, body: { return_origins: ['http://localhost:5173'] } })).return_origins).toEqual(['http://localhost:5173'])
+    expect((await client.call('projectUpdate', { params, body: { return_origins: ['http://localhost:5173'] } })).return_origins).toEqual([
+      'http://localhost:5173',
+    ])
   })
 
   it('O-19 begins no connect session that would return elsewhere, and reads none of another place', async () => {
@@ -166,7 +205,8 @@ describe('lists', () => {
   it('T-23 bind a cursor to its filters', async () => {
     const at = { project: world.b.projects[0], environment: 'test' } as const
     await world.database.withTenant(world.b.org, async (tx) => {
-      for (let made = 0; made < 2; made++) await connectionInsert(tx, { ...at, id: newId('conn'), integration: world.b.integration, endUserId: 'user-9' })
+      for (let made = 0; made < 2; made++)
+        await connectionInsert(tx, { ...at, id: newId('conn'), integration: world.b.integration, endUserId: 'user-9' })
     })
     const client = clientOf(world.b.key)
     const filtered = { integration: 'github', end_user_id: 'user-9', limit: 1 }
@@ -180,7 +220,9 @@ describe('lists', () => {
   it('show what went out and what was done, newest first', async () => {
     const [record] = await collect(inEnvironment(clientOf(world.a.key), placeOf(world.a)).requests.list())
     expect(record).toMatchObject({ integration: 'github', method: 'GET', path: '/user', status: 200, source: 'provider', duration_ms: 1.5 })
-    const seqs = (await collect(personOf(world.a.people.ADMIN).pages('auditEventList', { params: { org: world.a.params.org }, query: { limit: 3 } }))).map(({ seq }) => BigInt(seq))
+    const seqs = (
+      await collect(personOf(world.a.people.ADMIN).pages('auditEventList', { params: { org: world.a.params.org }, query: { limit: 3 } }))
+    ).map(({ seq }) => BigInt(seq))
     expect(seqs.at(-1)).toBe(1n)
     expect(seqs).toEqual(seqs.toSorted((x, y) => Number(y - x)))
   })
@@ -193,9 +235,19 @@ describe('the client', () => {
 
   it('tells a problem from an answer that is none of ours', async () => {
     const fetch = async () => new Response('<html>', { status: 502, headers: { 'content-type': 'text/html' } })
-    await expect(createClient({ baseUrl: world.url, fetch }).call('whoami')).rejects.toMatchObject({ name: 'SallyportAnswerError', status: 502 })
-    const error = await createClient({ baseUrl: world.url }).call('whoami').catch((thrown: unknown) => thrown)
-    expect(error).toMatchObject({ name: 'SallyportApiError', code: 'unauthenticated', status: 401, requestId: expect.stringMatching(/^req_/u) })
+    await expect(createClient({ baseUrl: world.url, fetch }).call('whoami')).rejects.toMatchObject({
+      name: 'SallyportAnswerError',
+      status: 502,
+    })
+    const error = await createClient({ baseUrl: world.url })
+      .call('whoami')
+      .catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({
+      name: 'SallyportApiError',
+      code: 'unauthenticated',
+      status: 401,
+      requestId: expect.stringMatching(/^req_/u),
+    })
   })
 
   it('signs in and out with the cookie that the gateway gave', async () => {

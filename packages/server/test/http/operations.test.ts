@@ -25,7 +25,12 @@ const BODIES: Partial<Record<OperationName, () => unknown>> = {
   sessionCreate: () => ({ owner_token: 'x'.repeat(43) }),
   projectUpdate: () => ({ name: 'Renamed' }),
   keyCreate: () => ({ name: 'made', scopes: ['proxy:call'] }),
-  integrationCreate: () => ({ slug: `s${newId('int').replaceAll('-', '')}`, provider: 'github', client_id: 'id', client_secret: 'not-a-secret' }),
+  integrationCreate: () => ({
+    slug: `s${newId('int').replaceAll('-', '')}`,
+    provider: 'github',
+    client_id: 'id',
+    client_secret: 'not-a-secret',
+  }),
   connectSessionCreate: () => ({ integration: 'github', end_user_id: 'user-1' }),
   connectSessionComplete: () => ({ code: 'wrong', end_user_id: 'user-1' }),
 }
@@ -34,7 +39,11 @@ function pathOf(operation: Operation, params: Readonly<Record<string, string>>):
   return operation.path.replace(/\{(\w+)\}/gu, (_, name: string) => params[name] ?? '')
 }
 
-function ask([name, operation]: [OperationName, Operation], params: Readonly<Record<string, string>>, headers: Record<string, string>): Promise<Answer> {
+function ask(
+  [name, operation]: [OperationName, Operation],
+  params: Readonly<Record<string, string>>,
+  headers: Record<string, string>,
+): Promise<Answer> {
   const body = BODIES[name]?.()
   return send(world, pathOf(operation, params), { method: operation.method, headers, ...(body === undefined ? {} : { body }) })
 }
@@ -44,12 +53,15 @@ const ACCESS_DENIED = new Set(['forbidden', 'insufficient_scope', 'environment_m
 const allowed = (answer: Answer): boolean => !ACCESS_DENIED.has(answer.json?.code)
 
 describe('every operation', () => {
-  it.each(all.filter(([, { access }]) => access.audience !== 'public'))('T-06 %s refuses a caller without a credential, before anything else', async (name, operation) => {
-    const answer = await ask([name, operation], world.a.params, {})
-    expect(answer).toMatchObject({ status: 401, json: { code: 'unauthenticated' } })
-    expect(problemSchema.parse(answer.json)).toBeTruthy()
-    expect(answer.headers).toMatchObject({ 'sallyport-error-source': 'gateway', 'cache-control': 'no-store' })
-  })
+  it.each(all.filter(([, { access }]) => access.audience !== 'public'))(
+    'T-06 %s refuses a caller without a credential, before anything else',
+    async (name, operation) => {
+      const answer = await ask([name, operation], world.a.params, {})
+      expect(answer).toMatchObject({ status: 401, json: { code: 'unauthenticated' } })
+      expect(problemSchema.parse(answer.json)).toBeTruthy()
+      expect(answer.headers).toMatchObject({ 'sallyport-error-source': 'gateway', 'cache-control': 'no-store' })
+    },
+  )
 
   it.each(inTenant)('T-07 T-11 %s takes exactly the roles that its table row names', async (name, operation) => {
     for (const role of ROLES) {
@@ -71,43 +83,52 @@ describe('every operation', () => {
     }
   })
 
-  it.each(inTenant)("T-01 T-04 %s answers for another organization's ids as for random ones, byte for byte but the request", async (name, operation) => {
-    const random = randomParams(world.b.params)
-    const names = Object.keys(world.a.params).filter((param) => param !== 'environment' && operation.path.includes(`{${param}}`))
-    const callers = [asKey(world.b.key), asPerson(world.b.people.OWNER)]
-    for (const headers of callers) {
-      // Every mix of B's own ids with A's, against the same mix with ids that nobody has.
-      for (let mix = 1; mix < 1 << names.length; mix++) {
-        const foreign = { ...world.b.params }
-        const absent = { ...world.b.params }
-        names.forEach((param, index) => {
-          if ((mix >> index) % 2 === 0) return
-          foreign[param as keyof typeof foreign] = world.a.params[param as keyof typeof foreign]
-          absent[param as keyof typeof absent] = random[param]!
-        })
-        const [seen, unseen] = [await ask([name, operation], foreign, headers), await ask([name, operation], absent, headers)]
-        expect([seen.status, anonymous(seen)], JSON.stringify(foreign)).toEqual([unseen.status, anonymous(unseen)])
-        expect([403, 404]).toContain(seen.status)
-        if (operation.access.role !== undefined && 'cookie' in headers) expect(seen.json.code).toBe('not_found')
+  it.each(inTenant)(
+    "T-01 T-04 %s answers for another organization's ids as for random ones, byte for byte but the request",
+    async (name, operation) => {
+      const random = randomParams(world.b.params)
+      const names = Object.keys(world.a.params).filter((param) => param !== 'environment' && operation.path.includes(`{${param}}`))
+      const callers = [asKey(world.b.key), asPerson(world.b.people.OWNER)]
+      for (const headers of callers) {
+        // Every mix of B's own ids with A's, against the same mix with ids that nobody has.
+        for (let mix = 1; mix < 1 << names.length; mix++) {
+          const foreign = { ...world.b.params }
+          const absent = { ...world.b.params }
+          names.forEach((param, index) => {
+            if ((mix >> index) % 2 === 0) return
+            foreign[param as keyof typeof foreign] = world.a.params[param as keyof typeof foreign]
+            absent[param as keyof typeof absent] = random[param]!
+          })
+          const [seen, unseen] = [await ask([name, operation], foreign, headers), await ask([name, operation], absent, headers)]
+          expect([seen.status, anonymous(seen)], JSON.stringify(foreign)).toEqual([unseen.status, anonymous(unseen)])
+          expect([403, 404]).toContain(seen.status)
+          if (operation.access.role !== undefined && 'cookie' in headers) expect(seen.json.code).toBe('not_found')
+        }
       }
-    }
-  })
+    },
+  )
 
-  it.each(inTenant.filter(([, { access }]) => access.tenant === 'environment'))('K-13 %s refuses a test key in live and a live key in test', async (name, operation) => {
-    const live = await world.makeKey(world.a, { environment: 'live' })
-    const inLive = { ...world.a.params, environment: 'live' }
-    expect((await ask([name, operation], inLive, asKey(world.a.key))).json).toMatchObject({ status: 403, code: 'environment_mismatch' })
-    expect((await ask([name, operation], world.a.params, asKey(live))).json).toMatchObject({ status: 403, code: 'environment_mismatch' })
-  })
+  it.each(inTenant.filter(([, { access }]) => access.tenant === 'environment'))(
+    'K-13 %s refuses a test key in live and a live key in test',
+    async (name, operation) => {
+      const live = await world.makeKey(world.a, { environment: 'live' })
+      const inLive = { ...world.a.params, environment: 'live' }
+      expect((await ask([name, operation], inLive, asKey(world.a.key))).json).toMatchObject({ status: 403, code: 'environment_mismatch' })
+      expect((await ask([name, operation], world.a.params, asKey(live))).json).toMatchObject({ status: 403, code: 'environment_mismatch' })
+    },
+  )
 
-  it.each(all.filter(([, { body }]) => body !== undefined))('T-08 %s refuses fields that are not its own, and names them', async (name, operation) => {
-    const body = { ...(BODIES[name]!() as object), role: 'OWNER', orgId: world.a.params.org, createdBy: 'me' }
-    const headers = operation.access.audience === 'public' ? {} : asPerson(world.a.people.OWNER)
-    const answer = await send(world, pathOf(operation, world.a.params), { method: operation.method, headers, body })
-    expect(answer.json).toMatchObject({ status: 400, code: 'validation_failed' })
-    const pointers = answer.json.errors.map((fault: { pointer: string }) => fault.pointer)
-    expect(pointers).toEqual(['/body/role', '/body/orgId', '/body/createdBy'])
-  })
+  it.each(all.filter(([, { body }]) => body !== undefined))(
+    'T-08 %s refuses fields that are not its own, and names them',
+    async (name, operation) => {
+      const body = { ...(BODIES[name]!() as object), role: 'OWNER', orgId: world.a.params.org, createdBy: 'me' }
+      const headers = operation.access.audience === 'public' ? {} : asPerson(world.a.people.OWNER)
+      const answer = await send(world, pathOf(operation, world.a.params), { method: operation.method, headers, body })
+      expect(answer.json).toMatchObject({ status: 400, code: 'validation_failed' })
+      const pointers = answer.json.errors.map((fault: { pointer: string }) => fault.pointer)
+      expect(pointers).toEqual(['/body/role', '/body/orgId', '/body/createdBy'])
+    },
+  )
 
   it.each(inTenant)('T-06 %s never takes a default for a tenant that the path leaves out', async (name, operation) => {
     for (const param of ['org', 'project', 'environment'].filter((one) => operation.path.includes(`{${one}}`))) {
@@ -124,7 +145,10 @@ describe('every operation', () => {
     const written = data.map((event: { action: string; actor: string }) => `${event.action} ${event.actor}`)
     const actor = formatId('user', world.b.people.OWNER.id)
     expect(written).toEqual(expect.arrayContaining(changes.map(([, { access }]) => `${access.audit} ${actor}`)))
-    expect((await ask(['auditVerify', operations.auditVerify], world.b.params, owner)).json).toMatchObject({ intact: true, first_fault: null })
+    expect((await ask(['auditVerify', operations.auditVerify], world.b.params, owner)).json).toMatchObject({
+      intact: true,
+      first_fault: null,
+    })
   })
 })
 

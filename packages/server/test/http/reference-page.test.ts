@@ -6,7 +6,15 @@ import { chromium } from 'playwright-core'
 import { expect, inject, it } from 'vitest'
 import { createWorld } from './world.ts'
 
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
 
 it('shows the operations in a browser without breaking its content policy or asking another host', async () => {
   const world = await createWorld(inject('postgresUrl'))
@@ -25,7 +33,10 @@ it('shows the operations in a browser without breaking its content policy or ask
     })
     await page.goto(`${world.url}/docs/`)
     await page.getByText('Make a key; its text is in this answer').first().waitFor()
-    await page.getByRole('button', { name: /get.*\/api\/v1\/whoami/iu }).first().click()
+    await page
+      .getByRole('button', { name: /get.*\/api\/v1\/whoami/iu })
+      .first()
+      .click()
     await page.getByText('RFC 9457').first().waitFor()
     expect(refused).toEqual([])
     expect([...hosts]).toEqual([`127.0.0.1:${world.port}`])

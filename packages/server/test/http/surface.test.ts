@@ -52,10 +52,16 @@ describe('health', () => {
 describe('over https', () => {
   it('X-02 J-19 tells browsers never to come without TLS, and keeps the session to this host', async () => {
     const owner_token = await world.ownerToken(world.a.people.OWNER.id)
-    const { headers, status } = await send(world, '/api/v1/session', { method: 'POST', body: { owner_token }, headers: { origin: 'https://gateway.test' } })
+    const { headers, status } = await send(world, '/api/v1/session', {
+      method: 'POST',
+      body: { owner_token },
+      headers: { origin: 'https://gateway.test' },
+    })
     expect(status).toBe(201)
     expect(headers['strict-transport-security']).toBe('max-age=31536000')
-    expect(headers['set-cookie']).toEqual([expect.stringMatching(/^__Host-sallyport_session=[\w-]{43}; Path=\/; Expires=[^;]+; HttpOnly; Secure; SameSite=Lax$/u)])
+    expect(headers['set-cookie']).toEqual([
+      expect.stringMatching(/^__Host-sallyport_session=[\w-]{43}; Path=\/; Expires=[^;]+; HttpOnly; Secure; SameSite=Lax$/u),
+    ])
     const plain = headers['set-cookie']![0]!.split(';')[0]!.replace('__Host-', '')
     expect((await send(world, '/api/v1/whoami', { headers: { cookie: plain } })).status).toBe(401)
   })
@@ -69,7 +75,12 @@ describe('OpenAPI', () => {
     expect(await new Validator().validate(structuredClone(document))).toEqual({ valid: true })
     for (const [name, operation] of Object.entries<Operation>(operations)) {
       const described = document.paths[operation.path]?.[operation.method.toLowerCase()]
-      expect(described, name).toMatchObject({ operationId: name, summary: operation.summary, tags: [operation.tag], 'x-sallyport-access': operation.access })
+      expect(described, name).toMatchObject({
+        operationId: name,
+        summary: operation.summary,
+        tags: [operation.tag],
+        'x-sallyport-access': operation.access,
+      })
       expect(Object.keys(described.responses), name).toEqual([String(operation.status), 'default'])
       expect(described.responses.default.content['application/problem+json'].schema).toEqual({ $ref: '#/components/schemas/Problem' })
       expect(described.requestBody !== undefined, name).toBe(operation.body !== undefined)
@@ -111,7 +122,15 @@ describe('pages', () => {
     }
     const script = await send(world, '/console/assets/app-0123abcd.js')
     expect(script).toMatchObject({ status: 200, headers: { 'cache-control': 'public, max-age=31536000, immutable' } })
-    for (const path of ['/console/.secret', '/console/assets/gone.js', '/console/../package.json', '/console/%2e%2e/x.js', `/console/..%2f${basename(outside)}`, `/console/assets/..%2f..%2f${basename(outside)}`, '/console/%00.js']) {
+    for (const path of [
+      '/console/.secret',
+      '/console/assets/gone.js',
+      '/console/../package.json',
+      '/console/%2e%2e/x.js',
+      `/console/..%2f${basename(outside)}`,
+      `/console/assets/..%2f..%2f${basename(outside)}`,
+      '/console/%00.js',
+    ]) {
       const answer = await send(world, path)
       expect([400, 404], path).toContain(answer.status)
       expect(answer.json.code, path).toMatch(/^(?:not_found|bad_request)$/u)
@@ -144,7 +163,11 @@ describe('draining', () => {
     const running = text(ending.port, '/proxy/x', agent)
     await entered.promise
     ending.http.startDraining()
-    expect(await send(ending, '/api/v1/whoami')).toMatchObject({ status: 503, headers: { connection: 'close', 'retry-after': '1' }, json: { code: 'draining' } })
+    expect(await send(ending, '/api/v1/whoami')).toMatchObject({
+      status: 503,
+      headers: { connection: 'close', 'retry-after': '1' },
+      json: { code: 'draining' },
+    })
     expect((await send(ending, '/proxy/x')).json).toMatchObject({ code: 'draining' })
     expect((await send(ending, '/healthz')).status).toBe(200)
     expect((await send(ending, '/readyz')).status).toBe(503)

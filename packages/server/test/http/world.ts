@@ -10,7 +10,6 @@ import { ROLES, SCOPES } from '@sallyport/contract'
 import type { Environment, Role, Scope } from '@sallyport/contract'
 import { createLogger, formatId, generateKeyBytes, listProviders, newId, RootKeyring, Secret, sha256, systemClock } from '@sallyport/core'
 import type { ConnectionId, IntegrationId, KeyId, OrgId, ProjectId, UserId } from '@sallyport/core'
-import type {} from '../../../../test/setup/servers.ts'
 import { createDatabase, dropDatabase } from '../../../testkit/src/servers/index.ts'
 import { appendAudit } from '../../src/audit/index.ts'
 import { clientSecretPlace, createConnectService } from '../../src/connect/index.ts'
@@ -61,7 +60,10 @@ export interface World {
   readonly b: TestOrg
   /** What was written to the log, line by line. */
   readonly log: readonly string[]
-  makeKey(at: TestOrg, options: { project?: ProjectId; environment?: Environment; scopes?: readonly Scope[]; connection?: ConnectionId; expiresInS?: number }): Promise<string>
+  makeKey(
+    at: TestOrg,
+    options: { project?: ProjectId; environment?: Environment; scopes?: readonly Scope[]; connection?: ConnectionId; expiresInS?: number },
+  ): Promise<string>
   ownerToken(person: UserId): Promise<string>
   close(): Promise<void>
 }
@@ -120,7 +122,18 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     dataPlane: options.dataPlane ?? (() => false),
     register: (app) => {
       const sessionCookie = createSessionCookie(https)
-      registerOperations(app, { database, vault, keys, sessions, connect, cursors, providers, sessionCookie, publicUrl, loopbackOrigins: !https })
+      registerOperations(app, {
+        database,
+        vault,
+        keys,
+        sessions,
+        connect,
+        cursors,
+        providers,
+        sessionCookie,
+        publicUrl,
+        loopbackOrigins: !https,
+      })
       connect.registerPages(app)
     },
     consoleFolder: options.consoleFolder ?? '/nonexistent',
@@ -188,14 +201,43 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
     for (const id of projects) await projectCreate(tx, { id, name: `Project of ${name}`, returnOrigins: ['https://app.test'] })
     const clientSecret = await vault.seal(tx, clientSecretPlace(integration), new Secret('not-a-real-client-secret'))
     const context = randomBytes(18).toString('hex')
-    await integrationInsert(tx, { ...at, id: integration, slug: 'github', provider: 'github', context, clientId: `client-of-${name}`, clientSecret, scopes: ['repo'] })
+    await integrationInsert(tx, {
+      ...at,
+      id: integration,
+      slug: 'github',
+      provider: 'github',
+      context,
+      clientId: `client-of-${name}`,
+      clientSecret,
+      scopes: ['repo'],
+    })
     await connectionInsert(tx, { ...at, id: connection, integration, endUserId: 'user-1' })
     const account = { id: '1', label: 'octo' }
     await connectionActivate(tx, connection, { generation: 1, status: 'active', grantedScopes: ['repo'], account })
     await appendAudit(tx, { action: 'organization.created', actor: 'system', target: formatId('org', org), detail: { name } })
   })
   const { id: keyId, text: key } = await insertKey(parts, org, at)
-  await database.withTenant(org, (tx) => requestRecordInsertMany(tx, [{ ...at, org, id: newId('req'), at: new Date(), integrationSlug: 'github', connection, key: keyId, method: 'GET', path: '/user', status: 200, source: 'provider', error: null, durationUs: 1500, bytesIn: 0, bytesOut: 20 }]))
+  await database.withTenant(org, (tx) =>
+    requestRecordInsertMany(tx, [
+      {
+        ...at,
+        org,
+        id: newId('req'),
+        at: new Date(),
+        integrationSlug: 'github',
+        connection,
+        key: keyId,
+        method: 'GET',
+        path: '/user',
+        status: 200,
+        source: 'provider',
+        error: null,
+        durationUs: 1500,
+        bytesIn: 0,
+        bytesOut: 20,
+      },
+    ]),
+  )
   const people = await makePeople(parts, org, name)
   const params = {
     org: formatId('org', org),
@@ -242,7 +284,18 @@ async function insertKey({ database, keys }: Parts, org: OrgId, wanted: WantedKe
   const { text, hmac, argon2id } = await keys.mint(environment, id)
   const expiresAt = expiresInS === undefined ? null : new Date(Date.now() + expiresInS * 1000)
   await database.withTenant(org, (tx) =>
-    apiKeyInsert(tx, { id, project, environment, name: 'test key', secretHmac: hmac, secretArgon2id: argon2id, scopes, connection, createdBy: 'system', expiresAt }),
+    apiKeyInsert(tx, {
+      id,
+      project,
+      environment,
+      name: 'test key',
+      secretHmac: hmac,
+      secretArgon2id: argon2id,
+      scopes,
+      connection,
+      createdBy: 'system',
+      expiresAt,
+    }),
   )
   return { id, text: text.reveal() }
 }
@@ -252,6 +305,7 @@ export interface Answer {
   readonly headers: IncomingHttpHeaders
   readonly text: string
   /** The parsed body; undefined for none. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- its shape is what the tests are about
   readonly json: any
 }
 
@@ -268,7 +322,14 @@ export function send(world: Pick<World, 'port'>, path: string, { method = 'GET',
   const typed = raw !== undefined && raw !== body ? { 'content-type': 'application/json' } : {}
   return new Promise((resolve, reject) => {
     const sized = raw === undefined ? {} : { 'content-length': String(Buffer.byteLength(raw)) }
-    const request = httpRequest({ port: world.port, host: '127.0.0.1', path, method, agent: false, headers: { ...sized, ...typed, ...headers } as never })
+    const request = httpRequest({
+      port: world.port,
+      host: '127.0.0.1',
+      path,
+      method,
+      agent: false,
+      headers: { ...sized, ...typed, ...headers } as never,
+    })
     request.on('error', reject)
     request.on('response', (response) => {
       const chunks: Buffer[] = []
@@ -277,7 +338,12 @@ export function send(world: Pick<World, 'port'>, path: string, { method = 'GET',
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString('utf8')
         const isJson = /json/u.test(response.headers['content-type'] ?? '')
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json: isJson && text !== '' ? JSON.parse(text) : undefined })
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          text,
+          json: isJson && text !== '' ? JSON.parse(text) : undefined,
+        })
       })
     })
     request.end(raw)

@@ -1,3 +1,5 @@
 import { implement } from '../../operation.ts'
 
-export const connectSessionGet = implement('connectSessionGet', async ({ deps, ids, principal }) => deps.connect.getSession(principal, ids, ids.session))
+export const connectSessionGet = implement('connectSessionGet', async ({ deps, ids, principal }) =>
+  deps.connect.getSession(principal, ids, ids.session),
+)

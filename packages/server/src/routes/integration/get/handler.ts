@@ -4,5 +4,7 @@ import { found, inEnvironment } from '../../tenant.ts'
 import { presentIntegration } from '../present.ts'
 
 export const integrationGet = implement('integrationGet', (call) =>
-  inEnvironment(call, async (tx, at) => presentIntegration(found(await integrationFind(tx, at, call.ids.integration)), call.deps.publicUrl)),
+  inEnvironment(call, async (tx, at) =>
+    presentIntegration(found(await integrationFind(tx, at, call.ids.integration)), call.deps.publicUrl),
+  ),
 )

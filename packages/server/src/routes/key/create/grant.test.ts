@@ -4,5 +4,7 @@ import { roleBehind } from './grant.ts'
 
 it('T-10 lets a person give away a scope only with the role that its operations ask of people', () => {
   const admin = ['projects:write', 'integrations:write']
-  expect(SCOPES.map((scope) => [scope, roleBehind(scope)])).toEqual(SCOPES.map((scope) => [scope, admin.includes(scope) ? 'ADMIN' : 'DEVELOPER']))
+  expect(SCOPES.map((scope) => [scope, roleBehind(scope)])).toEqual(
+    SCOPES.map((scope) => [scope, admin.includes(scope) ? 'ADMIN' : 'DEVELOPER']),
+  )
 })

@@ -75,6 +75,11 @@ function ended(): ProblemError {
  * operation of the table; it is what developers make keys for.
  */
 export function roleBehind(scope: Scope): Role {
-  const asked = Object.values<Operation>(operations).flatMap(({ access }) => (access.scope === scope && access.role !== undefined ? [access.role] : []))
-  return [...asked, 'DEVELOPER' as const].reduce((largest, role) => (ROLE_CONTAINS[role].includes(largest) ? role : largest), 'VIEWER' as Role)
+  const asked = Object.values<Operation>(operations).flatMap(({ access }) =>
+    access.scope === scope && access.role !== undefined ? [access.role] : [],
+  )
+  return [...asked, 'DEVELOPER' as const].reduce(
+    (largest, role) => (ROLE_CONTAINS[role].includes(largest) ? role : largest),
+    'VIEWER' as Role,
+  )
 }

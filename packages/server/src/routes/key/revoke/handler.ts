@@ -10,7 +10,8 @@ import { presentKey } from '../present.ts'
 export const keyRevoke = implement('keyRevoke', (call) =>
   inEnvironment(call, async (tx, at) => {
     const { key, changed } = found(await apiKeyRevoke(tx, at, call.ids.key))
-    if (changed) await appendAudit(tx, { action: 'key.revoked', actor: principalRef(call.principal), target: formatId('key', key.id), detail: {} })
+    if (changed)
+      await appendAudit(tx, { action: 'key.revoked', actor: principalRef(call.principal), target: formatId('key', key.id), detail: {} })
     return presentKey(key)
   }),
 )

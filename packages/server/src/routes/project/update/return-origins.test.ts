@@ -10,7 +10,8 @@ describe('return origins', () => {
   it('may be plain http on loopback in development, and nowhere else', () => {
     const loopback = ['http://localhost:3000', 'http://127.0.0.1', 'http://[::1]:8080']
     expect(checkedOrigins(loopback, true)).toEqual(loopback)
-    for (const origin of loopback) expect(() => checkedOrigins([origin], false)).toThrow(expect.objectContaining({ code: 'validation_failed' }))
+    for (const origin of loopback)
+      expect(() => checkedOrigins([origin], false)).toThrow(expect.objectContaining({ code: 'validation_failed' }))
     for (const origin of ['http://app.test', 'http://localhost.evil.test', 'http://127.0.0.2']) {
       expect(() => checkedOrigins([origin], true), origin).toThrow(expect.objectContaining({ code: 'validation_failed' }))
     }

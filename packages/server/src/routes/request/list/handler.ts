@@ -11,7 +11,8 @@ import { listPage } from '../../page.ts'
 import { inEnvironment } from '../../tenant.ts'
 
 export const requestList = implement('requestList', (call) => {
-  if (boundConnection(call.principal) !== null) throw new ProblemError('forbidden', 'A key bound to one connection sees no calls of others.')
+  if (boundConnection(call.principal) !== null)
+    throw new ProblemError('forbidden', 'A key bound to one connection sees no calls of others.')
   return inEnvironment(call, (tx, at) =>
     listPage(call, {
       rows: (page) => requestRecordList(tx, at, page),
