@@ -70,7 +70,7 @@ const SOCKET_CODES = new Set([
 const CLIENT_MESSAGES =
   /connection terminated|connection ended|timeout exceeded|timeout expired|client was closed|not queryable|query read timeout|after calling end on the pool|client has encountered/i
 
-/** The one translation of whatever pg throws. Errors that are already ours, and errors of a caller's own function, pass unchanged. */
+/** The one translation of whatever pg throws; only for calls of pg, since a lost connection is known by its text. Ours pass unchanged. */
 export function databaseError(error: unknown): unknown {
   if (error instanceof SallyportError) return error
   if (error instanceof PgError) return serverError(error)

@@ -7,7 +7,7 @@ import type { CompiledQuery, DatabaseConnection, Dialect, Driver, QueryResult } 
 import type { Pool, PoolClient } from 'pg'
 import { hasCode, isUuid } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
-import { DatabaseError, databaseError } from './errors.ts'
+import { DatabaseError, translated } from './errors.ts'
 import type { Schema } from './schema.ts'
 
 declare const tenant: unique symbol
@@ -23,11 +23,11 @@ export type TenantTx = Kysely<Schema> & { readonly org: OrgId; readonly [tenant]
  */
 export async function withTenant<T>(pool: Pool, org: OrgId, fn: (tx: TenantTx) => Promise<T>): Promise<T> {
   if (!isUuid(org)) throw new TypeError('withTenant needs an organization id')
-  const client = await checkOut(pool)
+  const client = await translated(() => pool.connect())
   const connection = new TenantConnection(client)
   try {
     // Two statements in one message take no parameters. The text of a UUID is hexadecimal digits and hyphens, as checked above.
-    await client.query(`begin; set local sallyport.org = '${org}'`)
+    await translated(() => client.query(`begin; set local sallyport.org = '${org}'`))
     const result = await fn(tenantTx(connection, org))
     connection.end()
     await commit(client)
@@ -35,23 +35,14 @@ export async function withTenant<T>(pool: Pool, org: OrgId, fn: (tx: TenantTx) =
     return result
   } catch (error) {
     connection.end()
-    const reason = databaseError(error)
-    await abandon(client, hasCode(reason, 'database_unavailable'))
-    throw reason
-  }
-}
-
-async function checkOut(pool: Pool): Promise<PoolClient> {
-  try {
-    return await pool.connect()
-  } catch (error) {
-    throw databaseError(error)
+    await abandon(client, hasCode(error, 'database_unavailable'))
+    throw error
   }
 }
 
 /** A transaction in which a failed statement was ignored answers COMMIT with ROLLBACK, and without an error. */
 async function commit(client: PoolClient): Promise<void> {
-  const { command } = await client.query('commit')
+  const { command } = await translated(() => client.query('commit'))
   if (command !== 'COMMIT')
     throw new DatabaseError('database_query_failed', 'a statement failed, and its transaction went on as if it had not')
 }
@@ -86,12 +77,8 @@ class TenantConnection implements DatabaseConnection {
 
   async executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
     if (this.#ended) throw new TypeError('a tenant transaction was used after its end')
-    try {
-      const { rows, rowCount } = await this.#client.query<Row & object>(query.sql, [...query.parameters])
-      return { rows, numAffectedRows: BigInt(rowCount ?? 0) }
-    } catch (error) {
-      throw databaseError(error)
-    }
+    const { rows, rowCount } = await translated(() => this.#client.query<Row & object>(query.sql, [...query.parameters]))
+    return { rows, numAffectedRows: BigInt(rowCount ?? 0) }
   }
 
   // oxlint-disable-next-line require-yield -- lists are paged by key; nothing here reads through a cursor

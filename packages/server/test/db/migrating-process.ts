@@ -1,6 +1,6 @@
 /** Owns one process that migrates the database named by its environment and prints what it applied. */
 import { createLogger, Secret } from '@sallyport/core'
-import { migrate } from '../../src/db/index.ts'
+import { migrate } from '../../src/db/migrate.ts'
 
 const { applied } = await migrate({
   url: new Secret(process.env['TEST_DATABASE_URL'] ?? ''),

@@ -296,9 +296,12 @@ describe('withTenant', () => {
     expect(outside).toEqual([{ id: b.connection }])
   })
 
-  it('rolls back everything when its function throws, and hands the error on', async () => {
+  it.each([
+    new Error('after the insert'),
+    // The risk: another service's failure taken for the database's.
+    Object.assign(new Error('connection terminated elsewhere'), { code: 'ECONNRESET' }),
+  ])('rolls back everything when its function throws, and hands its error on as it is: %s', async (failure) => {
     const org = newId('org')
-    const failure = new Error('after the insert')
     const attempt = database.withTenant(org, async (tx) => {
       await organizationCreate(tx, { name: 'Never' })
       throw failure
