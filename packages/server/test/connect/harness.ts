@@ -77,6 +77,9 @@ export interface GatewayOptions {
   readonly nodes?: number
   readonly limits?: Partial<ConnectLimits>
   readonly projectName?: string
+  /** For real browsers: the nodes' public address, on whose port the first one listens then. */
+  readonly publicUrl?: string
+  readonly returnOrigins?: readonly string[]
 }
 
 export async function createGateway(serverUrl: string, options: GatewayOptions): Promise<Gateway> {
@@ -89,7 +92,11 @@ export async function createGateway(serverUrl: string, options: GatewayOptions):
   const place: ConnectPlace = { org: newId('org'), project: newId('proj'), environment: 'test' }
   await first.database.withTenant(place.org, async (tx) => {
     await organizationCreate(tx, { name: 'An organization' })
-    await projectCreate(tx, { id: place.project, name: options.projectName ?? 'Example App', returnOrigins: [APP] })
+    await projectCreate(tx, {
+      id: place.project,
+      name: options.projectName ?? 'Example App',
+      returnOrigins: options.returnOrigins ?? [APP],
+    })
   })
   const key: KeyPrincipal = {
     kind: 'key',
@@ -131,6 +138,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
   await vault.checkRootKeys()
   const sessions = createSessions({ lookups: database.lookups, clock: systemClock })
   const egress = createEgress({ ...DEFAULT_EGRESS_POLICY, insecureAllowOrigins: options.insecureAllowOrigins })
+  const publicUrl = options.publicUrl ?? PUBLIC_URL
   const connect = createConnectService({
     database,
     vault,
@@ -139,7 +147,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
       const provider = resolveProvider(id, options.overlays[id], options.insecureAllowOrigins)
       return provider && (options.change?.(provider) ?? provider)
     },
-    publicUrl: PUBLIC_URL,
+    publicUrl,
     sessions,
     sessionCookie: sessionCookieName(false),
     problemFor,
@@ -148,7 +156,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   })
   const http = await createHttpServer({
-    publicUrl: PUBLIC_URL,
+    publicUrl,
     trustedProxies: [],
     logger,
     keys: { cached: () => undefined, authenticate: () => Promise.reject(new TypeError('no key is asked here')) },
@@ -158,7 +166,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
     register: (app) => connect.registerPages(app),
     consoleFolder: '/nonexistent',
   })
-  const port = await http.listen(0, '127.0.0.1')
+  const port = await http.listen(options.publicUrl === undefined ? 0 : Number(new URL(options.publicUrl).port), '127.0.0.1')
   const close = async (): Promise<void> => {
     await http.close(5_000)
     vault.close()
