@@ -4,9 +4,9 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { newId } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
-import { appendAudit, verifyOrganization } from '../../src/audit/index.ts'
+import { appendAudit, auditEventHash, verifyOrganization } from '../../src/audit/index.ts'
 import type { AuditEvent } from '../../src/audit/index.ts'
-import { auditEventList, auditEventListAscending, organizationCreate, organizationFind } from '../../src/db/index.ts'
+import { auditEventFind, auditEventList, auditEventListAscending, organizationCreate, organizationFind } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
 import { freshDatabase } from '../db/fresh-database.ts'
 import type { FreshDatabase } from '../db/fresh-database.ts'
@@ -203,6 +203,20 @@ describe('verifying', () => {
       expect(verified.intact).toBe(false)
       expect(Number(verified.firstFault!.seq)).toBeGreaterThanOrEqual(seq)
       expect(verified.events).toBeLessThanOrEqual(BigInt(seq))
+    }
+  })
+
+  // The risk: whoever rewrites an event can also compute the hash it should have.
+  it('finds an event that was rewritten with a hash of its own, by the next event or by the counter', async () => {
+    for (const seq of [1n, 2n, 3n]) {
+      const org = newId('org')
+      await append(org, event(1), event(2), event(3))
+      const before = await database.withTenant(org, (tx) => auditEventFind(tx, seq))
+      const after = { ...before!, actor: 'user_x' }
+      const rewrite = `update sallyport.audit_event set actor = $3, hash = $4 ${where}`
+      await tamper(rewrite, [org, seq, after.actor, auditEventHash(after)])
+      const fault = seq === 3n ? { seq, reason: 'head' } : { seq: seq + 1n, reason: 'link' }
+      expect((await verifyOrganization(database, org)).firstFault).toEqual(fault)
     }
   })
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { Pool } from 'pg'
 import { hasCode, newId } from '@sallyport/core'
 import {
   apiKeyInsert,
@@ -11,6 +12,8 @@ import {
   projectList,
 } from '../../src/db/index.ts'
 import type { Database, TenantTx } from '../../src/db/index.ts'
+import { readProxyTarget } from '../../src/db/queries/proxy-target.ts'
+import { withTenant } from '../../src/db/tenant.ts'
 import { freshDatabase, makeTenant } from './fresh-database.ts'
 import type { FreshDatabase, Tenant } from './fresh-database.ts'
 
@@ -287,13 +290,18 @@ describe('withTenant', () => {
     expect(stranger).toEqual([undefined, []])
   })
 
-  it('leaves no tenant behind on the connection it used', async () => {
-    const narrow = await fresh.open({ poolSize: 1 })
-    await narrow.withTenant(a.org, organizationFind)
-    const target = await narrow.proxyTarget({ org: a.org, ...a.place, slug: 'github', connection: a.connection })
-    expect(target.connections).toHaveLength(1)
-    const outside = await narrow.withTenant(b.org, (tx) => tx.selectFrom('sallyport.connection').select('id').execute())
-    expect(outside).toEqual([{ id: b.connection }])
+  // The risk: the next user of a pooled connection, who names no tenant, is taken for the last one.
+  it('leaves no tenant behind on the connection it used, however it ended', async () => {
+    const pool = new Pool({ connectionString: fresh.url.reveal(), max: 1 })
+    const left = async () => (await pool.query<{ org: string | null }>(`select current_setting('sallyport.org', true) as org`)).rows[0]!.org
+    await withTenant(pool, a.org, organizationFind)
+    expect(await left()).toBe('')
+    await expect(withTenant(pool, a.org, () => Promise.reject(new Error('no')))).rejects.toThrow('no')
+    expect(await left()).toBe('')
+    await readProxyTarget(pool, { org: a.org, ...a.place, slug: 'github', connection: a.connection })
+    expect(await left()).toBe('')
+    expect((await pool.query('select * from sallyport.connection')).rows).toEqual([])
+    await pool.end()
   })
 
   it.each([
