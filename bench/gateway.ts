@@ -8,7 +8,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createClient } from '@sallyport/client'
-import { browserFor, submitFirstForm } from '../scripts/start/browser.ts'
+import { browserFor, submitFirstForm } from '@sallyport/sandbox'
 import { launch } from './processes.ts'
 import type { Running } from './processes.ts'
 

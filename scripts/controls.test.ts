@@ -57,7 +57,9 @@ describe('the registry of controls', () => {
 
   it('N2 refuses a state written by hand, an unknown id, a repeated one and a claim without evidence or reason', () => {
     expect(() => parseRegistry('controls: [{id: S1, statement: abc, enforced: [], state: proven, claims: []}]')).toThrow()
-    expect(() => parseRegistry('controls: [{id: S999, statement: abc, enforced: [], claims: [{claim: a claim of it}]}]')).toThrow(/S999 is no control/u)
+    expect(() => parseRegistry('controls: [{id: S999, statement: abc, enforced: [], claims: [{claim: a claim of it}]}]')).toThrow(
+      /S999 is no control/u,
+    )
     expect(() => parseRegistry('controls: []')).toThrow(/S1 must stand exactly once/u)
   })
 })

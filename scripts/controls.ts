@@ -63,7 +63,11 @@ export function parseRegistry(text: string): Control[] {
   const faults = EXPECTED_IDS.filter((id) => controls.filter((c) => c.id === id).length !== 1)
     .map((id) => `${id} must stand exactly once`)
     .concat(controls.filter((c) => !EXPECTED_IDS.includes(c.id)).map((c) => `${c.id} is no control of the mission`))
-    .concat(controls.flatMap((c) => c.claims.filter((k) => kinds(k) !== 1).map((k) => `${c.id} "${k.claim}" needs one of tests, documents, missing`)))
+    .concat(
+      controls.flatMap((c) =>
+        c.claims.filter((k) => kinds(k) !== 1).map((k) => `${c.id} "${k.claim}" needs one of tests, documents, missing`),
+      ),
+    )
   if (faults.length > 0) throw new Error(`threat-model/controls.yaml:\n  ${faults.join('\n  ')}`)
   return controls
 }
@@ -73,7 +77,9 @@ const kinds = (k: Claim): number => [k.tests, k.documents, k.missing].filter((ki
 /** Reads vitest's JSON report. A test counts as passed when it passed wherever it ran. */
 export function readReport(json: string): Report {
   const shape = z.object({
-    testResults: z.array(z.object({ assertionResults: z.array(z.object({ ancestorTitles: z.array(z.string()), title: z.string(), status: z.string() })) })),
+    testResults: z.array(
+      z.object({ assertionResults: z.array(z.object({ ancestorTitles: z.array(z.string()), title: z.string(), status: z.string() })) }),
+    ),
   })
   const outcomes = shape.parse(JSON.parse(json)).testResults.flatMap((file) => file.assertionResults)
   const name = (test: (typeof outcomes)[number]): string => [...test.ancestorTitles, test.title].join(' > ')
@@ -143,7 +149,9 @@ function main(args: readonly string[]): number {
 
 function print(judged: readonly Judged[]): string {
   const line = (j: Judged): string =>
-    [`${j.id.padEnd(5)}${j.state.padEnd(10)}${j.statement}`, ...j.open.map((o) => `${' '.repeat(15)}open: ${o.claim} (${o.why})`)].join('\n')
+    [`${j.id.padEnd(5)}${j.state.padEnd(10)}${j.statement}`, ...j.open.map((o) => `${' '.repeat(15)}open: ${o.claim} (${o.why})`)].join(
+      '\n',
+    )
   const count = (state: Judged['state']): number => judged.filter((j) => j.state === state).length
   return `${judged.map(line).join('\n')}\n\n${count('proven')} proven, ${count('partial')} partial, ${count('unproven')} unproven of ${judged.length}\n`
 }

@@ -5,8 +5,7 @@
  */
 import { setTimeout } from 'node:timers/promises'
 import { createClient } from '@sallyport/client'
-import { signIn } from '@sallyport/sandbox'
-import { browserFor, submitFirstForm } from './browser.ts'
+import { browserFor, signIn, submitFirstForm } from '@sallyport/sandbox'
 import type { SandboxOrigins } from './processes.ts'
 
 const ENVIRONMENT = 'test'

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connectAccount, createKey, setStage } from '@sallyport/testkit'
 import type { Stage } from '@sallyport/testkit'
-import { submitFirstForm } from '../../scripts/start/browser.ts'
+import { submitFirstForm } from '@sallyport/sandbox'
 
 /**
  * Marked secrets go through everything that can be done with them, at the most talkative log level, the failures included; afterwards

@@ -2,9 +2,8 @@ import { Octokit } from '@octokit/rest'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { createKey, signInOwner, startGatewayProcess } from '@sallyport/testkit'
 import type { GatewayProcess, Owner } from '@sallyport/testkit'
-import { signIn, startSandbox } from '@sallyport/sandbox'
+import { signIn, startSandbox, submitFirstForm } from '@sallyport/sandbox'
 import type { Sandbox } from '@sallyport/sandbox'
-import { submitFirstForm } from '../../scripts/start/browser.ts'
 import { serverUnderTest } from './server-under-test.ts'
 
 let sandbox: Sandbox

@@ -19,7 +19,7 @@ export interface ReadyMessage {
 export async function serveCommand({ config, print }: CommandContext): Promise<number> {
   const gateway = await startGateway(config)
   const link = await gateway.ownerLink()
-  if (process.send === undefined) {
+  if (process.send === undefined || !process.connected) {
     print(`Sallyport listens on ${gateway.url}`)
     if (link !== undefined) print(`Console, for its owner, once: ${link.href}`)
   } else {

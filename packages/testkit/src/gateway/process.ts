@@ -33,6 +33,8 @@ export interface GatewayProcess {
   readonly pid: number
   readonly ownerLink: string
   readonly starterToken: string
+  /** Administrative URL of its database; undefined on the embedded one. */
+  readonly databaseUrl: string | undefined
   /** Everything it printed so far, both streams. */
   output(): string
   /** SIGTERM; resolves with the exit code. */
@@ -69,13 +71,14 @@ export async function startGatewayProcess(settings: GatewaySettings = {}): Promi
   const folder = own ?? (await mkdtemp(join(tmpdir(), 'sallyport-config-')))
   const configFile = join(folder, 'sallyport.yaml')
   await writeFile(configFile, JSON.stringify(settings.file ?? {}))
+  const database = await databaseVariables(settings.postgresUrl)
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(ROOT, 'packages/server/src/main.ts'), 'serve'], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: {
       ...plainEnvironment(),
       ...variables(settings, { dataDir, port, configFile }),
-      ...(await databaseVariables(settings.postgresUrl)),
+      ...database,
     },
   })
   const output: Buffer[] = []
@@ -96,6 +99,7 @@ export async function startGatewayProcess(settings: GatewaySettings = {}): Promi
     ...ready,
     port,
     dataDir,
+    databaseUrl: database['SALLYPORT_DATABASE_MIGRATION_URL'],
     pid: child.pid!,
     output: text,
     ended,

@@ -4,7 +4,7 @@
  */
 import { createClient } from '@sallyport/client'
 import type { Client } from '@sallyport/client'
-import { browserFor, submitFirstForm } from '../../../../scripts/start/browser.ts'
+import { browserFor, submitFirstForm } from '@sallyport/sandbox'
 import { startIssuer } from '../issuer/index.ts'
 import type { Issuer } from '../issuer/index.ts'
 import { startUpstream } from '../upstream/index.ts'

@@ -2,7 +2,7 @@
  * The least of a browser that a connect needs: the cookies of one origin, the Origin header, forms, and redirects that are looked at before they are
  * followed. It stands for the reader at the first start. It keeps nothing on disk.
  */
-import { readForms } from '@sallyport/sandbox'
+import { readForms } from './sign-in.ts'
 
 /** A `fetch` that sends and keeps the cookies of `origin` (attributes are ignored but for removal), and follows no redirect. */
 export function browserFor(origin: string): typeof fetch {

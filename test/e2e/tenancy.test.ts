@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { operations, problemSchema } from '@sallyport/contract'
+import type { Operation, OperationName } from '@sallyport/contract'
+import { formatId, newId } from '@sallyport/core'
+import type { IdPrefix } from '@sallyport/core'
+import { addOrganization, connectAccount, createKey, setStage, signInOwner } from '@sallyport/testkit'
+import type { Owner, Place, Stage } from '@sallyport/testkit'
+
+/** Two organizations that made the same things under the same names; whatever A holds, B must not tell from what does not exist. */
+let stage: Stage
+let ours: Owner
+let theirs: Owner
+let theirConnection: string
+let theirProxyKey: string
+let theirFullKey: string
+
+const ALL_SCOPES = ['proxy:call', 'connections:read', 'requests:read', 'keys:read', 'keys:write', 'connect_sessions:write'] as const
+
+beforeAll(async () => {
+  stage = await setStage({ postgresUrl: inject('postgresUrl') })
+  ours = stage.owner
+  const me = await ours.client.call('whoami', {})
+  const place = await addOrganization(stage.gateway.databaseUrl!, me.id)
+  // A session of its own: what the first one knows of memberships is remembered for some seconds.
+  const again = await signInOwner({ url: stage.gateway.url, starterToken: new URL(stage.gateway.ownerLink).hash.slice('#owner='.length) })
+  theirs = { ...again, place }
+  await theirs.client.call('integrationCreate', {
+    params: theirs.place,
+    body: { slug: 'api', provider: 'github', client_id: stage.issuer.clientId, client_secret: stage.issuer.clientSecret },
+  })
+  theirConnection = await connectAccount(theirs, 'user-1')
+  theirProxyKey = await createKey(theirs, ['proxy:call'])
+  theirFullKey = await createKey(theirs, [...ALL_SCOPES])
+  stage.upstream.answer((request, response) => void response.end(request.headers.authorization))
+})
+afterAll(() => stage.close())
+
+interface Told {
+  readonly status: number
+  readonly headers: Record<string, string>
+  readonly problem: object
+}
+
+/** Everything a caller is told, but for what names the request itself. */
+async function told(response: Response): Promise<Told> {
+  const { instance: _instance, ...problem } = problemSchema.parse(await response.json())
+  const headers = Object.fromEntries([...response.headers].filter(([name]) => name !== 'date' && name !== 'sallyport-request-id'))
+  return { status: response.status, headers, problem }
+}
+
+describe('through the data plane', () => {
+  const call = (key: string, selector: Record<string, string>): Promise<Response> =>
+    fetch(`${stage.gateway.url}/proxy/api/user`, { headers: { authorization: `Bearer ${key}`, ...selector } })
+
+  it('T-01 each organization’s key reaches its own account under the same name, again and again', async () => {
+    for (let round = 0; round < 3; round++) {
+      await (await call(stage.key, { 'sallyport-user': 'user-1' })).text()
+      await (await call(theirProxyKey, { 'sallyport-user': 'user-1' })).text()
+    }
+    const tokens = stage.upstream.seen.slice(-6).map(({ headers }) => headers.authorization)
+    expect(new Set([tokens[0], tokens[2], tokens[4]])).toEqual(new Set([`Bearer ${stage.token}`]))
+    expect(new Set([tokens[1], tokens[3], tokens[5]])).toEqual(new Set([`Bearer ${stage.issuer.tokens.at(-1)}`]))
+  })
+
+  it('T-01 S-04 a foreign connection and one that does not exist are the same answer, in both directions', async () => {
+    const before = stage.upstream.seen.length
+    const random = await told(await call(stage.key, { 'sallyport-connection': formatId('conn', newId('conn')) }))
+    expect(random).toMatchObject({ status: 404, problem: { code: 'not_found' } })
+    expect(await told(await call(stage.key, { 'sallyport-connection': theirConnection }))).toEqual(random)
+    expect(await told(await call(theirProxyKey, { 'sallyport-connection': stage.connection }))).toEqual(random)
+    expect(stage.upstream.seen.length).toBe(before)
+  })
+
+  it('a key is bound to nobody else’s connection', async () => {
+    await expect(createKey(ours, ['proxy:call'], { connection: theirConnection })).rejects.toMatchObject({ status: 404 })
+  })
+})
+
+describe('through the control plane', () => {
+  const PREFIXES: Readonly<Record<string, IdPrefix>> = {
+    org: 'org',
+    project: 'proj',
+    key: 'key',
+    integration: 'int',
+    connection: 'conn',
+    session: 'cs',
+  }
+
+  async function objectsOf({ client, place }: Owner, connection: string): Promise<Record<string, string>> {
+    const [keys, integrations] = await Promise.all([
+      client.call('keyList', { params: place, query: { limit: 1 } }),
+      client.call('integrationList', { params: place, query: { limit: 1 } }),
+    ])
+    const { session } = await client.call('connectSessionCreate', { params: place, body: { integration: 'api', end_user_id: 'x' } })
+    return { ...place, connection, key: keys.data[0]!.id, integration: integrations.data[0]!.id, session: session.id }
+  }
+
+  const BODIES: Partial<Record<OperationName, object>> = {
+    projectUpdate: { name: 'taken over' },
+    keyCreate: { name: 'mine', scopes: ['proxy:call'] },
+    integrationCreate: { slug: 'mine', provider: 'github', client_id: 'a', client_secret: 'b' },
+    connectSessionCreate: { integration: 'api', end_user_id: 'x' },
+    connectSessionComplete: { code: 'x', end_user_id: 'x' },
+  }
+
+  const named = Object.entries(operations as Record<string, Operation>).filter(([, operation]) => operation.access.audience === 'tenant')
+
+  function send(name: string, operation: Operation, ids: Record<string, string>, key: string): Promise<Response> {
+    const path = operation.path.replaceAll(/\{(\w+)\}/gu, (_all, part: string) => ids[part]!)
+    const body = BODIES[name as OperationName]
+    return fetch(stage.gateway.url + path, {
+      method: operation.method,
+      headers: { authorization: `Bearer ${key}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+  }
+
+  /** Every mix of own and foreign ids in a path that holds at least one foreign one. */
+  function mixes(parts: readonly string[], own: Record<string, string>, foreign: Record<string, string>): Record<string, string>[] {
+    return Array.from({ length: 2 ** parts.length - 1 }, (_, bits) => ({
+      environment: 'test',
+      ...Object.fromEntries(parts.map((part, i) => [part, ((bits + 1) >> i) % 2 === 1 ? foreign[part]! : own[part]!])),
+    }))
+  }
+
+  it('T-01 T-04 G3 no operation tells a foreign id, in any mix with own ones, from a random one', async () => {
+    const own = await objectsOf(theirs, theirConnection)
+    const foreign = await objectsOf(ours, stage.connection)
+    let probes = 0
+    for (const [name, operation] of named) {
+      const parts = [...operation.path.matchAll(/\{(\w+)\}/gu)].map(([, part]) => part!).filter((part) => part !== 'environment')
+      for (const ids of mixes(parts, own, foreign)) {
+        const random = Object.fromEntries(
+          Object.entries(ids).map(([part, id]) => [
+            part,
+            id === foreign[part] && part !== 'environment' ? formatId(PREFIXES[part]!, newId(PREFIXES[part]!)) : id,
+          ]),
+        )
+        const answer = await told(await send(name, operation, ids, theirFullKey))
+        expect({ name, ids, status: [403, 404].includes(answer.status) }).toEqual({ name, ids, status: true })
+        expect({ name, ...answer }).toEqual({ name, ...(await told(await send(name, operation, random, theirFullKey))) })
+        probes += 1
+      }
+    }
+    expect(probes).toBeGreaterThan(60)
+  })
+
+  it('T-02 what was probed is unchanged', async () => {
+    const { data } = await ours.client.call('projectList', { params: { org: ours.place.org } })
+    expect(data.map(({ name }) => name)).toEqual(['default'])
+    const place: Place = ours.place
+    expect((await ours.client.call('connectionGet', { params: { ...place, connection: stage.connection } })).status).toBe('active')
+    const keys = (await ours.client.call('keyList', { params: place, query: { limit: 200 } })).data
+    expect(keys.filter(({ revoked_at }) => revoked_at !== null)).toEqual([])
+    expect(keys.filter(({ name }) => name === 'mine')).toEqual([])
+  })
+})
