@@ -159,16 +159,16 @@ describe('a killed gateway', () => {
       const { client, place } = await signInOwner(gateway)
       const { data } = await client.call('keyList', { params: place, query: { limit: 200 } })
       expect(data.map(({ id }) => id)).toEqual(expect.arrayContaining(acknowledged))
-      let killed = false
+      const killed = new AbortController()
       const writing = (async () => {
-        while (!killed) {
+        while (!killed.signal.aborted) {
           const made = await client.call('keyCreate', { params: place, body: { name: `round ${round}`, scopes: ['proxy:call'] } })
           acknowledged.push(made.key.id)
         }
       })().catch(() => undefined)
       await expect.poll(() => acknowledged.length, { timeout: 30_000 }).toBeGreaterThan(round * 4 + 3)
       await gateway.kill()
-      killed = true
+      killed.abort()
       await writing
     }
     const last = await start({ dataDir })
