@@ -54,7 +54,7 @@ export function Shell() {
         <div id={menu} className={classes('px-3 pb-4 lg:flex lg:grow lg:flex-col', !open && 'max-lg:hidden')}>
           <ProjectSwitch />
           <EnvironmentSwitch />
-          <Navigation />
+          <Navigation onChoose={() => setOpen(false)} />
           <Account />
         </div>
       </header>
@@ -87,7 +87,7 @@ function EnvironmentSwitch() {
   )
 }
 
-function Navigation() {
+function Navigation({ onChoose }: { readonly onChoose: () => void }) {
   const place = usePlace()
   const { data: person } = useSuspenseQuery(whoamiQuery)
   const role = person?.memberships.find(({ org }) => org === place.org)?.role
@@ -100,6 +100,7 @@ function Navigation() {
             <Link
               to={to}
               params={place}
+              onClick={onChoose}
               activeOptions={{ exact: label === 'Overview' }}
               className="flex items-center gap-3 rounded-lg px-3 py-2 text-sm font-medium text-dim hover:bg-sunken hover:text-ink aria-[current=page]:bg-act-soft aria-[current=page]:font-semibold aria-[current=page]:text-act"
             >

@@ -1,5 +1,5 @@
 /** Text that is meant to be taken elsewhere, with a button that copies it and says so. */
-import { useEffect, useState } from 'react'
+import { useEffect, useId, useState } from 'react'
 import { Button } from './button.tsx'
 
 const CONFIRMED_MS = 2000
@@ -33,9 +33,12 @@ export function CopyButton({ text, label, words = 'Copy' }: { readonly text: str
 }
 
 export function CopyBox({ text, label }: { readonly text: string; readonly label: string }) {
+  const heading = useId()
   return (
-    <div className="mb-4">
-      <p className="mb-1 text-sm font-semibold">{label}</p>
+    <div role="group" aria-labelledby={heading} className="mb-4">
+      <p id={heading} className="mb-1 text-sm font-semibold">
+        {label}
+      </p>
       <div className="flex items-start gap-2">
         <code className="min-w-0 flex-1 rounded-lg border border-line bg-sunken px-3 py-2 font-mono text-sm break-all select-all">
           {text}

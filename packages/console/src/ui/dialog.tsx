@@ -2,7 +2,7 @@
  * A modal dialog on the browser's own <dialog>: focus stays inside, Escape closes, the page behind is inert. It is open for as long as it is
  * rendered, so what is typed into it never outlives it.
  */
-import { useEffect, useId, useRef } from 'react'
+import { useId, useLayoutEffect, useRef } from 'react'
 import type { ReactNode } from 'react'
 import { CloseIcon } from './icons.tsx'
 
@@ -16,7 +16,8 @@ interface DialogProps {
 export function Dialog({ title, children, onClose }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null)
   const heading = useId()
-  useEffect(() => {
+  // Before the element is taken out of the page: closing gives the focus back to where it was.
+  useLayoutEffect(() => {
     const element = dialog.current
     if (element !== null && !element.open) element.showModal()
     return () => element?.close()
