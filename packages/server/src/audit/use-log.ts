@@ -3,8 +3,8 @@
  * lost must not happen.
  *
  * Per organization one group is under way at a time, in one transaction; entries that arrive meanwhile form the next. What a strict
- * organization waits for is its group's commit. While PostgreSQL is away, batched entries stay and are tried again, strict ones are
- * refused at the first failed attempt.
+ * organization waits for is its group's commit. While PostgreSQL is away, batched entries stay and are tried again; strict ones, of every
+ * organization, are refused at the first failed attempt, and at once until the next.
  */
 import { hasCode, isUuid } from '@sallyport/core'
 import type { Logger, OrgId } from '@sallyport/core'
@@ -76,7 +76,7 @@ const MAX_GROUP = 500
 const MAX_CONCURRENT = 3
 const MAX_BUFFERED_CHARACTERS = 32 * 1024 * 1024
 const FIRST_PAUSE_MS = 50
-const LAST_PAUSE_MS = 2_000
+const LAST_PAUSE_MS = 1_000
 
 export function createUseLog(options: UseLogOptions): UseLog {
   return new GroupingUseLog(options)
@@ -97,6 +97,8 @@ class GroupingUseLog implements UseLog {
   #characters = 0
   #droppedRecords = 0
   #pauseMs = 0
+  /** The last attempt found no database; until the next one, nobody is made to wait for it. */
+  #away = false
   #groupTimer: NodeJS.Timeout | undefined
   #pauseTimer: NodeJS.Timeout | undefined
   #closed = false
@@ -126,6 +128,7 @@ class GroupingUseLog implements UseLog {
       this.#scheduleGroups()
       return undefined
     }
+    if (this.#away) return Promise.reject(unavailable('the database is away'))
     return new Promise((resolve, reject) => {
       this.#enqueue(org, { event: stored, waiting: { resolve, reject } })
       this.#takeTurn(org)
@@ -159,6 +162,7 @@ class GroupingUseLog implements UseLog {
     clearTimeout(this.#groupTimer)
     clearTimeout(this.#pauseTimer)
     this.#over = true
+    for (const { events } of this.#queues.values()) for (const { waiting } of events) waiting?.reject(unavailable('the log is closed'))
     if (this.buffered > 0) throw unavailable(`${this.#events} audit events and ${this.#records} request records could not be written`)
   }
 
@@ -246,16 +250,30 @@ class GroupingUseLog implements UseLog {
    * Events that nobody waits for stay: their credentials were used. Records stay, unless they may be what PostgreSQL refused.
    */
   #failedGroup(queue: Queue, group: Group, error: unknown): void {
-    const refused = group.events.filter(({ waiting }) => waiting !== undefined)
-    const suspect = hasCode(error, 'database_unavailable') ? 0 : group.records.length
-    this.#release(refused, suspect)
-    for (const { waiting } of refused) waiting?.reject(unavailable('the event could not be committed'))
-    group.events = group.events.filter(({ waiting }) => waiting === undefined)
+    const away = hasCode(error, 'database_unavailable')
+    const suspect = away ? 0 : group.records.length
+    this.#refuse(group.events)
+    group.events = group.events.filter(isHeld)
+    for (const waiting of away ? this.#queues.values() : [queue]) {
+      this.#refuse(waiting.events)
+      waiting.events = waiting.events.filter(isHeld)
+    }
+    this.#release([], suspect)
     if (suspect > 0) group.records = []
     if (group.events.length + group.records.length > 0) queue.again = group
-    if (suspect > 0) this.#logger.error('Request records were refused and dropped', { dropped: suspect, error })
-    else if (this.#pauseMs === 0) this.#logger.error('The log of uses can not be written; it is held and tried again', { error })
+    if (suspect > 0) {
+      this.#logger.error('Request records were refused and dropped', { dropped: suspect, error })
+      return
+    }
+    if (this.#pauseMs === 0) this.#logger.error('The log of uses can not be written; it is held and tried again', { error })
+    this.#away = away
     this.#pause()
+  }
+
+  #refuse(entries: readonly Entry[]): void {
+    const refused = entries.filter((entry) => !isHeld(entry))
+    this.#release(refused, 0)
+    for (const { waiting } of refused) waiting?.reject(unavailable('the event could not be committed'))
   }
 
   #release(entries: readonly Entry[], records: number): void {
@@ -270,6 +288,7 @@ class GroupingUseLog implements UseLog {
     this.#pauseMs = Math.min(Math.max(this.#pauseMs * 2, FIRST_PAUSE_MS), LAST_PAUSE_MS)
     this.#pauseTimer = setTimeout(() => {
       this.#pauseTimer = undefined
+      this.#away = false
       this.#pump()
     }, this.#pauseMs)
   }
@@ -279,6 +298,11 @@ function takeGroup(queue: Queue): Group {
   const { again } = queue
   queue.again = undefined
   return again ?? { events: queue.events.splice(0, MAX_GROUP), records: queue.records.splice(0, MAX_GROUP), attempted: undefined }
+}
+
+/** Nobody waits for it, so it stays until it is written. */
+function isHeld({ waiting }: Entry): boolean {
+  return waiting === undefined
 }
 
 function hasMore({ events, records, again }: Queue): boolean {

@@ -77,17 +77,32 @@ describe('a strict organization', () => {
     await log.close()
   })
 
-  it('is refused while PostgreSQL is away, and served again afterwards', async () => {
+  it('is refused while PostgreSQL is away, also behind records that are held, and served again afterwards', async () => {
     const log = logOn({ database })
-    const org = newId('org')
+    const [org, other] = [newId('org'), newId('org')]
     await strictly(log, org, used('before'))
     await line.cut()
+    log.request(record(org))
+    const refused = await Promise.allSettled([strictly(log, org, used('lost')), strictly(log, other, used('lost'))])
+    expect(refused).toMatchObject([{ reason: { code: 'audit_unavailable' } }, { reason: { code: 'audit_unavailable' } }])
+    // The record waits for its turn now; whoever comes behind it must not wait with it.
     await expect(strictly(log, org, used('lost'))).rejects.toMatchObject({ code: 'audit_unavailable' })
-    expect(log.buffered).toBe(0)
+    expect(log.buffered).toBe(1)
     await line.restore()
-    await strictly(log, org, used('after'))
-    expect(await targets(org)).toEqual(['before', 'after'])
+    await expect
+      .poll(
+        () =>
+          strictly(log, org, used('after')).then(
+            () => 'done',
+            () => 'refused',
+          ),
+        { timeout: 20_000 },
+      )
+      .toBe('done')
     await log.close()
+    expect(await targets(org)).toEqual(['before', 'after'])
+    expect(await targets(other)).toEqual([])
+    expect(await records(org)).toHaveLength(1)
   })
 })
 
