@@ -266,6 +266,17 @@ describe('requests that do not fit', () => {
   })
 })
 
+describe('a sender that is still sending', () => {
+  it('D-06 gets to read why its 10 MB are refused', async () => {
+    const body = Buffer.alloc(10 * 1024 * 1024 + 1, 0x20)
+    const headers = { ...asKey(world.a.key), 'content-type': 'application/json' }
+    for (let round = 0; round < 10; round++) {
+      expect((await send(world, keysPath(), { method: 'POST', headers, body })).json).toMatchObject({ status: 413, code: 'payload_too_large' })
+      expect((await send(world, keysPath(), { method: 'POST', headers: { 'content-type': 'application/json' }, body })).status).toBe(401)
+    }
+  })
+})
+
 describe('every answer', () => {
   const paths = () => [
     WHOAMI,

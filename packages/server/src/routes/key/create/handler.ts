@@ -8,14 +8,17 @@ import { found, inEnvironment } from '../../tenant.ts'
 import { presentKey } from '../present.ts'
 import { grantFrom } from './grant.ts'
 
-/** The text of the key leaves in this answer and is kept nowhere (battery K-01). Hashing is done before the transaction is opened. */
+/**
+ * The text of the key leaves in this answer and is kept nowhere (battery K-01). Hashing takes long, so it is done between two
+ * transactions: not before the place is known to be the caller's, and not while a connection waits.
+ */
 export const keyCreate = implement('keyCreate', async (call) => {
   const { body, deps, ids, principal } = call
+  await inEnvironment(call, () => Promise.resolve())
   const wanted = { scopes: body.scopes, connection: boundTo(body.connection), expiresInS: body.expires_in_s ?? null }
   const grant = await grantFrom(deps.database.lookups, principal, ids.org, wanted)
   const id = newId('key')
   const createdBy = principalRef(principal)
-  await inEnvironment(call, async () => undefined)
   const { text, hmac, argon2id } = await deps.keys.mint(ids.environment, id)
   const key = await inEnvironment(call, async (tx, at) => {
     if (grant.connection !== null) found(await connectionFind(tx, at, grant.connection))
