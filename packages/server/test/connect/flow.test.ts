@@ -390,6 +390,20 @@ describe('a callback', () => {
     expect(await statusOf(session)).toMatchObject({ status: 'failed', failure: 'connect_denied' })
   })
 
+  it('of a session that ends while the provider is asked stores nothing', async () => {
+    const { callback, browser, session } = await authorized()
+    issuer.behave({
+      meanwhile: async () => {
+        await gateway.rows("update sallyport.connect_session set status = 'failed', failure = 'connect_denied' where id = $1", [
+          uuid('cs', session),
+        ])
+      },
+    })
+    await refusedWith(await browser.get(callback), 410, 'connect_session_invalid', 1)
+    expect(await connectionsOf(session)).toEqual([])
+    expect(await statusOf(session)).toMatchObject({ status: 'failed', failure: 'connect_denied' })
+  })
+
   it('by HEAD uses nothing up', async () => {
     const { callback, browser } = await authorized()
     const answer = await fetch(callback.replace(PUBLIC_URL, gateway.nodes[0].origin), {

@@ -9,6 +9,8 @@ export interface IssuerBehaviour {
   pkce: 'required' | 'ignored'
   /** What the token endpoint answers to a right request. */
   token: TokenBehaviour
+  /** Runs while the token request waits for its answer: what else happens in the world meanwhile. */
+  meanwhile: () => Promise<void>
   /** Overrides members of the token answer; undefined drops one. */
   members: Readonly<Record<string, unknown>>
   /** The account that signs in. */
@@ -42,6 +44,7 @@ export const LAWFUL: IssuerBehaviour = {
   answer: 'code',
   pkce: 'required',
   token: 'json',
+  meanwhile: async () => {},
   members: {},
   account: { id: 4711, login: 'grace' },
   userinfo: 'account',

@@ -129,8 +129,9 @@ class Desk {
     return [...parts[answer], ...said]
   }
 
-  #token(request: IncomingMessage, form: URLSearchParams, response: ServerResponse): void {
+  async #token(request: IncomingMessage, form: URLSearchParams, response: ServerResponse): Promise<void> {
     this.exchanges.push(form)
+    await this.behaviour.meanwhile()
     if (!this.#isClient(request, form))
       return json(response, 401, { error: 'invalid_client' }, { 'www-authenticate': 'Basic realm="issuer"' })
     const code = form.get('code') ?? ''
