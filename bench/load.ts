@@ -79,6 +79,10 @@ class Tally {
   readonly #errors = new Map<string, number>()
   readonly #startedAt = performance.now()
 
+  get answered(): number {
+    return this.#tookMs.length
+  }
+
   add(tookMs: number, error: string | undefined): void {
     if (error === undefined) this.#tookMs.push(tookMs)
     else this.#errors.set(error, (this.#errors.get(error) ?? 0) + 1)
@@ -103,7 +107,7 @@ class Tally {
   }
 }
 
-async function load({ call, connections, seconds, perSecond }: LoadOrder): Promise<LoadResult> {
+async function load({ call, connections, seconds, calls = Infinity, perSecond }: LoadOrder): Promise<LoadResult> {
   const request = requestBytes(call)
   const record = new Tally()
   const { promise: finished, resolve: finish } = Promise.withResolvers<void>()
@@ -133,7 +137,7 @@ async function load({ call, connections, seconds, perSecond }: LoadOrder): Promi
   const done = (line: Line, tookMs: number, error: string | undefined): void => {
     underWay -= 1
     record.add(tookMs, error)
-    over ||= performance.now() >= until
+    over ||= performance.now() >= until || record.answered >= calls
     if (line.isClosed) lines.delete(line)
     if (!over) next(line.isClosed ? open() : line)
     else if (underWay === 0) finish()

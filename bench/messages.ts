@@ -18,12 +18,14 @@ export interface Call {
   readonly expect: { readonly status: number; readonly bytes: number }
 }
 
-/** Sends `call` for `seconds`. */
+/** Sends `call` for `seconds`, or until `calls` were answered. */
 export interface LoadOrder {
   readonly type: 'load'
   readonly call: Call
   readonly connections: number
   readonly seconds: number
+  /** Absent: time alone is the limit. */
+  readonly calls?: number
   /** Absent: each connection sends again as soon as it was answered. Given: this many a second, whether or not the answers keep up. */
   readonly perSecond?: number
 }

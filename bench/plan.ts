@@ -2,8 +2,11 @@
 
 export interface Plan {
   readonly name: 'quick' | 'long' | 'tiny'
-  /** Per target, before anything is measured: code gets compiled, pools filled. */
-  readonly warmUpSeconds: number
+  /**
+   * Per target, before anything is measured: code gets compiled, pools filled. By count, so that a slow target on a loaded machine is no colder than a
+   * fast one; `seconds` bounds it.
+   */
+  readonly warmUp: { readonly calls: number; readonly seconds: number }
   readonly rounds: number
   /** 1 KB answers, as fast as they come. */
   readonly saturation: { readonly connections: number; readonly seconds: number }
@@ -20,7 +23,7 @@ export const PLANS: Readonly<Record<Plan['name'], Plan>> = {
   /** Under three minutes. */
   quick: {
     name: 'quick',
-    warmUpSeconds: 2,
+    warmUp: { calls: 10_000, seconds: 10 },
     rounds: 5,
     saturation: { connections: 64, seconds: 1.5 },
     moderate: { connections: 64, seconds: 2, share: 0.3 },
@@ -32,7 +35,7 @@ export const PLANS: Readonly<Record<Plan['name'], Plan>> = {
   /** About fifteen minutes. */
   long: {
     name: 'long',
-    warmUpSeconds: 5,
+    warmUp: { calls: 50_000, seconds: 60 },
     rounds: 15,
     saturation: { connections: 64, seconds: 3 },
     moderate: { connections: 64, seconds: 5, share: 0.3 },
@@ -44,7 +47,7 @@ export const PLANS: Readonly<Record<Plan['name'], Plan>> = {
   /** A few seconds: shows that everything works, measures nothing worth reading. */
   tiny: {
     name: 'tiny',
-    warmUpSeconds: 0.1,
+    warmUp: { calls: 100, seconds: 1 },
     rounds: 2,
     saturation: { connections: 4, seconds: 0.1 },
     moderate: { connections: 4, seconds: 0.1, share: 0.3 },

@@ -234,7 +234,7 @@ export function tableOf(report: Report): string {
     ...delayRows(figures.delay['first byte']),
     '',
     'Memory   (goal: an open stream takes at most 1.20 times what it takes in bare)',
-    row(['', 'open stream', 'to bare', 'in use', 'idle', 'after load']),
+    row(['', 'open stream', 'to bare', 'in use', 'to bare', 'idle', 'after load']),
     ...PROXIES.map((name) => memoryRow(name, figures, resting)),
     '',
     `On warm caches, per call: ${figures.perCall.queriesSequential.toFixed(3)} queries one after another, ` +
@@ -293,7 +293,8 @@ function memoryRow(name: ProxyName, { streams }: Figures, resting: readonly Rest
     name,
     `${(rssBytes.median / 1024).toFixed(0)} KB`,
     streams.bare.rssBytes.median > 0 ? (rssBytes.median / streams.bare.rssBytes.median).toFixed(2) : '-',
-    `${(heldBytes.median / 1024).toFixed(0)} KB`,
+    `${(heldBytes.median / 1024).toFixed(1)} KB`,
+    (heldBytes.median / streams.bare.heldBytes.median).toFixed(2),
     megabytes(own?.idleBytes),
     megabytes(own?.afterBytes),
   ])

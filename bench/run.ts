@@ -108,21 +108,22 @@ async function idleMemory(bench: Bench, targets: readonly Target[]): Promise<{ t
 }
 
 async function measureProbed(bench: Bench, plan: Plan): Promise<{ streams: StreamMemory[]; counts: Counts }> {
-  const targets = await bench.startProbed()
-  for (const target of targets) await bench.warm(target, plan)
   const streams: StreamMemory[] = []
-  // The first opening of each is not kept: pools and buffers grow to their size in it.
-  for (let round = -1; round < plan.memory.rounds; round++) {
-    for (const target of targets) {
-      const memory = await bench.holdStreams(target, plan)
-      if (round >= 0) streams.push({ target: target.name as ProxyName, round, ...memory })
-    }
+  for (let round = 0; round < plan.memory.rounds; round++) {
+    // Fresh ones each time: memory that load left behind would take the streams in without growing.
+    const targets = await bench.startProbed()
+    for (const target of targets) streams.push({ target: target.name as ProxyName, round, ...(await bench.holdStreams(target, plan)) })
+    if (round < plan.memory.rounds - 1) await bench.stopProxies()
+    else
+      return {
+        streams,
+        counts: await bench.count(
+          targets.find(({ name }) => name === 'gateway')!,
+          plan,
+        ),
+      }
   }
-  const counts = await bench.count(
-    targets.find(({ name }) => name === 'gateway')!,
-    plan,
-  )
-  return { streams, counts }
+  throw new RangeError('a plan needs at least one round of memory')
 }
 
 /** The processes of a run and what was measured of them. */
@@ -252,15 +253,18 @@ class Bench implements AsyncDisposable {
     this.#note(target, 'first call', await this.#obtain({ type: 'first-bytes', call: callOf(target, KILOBYTE), count: 1 }))
   }
 
-  async warm(target: Target, { warmUpSeconds, saturation: { connections } }: Plan): Promise<void> {
-    this.#note(
-      target,
-      'warming up',
-      await this.#obtain({ type: 'load', call: callOf(target, KILOBYTE), connections, seconds: warmUpSeconds }),
-    )
-    for (const { path, bytes, upBytes } of BODIES) {
-      const order = { type: 'load', call: callOf(target, { path, bytes, upBytes }), connections: 8, seconds: warmUpSeconds / 8 } as const
-      this.#note(target, 'warming up', await this.#obtain(order))
+  async warm(target: Target, { warmUp: { calls, seconds }, saturation: { connections } }: Plan): Promise<void> {
+    const order = { type: 'load', call: callOf(target, KILOBYTE), connections, calls, seconds } as const
+    this.#note(target, 'warming up', await this.#obtain(order))
+    for (const body of BODIES) {
+      const less = {
+        type: 'load',
+        call: callOf(target, body),
+        connections: body.connections,
+        calls: calls / 20,
+        seconds: seconds / 10,
+      } as const
+      this.#note(target, 'warming up', await this.#obtain(less))
     }
   }
 
@@ -290,20 +294,24 @@ class Bench implements AsyncDisposable {
     return this.samples.filter(({ scenario, target }) => scenario === 'saturation' && target === name).map(({ perSecond }) => perSecond)
   }
 
-  /** Bytes that a stream takes while it is open. */
+  /** Bytes that a stream takes while it is open. Some are opened first that don't count: code and pools come with them. */
   async holdStreams(target: Target, { memory: { streams } }: Plan): Promise<Pick<StreamMemory, 'rssBytes' | 'heldBytes'>> {
+    const call = callOf(target, { path: '/events/open', bytes: 0 })
+    const hold = async (count: number): Promise<void> =>
+      this.#note(target, 'open streams', await this.#obtain({ type: 'hold', call, count }))
+    const release = async (): Promise<void> => this.#note(target, 'open streams', await this.#obtain({ type: 'release' }))
+    await hold(Math.ceil(streams / 10))
+    await release()
     const before = await probed(target)
-    this.#note(
-      target,
-      'open streams',
-      await this.#obtain({ type: 'hold', call: callOf(target, { path: '/events/open', bytes: 0 }), count: streams }),
-    )
+    await hold(streams)
     const during = await probed(target)
-    this.#note(target, 'open streams', await this.#obtain({ type: 'release' }))
+    await release()
     return { rssBytes: (during.rssBytes - before.rssBytes) / streams, heldBytes: (during.heldBytes - before.heldBytes) / streams }
   }
 
-  async count(target: Target, { counting: { seconds }, saturation: { connections } }: Plan): Promise<Counts> {
+  async count(target: Target, plan: Plan): Promise<Counts> {
+    const { counting, saturation } = plan
+    await this.warm(target, plan)
     const during = async (work: () => Promise<number>): Promise<Counted> => {
       const before = await quiet(target)
       const calls = await work()
@@ -311,11 +319,11 @@ class Bench implements AsyncDisposable {
       return { calls, queries: after.queries - before.queries, argon2: after.argon2 - before.argon2 }
     }
     const calls = (at: number) => async (): Promise<number> => {
-      const result = await this.#obtain({ type: 'load', call: callOf(target, KILOBYTE), connections: at, seconds })
+      const result = await this.#obtain({ type: 'load', call: callOf(target, KILOBYTE), connections: at, seconds: counting.seconds })
       this.#note(target, 'counting', result)
       return result.answered
     }
-    return { sequential: await during(calls(1)), saturated: await during(calls(connections)), idle: await during(async () => 0) }
+    return { sequential: await during(calls(1)), saturated: await during(calls(saturation.connections)), idle: await during(async () => 0) }
   }
 
   async #obtain(order: Order): Promise<LoadResult> {
