@@ -10,6 +10,8 @@ type Screen = (typeof SCREENS)[number]
 
 let stage: BrowserStage
 let browser: Browser
+/** The one who signs in; the others look with the same session. */
+let owner: Visitor
 const visitors: Visitor[] = []
 
 beforeAll(async () => {
@@ -47,8 +49,40 @@ async function copied(page: Page, label: string): Promise<string> {
   return (await page.getByRole('dialog').getByRole('group', { name: label }).locator('code').textContent()) ?? ''
 }
 
+describe('the record of what a page does wrong', () => {
+  it('notices breaches of the content policy, errors, and answers that failed', async () => {
+    const { page, faults, context } = await visit()
+    await page.goto(`${stage.gateway.url}/console/`)
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+    const noticed = async (fault: string): Promise<void> => {
+      await expect.poll(() => faults.filter((found) => found.startsWith(fault))).not.toEqual([])
+    }
+    await noticed(failedAnswer(401, '/api/v1/whoami'))
+    await page.evaluate("document.body.append(Object.assign(document.createElement('script'), { textContent: '0' }))")
+    await noticed('content policy: script-src-elem inline')
+    await page.evaluate("document.body.setAttribute('style', 'color: red')")
+    await noticed('content policy: style-src-attr inline')
+    await page.evaluate("document.body.append(Object.assign(new Image(), { src: 'http://elsewhere.invalid/x.png' }))")
+    await noticed('content policy: img-src http://elsewhere.invalid/x.png')
+    await page.evaluate("setTimeout(() => { throw new Error('planted') }, 0)")
+    await noticed('script: planted')
+    await page.evaluate("console.error('planted too')")
+    await noticed('console: planted too')
+    await context.close()
+    faults.length = 0
+  })
+
+  it('notices a request to another host, should the content policy ever let one out', async () => {
+    const { page, faults, context } = await visit({ bypassCSP: true })
+    await page.goto(`${stage.gateway.url}/console/`)
+    await page.evaluate(`fetch('${stage.github.origin}/', { mode: 'no-cors' })`)
+    await expect.poll(() => faults).toContain(`request to ${stage.github.origin}`)
+    await context.close()
+    faults.length = 0
+  })
+})
+
 describe('the console, as its owner walks through it', () => {
-  let owner: Visitor
   let page: Page
   let key: string
   const answers: string[] = []
@@ -259,7 +293,7 @@ describe('the console, however it is looked at', () => {
   let session: Awaited<ReturnType<Visitor['context']['storageState']>>
 
   beforeAll(async () => {
-    session = await visitors[0]!.context.storageState()
+    session = await owner.context.storageState()
   })
 
   for (const [name, options] of [

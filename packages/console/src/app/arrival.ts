@@ -1,7 +1,4 @@
-/**
- * Owns coming in by a one-time owner link, `/console/#owner=<token>`. The token travels in the fragment, which no server log and no Referer
- * sees; it is taken out of the address bar and the history before anything else runs, and is sent once, in a body.
- */
+/** Owns finding out who is there, after an owner link was presented if there is one. The token is sent once, in a body. */
 import { SallyportApiError } from '@sallyport/client'
 import { api } from '../api/client.ts'
 import { whoamiQuery } from '../api/queries.ts'
@@ -15,14 +12,6 @@ export type Arrival =
 
 /** What the gateway answers to a link that was used, has expired, or was cut on the way here. */
 const SPENT: readonly string[] = ['unauthenticated', 'validation_failed']
-
-/** The token of the address, once: afterwards the address is clean. */
-export function takeOwnerToken(location: Location, history: History): string | undefined {
-  const token = new URLSearchParams(location.hash.slice(1)).get('owner')
-  if (token === null) return undefined
-  history.replaceState(null, '', location.pathname + location.search)
-  return token
-}
 
 /** Signs in with a token if there is one, and finds out who is there. Never rejects. A refused link ends no session that was there before. */
 export async function arrive(token: string | undefined): Promise<Arrival> {

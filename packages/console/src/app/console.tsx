@@ -4,8 +4,9 @@ import { RouterProvider } from '@tanstack/react-router'
 import { use, useEffect, useState } from 'react'
 import { whoamiQuery } from '../api/queries.ts'
 import { SignIn } from '../features/sign-in/sign-in.tsx'
-import { arrive, takeOwnerToken } from './arrival.ts'
+import { arrive } from './arrival.ts'
 import type { Arrival } from './arrival.ts'
+import { takeOwnerToken } from './owner-token.ts'
 import { router } from './router.tsx'
 
 export function Console({ arrival: first }: { readonly arrival: Promise<Arrival> }) {

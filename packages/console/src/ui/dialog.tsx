@@ -32,7 +32,7 @@ export function Dialog({ title, children, onClose }: DialogProps) {
       }}
       className="m-auto max-h-[calc(100dvh-2rem)] w-[min(34rem,calc(100vw-2rem))] overflow-y-auto rounded-2xl border border-line bg-card p-0 text-ink shadow-2xl"
     >
-      <div className="sticky top-0 flex items-start justify-between gap-4 bg-card px-6 pt-5 pb-3">
+      <div className="sticky top-0 flex items-center justify-between gap-4 bg-card px-6 pt-5 pb-3">
         <h2 id={heading} className="text-lg font-semibold">
           {title}
         </h2>

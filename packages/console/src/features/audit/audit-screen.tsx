@@ -89,14 +89,14 @@ function AuditRow({ event }: { readonly event: AuditEvent }) {
             <Moment at={at} />
           </span>
         </summary>
-        <dl className="grid gap-x-4 gap-y-2 bg-sunken px-5 py-4 text-sm sm:grid-cols-[8rem_minmax(0,1fr)]">
-          <dt className="text-dim">Detail</dt>
+        <dl className="grid gap-x-4 gap-y-0.5 bg-sunken px-5 py-4 text-sm sm:gap-y-2 sm:grid-cols-[8rem_minmax(0,1fr)]">
+          <dt className="text-dim max-sm:mt-2">Detail</dt>
           <dd>
             <pre className="font-mono text-xs break-all whitespace-pre-wrap">{JSON.stringify(detail, null, 2)}</pre>
           </dd>
-          <dt className="text-dim">Previous hash</dt>
+          <dt className="text-dim max-sm:mt-2">Previous hash</dt>
           <dd className="font-mono text-xs break-all">{previous}</dd>
-          <dt className="text-dim">Hash</dt>
+          <dt className="text-dim max-sm:mt-2">Hash</dt>
           <dd className="font-mono text-xs break-all">{hash}</dd>
         </dl>
       </details>

@@ -24,7 +24,7 @@ export function ConnectionsScreen() {
       <Paged
         pages={connectionPages(place)}
         empty={
-          <Empty title="No account is connected yet" action={connect}>
+          <Empty title="No account is connected yet">
             Connect your own account to try it, or let your application begin a connect session for each of its users.
           </Empty>
         }
@@ -65,7 +65,7 @@ function ConnectionRow({ connection, onReconnect }: { readonly connection: Conne
           </p>
         )}
       </div>
-      <div className="flex items-center gap-4">
+      <div className="flex items-center gap-4 max-sm:w-full max-sm:justify-between">
         <p className="text-sm text-dim">
           Changed <Moment at={updatedAt} />
         </p>

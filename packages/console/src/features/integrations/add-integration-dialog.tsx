@@ -85,7 +85,7 @@ function AddForm({ providers, onAdded, onClose }: AddFormProps) {
         <TextField
           name="client_secret"
           label="Client secret"
-          hint="Sealed on arrival. It can be replaced later, but never read."
+          hint="Sealed on arrival, and never shown again."
           type="password"
           autoComplete="new-password"
           required

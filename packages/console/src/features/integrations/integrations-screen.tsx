@@ -19,19 +19,19 @@ export function IntegrationsScreen() {
   )
   return (
     <Page title="Integrations" about="Your own clients at providers. Their names are the first part of a call’s path." actions={add}>
-      <IntegrationList add={add} />
+      <IntegrationList />
       {adding && <AddIntegrationDialog onClose={() => setAdding(false)} />}
     </Page>
   )
 }
 
-function IntegrationList({ add }: { readonly add: React.ReactNode }) {
+function IntegrationList() {
   const { data, error, isPending } = useQuery(integrationsQuery(usePlace()))
   if (isPending) return <Loading />
   if (data === undefined) return <FailureNotice error={error} />
   if (data.length === 0) {
     return (
-      <Empty title="No integration yet" action={add}>
+      <Empty title="No integration yet">
         Register an OAuth application at a provider, then add its client id and secret here. Accounts are connected through it.
       </Empty>
     )
@@ -54,12 +54,12 @@ function IntegrationRow({ integration }: { readonly integration: Integration }) 
         <p className="mt-0.5 text-sm text-dim">
           {provider}, client <span className="font-mono break-all">{clientId}</span>
         </p>
-        <dl className="mt-3 grid gap-x-4 gap-y-2 text-sm sm:grid-cols-[7rem_minmax(0,1fr)]">
-          <dt className="text-dim">Call path</dt>
+        <dl className="mt-3 grid gap-x-4 gap-y-0.5 text-sm sm:gap-y-2 sm:grid-cols-[7rem_minmax(0,1fr)]">
+          <dt className="text-dim max-sm:mt-2">Call path</dt>
           <dd className="font-mono break-all">/proxy/{slug}/…</dd>
-          <dt className="text-dim">Scopes</dt>
+          <dt className="text-dim max-sm:mt-2">Scopes</dt>
           <dd className="font-mono break-words">{scopes.length === 0 ? 'none' : scopes.join(' ')}</dd>
-          <dt className="text-dim">Redirect URI</dt>
+          <dt className="text-dim max-sm:mt-2">Redirect URI</dt>
           <dd className="font-mono break-all">{redirectUri}</dd>
         </dl>
       </div>

@@ -28,11 +28,7 @@ export function KeysScreen() {
     >
       <Paged
         pages={keyPages(place)}
-        empty={
-          <Empty title="No key yet" action={create}>
-            Create a key for your application. It opens this environment only, and only what you tick.
-          </Empty>
-        }
+        empty={<Empty title="No key yet">Create a key for your application. It opens this environment only, and only what you tick.</Empty>}
       >
         {(keys) => (
           <Rows label="API keys">
@@ -68,7 +64,7 @@ function KeyRow({ apiKey, onRevoke }: { readonly apiKey: ApiKey; readonly onRevo
           </p>
         )}
       </div>
-      <div className="flex items-center gap-4">
+      <div className="flex items-center gap-4 max-sm:w-full max-sm:justify-between">
         <p className="text-sm text-dim">
           {revokedAt !== null ? (
             <>
