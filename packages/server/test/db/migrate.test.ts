@@ -1,6 +1,7 @@
-import { execFile } from 'node:child_process'
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { Secret } from '@sallyport/core'
 import { databaseUrl, migrate, openDatabase, parseDatabaseUrl } from '../../src/db/index.ts'
@@ -8,7 +9,6 @@ import { readMigrations } from '../../src/db/migrations.ts'
 import { freshDatabase, silent } from './fresh-database.ts'
 import type { FreshDatabase } from './fresh-database.ts'
 
-const run = promisify(execFile)
 const names = readMigrations().map(({ name }) => name)
 const makeOwner = `
   do $$ begin create role sallyport_owner nologin; exception when duplicate_object or unique_violation then null; end $$;
@@ -23,14 +23,25 @@ afterEach(() => fresh.drop())
 const migrateFresh = () => migrate({ url: fresh.adminUrl, appRole: fresh.login, logger: silent })
 const rolesOf = (name: string) => fresh.asSuperuser<{ rolpassword: string }>('select rolpassword from pg_authid where rolname = $1', [name])
 
+/** What the process applied. Rejects when it ends without an answer, or badly after one. */
+async function answerOf(child: ChildProcess): Promise<string[]> {
+  const exit = once(child, 'exit')
+  const silence = exit.then(([code]) => Promise.reject(new Error(`ended with ${code}`)))
+  const [applied] = (await Promise.race([once(child, 'message'), silence])) as [string[]]
+  expect(await exit).toEqual([0, null])
+  return applied
+}
+
 describe('migrate', () => {
   it('is done once by ten processes that start at once', async () => {
     const env = { TEST_DATABASE_URL: fresh.adminUrl.reveal(), TEST_LOGIN: fresh.login.name, TEST_PASSWORD: fresh.login.password.reveal() }
     const script = fileURLToPath(new URL('migrating-process.ts', import.meta.url))
-    const done = await Promise.all(
-      Array.from({ length: 10 }, () => run(process.execPath, [script], { env: { ...env, PATH: process.env['PATH'] } })),
-    )
-    const applied = done.map(({ stdout }) => JSON.parse(stdout) as string[])
+    const children = Array.from({ length: 10 }, () => fork(script, { env: { ...env, PATH: process.env['PATH'] } }))
+    // Loading takes each of them longer than migrating does: told one by one they would not meet.
+    await Promise.all(children.map((child) => once(child, 'message')))
+    const answers = Promise.all(children.map(answerOf))
+    for (const child of children) child.send('go')
+    const applied = await answers
     expect(applied.filter((list) => list.length > 0)).toEqual([names])
     await fresh.open()
   })
