@@ -71,7 +71,7 @@ export interface LoadResult {
   readonly unsent: number
 }
 
-/** Asks a probed process for its counters, after a garbage collection. */
+/** Asks a probed process for its counters and its memory, and has it collect garbage. */
 export interface ProbeOrder {
   readonly type: 'bench.probe'
 }
@@ -82,7 +82,9 @@ export interface ProbeResult {
   readonly queries: number
   /** Runs of argon2id since the start, to make and to verify. */
   readonly argon2: number
-  readonly rssBytes: number
-  /** Heap and what it holds outside of it, both in use. */
+  /** Resident memory before the collection and after it. */
+  readonly rssBefore: number
+  readonly rssAfter: number
+  /** Heap and what it holds outside of it, both in use after the collection. */
   readonly heldBytes: number
 }

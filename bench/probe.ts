@@ -37,9 +37,10 @@ if (packages !== undefined) {
 
 process.on('message', (message: unknown) => {
   if (typeof message !== 'object' || message === null || !('type' in message) || message.type !== 'bench.probe') return
+  const rssBefore = process.memoryUsage.rss()
   collectGarbage()
-  const { rss, heapUsed, external } = process.memoryUsage()
-  process.send?.({ type: 'bench.probe', ...counts, rssBytes: rss, heldBytes: heapUsed + external } satisfies ProbeResult)
+  const { rss: rssAfter, heapUsed, external } = process.memoryUsage()
+  process.send?.({ type: 'bench.probe', ...counts, rssBefore, rssAfter, heldBytes: heapUsed + external } satisfies ProbeResult)
 })
 // Listening for orders is no reason to stay alive.
 process.channel?.unref()

@@ -44,7 +44,7 @@ export interface Sample {
 export interface StreamMemory {
   readonly target: ProxyName
   readonly round: number
-  /** Bytes per stream: resident, and in use on the heap and beside it. Both after a garbage collection. */
+  /** Bytes per stream: what resident memory grew by while they were opened, and what is in use for them after a garbage collection. */
   readonly rssBytes: number
   readonly heldBytes: number
 }

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { connectAccount, startGateway } from './gateway.ts'
 import type { Access, GatewayOptions } from './gateway.ts'
 import { choosePinning, coreTime, cpuUs, descendants, descendantsCpuUs, machineFacts, moveTo, rssBytes } from './machine.ts'
@@ -302,11 +303,11 @@ class Bench implements AsyncDisposable {
     const release = async (): Promise<void> => this.#note(target, 'open streams', await this.#obtain({ type: 'release' }))
     await hold(Math.ceil(streams / 10))
     await release()
-    const before = await probed(target)
+    const before = await settled(target)
     await hold(streams)
     const during = await probed(target)
     await release()
-    return { rssBytes: (during.rssBytes - before.rssBytes) / streams, heldBytes: (during.heldBytes - before.heldBytes) / streams }
+    return { rssBytes: (during.rssBefore - before.rssAfter) / streams, heldBytes: (during.heldBytes - before.heldBytes) / streams }
   }
 
   async count(target: Target, plan: Plan): Promise<Counts> {
@@ -404,13 +405,24 @@ async function probed(target: Target): Promise<ProbeResult> {
 
 /** The counters once nothing is under way any more: records are grouped, and the last group leaves after the last answer. */
 async function quiet(target: Target): Promise<ProbeResult> {
+  return await unchanged(target, (last, now) => now.queries === last.queries)
+}
+
+/** Memory once collections give nothing back any more: what startup left behind goes in steps. */
+async function settled(target: Target): Promise<ProbeResult> {
+  return await unchanged(target, (last, now) => Math.abs(now.rssAfter - last.rssAfter) < SETTLED_BYTES)
+}
+
+const SETTLED_BYTES = 64 * 1024
+const PROBE_EVERY_MS = 100
+const MAX_PROBES = 50
+
+async function unchanged(target: Target, same: (last: ProbeResult, now: ProbeResult) => boolean): Promise<ProbeResult> {
   let last = await probed(target)
-  for (let tries = 0; tries < 50; tries++) {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    setTimeout(resolve, 100)
-    await promise
+  for (let probes = 1; probes < MAX_PROBES; probes++) {
+    await delay(PROBE_EVERY_MS)
     const now = await probed(target)
-    if (now.queries === last.queries) return now
+    if (same(last, now)) return now
     last = now
   }
   return last
