@@ -22,6 +22,8 @@ export type ChangeListener = (change: Change | 'unknown') => void
 export interface ChangeFeed {
   /** Adds a listener; the answer removes it. A listener must not throw. */
   onChange(listener: ChangeListener): () => void
+  /** Tells the listeners of what this node has just committed, without waiting for its notification to come round. */
+  announce(changes: readonly Change[]): void
   /** False from the moment the connection is lost until it listens again. */
   readonly connected: boolean
   close(): Promise<void>
@@ -60,6 +62,10 @@ class Feed implements ChangeFeed {
   onChange(listener: ChangeListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  announce(changes: readonly Change[]): void {
+    for (const change of changes) this.#tell(change)
   }
 
   async connect(): Promise<void> {

@@ -98,7 +98,7 @@ function createPool(config: ClientConfig, { poolSize = 10, statementTimeoutMs = 
 
 function overPool(pool: Pool, feed: ChangeFeed): Database {
   return {
-    withTenant: (org, fn) => withTenant(pool, org, fn),
+    withTenant: (org, fn) => withTenant(pool, org, fn, (changes) => feed.announce(changes)),
     proxyTarget: (ask) => readProxyTarget(pool, ask),
     lookups: createLookups(pool),
     system: createSystemStore(pool),
@@ -113,6 +113,8 @@ function overPool(pool: Pool, feed: ChangeFeed): Database {
     },
     async close() {
       await feed.close()
+      // The server may end before the last connection has said goodbye; that is no news any more.
+      pool.removeAllListeners('error').on('error', () => undefined)
       await pool.end()
     },
   }

@@ -7,13 +7,24 @@ import type { CompiledQuery, DatabaseConnection, Dialect, Driver, QueryResult } 
 import type { Pool, PoolClient } from 'pg'
 import { hasCode, isUuid } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
+import type { Change } from './changes.ts'
 import { DatabaseError, translated } from './errors.ts'
 import type { Schema } from './schema.ts'
 
 declare const tenant: unique symbol
+/** What a transaction changes of what nodes remember. */
+const CHANGES = Symbol('changes')
 
 /** Statements of one organization, in one transaction. Only `withTenant` makes one, and it is dead when `withTenant` returns. */
-export type TenantTx = Kysely<Schema> & { readonly org: OrgId; readonly [tenant]: true }
+export type TenantTx = Kysely<Schema> & { readonly org: OrgId; readonly [CHANGES]: Change[]; readonly [tenant]: true }
+
+/**
+ * To be called by a query that changes a row which nodes remember. After the commit this node hears of it before `withTenant` returns;
+ * the others hear by notification. Nothing is heard of a transaction that was rolled back.
+ */
+export function noteChange(tx: TenantTx, table: Change['table'], id: string): void {
+  tx[CHANGES].push({ table, org: tx.org, id })
+}
 
 /**
  * Runs `fn` in a transaction that sees and writes only `org`'s rows, and commits. Read committed; rolled back when `fn` throws.
@@ -21,17 +32,24 @@ export type TenantTx = Kysely<Schema> & { readonly org: OrgId; readonly [tenant]
  * When the connection is lost during the commit, whether it happened is unknown, and `database_unavailable` is thrown.
  * @throws DatabaseError, and whatever `fn` throws.
  */
-export async function withTenant<T>(pool: Pool, org: OrgId, fn: (tx: TenantTx) => Promise<T>): Promise<T> {
+export async function withTenant<T>(
+  pool: Pool,
+  org: OrgId,
+  fn: (tx: TenantTx) => Promise<T>,
+  announce: (changes: readonly Change[]) => void,
+): Promise<T> {
   if (!isUuid(org)) throw new TypeError('withTenant needs an organization id')
   const client = await translated(() => pool.connect())
   const connection = new TenantConnection(client)
   try {
     // Two statements in one message take no parameters. The text of a UUID is hexadecimal digits and hyphens, as checked above.
     await translated(() => client.query(`begin; set local sallyport.org = '${org}'`))
-    const result = await fn(tenantTx(connection, org))
+    const tx = tenantTx(connection, org)
+    const result = await fn(tx)
     connection.end()
     await commit(client)
     client.release()
+    announce(tx[CHANGES])
     return result
   } catch (error) {
     connection.end()
@@ -60,7 +78,7 @@ async function abandon(client: PoolClient, unanswered: boolean): Promise<void> {
 }
 
 function tenantTx(connection: TenantConnection, org: OrgId): TenantTx {
-  return Object.assign(new Kysely<Schema>({ dialect: new TenantDialect(connection) }), { org }) as TenantTx
+  return Object.assign(new Kysely<Schema>({ dialect: new TenantDialect(connection) }), { org, [CHANGES]: [] }) as unknown as TenantTx
 }
 
 class TenantConnection implements DatabaseConnection {

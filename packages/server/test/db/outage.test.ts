@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { newId } from '@sallyport/core'
+import type { KeyId } from '@sallyport/core'
 import { apiKeyInsert, apiKeyRevoke, organizationFind } from '../../src/db/index.ts'
 import type { Change, Database } from '../../src/db/index.ts'
 import { freshDatabase, lineTo, makeTenant } from './fresh-database.ts'
@@ -33,6 +34,37 @@ const nextChange = (of: Database, wanted: (change: Change | 'unknown') => boolea
       resolve(change)
     })
   })
+
+const newKey = ({ place }: Tenant, id: KeyId): Parameters<typeof apiKeyInsert>[1] => ({
+  ...place,
+  id,
+  name: 'A key',
+  secretHmac: Buffer.alloc(32),
+  secretArgon2id: '$argon2id$not-a-hash',
+  scopes: ['proxy:call'],
+  connection: null,
+  createdBy: 'system',
+  expiresAt: null,
+})
+
+describe('a change of this node’s own', () => {
+  // The risk: a caller is told that a key is revoked or an account reconnected, and the very next call still meets the old state.
+  it('is heard before whoever made it is answered, and not at all when it was rolled back', async () => {
+    const key = newId('key')
+    await steady.withTenant(tenant.org, (tx) => apiKeyInsert(tx, newKey(tenant, key)))
+    const heard: (Change | 'unknown')[] = []
+    const stop = steady.onChange((change) => heard.push(change))
+    const undone = steady.withTenant(tenant.org, async (tx) => {
+      await apiKeyRevoke(tx, tenant.place, key)
+      throw new Error('undone')
+    })
+    await expect(undone).rejects.toThrow('undone')
+    expect(heard).toEqual([])
+    await steady.withTenant(tenant.org, (tx) => apiKeyRevoke(tx, tenant.place, key))
+    stop()
+    expect(heard[0]).toEqual({ table: 'api_key', org: tenant.org, id: key })
+  })
+})
 
 describe('a lost database', () => {
   it('is database_unavailable to whoever asks, and no end of the process; afterwards everything works again', async () => {
@@ -81,19 +113,7 @@ describe('a lost database', () => {
 describe('changes', () => {
   it('tell every node which row changed, once it is committed, and nothing of its content', async () => {
     const key = newId('key')
-    await steady.withTenant(tenant.org, (tx) =>
-      apiKeyInsert(tx, {
-        ...tenant.place,
-        id: key,
-        name: 'A key',
-        secretHmac: Buffer.alloc(32),
-        secretArgon2id: '$argon2id$not-a-hash',
-        scopes: ['proxy:call'],
-        connection: null,
-        createdBy: 'system',
-        expiresAt: null,
-      }),
-    )
+    await steady.withTenant(tenant.org, (tx) => apiKeyInsert(tx, newKey(tenant, key)))
     const heard = nextChange(database, (change) => change !== 'unknown' && change.id === key)
     await steady.withTenant(tenant.org, (tx) => apiKeyRevoke(tx, tenant.place, key))
     expect(await heard).toEqual({ table: 'api_key', org: tenant.org, id: key })

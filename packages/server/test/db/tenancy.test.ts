@@ -294,9 +294,16 @@ describe('withTenant', () => {
   it('leaves no tenant behind on the connection it used, however it ended', async () => {
     const pool = new Pool({ connectionString: fresh.url.reveal(), max: 1 })
     const left = async () => (await pool.query<{ org: string | null }>(`select current_setting('sallyport.org', true) as org`)).rows[0]!.org
-    await withTenant(pool, a.org, organizationFind)
+    await withTenant(pool, a.org, organizationFind, () => undefined)
     expect(await left()).toBe('')
-    await expect(withTenant(pool, a.org, () => Promise.reject(new Error('no')))).rejects.toThrow('no')
+    await expect(
+      withTenant(
+        pool,
+        a.org,
+        () => Promise.reject(new Error('no')),
+        () => undefined,
+      ),
+    ).rejects.toThrow('no')
     expect(await left()).toBe('')
     await readProxyTarget(pool, { org: a.org, ...a.place, slug: 'github', connection: a.connection })
     expect(await left()).toBe('')

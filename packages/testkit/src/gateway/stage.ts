@@ -91,11 +91,11 @@ export async function signInOwner(gateway: Pick<GatewayProcess, 'url' | 'starter
   return { client, browser, place: { org, project: data[0]!.id, environment: 'test' } }
 }
 
-/** Connects an account through the hosted page, as the owner in the console. Gives the connection's id. */
-export async function connectAccount(owner: Owner, endUserId: string): Promise<string> {
+/** Connects an account through the hosted page, as the owner in the console, or reconnects one. Gives the connection's id. */
+export async function connectAccount(owner: Owner, endUserId: string, again?: string): Promise<string> {
   const { session, link } = await owner.client.call('connectSessionCreate', {
     params: owner.place,
-    body: { integration: SLUG, end_user_id: endUserId },
+    body: { integration: SLUG, end_user_id: endUserId, ...(again === undefined ? {} : { connection: again }) },
   })
   const authorizationUrl = await submitFirstForm(owner.browser, link)
   const sentBack = await fetch(authorizationUrl, { redirect: 'manual' })

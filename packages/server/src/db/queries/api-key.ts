@@ -4,6 +4,7 @@ import type { Selectable } from 'kysely'
 import type { Scope } from '@sallyport/contract'
 import type { ConnectionId, Environment, KeyId, ProjectId } from '@sallyport/core'
 import type { Schema } from '../schema.ts'
+import { noteChange } from '../tenant.ts'
 import type { TenantTx } from '../tenant.ts'
 import type { Page, Place } from './page.ts'
 
@@ -106,7 +107,10 @@ export async function apiKeyRevoke(tx: TenantTx, at: Place, id: KeyId): Promise<
     .where('revoked_at', 'is', null)
     .returning(COLUMNS)
     .executeTakeFirst()
-  if (row !== undefined) return { key: apiKey(row), changed: true }
+  if (row !== undefined) {
+    noteChange(tx, 'api_key', id)
+    return { key: apiKey(row), changed: true }
+  }
   const before = await apiKeyFind(tx, at, id)
   return before && { key: before, changed: false }
 }

@@ -5,6 +5,7 @@
 import { sql } from 'kysely'
 import type { ConnectionId, ConnectSessionId, ProjectId } from '@sallyport/core'
 import type { ConnectSessionStatus } from '../schema.ts'
+import { noteChange } from '../tenant.ts'
 import type { TenantTx } from '../tenant.ts'
 
 /** Statuses from which a session can still come to a connection. */
@@ -88,6 +89,7 @@ export async function connectionDescribePending(
 
 /** Takes back a connection that nobody confirmed, with its credential. False when there is none that is pending. */
 export async function connectionDeletePending(tx: TenantTx, id: ConnectionId): Promise<boolean> {
+  noteChange(tx, 'connection', id)
   const { numDeletedRows } = await tx
     .deleteFrom('sallyport.connection')
     .where('org_id', '=', tx.org)

@@ -5,6 +5,7 @@
 import { sql } from 'kysely'
 import type { ConnectionId, Environment, IntegrationId, ProjectId } from '@sallyport/core'
 import type { ConnectionStatus } from '../schema.ts'
+import { noteChange } from '../tenant.ts'
 import type { TenantTx } from '../tenant.ts'
 import type { Page, Place } from './page.ts'
 
@@ -124,6 +125,7 @@ export async function connectionRaiseGeneration(tx: TenantTx, id: ConnectionId, 
 
 /** Makes version `to` the head. False when the head is no longer `from`: the version stays as a sibling of what won. */
 export async function connectionAdvanceHead(tx: TenantTx, id: ConnectionId, from: bigint, to: bigint): Promise<boolean> {
+  noteChange(tx, 'connection', id)
   const { numUpdatedRows } = await tx
     .updateTable('sallyport.connection')
     .set({ head_seq: to, updated_at: now() })
@@ -135,6 +137,7 @@ export async function connectionAdvanceHead(tx: TenantTx, id: ConnectionId, from
 }
 
 function ofGeneration(tx: TenantTx, id: ConnectionId, generation: number) {
+  noteChange(tx, 'connection', id)
   return tx.updateTable('sallyport.connection').where('org_id', '=', tx.org).where('id', '=', id).where('generation', '=', generation)
 }
 

@@ -2,6 +2,7 @@
 import type { Selectable } from 'kysely'
 import type { Environment, IntegrationId, ProjectId } from '@sallyport/core'
 import type { Schema } from '../schema.ts'
+import { noteChange } from '../tenant.ts'
 import type { TenantTx } from '../tenant.ts'
 import type { Page, Place } from './page.ts'
 
@@ -24,6 +25,7 @@ export type NewIntegration = Omit<Integration, 'createdAt'>
 
 /** @throws DatabaseError `conflict` when the slug is taken in this place, or the project doesn't exist. */
 export async function integrationInsert(tx: TenantTx, made: NewIntegration): Promise<Integration> {
+  noteChange(tx, 'integration', made.id)
   const row = await tx
     .insertInto('sallyport.integration')
     .values({
