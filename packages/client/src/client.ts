@@ -48,8 +48,12 @@ export interface CallOptions {
   readonly signal?: AbortSignal
 }
 
-type Arguments<Name extends OperationName> =
-  object extends Input<Name> ? [input?: Input<Name>, options?: CallOptions] : [input: Input<Name>, options?: CallOptions]
+/** An operation without parts takes none: an object that may be empty would take anything. */
+type Arguments<Name extends OperationName> = [keyof Input<Name>] extends [never]
+  ? [input?: Record<string, never>, options?: CallOptions]
+  : object extends Input<Name>
+    ? [input?: Input<Name>, options?: CallOptions]
+    : [input: Input<Name>, options?: CallOptions]
 
 export interface Client {
   /**

@@ -143,7 +143,10 @@ async function furnish(app: FastifyInstance, options: HttpServerOptions): Promis
 }
 
 /** The one way a failure leaves Fastify. What the caller is not told, the log is. */
-function sendFailure(error: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): void {
+function sendFailure(thrown: unknown, request: FastifyRequest, reply: FastifyReply, logger: Logger): void {
+  // Whoever goes away in the middle of a request is no failure of ours, and nobody is left to read the answer.
+  const gone = request.raw.destroyed && !request.raw.complete
+  const error = gone ? new ProblemError('bad_request', 'The request broke off.', { cause: thrown }) : thrown
   const problem = problemFor(error, request.id)
   const fields = { request: request.id, method: request.method, route: request.routeOptions.url, code: problem.code, error }
   if (problem.status >= 500) logger.error('request failed', fields)

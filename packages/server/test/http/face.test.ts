@@ -271,7 +271,10 @@ describe('a sender that is still sending', () => {
     const body = Buffer.alloc(10 * 1024 * 1024 + 1, 0x20)
     const headers = { ...asKey(world.a.key), 'content-type': 'application/json' }
     for (let round = 0; round < 10; round++) {
-      expect((await send(world, keysPath(), { method: 'POST', headers, body })).json).toMatchObject({ status: 413, code: 'payload_too_large' })
+      expect((await send(world, keysPath(), { method: 'POST', headers, body })).json).toMatchObject({
+        status: 413,
+        code: 'payload_too_large',
+      })
       expect((await send(world, keysPath(), { method: 'POST', headers: { 'content-type': 'application/json' }, body })).status).toBe(401)
     }
   })
