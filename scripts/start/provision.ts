@@ -3,14 +3,12 @@
  * console would, through the typed client alone, and as the person who signs in at the sandbox. What still works from the last start is kept;
  * what does not is repaired, and connections keep their ids.
  */
-import { setTimeout } from 'node:timers/promises'
 import { createClient } from '@sallyport/client'
 import { browserFor, signIn, submitFirstForm } from '@sallyport/sandbox'
 import type { SandboxOrigins } from './processes.ts'
 
 const ENVIRONMENT = 'test'
 const END_USER = 'sandbox-reader'
-const NOTICED_WITHIN_MS = 15_000
 const KEY_SCOPES = ['proxy:call', 'connections:read'] as const
 
 /** Per provider: the call that shows that a connection works. */
@@ -61,7 +59,7 @@ export async function provision(options: ProvisionOptions): Promise<Provision> {
     }
     options.report(`connecting a ${provider} account of the sandbox`)
     connections[provider] = await connect(await owner(), options.sandbox, provider)
-    if (!(await answersSoon(url, key, provider, connections[provider]))) throw new Error(`The new ${provider} connection does not answer.`)
+    if (!(await answers(url, key, provider, connections[provider]))) throw new Error(`The new ${provider} connection does not answer.`)
   }
   return { key, connections: connections as Record<ProviderName, string> }
 }
@@ -97,19 +95,6 @@ async function answers(url: string, key: string, provider: ProviderName, connect
   })
   await response.body?.cancel()
   return response.status === 200
-}
-
-/**
- * As `answers`, given the time that a gateway may take to notice a change: it hears of it by a notification, which a call right after a reconnect
- * can overtake, and forgets what it remembers after ten seconds in any case.
- */
-async function answersSoon(...call: Parameters<typeof answers>): Promise<boolean> {
-  const deadline = performance.now() + NOTICED_WITHIN_MS
-  for (;;) {
-    if (await answers(...call)) return true
-    if (performance.now() > deadline) return false
-    await setTimeout(100)
-  }
 }
 
 /** Connects, or reconnects what this end user has already, and gives the connection's id. */
