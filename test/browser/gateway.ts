@@ -11,8 +11,13 @@ export interface BrowserStage {
   close(): Promise<void>
 }
 
-export async function openBrowserStage(): Promise<BrowserStage> {
+/** The gateway looks for the console when it starts. @throws Error when it can't be built. */
+export async function builtConsole(): Promise<void> {
   if ((await buildConsole()) === 'failed') throw new Error('the console could not be built')
+}
+
+export async function openBrowserStage(): Promise<BrowserStage> {
+  await builtConsole()
   const sandbox = await startSandbox({ github: { port: 0 }, google: { port: 0 } })
   const { origin, authorizationEndpoint, tokenEndpoint, userinfoEndpoint, apiBase } = sandbox.github
   const gateway = await startGatewayProcess({

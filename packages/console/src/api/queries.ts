@@ -23,7 +23,7 @@ export const whoamiQuery = queryOptions({
   staleTime: 60_000,
   queryFn: async (): Promise<WhoAmI | null> => {
     try {
-      return await api.call('whoami', {})
+      return await api.call('whoami')
     } catch (error) {
       if (isSignedOut(error)) return null
       throw error
@@ -38,7 +38,7 @@ export function isSignedOut(error: unknown): boolean {
 export const providersQuery = queryOptions({
   queryKey: ['providers'],
   staleTime: Infinity,
-  queryFn: async () => (await api.call('providerList', {})).data,
+  queryFn: async () => (await api.call('providerList')).data,
 })
 
 export const organizationQuery = (org: string) =>
@@ -79,6 +79,12 @@ export const recentRequestsQuery = (place: Place) =>
 
 export const connectionPages = (place: Place) =>
   pages(['connections', place, 'pages'], (query) => api.call('connectionList', { params: place, query }))
+
+export const connectionQuery = (place: Place, connection: string) =>
+  queryOptions({
+    queryKey: ['connections', place, connection],
+    queryFn: () => api.call('connectionGet', { params: { ...place, connection } }),
+  })
 
 export const keyPages = (place: Place) => pages(['keys', place, 'pages'], (query) => api.call('keyList', { params: place, query }))
 

@@ -7,7 +7,7 @@ import { Link } from '@tanstack/react-router'
 import { useEffect, useState } from 'react'
 import type { SubmitEvent } from 'react'
 import { api } from '../../api/client.ts'
-import { connectSessionQuery, integrationsQuery, whoamiQuery } from '../../api/queries.ts'
+import { connectionQuery, connectSessionQuery, integrationsQuery, whoamiQuery } from '../../api/queries.ts'
 import type { Connection, ConnectSession } from '../../api/resources.ts'
 import { usePlace } from '../../app/place.ts'
 import { Button, buttonClasses, ButtonLink } from '../../ui/button.tsx'
@@ -16,6 +16,7 @@ import { SelectField, TextField } from '../../ui/field.tsx'
 import { textOf } from '../../ui/form.ts'
 import { FailureNotice, Notice } from '../../ui/notice.tsx'
 import { Loading } from '../../ui/page.tsx'
+import { STATUS_WORDS } from './status.ts'
 
 interface Begun {
   readonly session: ConnectSession
@@ -138,7 +139,7 @@ function Progress({ begun, onAgain, onClose }: ProgressProps) {
   useEffect(() => {
     if (status === 'completed') void queries.invalidateQueries({ queryKey: ['connections', place] })
   }, [status])
-  if (status === 'completed') return <Completed onClose={onClose} />
+  if (status === 'completed' && data.connection !== null) return <Completed connection={data.connection} onClose={onClose} />
   const late = dataUpdatedAt > Date.parse(data.expires_at)
   if (status === 'failed' || late) return <Failed failure={failure} onAgain={onAgain} onClose={onClose} />
   return (
@@ -160,12 +161,27 @@ function Progress({ begun, onAgain, onClose }: ProgressProps) {
   )
 }
 
-function Completed({ onClose }: { readonly onClose: () => void }) {
+function Completed({ connection, onClose }: { readonly connection: string; readonly onClose: () => void }) {
+  const { data, error } = useQuery(connectionQuery(usePlace(), connection))
+  if (error !== null) return <FailureNotice error={error} />
+  if (data === undefined) return <Loading />
+  const { todo } = STATUS_WORDS[data.status]
   return (
     <>
-      <Notice tone="good" title="The account is connected">
-        <p>Calls can go out with it now, by any key of this environment that may use it.</p>
-      </Notice>
+      {todo === undefined ? (
+        <Notice tone="good" title="The account is connected">
+          <p>Calls can go out with it now, by any key of this environment that may use it.</p>
+        </Notice>
+      ) : (
+        <Notice tone="warn" title="The account is connected, but not all is well">
+          <p>{todo}</p>
+          {data.missing_scopes.length > 0 && (
+            <p>
+              Missing: <span className="font-mono break-all">{data.missing_scopes.join(', ')}</span>
+            </p>
+          )}
+        </Notice>
+      )}
       <DialogActions>
         <Button look="primary" onClick={onClose}>
           Done
