@@ -2,16 +2,18 @@
  * Owns reading a data-plane request: whose key, which integration, which connection, which path. Refuses everything that could be
  * read in two ways: a second credential, a repeated selector, a key anywhere but in its header.
  */
+import type { ProblemCode } from '@sallyport/contract'
 import { judgePath, parseId, SallyportError } from '@sallyport/core'
 import type { ConnectionId } from '@sallyport/core'
 
-export type CallErrorCode =
+/** All of them public, so that none needs a translation. */
+export type CallErrorCode = Extract<
+  ProblemCode,
   | 'unauthenticated'
   | 'ambiguous_credentials'
   | 'bad_request'
   | 'connection_required'
   | 'not_found'
-  | 'payload_too_large'
   | 'connection_ambiguous'
   | 'connection_not_ready'
   | 'reconnect_required'
@@ -19,6 +21,7 @@ export type CallErrorCode =
   | 'insufficient_scope'
   | 'path_refused'
   | 'integration_not_configured'
+>
 
 /** Why a call never left. `publicDetail` says what to do. */
 export class CallError extends SallyportError<CallErrorCode> {}
