@@ -91,4 +91,23 @@ describe('connecting from the console', () => {
         .textContent(),
     ).toBe(id)
   })
+
+  it('O-03 gives a link that works in this session only', async () => {
+    await page.getByRole('button', { name: 'Connect an account' }).click()
+    await page.getByLabel('End user').fill('lured')
+    const opened = owner.context.waitForEvent('page')
+    await page.getByRole('button', { name: 'Continue' }).click()
+    await (await opened).close()
+    const link = await page.getByRole('link', { name: 'Open the connect page' }).getAttribute('href')
+    const stranger = await newVisitor(browser, stage.gateway.url)
+    await stranger.page.goto(link!)
+    await stranger.page.getByRole('button', { name: 'Continue to GitHub' }).click()
+    await stranger.page.getByText('connect_browser_mismatch').waitFor()
+    expect(await axeFaults(stranger.page)).toEqual([])
+    await stranger.context.close()
+    await page.keyboard.press('Escape')
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+    await row('half-hearted').waitFor()
+    expect(await row('lured').count()).toBe(0)
+  })
 })

@@ -99,7 +99,7 @@ describe('the console, as its owner walks through it', () => {
     })
   })
 
-  it('takes the owner link out of the address bar and signs in with it', async () => {
+  it('L-19 takes the owner link out of the address bar and the history, and signs in with it', async () => {
     await page.goto(stage.gateway.ownerLink)
     await settled(page, 'Overview')
     expect(page.url()).not.toContain('#')
@@ -173,7 +173,7 @@ describe('the console, as its owner walks through it', () => {
     expect(await axeFaults(page)).toEqual([])
   })
 
-  it('shows a new key once, with a command that works as it stands', async () => {
+  it('K-01 shows a new key once, with a command that works as it stands', async () => {
     await open(page, 'API keys')
     await page.getByRole('button', { name: 'Create a key' }).first().click()
     const dialog = page.getByRole('dialog')
@@ -298,29 +298,37 @@ describe('the console, however it is looked at', () => {
     session = await owner.context.storageState()
   })
 
-  for (const [name, options] of [
-    ['on a phone', { viewport: { width: 390, height: 844 } }],
-    ['in the dark', { colorScheme: 'dark' }],
-  ] as const) {
-    it(`fits and can be read ${name}, on every screen and in every dialog`, async () => {
-      const { page, context } = await visit({ ...options, storageState: session })
-      await page.goto(`${stage.gateway.url}/console/`)
-      await settled(page, 'Overview')
-      for (const screen of SCREENS) {
-        await open(page, screen)
-        expect([screen, await axeFaults(page), await overflow(page)]).toEqual([screen, [], 0])
-        const action = page.getByRole('button', { name: /^(Connect an account|Add an integration|Create a key)$/u }).first()
-        if (!(await action.isVisible())) continue
-        await action.click()
-        const dialog = page.getByRole('dialog')
-        await dialog.getByRole('textbox').first().waitFor()
-        expect([screen, await axeFaults(page), await overflow(page)]).toEqual([screen, [], 0])
-        await dialog.getByRole('button', { name: 'Cancel' }).click()
-        await dialog.waitFor({ state: 'detached' })
-      }
-      await context.close()
-    })
-  }
+  // Wide and light, every screen was looked at on the walk above.
+  it('fits a phone and can be read in the dark, on every screen and in every dialog', async () => {
+    const { page, context } = await visit({ viewport: { width: 390, height: 844 }, colorScheme: 'dark', storageState: session })
+    await page.goto(`${stage.gateway.url}/console/`)
+    await settled(page, 'Overview')
+    for (const screen of SCREENS) {
+      await open(page, screen)
+      expect([screen, await axeFaults(page), await overflow(page)]).toEqual([screen, [], 0])
+      const action = page.getByRole('button', { name: /^(Connect an account|Add an integration|Create a key)$/u })
+      if (!(await action.isVisible())) continue
+      await action.click()
+      const dialog = page.getByRole('dialog')
+      await dialog.getByRole('textbox').first().waitFor()
+      expect([screen, await axeFaults(page), await overflow(page)]).toEqual([screen, [], 0])
+      await dialog.getByRole('button', { name: 'Cancel' }).click()
+      await dialog.waitFor({ state: 'detached' })
+    }
+    await context.close()
+  })
+
+  it('leads to the sign-in from wherever it is when the session has ended elsewhere', async () => {
+    const { page, context, faults } = await visit({ storageState: session })
+    await page.goto(`${stage.gateway.url}/console/`)
+    await settled(page, 'Overview')
+    await context.clearCookies({ name: 'sallyport_session' })
+    await page.getByRole('link', { name: 'Requests', exact: true }).click()
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+    expect(await page.content()).not.toContain('/user')
+    expect(faults.splice(0)).toEqual([expect.stringMatching(/^console: 401 .*\/requests$/u)])
+    await context.close()
+  })
 
   it('can be used by the keyboard alone, and always shows where it is', async () => {
     const { page, context } = await visit({ storageState: session })
