@@ -21,3 +21,14 @@ export class CryptoError extends SallyportError<CryptoErrorCode> {
     this.faults = faults
   }
 }
+
+/**
+ * - `key_source_unavailable`: whoever holds root keys did not answer in time, was throttled, sealed, or down. Asking later may help.
+ * - `key_source_refused`: it answered, and not what it should: no such key, no right to it, another key than was asked for.
+ */
+export type KeySourceErrorCode = 'key_source_unavailable' | 'key_source_refused'
+
+/** Root keys, or what they wrap, could not be had. Messages name the source and a reason of our own words, never its answer. */
+export class KeySourceError extends SallyportError<KeySourceErrorCode> {
+  override readonly name = 'KeySourceError'
+}

@@ -1,11 +1,12 @@
 /**
- * Owns the root keys of one installation and the wrapping of data keys under them. Refuses passphrases, defaults, weak or
+ * Owns the root keys whose bytes are in this process: their text, and the wrapping under them. Refuses passphrases, defaults, weak or
  * doubled keys, and an empty ring: there is no mode without encryption.
  */
-import type { DataKeyId, OrgId, Secret } from '../kernel/index.ts'
+import type { Secret } from '../kernel/index.ts'
 import { openBytes, seal } from './envelope.ts'
 import type { SealPlace } from './envelope.ts'
 import { CryptoError } from './errors.ts'
+import type { KeyWrapper, RootKeys } from './root-keys.ts'
 import { isKeyId, sealingKey } from './sealing-key.ts'
 import type { SealingKey } from './sealing-key.ts'
 import { keyWeakness } from './weakness.ts'
@@ -14,18 +15,15 @@ const HEX_KEY = /^[0-9A-Fa-f]{64}$/
 /** Ids are stored in the clear, so text that is more likely half of a key than a name is refused as one. */
 const KEY_LIKE = /^[0-9A-Fa-f]{32,}$/
 
-/** Which data key, of whom. Bound to the wrapped bytes: in another organization's row they don't unwrap. */
-export interface DataKeyPlace {
-  readonly org: OrgId
-  readonly dataKeyId: DataKeyId
-}
+/** A root key whose bytes are here: what it wraps is an envelope. */
+export interface RootKey extends SealingKey, KeyWrapper {}
 
-export class RootKeyring {
+export class RootKeyring implements RootKeys {
   /** The key that new data keys are wrapped under: the first of the text. */
-  readonly primary: SealingKey
-  readonly #keys: ReadonlyMap<string, SealingKey>
+  readonly primary: RootKey
+  readonly #keys: ReadonlyMap<string, RootKey>
 
-  private constructor(keys: readonly [SealingKey, ...SealingKey[]]) {
+  private constructor(keys: readonly [RootKey, ...RootKey[]]) {
     this.primary = keys[0]
     this.#keys = new Map(keys.map((key) => [key.id, key]))
   }
@@ -52,30 +50,8 @@ export class RootKeyring {
   }
 
   /** The key with this id. A lambda over it is what `open` takes: `(id) => ring.get(id)`. */
-  get(id: string): SealingKey | undefined {
+  get(id: string): RootKey | undefined {
     return this.#keys.get(id)
-  }
-
-  /**
-   * An envelope of a data key's 32 bytes under the primary key. The bytes are left as they are; wiping them is the caller's.
-   * @throws CryptoError `key_invalid` for bytes that `unwrapDataKey` would refuse, before they can be stored.
-   */
-  wrapDataKey(bytes: Uint8Array, place: DataKeyPlace): Buffer {
-    sealingKey(place.dataKeyId, bytes)
-    return seal(this.primary, wrapPlace(place), bytes)
-  }
-
-  /**
-   * The data key, named by its id. Also unwraps under a key that is no longer primary.
-   * @throws CryptoError as `open` does, and `key_invalid` when what was wrapped is no key.
-   */
-  unwrapDataKey(envelope: Uint8Array, place: DataKeyPlace): SealingKey {
-    const bytes = openBytes((id) => this.get(id), wrapPlace(place), envelope)
-    try {
-      return sealingKey(place.dataKeyId, bytes)
-    } finally {
-      bytes.fill(0)
-    }
   }
 }
 
@@ -85,10 +61,6 @@ interface Entry {
   /** Lower-case hex, or undefined where it was none. */
   readonly hex: string | undefined
   readonly faults: readonly string[]
-}
-
-function wrapPlace({ org, dataKeyId }: DataKeyPlace): SealPlace {
-  return { purpose: 'data-key', org, table: 'data_key', column: 'wrapped', record: dataKeyId, seq: 0n }
 }
 
 function readEntry(text: string, index: number): Entry {
@@ -126,11 +98,19 @@ function doubled(entries: readonly Entry[]): readonly string[] {
   })
 }
 
-function asKey(entry: Entry): SealingKey {
+function asKey(entry: Entry): RootKey {
   const bytes = Buffer.from(entry.hex ?? '', 'hex')
   try {
-    return sealingKey(entry.id, bytes)
+    return rootKey(sealingKey(entry.id, bytes))
   } finally {
     bytes.fill(0)
   }
+}
+
+function rootKey(key: SealingKey): RootKey {
+  return Object.freeze({
+    ...key,
+    wrap: async (bytes: Uint8Array, place: SealPlace) => seal(key, place, bytes),
+    unwrap: async (wrapped: Uint8Array, place: SealPlace) => openBytes((id) => (id === key.id ? key : undefined), place, wrapped),
+  })
 }

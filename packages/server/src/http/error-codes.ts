@@ -5,14 +5,21 @@
 import { PROBLEM_CODES } from '@sallyport/contract'
 import type { ProblemCode } from '@sallyport/contract'
 import { SallyportError } from '@sallyport/core'
-import type { CatalogErrorCode, CryptoErrorCode, EgressErrorCode, OAuthErrorCode, TokenErrorCode } from '@sallyport/core'
+import type {
+  CatalogErrorCode,
+  CryptoErrorCode,
+  EgressErrorCode,
+  KeySourceErrorCode,
+  OAuthErrorCode,
+  TokenErrorCode,
+} from '@sallyport/core'
 import type { AuditErrorCode } from '../audit/index.ts'
 import type { ConnectErrorCode } from '../connect/index.ts'
 import type { DatabaseErrorCode } from '../db/index.ts'
 import type { IdentityErrorCode } from '../identity/index.ts'
 import type { VaultErrorCode } from '../vault/index.ts'
 
-type CoreErrorCode = CatalogErrorCode | CryptoErrorCode | EgressErrorCode | OAuthErrorCode | TokenErrorCode
+type CoreErrorCode = CatalogErrorCode | CryptoErrorCode | EgressErrorCode | KeySourceErrorCode | OAuthErrorCode | TokenErrorCode
 type FeatureErrorCode = AuditErrorCode | ConnectErrorCode | DatabaseErrorCode | IdentityErrorCode | VaultErrorCode
 
 /** Codes of our own packages that are no public codes themselves. */
@@ -25,6 +32,8 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   key_unknown: 'key_unavailable',
   decrypt_failed: 'key_unavailable',
   key_invalid: 'key_unavailable',
+  key_source_unavailable: 'key_unavailable',
+  key_source_refused: 'key_unavailable',
   root_key_missing: 'key_unavailable',
   root_key_wrong: 'key_unavailable',
   data_key_missing: 'key_unavailable',

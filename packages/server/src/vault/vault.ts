@@ -2,8 +2,21 @@
  * Owns the organizations' data keys and all sealing under them. Refuses to hand a key out: callers give a place and a value, or a place
  * and an envelope.
  */
-import { envelopeKeyId, generateKeyBytes, hmacKey, isUuid, newId, open, openBytes, seal, sealingKey } from '@sallyport/core'
-import type { Clock, DataKeyId, KeyObject, Logger, OrgId, RootKeyring, SealingKey, SealPlace, Secret } from '@sallyport/core'
+import {
+  envelopeKeyId,
+  generateKeyBytes,
+  hmacKey,
+  isUuid,
+  newId,
+  open,
+  seal,
+  sealingKey,
+  unwrapDataKey,
+  unwrapUnder,
+  wrapDataKey,
+  wrappingKeyId,
+} from '@sallyport/core'
+import type { Clock, DataKeyId, KeyObject, Logger, OrgId, RootKeys, SealingKey, SealPlace, Secret } from '@sallyport/core'
 import { dataKeyFind, dataKeyFindCurrent, dataKeyInsert } from '../db/index.ts'
 import type { Database, DataKey, TenantTx } from '../db/index.ts'
 import { DataKeyCache } from './data-key-cache.ts'
@@ -21,7 +34,7 @@ export interface Vault {
   seal(tx: TenantTx, place: TenantPlace, value: Secret): Promise<Buffer>
   /**
    * Opens an envelope of `org`. Takes a connection of its own when the key is not in memory: inside a transaction use `openIn`.
-   * @throws VaultError `data_key_missing` or `root_key_missing`; CryptoError as `open` of core; DatabaseError.
+   * @throws VaultError `data_key_missing` or `root_key_missing`; CryptoError as `open` of core; KeySourceError; DatabaseError.
    */
   open(org: OrgId, place: TenantPlace, envelope: Uint8Array): Promise<Secret>
   /** `open` inside a transaction, where a key that this transaction made is seen too. */
@@ -32,13 +45,15 @@ export interface Vault {
   systemSecret(name: SystemSecretName): Promise<KeyObject>
   /** See root-keys.ts. Before the first use of anything else here. */
   checkRootKeys(): Promise<void>
+  /** Proves other root keys as at a start, then wraps and unwraps with those. Throws as `checkRootKeys`; the former ones stay then. */
+  useRootKeys(keys: RootKeys): Promise<void>
   /** Forgets every key and stops hearing of changes. */
   close(): void
 }
 
 export interface VaultOptions {
   readonly database: Database
-  readonly keyring: RootKeyring
+  readonly keyring: RootKeys
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -53,7 +68,7 @@ export function createVault(options: VaultOptions): Vault {
 
 class DatabaseVault implements Vault {
   readonly #database: Database
-  readonly #keyring: RootKeyring
+  #keyring: RootKeys
   readonly #logger: Logger
   readonly #cache: DataKeyCache
   readonly #stopListening: () => void
@@ -81,7 +96,7 @@ class DatabaseVault implements Vault {
   async openIn(tx: TenantTx, place: TenantPlace, envelope: Uint8Array): Promise<Secret> {
     const id = dataKeyIdOf(envelope)
     const made = this.#made.get(tx)
-    const key = made?.id === id ? made : (this.#cache.get(tx.org, id) ?? this.#unwrap(tx.org, await dataKeyFind(tx, id)))
+    const key = made?.id === id ? made : (this.#cache.get(tx.org, id) ?? (await this.#unwrap(tx.org, await dataKeyFind(tx, id))))
     return this.#openWith(key, tx.org, place, envelope)
   }
 
@@ -96,6 +111,11 @@ class DatabaseVault implements Vault {
 
   checkRootKeys(): Promise<void> {
     return checkRootKeys(this.#database.system, this.#keyring)
+  }
+
+  async useRootKeys(keys: RootKeys): Promise<void> {
+    await checkRootKeys(this.#database.system, keys)
+    this.#keyring = keys
   }
 
   close(): void {
@@ -114,7 +134,7 @@ class DatabaseVault implements Vault {
     const mark = this.#cache.mark()
     const row = await dataKeyFindCurrent(tx)
     if (row === undefined) return this.#makeKey(tx)
-    const key = this.#unwrap(tx.org, row)
+    const key = await this.#unwrap(tx.org, row)
     this.#cache.keep(mark, tx.org, key, { current: true })
     return key
   }
@@ -122,13 +142,14 @@ class DatabaseVault implements Vault {
   /** The insert waits for another transaction that makes the same organization's key: then that one's is used. */
   async #makeKey(tx: TenantTx): Promise<SealingKey> {
     const id = newId('dk')
+    const { primary } = this.#keyring
     const bytes = generateKeyBytes()
     try {
-      const wrapped = this.#keyring.wrapDataKey(bytes, { org: tx.org, dataKeyId: id })
-      if (!(await dataKeyInsert(tx, { id, rootKeyId: this.#keyring.primary.id, wrapped }))) return await this.#currentKey(tx)
+      const wrapped = await wrapDataKey(primary, bytes, { org: tx.org, dataKeyId: id })
+      if (!(await dataKeyInsert(tx, { id, rootKeyId: primary.id, wrapped }))) return await this.#currentKey(tx)
       const key = sealingKey(id, bytes)
       this.#made.set(tx, key)
-      this.#logger.info('Made a data key', { org: tx.org, dataKey: id, rootKey: this.#keyring.primary.id })
+      this.#logger.info('Made a data key', { org: tx.org, dataKey: id, rootKey: primary.id })
       return key
     } finally {
       bytes.fill(0)
@@ -142,25 +163,25 @@ class DatabaseVault implements Vault {
   async #readKey(org: OrgId, id: DataKeyId): Promise<SealingKey> {
     const mark = this.#cache.mark()
     const row = await this.#database.withTenant(org, (tx) => dataKeyFind(tx, id))
-    const key = this.#unwrap(org, row)
+    const key = await this.#unwrap(org, row)
     this.#cache.keep(mark, org, key, { current: row?.status === 'current' })
     return key
   }
 
-  #unwrap(org: OrgId, row: DataKey | undefined): SealingKey {
+  async #unwrap(org: OrgId, row: DataKey | undefined): Promise<SealingKey> {
     if (row === undefined) throw dataKeyMissing()
-    const rootKeyId = envelopeKeyId(row.wrapped)
+    const rootKeyId = wrappingKeyId(row.wrapped)
     if (this.#keyring.get(rootKeyId) === undefined) {
       throw new VaultError('root_key_missing', `a data key is wrapped under root key "${rootKeyId}", which is not configured`)
     }
-    return this.#keyring.unwrapDataKey(row.wrapped, { org, dataKeyId: row.id })
+    return unwrapDataKey(this.#keyring, row.wrapped, { org, dataKeyId: row.id })
   }
 
   async #readSystemSecret(name: SystemSecretName): Promise<KeyObject> {
     const { system } = this.#database
     const place: SealPlace = { purpose: 'system-secret', org: '', table: 'system_secret', column: 'sealed', record: name, seq: 0n }
-    const sealed = (await system.secretGet(name)) ?? (await system.secretPutIfAbsent(name, this.#newSystemSecret(place)))
-    const bytes = openBytes((id) => this.#keyring.get(id), place, sealed)
+    const sealed = (await system.secretGet(name)) ?? (await system.secretPutIfAbsent(name, await this.#newSystemSecret(place)))
+    const bytes = await unwrapUnder(this.#keyring, sealed, place)
     try {
       return hmacKey(bytes)
     } finally {
@@ -168,10 +189,10 @@ class DatabaseVault implements Vault {
     }
   }
 
-  #newSystemSecret(place: SealPlace): Buffer {
+  async #newSystemSecret(place: SealPlace): Promise<Buffer> {
     const bytes = generateKeyBytes()
     try {
-      return seal(this.#keyring.primary, place, bytes)
+      return await this.#keyring.primary.wrap(bytes, place)
     } finally {
       bytes.fill(0)
     }

@@ -1,6 +1,17 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { CryptoError, envelopeKeyId, generateKeyBytes, hmacSha256, ManualClock, newId, RootKeyring, seal, Secret } from '@sallyport/core'
-import type { OrgId } from '@sallyport/core'
+import {
+  CryptoError,
+  envelopeKeyId,
+  generateKeyBytes,
+  hmacSha256,
+  KeySourceError,
+  ManualClock,
+  newId,
+  RootKeyring,
+  seal,
+  Secret,
+} from '@sallyport/core'
+import type { KeyWrapper, OrgId } from '@sallyport/core'
 import { dataKeyList, organizationCreate } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
 import { createVault } from '../../src/vault/index.ts'
@@ -127,6 +138,39 @@ describe('keys in memory', () => {
     await expect(vault.open(org, PLACE, envelope)).rejects.toMatchObject({ code: 'data_key_missing' })
   })
 
+  it('last their time when whoever holds the root key is away, and then nothing opens', async () => {
+    const held = RootKeyring.parse(new Secret(ringText))
+    let away = false
+    const primary: KeyWrapper = {
+      id: 'r1',
+      wrap: (bytes, place) => held.primary.wrap(bytes, place),
+      unwrap: async (wrapped, place) => {
+        if (away) throw new KeySourceError('key_source_unavailable', 'the key service does not answer')
+        return held.primary.unwrap(wrapped, place)
+      },
+    }
+    const remote = createVault({
+      database,
+      keyring: { primary, ids: ['r1'], get: (id) => (id === 'r1' ? primary : undefined) },
+      clock,
+      logger: silent,
+    })
+    const org = await makeOrganization()
+    const envelope = await sealOne(org, remote)
+    await expect.poll(() => openThenCached(remote, org, envelope)).toBe(canary.reveal())
+    away = true
+    expect((await remote.open(org, PLACE, envelope)).reveal()).toBe(canary.reveal())
+    clock.advance(600_000)
+    expect(remote.openCached(org, PLACE, envelope)).toBeUndefined()
+    const refused = { code: 'key_source_unavailable' }
+    await expect(remote.open(org, PLACE, envelope)).rejects.toMatchObject(refused)
+    await expect(sealOne(org, remote)).rejects.toMatchObject(refused)
+    await expect(database.withTenant(org, (tx) => remote.openIn(tx, PLACE, envelope))).rejects.toMatchObject(refused)
+    away = false
+    expect((await remote.open(org, PLACE, envelope)).reveal()).toBe(canary.reveal())
+    remote.close()
+  })
+
   it('are read once for many that wait for the same one', async () => {
     const org = await makeOrganization()
     const envelope = await sealOne(org)
@@ -159,6 +203,21 @@ describe('root keys', () => {
     const outcomes = await Promise.allSettled([1, 2].map(() => vaultOf(`${ringText},${keyText('r4')}`).checkRootKeys()))
     expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
     await fresh.asSuperuser(`delete from sallyport.root_key where id = 'r4'`)
+  })
+
+  it('are exchanged while running once they are proven; refused ones change nothing', async () => {
+    const turning = vaultOf(ringText)
+    const [before, after] = [await makeOrganization(), await makeOrganization()]
+    const envelope = await sealOne(before, turning)
+    await expect(turning.useRootKeys(RootKeyring.parse(new Secret(keyText('r1'))))).rejects.toMatchObject({ code: 'root_key_wrong' })
+    await expect(turning.useRootKeys(RootKeyring.parse(new Secret(keyText('r5'))))).rejects.toMatchObject({ code: 'root_key_missing' })
+    await turning.useRootKeys(RootKeyring.parse(new Secret(`${keyText('r5')},${ringText}`)))
+    await sealOne(after, turning)
+    expect((await keysOf(after)).map(({ rootKeyId }) => rootKeyId)).toEqual(['r5'])
+    expect((await turning.open(before, PLACE, envelope)).reveal()).toBe(canary.reveal())
+    turning.close()
+    await fresh.asSuperuser(`delete from sallyport.data_key where root_key_id = 'r5'`)
+    await fresh.asSuperuser(`delete from sallyport.root_key where id = 'r5'`)
   })
 
   it('are named when a data key needs one that is not configured', async () => {
