@@ -28,7 +28,7 @@ export default defineConfig({
         test: {
           name: 'url',
           env: { SALLYPORT_TEST_HOME: 'url' },
-          include: ['packages/server/test/{db,audit,vault,identity,http,connect}/**/*.test.ts', 'test/e2e/**/*.test.ts'],
+          include: ['packages/server/test/{db,audit,vault,identity,http,connect}/**/*.test.ts', 'test/e2e/{data-plane,octokit,tenancy}.test.ts'],
           ...integration,
         },
       },
