@@ -7,6 +7,7 @@ import { SignIn } from '../features/sign-in/sign-in.tsx'
 import { arrive } from './arrival.ts'
 import type { Arrival } from './arrival.ts'
 import { takeOwnerToken } from './owner-token.ts'
+import { forgetSession } from './query-client.ts'
 import { router } from './router.tsx'
 
 export function Console({ arrival: first }: { readonly arrival: Promise<Arrival> }) {
@@ -22,5 +23,8 @@ export function Console({ arrival: first }: { readonly arrival: Promise<Arrival>
   }, [])
   const arrived = use(arrival)
   const { data: person } = useQuery(whoamiQuery)
+  useEffect(() => {
+    if (person === null) forgetSession()
+  }, [person])
   return person ? <RouterProvider router={router} /> : <SignIn arrival={arrived} onRetry={setArrival} />
 }

@@ -14,16 +14,19 @@ export const queryClient: QueryClient = new QueryClient({
   },
 })
 
-/** Forgets everything that the session was allowed to see; the sign-in screen follows from it. */
-export function forgetSession(): void {
+/** Says that nobody is signed in any more; the sign-in screen follows from it. */
+export function endSession(): void {
   queryClient.setQueryData(whoamiQuery.queryKey, null)
-  // Not whoami itself: what is on the screen listens to it, and would not hear of its successor.
+}
+
+/** Forgets everything that the session was allowed to see. Only once no screen shows it: a screen would ask for it again. */
+export function forgetSession(): void {
   queryClient.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== whoamiQuery.queryKey[0] })
   queryClient.getMutationCache().clear()
 }
 
 function leaveWhenSignedOut(error: unknown): void {
-  if (isSignedOut(error)) forgetSession()
+  if (isSignedOut(error)) endSession()
 }
 
 /** What the gateway refused it would refuse again. */

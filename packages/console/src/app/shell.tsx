@@ -11,7 +11,7 @@ import { AuditIcon, ConnectionsIcon, IntegrationsIcon, KeysIcon, Mark, MenuIcon,
 import { FailureNotice } from '../ui/notice.tsx'
 import { rememberPlace, usePlace } from './place.ts'
 import { ProjectSwitch } from './project-switch.tsx'
-import { forgetSession } from './query-client.ts'
+import { endSession } from './query-client.ts'
 
 const SCREENS = [
   { to: '/$org/$project/$environment', label: 'Overview', Icon: OverviewIcon },
@@ -118,7 +118,7 @@ function Account() {
   const { data: person } = useQuery(whoamiQuery)
   const signOut = useMutation({
     mutationFn: () => api.call('sessionDelete'),
-    onSuccess: forgetSession,
+    onSuccess: endSession,
   })
   return (
     <div className="mt-5 border-t border-line px-2 pt-4 lg:mt-auto">

@@ -76,7 +76,7 @@ function CreateForm({ connections, onMade, onClose }: CreateFormProps) {
       <TextField name="name" label="Name" hint="Where the key is used, for whoever reads the list later." required maxLength={120} />
       <ScopeChoice chosen={scopes} onChange={setScopes} />
       <SelectField name="connection" label="Connection" hint="A key bound to one connection can use no other.">
-        <option value="">All connections of this environment</option>
+        <option value="">Any of this environment</option>
         {connections.map(({ id, integration, account, end_user_id: endUser }) => (
           <option key={id} value={id}>
             {integration}: {account?.label ?? account?.id ?? endUser}
