@@ -22,7 +22,7 @@ const samples: Sample[] = SCENARIOS.flatMap((scenario) =>
       databaseUsPerCall: 0,
       proxyCoreBusy: 1,
       otherCoreBusy: 0.5,
-      foreignCores: 0.1,
+      foreignCores: 0.05,
       stolenCores: 0,
     })),
   ),
@@ -96,7 +96,10 @@ describe('the table', () => {
     expect(table).toContain('no errors')
   })
 
-  it('does not hide an error, a profiler or a machine that could not pin', () => {
+  it('does not hide an error, a profiler, or a machine that was busy or could not pin', () => {
+    const busy = { ...measured, samples: samples.map((sample) => ({ ...sample, foreignCores: 0.5 })) }
+    expect(tableOf({ ...report(busy), figures: figuresOf(busy) })).toContain('was not quiet')
+    expect(tableOf(report())).not.toContain('was not quiet')
     const broken = report({ samples: samples.map((sample) => ({ ...sample, errors: { 'status 502': 3 } })) })
     expect(Object.keys(errorsOf(broken))).toContain('gateway, saturation: status 502')
     expect(tableOf(broken)).toContain('status 502 (6 times)')

@@ -211,6 +211,9 @@ export function errorsOf({ samples, otherErrors }: Measurements): Record<string,
   return all
 }
 
+/** Other work than this, in cores, spoils rates and delays. */
+const QUIET_CORES = 0.1
+
 /** The report for a reader at a terminal. */
 export function tableOf(report: Report): string {
   const { figures, resting, machine } = report
@@ -241,6 +244,9 @@ export function tableOf(report: Report): string {
       `${figures.perCall.queriesSaturated.toFixed(3)} at saturation, ${figures.perCall.argon2} argon2id runs.`,
     `Other work on the machine while measuring: ${figures.foreignCores.median.toFixed(2)} cores in the middle sample, ${figures.foreignCores.high.toFixed(2)} in the worst; ` +
       `taken by the host: ${figures.stolenCores.median.toFixed(2)}, ${figures.stolenCores.high.toFixed(2)}.`,
+    ...(figures.foreignCores.median > QUIET_CORES
+      ? ['The machine was not quiet: rates and delays are not to be used, and ratios of CPU time only with care.']
+      : []),
     machine.pinned === null ? `Nothing was pinned: ${machine.unpinnedBecause}. Ratios are worth little.` : '',
     ...paceLines(report),
     ...errorLines(report),
@@ -313,10 +319,10 @@ function errorLines(measured: Measurements): string[] {
   return ['ERRORS: the figures are not to be used.', ...errors.map(([what, times]) => `  ${what} (${times} times)`)]
 }
 
-const WIDTHS = [12, 12, 20, 12, 20, 14, 12]
+const WIDTHS = [12, 12, 24, 12, 24, 14, 12]
 
 function row(cells: readonly string[]): string {
-  return `  ${cells.map((cell, at) => (at === 0 ? cell.padEnd(WIDTHS[0]!) : cell.padStart(WIDTHS[at]!))).join('')}`
+  return `  ${cells.map((cell, at) => (at === 0 ? cell.padEnd(WIDTHS[0]!) : ` ${cell}`.padStart(WIDTHS[at]!))).join('')}`
 }
 
 function ratio(value: Spread | null): string {
