@@ -5,7 +5,7 @@ import { allBreaches, breachesOf, sourceFiles, wordBreaches } from './imports.ts
 const root = join(import.meta.dirname, '../..')
 
 describe('the architecture', () => {
-  it('holds: no source imports what its place may not', () => {
+  it('S88 S90 S91 holds: no source imports what its place may not, starts a process or makes SQL or code of text', () => {
     expect(sourceFiles(root).length).toBeGreaterThan(20)
     expect(allBreaches(root)).toEqual([])
   })
@@ -33,6 +33,8 @@ describe('the architecture', () => {
     ['packages/server/src/x.ts', "import { k } from '../../sandbox/src/index.ts'", 'server does not import sandbox'],
     ['packages/server/src/x.ts', "import { k } from '@sallyport/core/src/kernel/secret.ts'", 'a package is imported by its name alone'],
     ['packages/server/src/x.ts', 'const m = await import(name)', 'a dynamic import names its target literally'],
+    ['packages/server/src/vault/x.ts', "import { exec } from 'node:child_process'", 'only the embedded database starts processes'],
+    ['packages/core/src/kernel/x.ts', "import vm from 'vm'", 'nothing evaluates text'],
     ['packages/client/src/x.ts', "import { s } from '@sallyport/core'", 'client does not import core'],
     ['packages/console/src/x.ts', "import { s } from 'sallyport'", 'console does not import server'],
   ])('refuses %s with %s', (file, text, rule) => {
@@ -43,6 +45,9 @@ describe('the architecture', () => {
     ['packages/server/src/proxy/x.ts', 'const a = process.env.A', 'only config.ts reads the environment'],
     ['packages/server/src/proxy/x.ts', "console.log('a')", 'only observability and the command line write to the terminal'],
     ['packages/server/src/audit/x.ts', 'secret.reveal()', 'Secret.reveal() is called in the listed places'],
+    ['packages/server/src/audit/x.ts', 'eval(text)', 'no text becomes code or SQL'],
+    ['packages/server/src/db/queries/x.ts', 'sql.raw(name)', 'no text becomes code or SQL'],
+    ['packages/server/src/db/queries/x.ts', 'pool.query<Row>(`select ${name}`)', 'values are parameters, never text'],
     ['packages/server/src/audit/x.ts', "await fetch('https://a.test')", 'nothing calls the global fetch'],
   ])('refuses the words of %s: %s', (file, text, rule) => {
     expect(wordBreaches(file, text).map((breach) => breach.rule)).toEqual([rule])

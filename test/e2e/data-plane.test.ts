@@ -211,6 +211,19 @@ describe('what may not cross', () => {
     }
   })
 
+  // The risk: a provider's page shown under the gateway's own origin, where the console's session lives.
+  it('S4 S92 a page of the provider can do nothing under the gateway’s origin', async () => {
+    stage.upstream.answer((_request, response) => {
+      response
+        .writeHead(200, { 'content-type': 'text/html', 'content-security-policy': "script-src 'unsafe-inline'" })
+        .end('<script>1</script>')
+    })
+    const response = await stage.call('/page')
+    expect(response.headers.get('content-security-policy')).toBe("default-src 'none'; sandbox")
+    expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+    await response.body?.cancel()
+  })
+
   it('the token never comes back, however the provider echoes it', async () => {
     const half = Math.floor(stage.token.length / 2)
     stage.upstream.answer((request, response) => {
@@ -389,6 +402,22 @@ describe('who may not call', () => {
     }
     const huge = await sendRaw(stage.gateway.url, rawRequest('/proxy/api/user', [`Authorization: Bearer ${'A'.repeat(1_000_000)}`]))
     expect([400, 401, 431]).toContain(huge.status)
+  })
+})
+
+describe('a token past its life', () => {
+  it('S22 is not sent; the caller is told to reconnect, and reconnecting mends it', async () => {
+    stage.issuer.behave({ members: { expires_in: 2 } })
+    const connection = await connectAccount(stage.owner, 'user-5')
+    stage.issuer.behave()
+    stage.upstream.answer((_request, response) => void response.end('ok'))
+    const headers = { authorization: `Bearer ${stage.key}`, 'sallyport-connection': connection }
+    await expect.poll(async () => (await stage.call('/user', { headers })).status, { timeout: 10_000 }).toBe(409)
+    const before = stage.upstream.seen.length
+    await problemOf(await stage.call('/user', { headers }), 409, 'reconnect_required')
+    expect(stage.upstream.seen.length).toBe(before)
+    await connectAccount(stage.owner, 'user-5', connection)
+    expect((await stage.call('/user', { headers })).status).toBe(200)
   })
 })
 

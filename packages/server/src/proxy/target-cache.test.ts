@@ -1,0 +1,129 @@
+import { describe, expect, it } from 'vitest'
+import { ManualClock, newId } from '@sallyport/core'
+import type { OrgId } from '@sallyport/core'
+import type { ProxyTarget } from '../db/index.ts'
+import { createTargetCache } from './target-cache.ts'
+import type { TargetWanted } from './target-cache.ts'
+
+const MAX_AGE_MS = 10_000
+
+function stage({ maxEntries = 100 } = {}) {
+  const clock = new ManualClock()
+  const reads: TargetWanted[] = []
+  const answers: ((target: ProxyTarget) => void)[] = []
+  const cache = createTargetCache({
+    clock,
+    maxAgeMs: MAX_AGE_MS,
+    maxEntries,
+    read: (wanted) => {
+      reads.push(wanted)
+      return new Promise((resolve) => answers.push(resolve))
+    },
+  })
+  const load = async (wanted: TargetWanted, target = found()): Promise<ProxyTarget> => {
+    const loading = cache.load(wanted)
+    answers.shift()!(target)
+    return loading
+  }
+  return { cache, clock, reads, answers, load }
+}
+
+function found(): ProxyTarget {
+  const connection = { id: newId('conn'), status: 'active', generation: 1, credential: null } as const
+  return { integration: { id: newId('int'), provider: 'github' }, connections: [connection] }
+}
+
+const wantedOf = (org: OrgId = newId('org')): TargetWanted => ({
+  org,
+  project: newId('proj'),
+  environment: 'test',
+  integration: 'github',
+  selector: { connection: newId('conn'), endUser: undefined },
+})
+
+describe('what the data plane remembers of connections', () => {
+  it('S55 is given without a read until its age, and read again afterwards', async () => {
+    const { cache, clock, load } = stage()
+    const wanted = wantedOf()
+    const target = await load(wanted)
+    clock.advance(MAX_AGE_MS - 1)
+    expect(cache.peek(wanted)).toBe(target)
+    clock.advance(1)
+    expect(cache.peek(wanted)).toBeUndefined()
+  })
+
+  it('is of one organization, project, environment, integration and selector alone', async () => {
+    const { cache, load } = stage()
+    const wanted = wantedOf()
+    await load(wanted)
+    const user = 'user ' + String(wanted.selector.connection)
+    const others: TargetWanted[] = [
+      { ...wanted, org: newId('org') },
+      { ...wanted, project: newId('proj') },
+      { ...wanted, environment: 'live' },
+      { ...wanted, integration: 'google' },
+      { ...wanted, selector: { connection: newId('conn'), endUser: undefined } },
+      { ...wanted, selector: { connection: undefined, endUser: user } },
+      { ...wanted, selector: { connection: undefined, endUser: String(wanted.selector.connection) } },
+    ]
+    for (const other of others) expect(cache.peek(other)).toBeUndefined()
+  })
+
+  it('is dropped with its organization on any change of what it is made of, and with everything when changes were missed', async () => {
+    const { cache, load } = stage()
+    const [ours, theirs] = [wantedOf(), wantedOf()]
+    for (const table of ['connection', 'integration', 'data_key'] as const) {
+      await load(ours)
+      await load(theirs)
+      cache.drop({ table, org: ours.org, id: newId('conn') })
+      expect([cache.peek(ours), cache.peek(theirs) === undefined]).toEqual([undefined, false])
+    }
+    cache.drop('unknown')
+    expect(cache.peek(theirs)).toBeUndefined()
+  })
+
+  // The risk: a read that began before a revocation is kept after it, and shows the old state for ten seconds.
+  it('never keeps what was read before a change and arrives after it', async () => {
+    const { cache, answers } = stage()
+    const wanted = wantedOf()
+    const loading = cache.load(wanted)
+    cache.drop({ table: 'connection', org: wanted.org, id: newId('conn') })
+    answers.shift()!(found())
+    await loading
+    expect(cache.peek(wanted)).toBeUndefined()
+  })
+
+  it('asks once however many ask at the same time, and anew for those who ask after a change', async () => {
+    const { cache, reads, answers } = stage()
+    const wanted = wantedOf()
+    const before = [cache.load(wanted), cache.load(wanted), cache.load(wanted)]
+    cache.drop('unknown')
+    const after = cache.load(wanted)
+    expect(reads).toHaveLength(2)
+    const [old, fresh] = [found(), found()]
+    answers.shift()!(old)
+    answers.shift()!(fresh)
+    expect(new Set(await Promise.all(before))).toEqual(new Set([old]))
+    expect(await after).toBe(fresh)
+    expect(cache.peek(wanted)).toBe(fresh)
+  })
+
+  it('keeps no failure, no absence, and no more entries than it may', async () => {
+    const { cache, load } = stage({ maxEntries: 3 })
+    const absent = wantedOf()
+    await load(absent, { integration: undefined, connections: [] })
+    expect(cache.peek(absent)).toBeUndefined()
+    const failing = createTargetCache({
+      clock: new ManualClock(),
+      maxAgeMs: 1,
+      maxEntries: 1,
+      read: () => Promise.reject(new Error('away')),
+    })
+    await expect(failing.load(absent)).rejects.toThrow('away')
+    await expect(failing.load(absent)).rejects.toThrow('away')
+    const many = Array.from({ length: 10 }, () => wantedOf())
+    for (const wanted of many) await load(wanted)
+    expect(many.filter((wanted) => cache.peek(wanted) !== undefined).length).toBeLessThanOrEqual(3)
+    expect(cache.peek(many.at(-1)!)).toBeDefined()
+  })
+})
