@@ -28,10 +28,10 @@ import {
 import type { ConnectSession, Integration, OAuthStateRecord, Project, TenantTx } from '../db/index.ts'
 import { cookieValues } from '../http/index.ts'
 import { principalRef } from '../identity/index.ts'
+import { clientSecretPlace, verifierPlace } from '../vault/index.ts'
 import { browserHash } from './browser.ts'
 import { connectError, ConnectError } from './errors.ts'
 import type { ConnectContext } from './options.ts'
-import { clientSecretPlace, verifierPlace } from './places.ts'
 import { storeAuthorized } from './store.ts'
 import type { Outcome } from './store.ts'
 

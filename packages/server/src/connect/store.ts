@@ -23,10 +23,10 @@ import {
   credentialNextSeq,
 } from '../db/index.ts'
 import type { Connection, TenantTx } from '../db/index.ts'
+import { credentialPlace } from '../vault/index.ts'
 import { ConnectError } from './errors.ts'
 import type { Flow } from './flow.ts'
 import type { ConnectContext } from './options.ts'
-import { credentialPlace } from './places.ts'
 
 /** What the browser is told. */
 export type Outcome =

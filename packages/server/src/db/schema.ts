@@ -17,7 +17,7 @@ import type { ColumnType, Generated, GeneratedAlways } from 'kysely'
 export type AuditUseMode = 'strict' | 'batched'
 export type ConnectionStatus = 'pending' | 'active' | 'insufficient_scope' | 'reconnect_required' | 'revoked'
 export type ConnectSessionStatus = 'open' | 'authorizing' | 'awaiting_confirmation' | 'completed' | 'failed'
-export type DataKeyStatus = 'current' | 'previous'
+export type DataKeyStatus = 'current' | 'previous' | 'destroyed'
 
 /** bigint columns: PostgreSQL's text outside, a bigint in our types. */
 type Big = ColumnType<string, bigint | number, bigint | number>
@@ -62,10 +62,13 @@ export interface Schema {
   'sallyport.data_key': {
     org_id: OrgId
     id: DataKeyId
-    root_key_id: string
-    wrapped: Buffer
+    /** Null, as `wrapped`, of a destroyed key. */
+    root_key_id: string | null
+    wrapped: Buffer | null
     status: DataKeyStatus
     created_at: MadeNow
+    retired_at: Generated<Date | null>
+    overdue_noted_at: Generated<Date | null>
   }
   'sallyport.integration': {
     org_id: OrgId
@@ -77,6 +80,7 @@ export interface Schema {
     context: string
     client_id: string
     client_secret: Buffer
+    client_secret_under: GeneratedAlways<DataKeyId | null>
     scopes: Generated<string[]>
     created_at: MadeNow
   }
@@ -103,6 +107,7 @@ export interface Schema {
     parent_seq: ColumnType<string | null, bigint | number | null, never>
     rt_fingerprint: Buffer | null
     sealed: Buffer
+    sealed_under: GeneratedAlways<DataKeyId | null>
     obtained_at: MadeNow
     expires_at: Date | null
   }
@@ -133,6 +138,7 @@ export interface Schema {
     context: string
     browser_hash: Buffer
     verifier: Buffer
+    verifier_under: GeneratedAlways<DataKeyId | null>
     expires_at: Date
   }
   'sallyport.request_record': {

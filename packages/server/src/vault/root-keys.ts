@@ -3,8 +3,9 @@
  * wrong key found at the first decryption is found too late, with new rows already sealed under it.
  */
 import { hasCode } from '@sallyport/core'
-import type { KeyWrapper, RootKeys, SealPlace } from '@sallyport/core'
+import type { KeyWrapper, RootKeys } from '@sallyport/core'
 import type { SystemStore } from '../db/index.ts'
+import { rootKeyCheckPlace } from './sealed-columns.ts'
 import { VaultError } from './vault-error.ts'
 
 /** Wrapped under each root key; that it unwraps is all it says. */
@@ -28,7 +29,7 @@ export async function checkRootKeys(system: SystemStore, keyring: RootKeys): Pro
 
 /** What unwraps under exactly this key. */
 export function checkValue(key: KeyWrapper): Promise<Buffer> {
-  return key.wrap(CHECK_TEXT, checkPlace(key.id))
+  return key.wrap(CHECK_TEXT, rootKeyCheckPlace(key.id))
 }
 
 async function verify(keyring: RootKeys, id: string, check: Uint8Array): Promise<void> {
@@ -40,7 +41,7 @@ async function verify(keyring: RootKeys, id: string, check: Uint8Array): Promise
     )
   }
   try {
-    await key.unwrap(check, checkPlace(id))
+    await key.unwrap(check, rootKeyCheckPlace(id))
   } catch (error) {
     if (!hasCode(error, 'decrypt_failed')) throw error
     throw new VaultError(
@@ -48,8 +49,4 @@ async function verify(keyring: RootKeys, id: string, check: Uint8Array): Promise
       `root key "${id}" is configured with other bytes than the database was sealed with: restore the right key`,
     )
   }
-}
-
-function checkPlace(id: string): SealPlace {
-  return { purpose: 'root-key-check', org: '', table: 'root_key', column: 'check_value', record: id, seq: 0n }
 }

@@ -21,10 +21,9 @@ import { dataKeyFind, dataKeyFindCurrent, dataKeyInsert } from '../db/index.ts'
 import type { Database, DataKey, TenantTx } from '../db/index.ts'
 import { DataKeyCache } from './data-key-cache.ts'
 import { checkRootKeys } from './root-keys.ts'
+import { systemSecretPlace } from './sealed-columns.ts'
+import type { TenantPlace } from './sealed-columns.ts'
 import { VaultError } from './vault-error.ts'
-
-/** Where inside its organization a value lives. */
-export type TenantPlace = Omit<SealPlace, 'org'>
 
 /** 32 random bytes each, made once per installation and never changed. */
 export type SystemSecretName = 'key_pepper' | 'cursor_key' | 'refresh_fingerprint'
@@ -179,7 +178,7 @@ class DatabaseVault implements Vault {
 
   async #readSystemSecret(name: SystemSecretName): Promise<KeyObject> {
     const { system } = this.#database
-    const place: SealPlace = { purpose: 'system-secret', org: '', table: 'system_secret', column: 'sealed', record: name, seq: 0n }
+    const place = systemSecretPlace(name)
     const sealed = (await system.secretGet(name)) ?? (await system.secretPutIfAbsent(name, await this.#newSystemSecret(place)))
     const bytes = await unwrapUnder(this.#keyring, sealed, place)
     try {

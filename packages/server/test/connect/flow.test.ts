@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'v
 import { formatId, parseId, readTokenSet, Secret } from '@sallyport/core'
 import { startIssuer } from '../../../testkit/src/issuer/index.ts'
 import type { Issuer, IssuerBehaviour } from '../../../testkit/src/issuer/index.ts'
-import { credentialPlace } from '../../src/connect/index.ts'
+import { credentialPlace } from '../../src/vault/index.ts'
 import { credentialHead } from '../../src/db/index.ts'
 import { APP, Browser, createGateway, formTokenOf, PUBLIC_URL, withParameter } from './harness.ts'
 import type { Gateway } from './harness.ts'

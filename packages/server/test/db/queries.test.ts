@@ -188,13 +188,11 @@ describe('connections', () => {
   })
 
   it('keep versions that nobody can change, and that an end can delete', async () => {
-    const change = database.withTenant(tenant.org, (tx) =>
-      tx
-        .updateTable('sallyport.credential_version')
-        .set({ sealed: Buffer.from('x') })
-        .execute(),
-    )
-    await expect(change).rejects.toMatchObject({ code: 'database_query_failed', sqlState: '42501' })
+    const change = (to: { sealed: Buffer } | { expires_at: Date }) =>
+      database.withTenant(tenant.org, (tx) => tx.updateTable('sallyport.credential_version').set(to).execute())
+    await expect(change({ expires_at: new Date() })).rejects.toMatchObject({ code: 'database_query_failed', sqlState: '42501' })
+    // Resealing under another key is the one change there is (test/vault/rotation.test.ts); this is none.
+    await expect(change({ sealed: Buffer.from('x') })).rejects.toMatchObject({ code: 'database_query_failed', sqlState: '23000' })
     await expect(fresh.asSuperuser(`update sallyport.credential_version set sealed = 'x'`)).rejects.toMatchObject({ code: '23000' })
     const other = await makeTenant(database)
     expect(await database.withTenant(other.org, (tx) => credentialDeleteAll(tx, other.connection))).toBe(1)

@@ -203,6 +203,15 @@ describe('the gateway login', () => {
     return rows.map(({ name }) => name).filter((name) => !(name in NO_TENANT))
   }
 
+  /** Columns that an insert names: all but those that the database makes of others. */
+  async function givenColumns(table: string): Promise<string[]> {
+    const rows = await fresh.asSuperuser<{ name: string }>(
+      `select attname as name from pg_attribute where attrelid = ('sallyport.' || $1)::regclass and attnum > 0 and not attisdropped and attgenerated = ''`,
+      [table],
+    )
+    return rows.map(({ name }) => name)
+  }
+
   it('T-20 is tried against tables that all hold rows', async () => {
     for (const table of await everyTable()) {
       const [row] = await fresh.asSuperuser<{ n: number }>(`select count(*)::int as n from sallyport.${table}`)
@@ -223,13 +232,14 @@ describe('the gateway login', () => {
         const column = table === 'organization' ? 'id' : 'org_id'
         const carriesOrg = !FUNCTIONS_ONLY.includes(table)
         const ofA = carriesOrg ? `${column} = '${a.org}'` : 'true'
+        const given = (await givenColumns(table)).join()
         const changed = carriesOrg ? column : table === 'person' ? 'name' : 'token_hash'
         for (const statement of [
           `select * from sallyport.${table} where ${ofA}`,
           `update sallyport.${table} set ${changed} = ${changed} where ${ofA} returning 1`,
           `delete from sallyport.${table} where ${ofA} returning 1`,
           `select * from sallyport.${table} where ${ofA} for update`,
-          `insert into sallyport.${table} select * from sallyport.${table} where ${ofA} returning 1`,
+          `insert into sallyport.${table} (${given}) select ${given} from sallyport.${table} where ${ofA} returning 1`,
         ]) {
           const outcome = await client.query(statement).then(
             ({ rows }) => rows.length,

@@ -12,7 +12,7 @@ import { createLogger, formatId, generateKeyBytes, listProviders, newId, RootKey
 import type { ConnectionId, IntegrationId, KeyId, OrgId, ProjectId, UserId } from '@sallyport/core'
 import { createDatabase, dropDatabase } from '../../../testkit/src/servers/index.ts'
 import { appendAudit } from '../../src/audit/index.ts'
-import { clientSecretPlace, createConnectService } from '../../src/connect/index.ts'
+import { createConnectService } from '../../src/connect/index.ts'
 import {
   apiKeyInsert,
   connectionActivate,
@@ -31,7 +31,7 @@ import type { HttpServer, ServerLimits } from '../../src/http/index.ts'
 import { createKeyAuthenticator, createSessions } from '../../src/identity/index.ts'
 import type { KeyAuthenticator } from '../../src/identity/index.ts'
 import { registerOperations } from '../../src/routes/index.ts'
-import { createVault } from '../../src/vault/index.ts'
+import { clientSecretPlace, createVault } from '../../src/vault/index.ts'
 import type { Vault } from '../../src/vault/index.ts'
 
 export interface TestOrg {

@@ -1,16 +1,24 @@
-/** Owns the rows of wrapped data keys. Refuses a second current one: of two makers, one stores. */
+/**
+ * Owns the rows of wrapped data keys. Refuses a second current one: of two makers, one stores. Every change names the state it was decided on,
+ * so that of two that decide alike one changes something and the other finds out.
+ */
+import { sql } from 'kysely'
 import type { Selectable } from 'kysely'
 import type { DataKeyId } from '@sallyport/core'
-import type { DataKeyStatus, Schema } from '../schema.ts'
+import { noteChange } from '../tenant.ts'
 import type { TenantTx } from '../tenant.ts'
+import type { Schema } from '../schema.ts'
 
+/** A data key that there is. */
 export interface DataKey {
   readonly id: DataKeyId
   /** The root key it is wrapped under. */
   readonly rootKeyId: string
   readonly wrapped: Buffer
-  readonly status: DataKeyStatus
+  readonly status: 'current' | 'previous'
   readonly createdAt: Date
+  /** Since when it only opens. */
+  readonly retiredAt: Date | null
 }
 
 /** Stores a current data key unless the organization has one. False when it had. */
@@ -23,6 +31,7 @@ export async function dataKeyInsert(tx: TenantTx, key: { id: DataKeyId; rootKeyI
   return numInsertedOrUpdatedRows === 1n
 }
 
+/** Undefined for a destroyed one too. */
 export async function dataKeyFind(tx: TenantTx, id: DataKeyId): Promise<DataKey | undefined> {
   const row = await tx.selectFrom('sallyport.data_key').selectAll().where('org_id', '=', tx.org).where('id', '=', id).executeTakeFirst()
   return row && dataKey(row)
@@ -39,11 +48,86 @@ export async function dataKeyFindCurrent(tx: TenantTx): Promise<DataKey | undefi
   return row && dataKey(row)
 }
 
+/** Every key that there is, oldest first. */
 export async function dataKeyList(tx: TenantTx): Promise<DataKey[]> {
   const rows = await tx.selectFrom('sallyport.data_key').selectAll().where('org_id', '=', tx.org).orderBy('id').execute()
-  return rows.map(dataKey)
+  return rows.flatMap((row) => dataKey(row) ?? [])
 }
 
-function dataKey(row: Selectable<Schema['sallyport.data_key']>): DataKey {
-  return { id: row.id, rootKeyId: row.root_key_id, wrapped: row.wrapped, status: row.status, createdAt: row.created_at }
+/** Makes `id` a previous key. False when it isn't the current one any more. Waits for another transaction that does the same. */
+export async function dataKeyRetire(tx: TenantTx, id: DataKeyId): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('sallyport.data_key')
+    .set({ status: 'previous', retired_at: sql<Date>`clock_timestamp()` })
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .where('status', '=', 'current')
+    .executeTakeFirst()
+  noteChange(tx, 'data_key', id)
+  return numUpdatedRows === 1n
+}
+
+/** Puts another wrapping of the same key in place of `was`. False when that no longer stands there. */
+export async function dataKeyRewrap(
+  tx: TenantTx,
+  id: DataKeyId,
+  was: Buffer,
+  now: { rootKeyId: string; wrapped: Buffer },
+): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('sallyport.data_key')
+    .set({ root_key_id: now.rootKeyId, wrapped: now.wrapped })
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .where('wrapped', '=', was)
+    .executeTakeFirst()
+  return numUpdatedRows === 1n
+}
+
+/**
+ * Forgets a previous key. False when there is none of this id. The transaction fails with `conflict`, at its end, when anything is still
+ * sealed under it.
+ */
+export async function dataKeyDelete(tx: TenantTx, id: DataKeyId): Promise<boolean> {
+  const { numDeletedRows } = await tx
+    .deleteFrom('sallyport.data_key')
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .where('status', '=', 'previous')
+    .executeTakeFirst()
+  noteChange(tx, 'data_key', id)
+  return numDeletedRows === 1n
+}
+
+/** Destroys every key of the organization for good: what they sealed stays and can't be opened. Answers which keys those were. */
+export async function dataKeyDestroyAll(tx: TenantTx): Promise<DataKeyId[]> {
+  const rows = await tx
+    .updateTable('sallyport.data_key')
+    .set({ status: 'destroyed', wrapped: null, root_key_id: null })
+    .where('org_id', '=', tx.org)
+    .where('status', '<>', 'destroyed')
+    .returning('id')
+    .execute()
+  for (const { id } of rows) noteChange(tx, 'data_key', id)
+  return rows.map(({ id }) => id)
+}
+
+/** Marks a current key made before `madeBefore` as overdue, once a day however many ask. True: this call did. */
+export async function dataKeyNoteOverdue(tx: TenantTx, id: DataKeyId, madeBefore: Date): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('sallyport.data_key')
+    .set({ overdue_noted_at: sql<Date>`clock_timestamp()` })
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .where('status', '=', 'current')
+    .where('created_at', '<', madeBefore)
+    .where(sql<boolean>`(overdue_noted_at is null or overdue_noted_at < clock_timestamp() - interval '1 day')`)
+    .executeTakeFirst()
+  return numUpdatedRows === 1n
+}
+
+function dataKey(row: Selectable<Schema['sallyport.data_key']>): DataKey | undefined {
+  const { status, wrapped, root_key_id: rootKeyId } = row
+  if (status === 'destroyed' || wrapped === null || rootKeyId === null) return undefined
+  return { id: row.id, rootKeyId, wrapped, status, createdAt: row.created_at, retiredAt: row.retired_at }
 }

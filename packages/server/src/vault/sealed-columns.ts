@@ -1,0 +1,74 @@
+/**
+ * Owns the one list of everything the gateway seals: each column, what it is sealed for and the place of each of its rows. Sealing, opening
+ * and resealing name places through this file alone, and a test holds the list against the database's catalogue. Refuses a second spelling.
+ */
+import type { ConnectionId, ConnectSessionId, IntegrationId, SealPlace } from '@sallyport/core'
+import type { SealedTable } from '../db/index.ts'
+
+/** Where inside its organization a value lives. */
+export type TenantPlace = Omit<SealPlace, 'org'>
+
+/** A column sealed under the organization's data key. `<column>_under` beside it names that key. */
+export interface SealedColumn extends SealedTable {
+  readonly purpose: string
+  /** The place of a row, from the texts of its `key` and `also` columns. */
+  readonly place: (row: Readonly<Record<string, string>>) => TenantPlace
+}
+
+export function credentialPlace(connection: ConnectionId, seq: bigint): TenantPlace {
+  return { purpose: 'credential', table: 'credential_version', column: 'sealed', record: connection, seq }
+}
+
+export function clientSecretPlace(integration: IntegrationId): TenantPlace {
+  return { purpose: 'client-secret', table: 'integration', column: 'client_secret', record: integration, seq: 0n }
+}
+
+/** Bound to the session: a verifier moved to another session's state does not open (battery O-14). */
+export function verifierPlace(session: ConnectSessionId): TenantPlace {
+  return { purpose: 'pkce-verifier', table: 'oauth_state', column: 'verifier', record: session, seq: 0n }
+}
+
+export const SEALED_COLUMNS: readonly SealedColumn[] = [
+  {
+    table: 'credential_version',
+    column: 'sealed',
+    purpose: 'credential',
+    key: [
+      { name: 'connection_id', type: 'uuid' },
+      { name: 'seq', type: 'bigint' },
+    ],
+    also: [],
+    place: (row) => credentialPlace(row['connection_id'] as ConnectionId, BigInt(row['seq']!)),
+  },
+  {
+    table: 'integration',
+    column: 'client_secret',
+    purpose: 'client-secret',
+    key: [{ name: 'id', type: 'uuid' }],
+    also: [],
+    place: (row) => clientSecretPlace(row['id'] as IntegrationId),
+  },
+  {
+    table: 'oauth_state',
+    column: 'verifier',
+    purpose: 'pkce-verifier',
+    key: [{ name: 'state_hash', type: 'bytea' }],
+    also: ['connect_session_id'],
+    place: (row) => verifierPlace(row['connect_session_id'] as ConnectSessionId),
+  },
+]
+
+/** Columns sealed under a root key, outside any tenant's sweep. The wrapping of data keys has its place in core's keyring. */
+export const ROOT_SEALED_COLUMNS = [
+  { table: 'data_key', column: 'wrapped', purpose: 'data-key' },
+  { table: 'system_secret', column: 'sealed', purpose: 'system-secret' },
+  { table: 'root_key', column: 'check_value', purpose: 'root-key-check' },
+] as const
+
+export function systemSecretPlace(name: string): SealPlace {
+  return { purpose: 'system-secret', org: '', table: 'system_secret', column: 'sealed', record: name, seq: 0n }
+}
+
+export function rootKeyCheckPlace(id: string): SealPlace {
+  return { purpose: 'root-key-check', org: '', table: 'root_key', column: 'check_value', record: id, seq: 0n }
+}
