@@ -12,6 +12,7 @@ import { DataDirError } from './errors.ts'
 import { chooseLaunch, type Launch } from './launch.ts'
 import { runServer, type ServerExit, type ServerProcess } from './server-process.ts'
 import { gatewaySettings, SOCKET_PORT } from './settings.ts'
+import { reachableBinaries } from './reachable.ts'
 import { makeSocketFolder, removeSocketFolder } from './socket-folder.ts'
 import { stopStrays } from './strays.ts'
 
@@ -71,8 +72,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
 }
 
 async function startLocked(dataDir: string, options: EmbeddedOptions, release: () => Promise<void>): Promise<EmbeddedPostgres> {
-  const binaries = await bundledPostgres()
-  const { launch, password } = await prepareCluster(dataDir, binaries, options)
+  const { launch, password, binaries } = await prepareCluster(dataDir, await bundledPostgres(), options)
   const socketDir = await makeSocketFolder(dataDir, launch.account)
   const connection: SuperuserConnection = { host: socketDir, port: SOCKET_PORT, user: 'postgres', password, database: 'postgres' }
   let server: ServerProcess | undefined
@@ -90,22 +90,23 @@ async function startLocked(dataDir: string, options: EmbeddedOptions, release: (
 /** Judges the cluster or makes it, and finds the account that can run it. Nothing is written before the judgement. */
 async function prepareCluster(
   dataDir: string,
-  binaries: PostgresBinaries,
+  installed: PostgresBinaries,
   options: EmbeddedOptions,
-): Promise<{ launch: Launch; password: Secret }> {
+): Promise<{ launch: Launch; password: Secret; binaries: PostgresBinaries }> {
   const clusterDir = clusterFolder(dataDir)
-  const owner = await inspectCluster(clusterDir, binaries.major)
+  const owner = await inspectCluster(clusterDir, installed.major)
   const kept = await readSuperuserPassword(dataDir)
-  const launch = await chooseLaunch(binaries.postgres, owner)
+  const launch = await chooseLaunch(installed.postgres, owner)
+  const binaries = await reachableBinaries(installed, launch.account)
   if (owner !== undefined) {
     if (kept === undefined) throw corrupt(clusterDir, `came without its password (${superuserPasswordFile(dataDir)} is missing or empty)`)
     if (launch.account !== undefined && launch.account.uid !== owner.uid) await giveTo(launch.account, clusterDir)
-    return { launch, password: kept }
+    return { launch, password: kept, binaries }
   }
   options.onProgress?.(`Making a new database with PostgreSQL ${launch.version} in ${dataDir}`)
   const password = kept ?? (await createSuperuserPassword(dataDir))
   await createCluster({ binaries, launch, clusterDir, passwordFile: superuserPasswordFile(dataDir), durable: true })
-  return { launch, password }
+  return { launch, password, binaries }
 }
 
 /** A process that was only being spawned when its gateway died shows up late, and then our first start fails on it: hence one more round. */
