@@ -28,7 +28,10 @@ export default defineConfig({
         test: {
           name: 'url',
           env: { SALLYPORT_TEST_HOME: 'url' },
-          include: ['packages/server/test/{db,audit,vault,identity,http,connect}/**/*.test.ts', 'test/e2e/{data-plane,octokit,tenancy}.test.ts'],
+          include: [
+            'packages/server/test/{db,audit,vault,identity,http,connect}/**/*.test.ts',
+            'test/e2e/{data-plane,octokit,tenancy}.test.ts',
+          ],
           ...integration,
         },
       },

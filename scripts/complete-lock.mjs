@@ -39,7 +39,11 @@ function platformOf(name) {
   const os = SYSTEMS.find((it) => words.includes(it))
   const cpu = PROCESSORS.find((it) => words.includes(it))
   if (os === undefined || cpu === undefined) return undefined
-  const libc = words.some((word) => word.startsWith('musl')) ? ['musl'] : words.some((word) => word.startsWith('gnu')) ? ['glibc'] : undefined
+  const libc = words.some((word) => word.startsWith('musl'))
+    ? ['musl']
+    : words.some((word) => word.startsWith('gnu'))
+      ? ['glibc']
+      : undefined
   return { cpu: [cpu], os: [os], ...(os === 'linux' && libc ? { libc } : {}) }
 }
 
