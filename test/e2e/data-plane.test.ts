@@ -284,6 +284,14 @@ describe('what may not cross', () => {
     expect(stage.upstream.seen.length).toBe(before)
   })
 
+  it('a refused path is on record, without being repeated', async () => {
+    await sendRaw(stage.gateway.url, rawRequest('/proxy/api/a/../b', rawCredentials()))
+    const { client, place } = stage.owner
+    await expect
+      .poll(async () => (await client.call('requestList', { params: place, query: { limit: 1 } })).data[0])
+      .toMatchObject({ status: 400, source: 'gateway', error: 'path_refused', path: '', integration: null })
+  })
+
   it.each([
     ['an absolute URL as target', 'http://evil.test/proxy/api/user'],
     ['another host as integration', '/proxy/evil.test/user'],

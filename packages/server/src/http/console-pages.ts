@@ -26,10 +26,18 @@ or <code>npx vite build</code> in <code>packages/console</code>, and reload this
 </html>
 `
 
-/** @param folder the console's `dist`; without an `index.html` in it a page says how to build one. */
-export async function serveConsole(app: FastifyInstance, folder: string): Promise<void> {
+/**
+ * @param folder the console's `dist`; without an `index.html` in it a page says how to build one.
+ * @param publicUrl the console's own address
+ */
+export async function serveConsole(app: FastifyInstance, folder: string, publicUrl: string): Promise<void> {
   await app.register(async (scope) => {
     scope.routeAccess = PUBLIC_READ
+    scope.addHook('onRequest', async (request, reply) => {
+      const home = homeOf(request.headers.host, publicUrl)
+      // The fragment, which may hold an owner link's token, is the browser's to keep across a redirect.
+      if (home !== undefined) await reply.redirect(home + request.raw.url!, 302)
+    })
     useContentPolicy(scope, PAGE_POLICY)
     scope.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect(PREFIX, 302))
     if (existsSync(`${folder}/index.html`)) await serveFiles(scope, folder)
@@ -50,6 +58,19 @@ async function serveFiles(scope: FastifyInstance, folder: string): Promise<void>
     setHeaders: (reply, path) => void reply.header('cache-control', HASHED.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache'),
   })
   scope.get(`${PREFIX}*`, { schema: { hide: true } }, page)
+}
+
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+/**
+ * Where a browser belongs that came by another name of this machine. Cookies and the same-site rule go by the public address alone, so
+ * `localhost` for `127.0.0.1` would end at a sign-in that is refused. Names of other machines are let be: a proxy may have its own.
+ */
+export function homeOf(host: string | undefined, publicUrl: string): string | undefined {
+  const home = new URL(publicUrl)
+  const came = URL.parse(`http://${host ?? ''}`)
+  if (came === null || !LOOPBACK.has(came.hostname) || !LOOPBACK.has(home.hostname)) return undefined
+  return came.hostname !== home.hostname && came.port === home.port ? home.origin : undefined
 }
 
 /** A name with an extension is a file or nothing: a script that is gone must not be answered with a page. */

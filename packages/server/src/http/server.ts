@@ -139,7 +139,7 @@ async function furnish(app: FastifyInstance, options: HttpServerOptions): Promis
   })
   await options.register(app)
   await serveReference(app)
-  await serveConsole(app, options.consoleFolder)
+  await serveConsole(app, options.consoleFolder, options.publicUrl)
 }
 
 /** The one way a failure leaves Fastify. What the caller is not told, the log is. */

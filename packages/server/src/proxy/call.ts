@@ -32,8 +32,6 @@ export interface Selector {
 }
 
 export interface ProxyCall {
-  /** The key's text as presented; never stored, never logged. */
-  readonly key: string
   readonly integration: string
   /** Judged path below the integration's API base, query included. */
   readonly path: string
@@ -50,10 +48,24 @@ const KEY_IN_URL = /[?&;=/]sp_(?:live|test)_/u
 
 export const isProxyUrl = (url: string): boolean => url.startsWith(PREFIX)
 
-/** Reads a call off the wire. @throws CallError | EgressError(path_refused) */
+/**
+ * The key's text as presented; never stored, never logged. Read before anything else, so that a stranger learns nothing of the rest.
+ * @throws CallError `unauthenticated`, `ambiguous_credentials`
+ */
+export function presentedKey(rawHeaders: readonly string[]): string {
+  const values = pick(rawHeaders).get('authorization') ?? []
+  if (values.length > 1) {
+    throw new CallError('ambiguous_credentials', 'two Authorization headers', { publicDetail: 'Send one Authorization header.' })
+  }
+  const key = CREDENTIAL.exec(values[0] ?? '')?.groups?.['key']
+  if (key === undefined)
+    throw new CallError('unauthenticated', 'no bearer key', { publicDetail: 'Send a Sallyport key as Authorization: Bearer sp_...' })
+  return key
+}
+
+/** Reads the rest of a call off the wire. @throws CallError | EgressError(path_refused) */
 export function readCall(url: string, rawHeaders: readonly string[]): ProxyCall {
   const headers = pick(rawHeaders)
-  const key = credential(headers)
   if (KEY_IN_URL.test(url)) {
     throw new CallError('bad_request', 'a key stood in a URL', {
       publicDetail: 'A key never goes into a URL, where logs keep it. Send it as Authorization: Bearer, and rotate the one you sent.',
@@ -69,7 +81,6 @@ export function readCall(url: string, rawHeaders: readonly string[]): ProxyCall 
     })
   }
   return {
-    key,
     integration,
     path: judgePath(slash < 0 ? '/' : url.slice(slash)),
     selector: selector(headers),
@@ -113,17 +124,6 @@ function single(headers: Picked, name: string): string | undefined {
   if (values === undefined) return undefined
   if (values.length > 1) throw new CallError('bad_request', 'repeated header', { publicDetail: `${name} was sent more than once.` })
   return values[0]
-}
-
-function credential(headers: Picked): string {
-  const values = headers.get('authorization') ?? []
-  if (values.length > 1) {
-    throw new CallError('ambiguous_credentials', 'two Authorization headers', { publicDetail: 'Send one Authorization header.' })
-  }
-  const key = CREDENTIAL.exec(values[0] ?? '')?.groups?.['key']
-  if (key === undefined)
-    throw new CallError('unauthenticated', 'no bearer key', { publicDetail: 'Send a Sallyport key as Authorization: Bearer sp_...' })
-  return key
 }
 
 function selector(headers: Picked): Selector {

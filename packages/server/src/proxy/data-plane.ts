@@ -11,7 +11,7 @@ import { sendProblem } from '../http/index.ts'
 import type { KeyAuthenticator, KeyPrincipal } from '../identity/index.ts'
 import { credentialPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
-import { absent, CallError, isProxyUrl, readCall } from './call.ts'
+import { absent, CallError, isProxyUrl, presentedKey, readCall } from './call.ts'
 import type { ProxyCall, Selector } from './call.ts'
 import { pathOnly } from './routes-out.ts'
 import type { RouteOut } from './routes-out.ts'
@@ -102,10 +102,11 @@ class Passage {
   }
 
   async #pass(): Promise<void> {
+    const key = presentedKey(this.#request.rawHeaders)
+    const principal = this.#o.authenticator.cached(key) ?? (await this.#authenticate(key))
+    this.#trace.principal = principal
     const call = readCall(this.#request.url!, this.#request.rawHeaders)
     this.#trace.call = call
-    const principal = this.#o.authenticator.cached(call.key) ?? (await this.#authenticate(call.key))
-    this.#trace.principal = principal
     const headers = this.#judge(principal, call)
     const wanted = wantedBy(principal, call)
     const target = this.#o.targets.peek(wanted) ?? (await this.#o.targets.load(wanted))
@@ -202,18 +203,19 @@ class Passage {
   /** Calls without a known caller belong to no organization and leave no record. */
   #record(status: number, source: 'gateway' | 'provider', error: string | null, bytesIn: number, bytesOut: number): void {
     const { principal, call, target } = this.#trace
-    if (principal === undefined || call === undefined) return
+    if (principal === undefined) return
     this.#o.useLog.request({
       org: principal.org,
       id: this.#id,
       at: new Date(this.#o.clock.now()),
       project: principal.project,
       environment: principal.environment,
-      integrationSlug: call.integration,
+      integrationSlug: call?.integration ?? null,
       connection: target?.id ?? null,
       key: principal.keyId,
       method: this.#request.method!,
-      path: pathOnly(call.path).slice(0, 2048),
+      // A path that was refused is not repeated where people read.
+      path: call === undefined ? '' : pathOnly(call.path).slice(0, 2048),
       status,
       source,
       error,
