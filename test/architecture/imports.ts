@@ -32,7 +32,7 @@ const WORKSPACE: Readonly<Record<string, string>> = {
   sallyport: 'server',
 }
 /** Inside core each folder sees only what stands to its left. */
-const CORE_ORDER = ['kernel', 'observability', 'crypto', 'http', 'tokens', 'oauth', 'catalog', 'connectors']
+const CORE_ORDER = ['kernel', 'observability', 'crypto', 'http', 'keysources', 'tokens', 'oauth', 'catalog', 'connectors']
 
 /** Modules with one door each: the pattern of what is imported, and the folders that may. */
 const DOORS: readonly { readonly what: RegExp; readonly names?: RegExp; readonly only: readonly string[]; readonly rule: string }[] = [
@@ -188,6 +188,7 @@ export const WORDS: readonly { readonly word: RegExp; readonly only: readonly st
     only: [
       'packages/core/src/crypto/',
       'packages/core/src/http/',
+      'packages/core/src/keysources/',
       'packages/core/src/oauth/',
       'packages/core/src/tokens/',
       'packages/server/src/config.ts',

@@ -97,7 +97,7 @@ export function openBytes(keys: (id: string) => SealingKey | undefined, place: S
   const key = keys(parts.keyId)
   if (key === undefined) throw new CryptoError('key_unknown', `no key with id ${parts.keyId}`)
   const decipher = createDecipheriv('aes-256-gcm', derive(key.key, place.purpose, parts.salt), parts.nonce, { authTagLength: TAG_BYTES })
-  decipher.setAAD(associatedData(place, parts.keyId))
+  decipher.setAAD(placeFrame(place, parts.keyId))
   decipher.setAuthTag(parts.tag)
   const plaintext = decipher.update(parts.ciphertext)
   try {
@@ -156,7 +156,7 @@ export function serialiseEnvelope(parts: EnvelopeParts): Buffer {
 export function sealWith(random: EnvelopeRandomness, key: SealingKey, place: SealPlace, plaintext: Secret | Uint8Array): Buffer {
   const bytes = plaintext instanceof Secret ? utf8(plaintext) : plaintext
   const cipher = createCipheriv('aes-256-gcm', derive(key.key, place.purpose, random.salt), random.nonce, { authTagLength: TAG_BYTES })
-  cipher.setAAD(associatedData(place, key.id))
+  cipher.setAAD(placeFrame(place, key.id))
   const ciphertext = Buffer.concat([cipher.update(bytes), cipher.final()])
   // A copy made here is wiped here; bytes that were handed in stay the caller's.
   if (plaintext instanceof Secret) bytes.fill(0)
@@ -173,7 +173,8 @@ function derive(key: KeyObject, purpose: string, salt: Uint8Array): KeyObject {
   }
 }
 
-function associatedData(place: SealPlace, keyId: string): Buffer {
+/** The place and the key's name as the bytes that everything sealed is bound to. @throws TypeError as `seal` does. */
+export function placeFrame(place: SealPlace, keyId: string): Buffer {
   const { purpose, org, table, column, record, seq } = place
   if (purpose === '' || table === '' || column === '' || record === '')
     throw new TypeError('a place needs purpose, table, column and record')

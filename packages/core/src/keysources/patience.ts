@@ -1,0 +1,88 @@
+/**
+ * Owns how long and how often a key service is asked: again after a failure that may pass, with growing random pauses, until a deadline;
+ * and after that, for a while, not at all. Refuses to repeat what was refused for good.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import { EgressError } from '../http/index.ts'
+import { systemClock } from '../kernel/index.ts'
+import type { Clock } from '../kernel/index.ts'
+import { KeySourceError } from '../crypto/index.ts'
+
+/** Milliseconds. */
+export interface PatienceLimits {
+  /** From the first attempt to the last answer. Shorter than the time a transaction may lie idle (30 s): some wait inside one. */
+  readonly deadlineMs: number
+  /** Bounds of the pause between attempts; it doubles from the first to the second. */
+  readonly firstPauseMs: number
+  readonly longestPauseMs: number
+  /** How long nobody asks after a deadline passed without an answer; doubles up to the second while it goes on. */
+  readonly firstRestMs: number
+  readonly longestRestMs: number
+}
+
+const DEFAULT_LIMITS: PatienceLimits = {
+  deadlineMs: 6_000,
+  firstPauseMs: 100,
+  longestPauseMs: 1_500,
+  firstRestMs: 500,
+  longestRestMs: 5_000,
+}
+
+/** Failures of the way there and not of what was asked. A server that can't prove who it is isn't among them. */
+const PASSING: ReadonlySet<string> = new Set(['upstream_unreachable', 'upstream_timeout', 'upstream_reset', 'upstream_invalid'])
+
+/** One per service, shared by everything that asks it. */
+export class Patience {
+  readonly #service: string
+  readonly #limits: PatienceLimits
+  readonly #clock: Clock
+  #restUntil = 0
+  #restMs = 0
+
+  /** @param service its name, for messages */
+  constructor(service: string, limits: Partial<PatienceLimits> = {}, clock: Clock = systemClock) {
+    this.#service = service
+    this.#limits = { ...DEFAULT_LIMITS, ...limits }
+    this.#clock = clock
+  }
+
+  /**
+   * What `ask` gives. It gets a signal that ends with the deadline.
+   * @throws KeySourceError `key_source_unavailable` once the deadline is reached or while nobody asks; anything else at once, as it came.
+   */
+  async ask<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.#clock.monotonic() < this.#restUntil) throw this.#unavailable('not asked again yet')
+    const signal = AbortSignal.timeout(this.#limits.deadlineMs)
+    const end = this.#clock.monotonic() + this.#limits.deadlineMs
+    for (let wait = this.#limits.firstPauseMs; ; wait = Math.min(wait * 2, this.#limits.longestPauseMs)) {
+      try {
+        const answer = await ask(signal)
+        this.#restMs = 0
+        return answer
+      } catch (error) {
+        const failure = this.#judged(error)
+        const ms = wait * (0.5 + Math.random() / 2)
+        if (failure.code === 'key_source_refused') throw failure
+        if (this.#clock.monotonic() + ms >= end) throw this.#rest(failure)
+        await pause(ms)
+      }
+    }
+  }
+
+  #judged(error: unknown): KeySourceError {
+    if (error instanceof KeySourceError) return error
+    if (!(error instanceof EgressError)) throw error
+    if (PASSING.has(error.code)) return this.#unavailable(error.reason)
+    return new KeySourceError('key_source_refused', `${this.#service} can't be called (${error.code}: ${error.reason})`)
+  }
+
+  #rest(failure: KeySourceError): KeySourceError {
+    this.#restMs = Math.min(this.#restMs === 0 ? this.#limits.firstRestMs : this.#restMs * 2, this.#limits.longestRestMs)
+    this.#restUntil = this.#clock.monotonic() + this.#restMs
+    return failure
+  }
+
+  #unavailable(reason: string): KeySourceError {
+    return new KeySourceError('key_source_unavailable', `${this.#service} does not answer (${reason})`)
+  }
+}

@@ -1,0 +1,2 @@
+export { startAws } from './aws.ts'
+export type { Aws, AwsBehaviour } from './aws.ts'

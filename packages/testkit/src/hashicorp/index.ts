@@ -1,0 +1,2 @@
+export { startHashicorp } from './hashicorp.ts'
+export type { Hashicorp, HashicorpBehaviour } from './hashicorp.ts'
