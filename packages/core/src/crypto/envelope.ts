@@ -111,6 +111,19 @@ export function openBytes(keys: (id: string) => SealingKey | undefined, place: S
 }
 
 /**
+ * What `envelope` holds, sealed anew under `key` at the same place. The bytes in between are wiped.
+ * @throws CryptoError as `open` does, for text and bytes alike.
+ */
+export function reseal(keys: (id: string) => SealingKey | undefined, place: SealPlace, envelope: Uint8Array, key: SealingKey): Buffer {
+  const bytes = openBytes(keys, place, envelope)
+  try {
+    return seal(key, place, bytes)
+  } finally {
+    bytes.fill(0)
+  }
+}
+
+/**
  * The id of the key that seals `envelope`, read without opening it, so not authenticated: for counting and choosing keys.
  * @throws CryptoError `envelope_malformed` or `envelope_version_unknown`.
  */

@@ -78,6 +78,25 @@ export async function unwrapDataKey(keys: RootKeys, wrapped: Uint8Array, place: 
   }
 }
 
+/**
+ * A wrapped data key under the primary root key instead, of whatever key it was under; undefined when it is under the primary already.
+ * @throws CryptoError as `unwrapDataKey` does.
+ */
+export async function rewrapDataKey(keys: RootKeys, wrapped: Uint8Array, place: DataKeyPlace): Promise<Buffer | undefined> {
+  return rewrapUnder(keys, wrapped, wrapPlace(place))
+}
+
+/** The same for other bytes that are wrapped at `place`. */
+export async function rewrapUnder(keys: RootKeys, wrapped: Uint8Array, place: SealPlace): Promise<Buffer | undefined> {
+  if (wrappingKeyId(wrapped) === keys.primary.id) return undefined
+  const bytes = await unwrapUnder(keys, wrapped, place)
+  try {
+    return await keys.primary.wrap(bytes, place)
+  } finally {
+    bytes.fill(0)
+  }
+}
+
 function wrapPlace({ org, dataKeyId }: DataKeyPlace): SealPlace {
   return { purpose: 'data-key', org, table: 'data_key', column: 'wrapped', record: dataKeyId, seq: 0n }
 }

@@ -73,6 +73,10 @@ export interface Lookups {
   oauthStateConsume(stateHash: Uint8Array): Promise<OAuthStateRecord | undefined>
   /** Clears what expired, of every tenant, at most `batch` rows (10,000) of each kind. A full count says there may be more. */
   sweepExpired(batch: number): Promise<SweepCounts>
+  /** Ids of organizations, in order, at most `limit` (1,000). */
+  organizationPage(page: { after?: OrgId | undefined; limit: number }): Promise<OrgId[]>
+  /** The same of those with a data key that is under another root key than `primaryRoot`, no longer current, or made before `madeBefore`. */
+  dataKeyWork(page: { primaryRoot: string; madeBefore: Date; after?: OrgId | undefined; limit: number }): Promise<OrgId[]>
 }
 
 export function createLookups(pool: Pool): Lookups {
@@ -114,6 +118,15 @@ export function createLookups(pool: Pool): Lookups {
     async sweepExpired(batch) {
       const [row] = await rows<SweepRow>('select * from sallyport.sweep_expired($1)', [batch])
       return row === undefined ? unanswered() : sweepCounts(row)
+    },
+    async organizationPage({ after, limit }) {
+      return (await rows<{ id: OrgId }>('select id from sallyport.organization_page($1, $2) as id', [after ?? null, limit])).map(
+        ({ id }) => id,
+      )
+    },
+    async dataKeyWork({ primaryRoot, madeBefore, after, limit }) {
+      const text = 'select id from sallyport.data_key_work($1, $2, $3, $4) as id'
+      return (await rows<{ id: OrgId }>(text, [primaryRoot, madeBefore, after ?? null, limit])).map(({ id }) => id)
     },
   }
 }

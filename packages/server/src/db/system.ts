@@ -1,6 +1,17 @@
-/** Owns the rows of the installation itself: its sealed secrets and the check values of its root keys. Refuses to change one once stored. */
+/**
+ * Owns the rows of the installation itself: its sealed secrets and the check values of its root keys. Refuses to change what a secret is once
+ * stored: it may only be sealed under another root key.
+ */
 import type { Pool } from 'pg'
 import { DatabaseError, translated } from './errors.ts'
+
+/** What the database knows of a root key: since when, and how much it still wraps. */
+export interface RootKeyUse {
+  readonly id: string
+  readonly createdAt: Date
+  readonly dataKeys: number
+  readonly systemSecrets: number
+}
 
 export interface SystemStore {
   secretGet(name: string): Promise<Buffer | undefined>
@@ -10,6 +21,14 @@ export interface SystemStore {
   rootKeys(): Promise<ReadonlyMap<string, Buffer>>
   /** Stores a check value unless the id is known; gives what is stored afterwards. */
   rootKeyAdd(id: string, check: Uint8Array): Promise<Buffer>
+  /** Every root key that was ever used here and not removed, the newest last. */
+  rootKeyUse(): Promise<readonly RootKeyUse[]>
+  /** Forgets a root key. False when it isn't known. @throws DatabaseError `conflict` when something is still wrapped under it. */
+  rootKeyDelete(id: string): Promise<boolean>
+  /** Every sealed secret by its name. */
+  secrets(): Promise<ReadonlyMap<string, Buffer>>
+  /** Puts another sealing of the same secret in place of `was`. False when that no longer stands there. */
+  secretReplace(name: string, was: Uint8Array, now: Uint8Array): Promise<boolean>
 }
 
 export function createSystemStore(pool: Pool): SystemStore {
@@ -37,10 +56,38 @@ export function createSystemStore(pool: Pool): SystemStore {
       const get = 'select check_value as bytes from sallyport.root_key where id = $1'
       return (await bytes(put, [id, check])) ?? (await bytes(get, [id])) ?? vanished()
     },
+    async rootKeyUse() {
+      const found = await translated(() =>
+        pool.query<{ id: string; created_at: Date; data_keys: string; secrets: string }>(
+          `select r.id, r.created_at, coalesce(u.data_keys, 0) as data_keys,
+             (select count(*) from sallyport.system_secret s where s.sealed_under = r.id) as secrets
+           from sallyport.root_key r left join sallyport.root_key_use() u on u.root_key_id = r.id order by r.created_at, r.id`,
+        ),
+      )
+      return found.rows.map((row) => ({
+        id: row.id,
+        createdAt: row.created_at,
+        dataKeys: Number(row.data_keys),
+        systemSecrets: Number(row.secrets),
+      }))
+    },
+    async rootKeyDelete(id) {
+      const { rowCount } = await translated(() => pool.query('delete from sallyport.root_key where id = $1', [id]))
+      return rowCount === 1
+    },
+    async secrets() {
+      const found = await translated(() => pool.query<{ name: string; sealed: Buffer }>('select name, sealed from sallyport.system_secret'))
+      return new Map(found.rows.map((row) => [row.name, row.sealed]))
+    },
+    async secretReplace(name, was, now) {
+      const put = 'update sallyport.system_secret set sealed = $3 where name = $1 and sealed = $2'
+      const { rowCount } = await translated(() => pool.query(put, [name, was, now]))
+      return rowCount === 1
+    },
   }
 }
 
-/** The gateway's role can't delete these rows: whoever did stands above it. */
+/** Nothing of the gateway deletes these rows while they are used: whoever did stands above it. */
 function vanished(): never {
   throw new DatabaseError('database_query_failed', 'a row of the installation was removed while it was read')
 }

@@ -37,6 +37,7 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   root_key_missing: 'key_unavailable',
   root_key_wrong: 'key_unavailable',
   data_key_missing: 'key_unavailable',
+  key_in_use: 'conflict',
   credential_malformed: 'key_unavailable',
   request_too_large: 'payload_too_large',
   // Nobody is left to read it.

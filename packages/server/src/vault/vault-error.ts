@@ -5,8 +5,9 @@ import { SallyportError } from '@sallyport/core'
  * - `root_key_missing`: something in the database is wrapped under a root key that was not configured.
  * - `root_key_wrong`: a root key was configured under a known id, with other bytes than that id had.
  * - `data_key_missing`: an envelope names a data key that its organization doesn't have: destroyed, or never its own.
+ * - `key_in_use`: a key that was to be removed is current, or something is still sealed under it.
  */
-export type VaultErrorCode = 'root_key_missing' | 'root_key_wrong' | 'data_key_missing'
+export type VaultErrorCode = 'root_key_missing' | 'root_key_wrong' | 'data_key_missing' | 'key_in_use'
 
 export class VaultError extends SallyportError<VaultErrorCode> {
   override readonly name = 'VaultError'

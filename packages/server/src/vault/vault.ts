@@ -9,6 +9,9 @@ import {
   isUuid,
   newId,
   open,
+  reseal,
+  rewrapDataKey,
+  rewrapUnder,
   seal,
   sealingKey,
   unwrapDataKey,
@@ -17,7 +20,7 @@ import {
   wrappingKeyId,
 } from '@sallyport/core'
 import type { Clock, DataKeyId, KeyObject, Logger, OrgId, RootKeys, SealingKey, SealPlace, Secret } from '@sallyport/core'
-import { dataKeyFind, dataKeyFindCurrent, dataKeyInsert } from '../db/index.ts'
+import { dataKeyFind, dataKeyFindCurrent, dataKeyInsert, dataKeyRetire } from '../db/index.ts'
 import type { Database, DataKey, TenantTx } from '../db/index.ts'
 import { DataKeyCache } from './data-key-cache.ts'
 import { checkRootKeys } from './root-keys.ts'
@@ -40,6 +43,21 @@ export interface Vault {
   openIn(tx: TenantTx, place: TenantPlace, envelope: Uint8Array): Promise<Secret>
   /** `open` without waiting: undefined when the key is not in memory. @throws CryptoError. */
   openCached(org: OrgId, place: TenantPlace, envelope: Uint8Array): Secret | undefined
+  /**
+   * What `envelope` of the transaction's organization holds, sealed under the data key `under` instead.
+   * @throws as `openIn`.
+   */
+  reseal(tx: TenantTx, place: TenantPlace, envelope: Uint8Array, under: DataKeyId): Promise<Buffer>
+  /** Retires the current data key and makes the next, in this transaction. Undefined, and nothing done, when `retire` isn't current any more. */
+  renew(tx: TenantTx, retire: DataKeyId): Promise<DataKeyId | undefined>
+  /** Unwraps a data key, and keeps nothing of it. @throws VaultError `root_key_missing`; CryptoError; KeySourceError. */
+  prove(org: OrgId, key: DataKey): Promise<void>
+  /** A data key's row under the primary root key; undefined when it is. @throws VaultError `root_key_missing`; CryptoError; KeySourceError. */
+  rewrapped(org: OrgId, key: DataKey): Promise<{ readonly rootKeyId: string; readonly wrapped: Buffer } | undefined>
+  /** A stored secret of the installation under the primary root key; undefined when it is. Throws as `rewrapped`. */
+  rewrappedSystemSecret(name: string, sealed: Buffer): Promise<Buffer | undefined>
+  /** The root keys in use here, the primary's id first. */
+  readonly rootKeyIds: readonly string[]
   /** A secret of the installation as an HMAC key. Made on first use; of several makers, all use the one stored. */
   systemSecret(name: SystemSecretName): Promise<KeyObject>
   /** See root-keys.ts. Before the first use of anything else here. */
@@ -93,10 +111,36 @@ class DatabaseVault implements Vault {
   }
 
   async openIn(tx: TenantTx, place: TenantPlace, envelope: Uint8Array): Promise<Secret> {
-    const id = dataKeyIdOf(envelope)
-    const made = this.#made.get(tx)
-    const key = made?.id === id ? made : (this.#cache.get(tx.org, id) ?? (await this.#unwrap(tx.org, await dataKeyFind(tx, id))))
-    return this.#openWith(key, tx.org, place, envelope)
+    return this.#openWith(await this.#keyIn(tx, dataKeyIdOf(envelope)), tx.org, place, envelope)
+  }
+
+  async reseal(tx: TenantTx, place: TenantPlace, envelope: Uint8Array, under: DataKeyId): Promise<Buffer> {
+    const [from, to] = [await this.#keyIn(tx, dataKeyIdOf(envelope)), await this.#keyIn(tx, under)]
+    return reseal((id) => (id === from.id ? from : undefined), { ...place, org: tx.org }, envelope, to)
+  }
+
+  async renew(tx: TenantTx, retire: DataKeyId): Promise<DataKeyId | undefined> {
+    if (!(await dataKeyRetire(tx, retire))) return undefined
+    return (await this.#makeKey(tx)).id as DataKeyId
+  }
+
+  async prove(org: OrgId, key: DataKey): Promise<void> {
+    await this.#unwrap(org, key)
+  }
+
+  async rewrapped(org: OrgId, key: DataKey): Promise<{ rootKeyId: string; wrapped: Buffer } | undefined> {
+    this.#requireRootKey(key.wrapped)
+    const wrapped = await rewrapDataKey(this.#keyring, key.wrapped, { org, dataKeyId: key.id })
+    return wrapped && { rootKeyId: wrappingKeyId(wrapped), wrapped }
+  }
+
+  async rewrappedSystemSecret(name: string, sealed: Buffer): Promise<Buffer | undefined> {
+    this.#requireRootKey(sealed)
+    return rewrapUnder(this.#keyring, sealed, systemSecretPlace(name))
+  }
+
+  get rootKeyIds(): readonly string[] {
+    return this.#keyring.ids
   }
 
   openCached(org: OrgId, place: TenantPlace, envelope: Uint8Array): Secret | undefined {
@@ -155,6 +199,18 @@ class DatabaseVault implements Vault {
     }
   }
 
+  /** In a transaction, where a key that it made is seen too. */
+  async #keyIn(tx: TenantTx, id: DataKeyId): Promise<SealingKey> {
+    const made = this.#made.get(tx)
+    const known = made?.id === id ? made : this.#cache.get(tx.org, id)
+    if (known !== undefined) return known
+    const mark = this.#cache.mark()
+    const row = await dataKeyFind(tx, id)
+    const key = await this.#unwrap(tx.org, row)
+    this.#cache.keep(mark, tx.org, key, { current: row?.status === 'current' })
+    return key
+  }
+
   async #key(org: OrgId, id: DataKeyId): Promise<SealingKey> {
     return this.#cache.get(org, id) ?? remembered(this.#reading, `${org}/${id}`, () => this.#readKey(org, id), { keep: false })
   }
@@ -169,11 +225,14 @@ class DatabaseVault implements Vault {
 
   async #unwrap(org: OrgId, row: DataKey | undefined): Promise<SealingKey> {
     if (row === undefined) throw dataKeyMissing()
-    const rootKeyId = wrappingKeyId(row.wrapped)
-    if (this.#keyring.get(rootKeyId) === undefined) {
-      throw new VaultError('root_key_missing', `a data key is wrapped under root key "${rootKeyId}", which is not configured`)
-    }
+    this.#requireRootKey(row.wrapped)
     return unwrapDataKey(this.#keyring, row.wrapped, { org, dataKeyId: row.id })
+  }
+
+  #requireRootKey(wrapped: Buffer): void {
+    const id = wrappingKeyId(wrapped)
+    if (this.#keyring.get(id) !== undefined) return
+    throw new VaultError('root_key_missing', `a data key is wrapped under root key "${id}", which is not configured`)
   }
 
   async #readSystemSecret(name: SystemSecretName): Promise<KeyObject> {

@@ -39,18 +39,19 @@ export async function sealedList(tx: TenantTx, at: SealedTable, page: SealedPage
   return rowsOf(tx, at, page, sql``)
 }
 
-/** The same, held until the transaction ends. Rows that another holds are left out: it is at work on them. */
-export async function sealedTake(tx: TenantTx, at: SealedTable, page: SealedPage): Promise<SealedRow[]> {
-  return rowsOf(tx, at, page, sql`for no key update skip locked`)
+/** The same, held until the transaction ends. Rows that another holds are waited for, or left out: then it is at work on them. */
+export async function sealedTake(tx: TenantTx, at: SealedTable, page: SealedPage, held: 'wait' | 'skip'): Promise<SealedRow[]> {
+  return rowsOf(tx, at, page, held === 'wait' ? sql`for no key update` : sql`for no key update skip locked`)
 }
 
 async function rowsOf(tx: TenantTx, at: SealedTable, { under, after, limit }: SealedPage, hold: RawBuilder<unknown>): Promise<SealedRow[]> {
   const names = [...at.key.map(({ name }) => name), ...at.also]
-  const keys = sql.join(at.key.map(({ name }) => sql.ref(name)))
+  // Of the table, not of the texts that are selected under the same names: those have another order.
+  const keys = sql.join(at.key.map(({ name }) => sql.ref(`t.${name}`)))
   const beyond = after === undefined ? sql`` : sql`and (${keys}) > (${sql.join(at.key.map((part) => typed(after, part)))})`
   const { rows } = await sql<Record<string, string> & { envelope: Buffer }>`
-    select ${sql.join(names.map((name) => sql`${sql.ref(name)}::text as ${sql.ref(name)}`))}, ${sql.ref(at.column)} as envelope
-    from ${tableOf(at)}
+    select ${sql.join(names.map((name) => sql`${sql.ref(`t.${name}`)}::text as ${sql.ref(name)}`))}, ${sql.ref(at.column)} as envelope
+    from ${tableOf(at)} t
     where org_id = ${tx.org} and ${underOf(at)} = ${under} ${beyond}
     order by ${keys} limit ${limit} ${hold}`.execute(tx)
   return rows.map(({ envelope, ...names }) => ({ names: names as Readonly<Record<string, string>>, envelope }))

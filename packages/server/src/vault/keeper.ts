@@ -1,0 +1,361 @@
+/**
+ * Owns the life of keys: turning them, counting what is under each, taking them away, and the hourly look at all of it. Everything it does is
+ * safe to kill, to repeat and to do twice at once. Refuses to remove a key that anything is sealed under, and to destroy one without being
+ * asked for exactly that.
+ */
+import { formatId, hasCode } from '@sallyport/core'
+import type { Clock, DataKeyId, Logger, Metrics, OrgId } from '@sallyport/core'
+import { appendAudit } from '../audit/index.ts'
+import { dataKeyDelete, dataKeyDestroyAll, dataKeyList, dataKeyNoteOverdue } from '../db/index.ts'
+import type { Database, DataKey, RootKeyUse } from '../db/index.ts'
+import { BEGINNING, organizations } from './organizations.ts'
+import { rotateRoot } from './root-rotation.ts'
+import type { RootRotationReport } from './root-rotation.ts'
+import { recordsPerKey, sweepOrganization } from './sweep.ts'
+import type { SweepReport } from './sweep.ts'
+import { VaultError } from './vault-error.ts'
+import type { Vault } from './vault.ts'
+import { verifyOrganization } from './verification.ts'
+import type { KeyVerification } from './verification.ts'
+
+/** A data key and how many records are under it. */
+export type CountedDataKey = Omit<DataKey, 'wrapped'> & { readonly records: number }
+
+/** What became of asking for a new data key. */
+export interface RenewReport {
+  readonly from: DataKeyId
+  readonly to: DataKeyId
+}
+
+export interface FullRotationReport {
+  readonly root: RootRotationReport
+  readonly organizations: number
+  readonly renewed: number
+  readonly resealed: number
+  readonly unreadable: number
+  /** Records still under a previous key, over all organizations. */
+  readonly left: number
+}
+
+export interface Losses {
+  readonly keys: readonly DataKeyId[]
+  /** Records that could never be opened again. */
+  readonly records: number
+}
+
+export interface KeeperOptions {
+  readonly database: Database
+  readonly vault: Vault
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** Age at which data keys are renewed by themselves; 0: never. */
+  readonly rotateAfterDays: number
+}
+
+/** `actor` is who asked, as the audit log names it. */
+export interface Keeper {
+  /** The organization's data keys, oldest first, with what is under each. Destroyed ones are not among them. */
+  dataKeys(org: OrgId): Promise<CountedDataKey[]>
+  rootKeys(): Promise<readonly RootKeyUse[]>
+  /**
+   * Makes the next data key, unless a rotation of the last day still has records to move: then that one is to be finished first. Undefined:
+   * nothing was made, because of that, because there is no key yet, or because another did it at the same moment.
+   */
+  renew(org: OrgId, actor: string): Promise<RenewReport | undefined>
+  /** Moves the organization's records to its current key. See sweep.ts. */
+  sweep(org: OrgId, actor: string): Promise<SweepReport>
+  /** The same without waiting; failures are logged, and the hourly job goes on with it. */
+  sweepSoon(org: OrgId, actor: string): void
+  rotateRoot(actor: string): Promise<RootRotationReport>
+  /**
+   * After a root key became known to others: every data key that was ever under another root key than the primary is renewed, every record
+   * resealed, every key rewrapped. Repeating it goes on where it was and renews nothing twice.
+   */
+  rotateEverything(actor: string): Promise<FullRotationReport>
+  /** @throws VaultError `data_key_missing`, or `key_in_use` with the counts. */
+  removeDataKey(org: OrgId, id: DataKeyId, actor: string): Promise<void>
+  /** @throws VaultError `root_key_missing`, or `key_in_use` with the counts. */
+  removeRootKey(id: string): Promise<void>
+  /** What `shred` would make unreadable. Changes nothing. */
+  losses(org: OrgId): Promise<Losses>
+  /** Destroys the organization's data keys. What they sealed can never be opened again, but by restoring a backup of their rows. */
+  shred(org: OrgId, actor: string): Promise<Losses>
+  /** Unwraps every data key and opens every record of one organization, or of all. */
+  verify(org?: OrgId): Promise<KeyVerification>
+  /** One look at everything: rewraps, renews what is due, finishes sweeps, forgets emptied keys, tells of overdue ones. */
+  tend(): Promise<void>
+  /** `tend` now and every hour, until `close`. */
+  start(): void
+  /** Ends what is under way after the page it is at. */
+  close(): Promise<void>
+}
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+/** From this age on a key is told of (DESIGN 4.1). */
+const OVERDUE_DAYS = 90
+/** An emptied key stays this long: whoever still holds an envelope that was read under it can open that. */
+const EMPTIED_KEPT_MS = DAY_MS
+const SYSTEM = 'system'
+
+export function createKeeper(options: KeeperOptions): Keeper {
+  return new DatabaseKeeper(options)
+}
+
+class DatabaseKeeper implements Keeper {
+  readonly #o: KeeperOptions
+  readonly #ending = new AbortController()
+  readonly #running = new Set<Promise<void>>()
+  #timer: NodeJS.Timeout | undefined
+  #tending: Promise<void> | undefined
+
+  constructor(options: KeeperOptions) {
+    this.#o = options
+  }
+
+  async dataKeys(org: OrgId): Promise<CountedDataKey[]> {
+    return this.#o.database.withTenant(org, async (tx) => {
+      const [keys, records] = [await dataKeyList(tx), await recordsPerKey(tx)]
+      return keys.map((key) => counted(key, records.get(key.id) ?? 0))
+    })
+  }
+
+  rootKeys(): Promise<readonly RootKeyUse[]> {
+    return this.#o.database.system.rootKeyUse()
+  }
+
+  async renew(org: OrgId, actor: string): Promise<RenewReport | undefined> {
+    const keys = await this.dataKeys(org)
+    const current = keys.find(({ status }) => status === 'current')
+    if (current === undefined) return undefined
+    // Not for longer: a record that doesn't open stays under its old key for ever, and must not keep the others there.
+    const underWay = current.createdAt > this.#before(1) && keys.some(({ status, records }) => status === 'previous' && records > 0)
+    if (underWay) return undefined
+    return this.#renewFrom(org, current.id, actor)
+  }
+
+  sweep(org: OrgId, actor: string): Promise<SweepReport> {
+    return sweepOrganization({ ...this.#o, signal: this.#ending.signal }, org, actor)
+  }
+
+  sweepSoon(org: OrgId, actor: string): void {
+    this.#run('A sweep failed; the hourly job goes on with it', async () => void (await this.sweep(org, actor)))
+  }
+
+  rotateRoot(actor: string): Promise<RootRotationReport> {
+    return rotateRoot({ ...this.#o, signal: this.#ending.signal }, actor)
+  }
+
+  async rotateEverything(actor: string): Promise<FullRotationReport> {
+    const [primary] = this.#o.vault.rootKeyIds
+    const since = (await this.rootKeys()).find(({ id }) => id === primary)?.createdAt ?? BEGINNING
+    const totals = { organizations: 0, renewed: 0, resealed: 0, unreadable: 0, left: 0 }
+    for await (const org of this.#everyOrganization()) {
+      totals.organizations += 1
+      const keys = await this.#o.database.withTenant(org, dataKeyList)
+      const exposed = keys.find(({ status, rootKeyId, createdAt }) => status === 'current' && (rootKeyId !== primary || createdAt < since))
+      if (exposed !== undefined && (await this.#renewFrom(org, exposed.id, actor)) !== undefined) totals.renewed += 1
+      const { resealed, unreadable, left } = await this.sweep(org, actor)
+      totals.resealed += resealed
+      totals.unreadable += unreadable
+      for (const count of left.values()) totals.left += count
+    }
+    return { root: await this.rotateRoot(actor), ...totals }
+  }
+
+  async removeDataKey(org: OrgId, id: DataKeyId, actor: string): Promise<void> {
+    const key = (await this.dataKeys(org)).find((known) => known.id === id)
+    if (key === undefined) throw new VaultError('data_key_missing', `the organization has no data key ${formatId('dk', id)}`)
+    if (key.status === 'current') throw inUse(`${formatId('dk', id)} is the current data key: rotate first`)
+    if (key.records > 0) throw inUse(`${key.records} records are still sealed under ${formatId('dk', id)}: let the rotation finish first`)
+    try {
+      await this.#o.database.withTenant(org, async (tx) => {
+        if (!(await dataKeyDelete(tx, id))) return
+        await appendAudit(tx, {
+          action: 'data_key.removed',
+          actor,
+          target: formatId('dk', id),
+          detail: { id: formatId('dk', id), records: 0 },
+        })
+      })
+    } catch (error) {
+      throw hasCode(error, 'conflict') ? inUse(`something was sealed under ${formatId('dk', id)} just now`) : error
+    }
+  }
+
+  async removeRootKey(id: string): Promise<void> {
+    const key = (await this.rootKeys()).find((known) => known.id === id)
+    if (key === undefined) throw new VaultError('root_key_missing', `the database knows no root key "${id}"`)
+    if (this.#o.vault.rootKeyIds[0] === id) throw inUse(`root key "${id}" is the primary one: put another first`)
+    if (key.dataKeys + key.systemSecrets > 0) {
+      throw inUse(
+        `root key "${id}" still wraps ${key.dataKeys} data keys and ${key.systemSecrets} secrets of the installation: rotate first`,
+      )
+    }
+    try {
+      await this.#o.database.system.rootKeyDelete(id)
+      this.#o.logger.info('Removed a root key', { rootKey: id })
+    } catch (error) {
+      throw hasCode(error, 'conflict') ? inUse(`something was wrapped under root key "${id}" just now`) : error
+    }
+  }
+
+  async losses(org: OrgId): Promise<Losses> {
+    const keys = await this.dataKeys(org)
+    return { keys: keys.map(({ id }) => id), records: keys.reduce((sum, { records }) => sum + records, 0) }
+  }
+
+  async shred(org: OrgId, actor: string): Promise<Losses> {
+    return this.#o.database.withTenant(org, async (tx) => {
+      const keys = await dataKeyDestroyAll(tx)
+      const counts = await recordsPerKey(tx)
+      const records = keys.reduce((sum, id) => sum + (counts.get(id) ?? 0), 0)
+      await appendAudit(
+        tx,
+        ...keys.map((id) => ({
+          action: 'data_key.destroyed',
+          actor,
+          target: formatId('dk', id),
+          detail: { id: formatId('dk', id), records: counts.get(id) ?? 0 },
+        })),
+      )
+      return { keys, records }
+    })
+  }
+
+  async verify(org?: OrgId): Promise<KeyVerification> {
+    const all = org === undefined ? this.#everyOrganization() : [org]
+    const total = { organizations: 0, dataKeys: 0, records: 0, destroyed: 0, faults: [] as KeyVerification['faults'][number][] }
+    for await (const each of all) {
+      const found = await verifyOrganization(this.#o, each)
+      total.organizations += 1
+      total.dataKeys += found.dataKeys
+      total.records += found.records
+      total.destroyed += found.destroyed
+      total.faults.push(...found.faults)
+    }
+    return total
+  }
+
+  tend(): Promise<void> {
+    this.#tending ??= this.#tend().finally(() => (this.#tending = undefined))
+    return this.#tending
+  }
+
+  start(): void {
+    const tend = (): void => this.#run('Looking after the keys failed; the next hour tries again', () => this.tend())
+    this.#timer = setInterval(tend, HOUR_MS)
+    this.#timer.unref()
+    tend()
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#ending.abort()
+    await Promise.all(this.#running)
+  }
+
+  async #renewFrom(org: OrgId, from: DataKeyId, actor: string): Promise<RenewReport | undefined> {
+    return this.#o.database.withTenant(org, async (tx) => {
+      const to = await this.#o.vault.renew(tx, from)
+      if (to === undefined) return undefined
+      const detail = { from: formatId('dk', from), to: formatId('dk', to) }
+      await appendAudit(tx, { action: 'data_key.rotated', actor, target: formatId('dk', to), detail })
+      return { from, to }
+    })
+  }
+
+  async #tend(): Promise<void> {
+    const { database, vault, metrics } = this.#o
+    await this.#tendRoot()
+    const days = this.#o.rotateAfterDays === 0 ? OVERDUE_DAYS : Math.min(OVERDUE_DAYS, this.#o.rotateAfterDays)
+    const madeBefore = this.#before(days)
+    const work = organizations((after, limit) =>
+      database.lookups.dataKeyWork({ primaryRoot: vault.rootKeyIds[0]!, madeBefore, after, limit }),
+    )
+    let overdue = 0
+    for await (const org of work) {
+      if (this.#ending.signal.aborted) return
+      if (await this.#tendOrganization(org)) overdue += 1
+    }
+    metrics.gauge('sallyport_data_keys_overdue', {}, overdue)
+  }
+
+  /**
+   * Only towards a root key that came later: while nodes are given a new list one after the other, those with the old one don't undo what those
+   * with the new one did.
+   */
+  async #tendRoot(): Promise<void> {
+    const { vault, clock, logger, metrics } = this.#o
+    const known = await this.rootKeys()
+    const primary = known.find(({ id }) => id === vault.rootKeyIds[0])
+    if (primary === undefined) return
+    const age = (clock.now() - primary.createdAt.getTime()) / DAY_MS
+    metrics.gauge('sallyport_root_key_age_days', {}, age)
+    if (age > OVERDUE_DAYS) logger.warn('The primary root key is overdue for rotation', { rootKey: primary.id, days: Math.floor(age) })
+    const newest = known.every(({ createdAt, dataKeys, systemSecrets }) => dataKeys + systemSecrets === 0 || createdAt <= primary.createdAt)
+    if (newest) await this.rotateRoot(SYSTEM)
+  }
+
+  /** True when the current key is overdue and stays so. One organization's failure is not the others'. */
+  async #tendOrganization(org: OrgId): Promise<boolean> {
+    try {
+      const keys = await this.dataKeys(org)
+      const current = keys.find(({ status }) => status === 'current')
+      const due = this.#o.rotateAfterDays > 0 && current !== undefined && current.createdAt < this.#before(this.#o.rotateAfterDays)
+      const renewed = due ? await this.renew(org, SYSTEM) : undefined
+      if (renewed !== undefined || keys.some(({ status, records }) => status === 'previous' && records > 0)) await this.sweep(org, SYSTEM)
+      else await this.#forgetEmptied(org, keys)
+      return renewed === undefined && current !== undefined && (await this.#tellOverdue(org, current))
+    } catch (error) {
+      this.#o.logger.error("Looking after an organization's keys failed; the next hour tries again", { org, error })
+      return false
+    }
+  }
+
+  async #forgetEmptied(org: OrgId, keys: readonly CountedDataKey[]): Promise<void> {
+    const limit = this.#o.clock.now() - EMPTIED_KEPT_MS
+    const emptied = keys.filter(({ status, records, retiredAt }) => {
+      return status === 'previous' && records === 0 && retiredAt !== null && retiredAt.getTime() < limit
+    })
+    for (const { id } of emptied) await this.removeDataKey(org, id, SYSTEM)
+  }
+
+  /** Said and written down once a day, by whichever node comes first. */
+  async #tellOverdue(org: OrgId, { id, createdAt }: CountedDataKey): Promise<boolean> {
+    const madeBefore = this.#before(OVERDUE_DAYS)
+    if (createdAt >= madeBefore) return false
+    const days = Math.floor((this.#o.clock.now() - createdAt.getTime()) / DAY_MS)
+    await this.#o.database.withTenant(org, async (tx) => {
+      if (!(await dataKeyNoteOverdue(tx, id, madeBefore))) return
+      this.#o.logger.warn('A data key is overdue for rotation', { org, dataKey: id, days })
+      await appendAudit(tx, { action: 'data_key.overdue', actor: SYSTEM, target: formatId('dk', id), detail: { days } })
+    })
+    return true
+  }
+
+  #before(days: number): Date {
+    return new Date(this.#o.clock.now() - days * DAY_MS)
+  }
+
+  #everyOrganization(): AsyncIterable<OrgId> {
+    return organizations((after, limit) => this.#o.database.lookups.organizationPage({ after, limit }))
+  }
+
+  #run(failure: string, work: () => Promise<void>): void {
+    if (this.#ending.signal.aborted) return
+    const run: Promise<void> = work()
+      .catch((error: unknown) => this.#o.logger.error(failure, { error }))
+      .finally(() => this.#running.delete(run))
+    this.#running.add(run)
+  }
+}
+
+function counted({ id, rootKeyId, status, createdAt, retiredAt }: DataKey, records: number): CountedDataKey {
+  return { id, rootKeyId, status, createdAt, retiredAt, records }
+}
+
+function inUse(what: string): VaultError {
+  return new VaultError('key_in_use', what, { publicDetail: `${what}.` })
+}

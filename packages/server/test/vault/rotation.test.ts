@@ -1,0 +1,352 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { sql } from 'kysely'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
+import { envelopeKeyId, formatId, ManualClock, newId, randomToken, Secret, sha256 } from '@sallyport/core'
+import type { DataKeyId, OrgId } from '@sallyport/core'
+import { verifyOrganization } from '../../src/audit/index.ts'
+import { auditEventList, connectSessionInsert, credentialHead, dataKeyList, integrationFind, oauthStateInsert } from '../../src/db/index.ts'
+import type { Database } from '../../src/db/index.ts'
+import { clientSecretPlace, credentialPlace, verifierPlace } from '../../src/vault/index.ts'
+import { freshDatabase } from '../db/fresh-database.ts'
+import type { FreshDatabase, Tenant } from '../db/fresh-database.ts'
+import { fillTenant, keyText, openNode } from './rotation-world.ts'
+import type { Node, NodeOptions } from './rotation-world.ts'
+import { credentialAdvance } from './rotation-writes.ts'
+
+const DAY_MS = 86_400_000
+
+let fresh: FreshDatabase
+let database: Database
+let node: Node
+let nodes: Node[] = []
+const r1 = keyText('r1')
+
+beforeAll(async () => {
+  fresh = await freshDatabase(inject('postgresUrl'))
+  database = await fresh.open()
+  node = await openNode(database, r1)
+})
+afterEach(async () => {
+  await Promise.all(nodes.map((other) => other.close()))
+  nodes = []
+})
+afterAll(async () => {
+  await node.close()
+  await fresh.drop()
+})
+
+async function anotherNode(rootKeys = r1, options: NodeOptions & { database?: Database } = {}): Promise<Node> {
+  const made = await openNode(options.database ?? database, rootKeys, options)
+  nodes.push(made)
+  return made
+}
+
+const keysOf = (org: OrgId) => database.withTenant(org, dataKeyList)
+const actionsOf = async (org: OrgId) =>
+  (await database.withTenant(org, (tx) => auditEventList(tx, { limit: 200 })))
+    .map(({ action, detail, target }): Record<string, unknown> => ({ action, target, ...(JSON.parse(detail) as object) }))
+    .toReversed()
+
+/** Every version's text, read with a node that has nothing in memory. */
+async function readAll({ org, connection }: Tenant, rootKeys = r1): Promise<string[]> {
+  const cold = await anotherNode(rootKeys)
+  const rows = await fresh.asSuperuser<{ seq: string; sealed: Buffer }>(
+    'select seq::text as seq, sealed from sallyport.credential_version v where org_id = $1 and seq > 1 order by v.seq',
+    [org],
+  )
+  const texts: string[] = []
+  for (const { seq, sealed } of rows) texts.push((await cold.vault.open(org, credentialPlace(connection, BigInt(seq)), sealed)).reveal())
+  return texts
+}
+const versions = (count: number): string[] => Array.from({ length: count }, (_, n) => `not a token, version ${n + 2}`)
+
+async function underKeys(org: OrgId): Promise<Record<string, number>> {
+  const rows = await fresh.asSuperuser<{ sealed: Buffer }>(
+    'select sealed from sallyport.credential_version where org_id = $1 and seq > 1',
+    [org],
+  )
+  const counts: Record<string, number> = {}
+  for (const { sealed } of rows) counts[envelopeKeyId(sealed)] = (counts[envelopeKeyId(sealed)] ?? 0) + 1
+  return counts
+}
+
+/** A client secret and a PKCE verifier beside the credentials: one row of each sealed column. */
+async function sealEverywhere({
+  org,
+  place,
+  integration,
+  connection,
+}: Tenant): Promise<{ state: Buffer; session: ReturnType<typeof newId<'cs'>> }> {
+  const [session, state] = [newId('cs'), sha256(randomToken(16))]
+  await database.withTenant(org, async (tx) => {
+    const secret = await node.vault.seal(tx, clientSecretPlace(integration), new Secret('not a client secret'))
+    await tx.updateTable('sallyport.integration').set({ client_secret: secret }).where('id', '=', integration).execute()
+    await connectSessionInsert(tx, {
+      ...place,
+      id: session,
+      integration,
+      connection,
+      reconnect: false,
+      endUserId: 'user-1',
+      linkHash: sha256(randomToken(16)),
+      returnTo: null,
+      startedBy: 'system',
+      consoleSessionHash: null,
+      ttlSeconds: 600,
+    })
+    const verifier = await node.vault.seal(tx, verifierPlace(session), new Secret('not a verifier'))
+    await oauthStateInsert(tx, {
+      stateHash: state,
+      connectSession: session,
+      context: 'c',
+      browserHash: sha256(randomToken(16)),
+      verifier,
+      ttlSeconds: 600,
+    })
+  })
+  return { state, session }
+}
+
+describe('rotating a data key', () => {
+  it('N10 moves every sealed column to the new key, proves it by counts, and everything opens at its own place', async () => {
+    const tenant = await fillTenant(database, node.vault, 230)
+    const { org, connection, integration, place } = tenant
+    const { session } = await sealEverywhere(tenant)
+    const [before] = await keysOf(org)
+    const renewed = await node.keeper.renew(org, 'user_x')
+    const report = await node.keeper.sweep(org, 'user_x')
+    expect(report).toMatchObject({ to: renewed!.to, resealed: 232, unreadable: 0, left: new Map([[before!.id, 0]]) })
+    expect(await node.keeper.dataKeys(org)).toMatchObject([
+      { id: before!.id, status: 'previous', records: 0 },
+      { id: renewed!.to, status: 'current', records: 232 },
+    ])
+    expect(await underKeys(org)).toEqual({ [renewed!.to]: 230 })
+    expect(await readAll(tenant)).toEqual(versions(230))
+    const { client_secret: secret } = await database.withTenant(org, (tx) =>
+      tx.selectFrom('sallyport.integration').select('client_secret').where('id', '=', integration).executeTakeFirstOrThrow(),
+    )
+    expect((await node.vault.open(org, clientSecretPlace(integration), secret)).reveal()).toBe('not a client secret')
+    expect((await database.withTenant(org, (tx) => integrationFind(tx, place, integration)))?.clientSecret).toEqual(secret)
+    const [state] = await fresh.asSuperuser<{ verifier: Buffer }>('select verifier from sallyport.oauth_state where org_id = $1', [org])
+    expect((await node.vault.open(org, verifierPlace(session), state!.verifier)).reveal()).toBe('not a verifier')
+    // The risk: a reseal that forgets the place would let rows be moved from then on.
+    const head = await database.withTenant(org, (tx) => credentialHead(tx, connection))
+    await expect(node.vault.open(org, credentialPlace(connection, head!.seq - 1n), head!.sealed)).rejects.toMatchObject({
+      code: 'decrypt_failed',
+    })
+  })
+
+  it('S37 writes down both ids and no secret, in a chain that stays whole', async () => {
+    const { org } = await fillTenant(database, node.vault, 3)
+    const renewed = await node.keeper.renew(org, 'user_x')
+    await node.keeper.sweep(org, 'user_x')
+    await node.keeper.removeDataKey(org, renewed!.from, 'user_x')
+    const [from, to] = [formatId('dk', renewed!.from), formatId('dk', renewed!.to)]
+    expect(await actionsOf(org)).toEqual([
+      { action: 'data_key.rotated', target: to, from, to },
+      { action: 'data_key.resealed', target: to, from: [from], to, records: 3, unreadable: 0, left: { [from]: 0 } },
+      { action: 'data_key.removed', target: from, id: from, records: 0 },
+    ])
+    expect(await verifyOrganization(database, org)).toMatchObject({ intact: true })
+  })
+
+  it('C-07 fails no read and loses no write while keys turn under load', async () => {
+    const tenant = await fillTenant(database, node.vault, 300)
+    const { org, connection } = tenant
+    // As gateways are: a pool and a memory of their own each, hearing of changes when they hear of them.
+    const readers = await Promise.all([1, 2].map(async () => ({ on: await fresh.open({ poolSize: 3 }) })))
+    const others = await Promise.all(readers.map(async ({ on }) => ({ on, ...(await anotherNode(r1, { database: on })) })))
+    const rotation = { underWay: true }
+    let [reads, head] = [0, 301n]
+    const read = async ({ on, vault }: (typeof others)[number]): Promise<void> => {
+      while (rotation.underWay) {
+        const found = await on.withTenant(org, (tx) => credentialHead(tx, connection))
+        const place = credentialPlace(connection, found!.seq)
+        const text = vault.openCached(org, place, found!.sealed) ?? (await vault.open(org, place, found!.sealed))
+        expect(text.reveal()).toBe(`not a token, version ${found!.seq}`)
+        reads += 1
+      }
+    }
+    const write = async ({ on, vault }: (typeof others)[number]): Promise<void> => {
+      while (rotation.underWay) await on.withTenant(org, (tx) => credentialAdvance(tx, vault, connection, ++head))
+    }
+    const load = Promise.all([...others.flatMap((other) => [read(other), read(other)]), write(others[0]!)])
+    const rotate = async (): Promise<void> => {
+      for (let round = 0; round < 4; round++) {
+        expect(await node.keeper.renew(org, 'system')).toBeDefined()
+        // What a node sealed under the key it still took for current is swept by a later look.
+        await expect.poll(async () => [...(await node.keeper.sweep(org, 'system')).left.values()].every((left) => left === 0)).toBe(true)
+      }
+    }
+    await rotate().finally(() => (rotation.underWay = false))
+    await load
+    expect(reads).toBeGreaterThan(100)
+    await node.keeper.sweep(org, 'system')
+    const current = (await keysOf(org)).find(({ status }) => status === 'current')!
+    expect(await underKeys(org)).toEqual({ [current.id]: Number(head) - 1 })
+    expect(await readAll(tenant)).toEqual(versions(Number(head) - 1))
+  })
+
+  it('C-08 goes on after kill -9 at any moment, ten times over: no record twice sealed, none lost', async () => {
+    const tenant = await fillTenant(database, node.vault, 1_500)
+    const { org } = tenant
+    const script = fileURLToPath(new URL('rotating-process.ts', import.meta.url))
+    const env = { TEST_DATABASE_URL: fresh.url.reveal(), TEST_ROOT_KEYS: r1, PATH: process.env['PATH'] }
+    const start = () => fork(script, [org], { env })
+    // How long one takes, from its beginning to its end, says where in it the others can be killed.
+    const first = start()
+    await once(first, 'message')
+    const began = performance.now()
+    const done = once(first, 'message')
+    expect(await done).toEqual([{ left: [0] }, undefined])
+    const took = performance.now() - began
+    await once(first, 'exit')
+    for (let round = 0; round < 10; round++) {
+      const child = start()
+      const gone = once(child, 'exit')
+      await once(child, 'message')
+      setTimeout(() => child.kill('SIGKILL'), Math.random() * took)
+      await gone
+      expect((await keysOf(org)).filter(({ status }) => status === 'current')).toHaveLength(1)
+    }
+    const last = start()
+    const [, [answer]] = [await once(last, 'message'), await once(last, 'message')]
+    expect((answer as { left: number[] }).left.every((left) => left === 0)).toBe(true)
+    const current = (await keysOf(org)).find(({ status }) => status === 'current')!
+    expect(await underKeys(org)).toEqual({ [current.id]: 1_500 })
+    expect(await readAll(tenant)).toEqual(versions(1_500))
+    expect(await verifyOrganization(database, org)).toMatchObject({ intact: true })
+  })
+
+  it('is done once by two at once: one new key, each record resealed once', async () => {
+    const { org } = await fillTenant(database, node.vault, 600)
+    const two = [await anotherNode(), await anotherNode()]
+    const renewed = await Promise.all(two.map(({ keeper }) => keeper.renew(org, 'system')))
+    expect(renewed.filter((made) => made !== undefined)).toHaveLength(1)
+    const reports = await Promise.all(two.map(({ keeper }) => keeper.sweep(org, 'system')))
+    expect(reports.reduce((sum, { resealed }) => sum + resealed, 0)).toBe(600)
+    for (const { left } of reports) expect([...left.values()]).toEqual([0])
+    expect(await keysOf(org)).toHaveLength(2)
+  })
+
+  it('finishes what was begun before it makes another key', async () => {
+    const { org } = await fillTenant(database, node.vault, 5)
+    expect(await node.keeper.renew(org, 'system')).toBeDefined()
+    expect(await node.keeper.renew(org, 'system')).toBeUndefined()
+    await node.keeper.sweep(org, 'system')
+    expect(await node.keeper.renew(org, 'system')).toBeDefined()
+  })
+
+  it('leaves a record that does not open as it is, tells of it, and moves all the others', async () => {
+    const { org, connection } = await fillTenant(database, node.vault, 4)
+    // A version's envelope under another version's number: moved by somebody who can write to the table.
+    await fresh.asSuperuser('alter table sallyport.credential_version disable trigger insert_only')
+    await fresh.asSuperuser(
+      `update sallyport.credential_version v set sealed = (select sealed from sallyport.credential_version w where w.org_id = v.org_id and w.seq = 3)
+       where org_id = $1 and seq = 4`,
+      [org],
+    )
+    await fresh.asSuperuser('alter table sallyport.credential_version enable trigger insert_only')
+    const renewed = await node.keeper.renew(org, 'system')
+    const report = await node.keeper.sweep(org, 'system')
+    expect(report).toMatchObject({ resealed: 3, unreadable: 1, left: new Map([[renewed!.from, 1]]) })
+    expect(await node.keeper.verify(org)).toMatchObject({
+      records: 3,
+      faults: [{ table: 'credential_version', record: connection, code: 'decrypt_failed' }],
+    })
+    await expect(node.keeper.removeDataKey(org, renewed!.from, 'system')).rejects.toMatchObject({ code: 'key_in_use' })
+  })
+})
+
+describe('the database', () => {
+  it('C-11 lets a version be resealed and nothing else of it be changed', async () => {
+    const { org } = await fillTenant(database, node.vault, 1)
+    const renewed = await node.keeper.renew(org, 'system')
+    const attempt = (set: string) =>
+      database.withTenant(org, async (tx) => {
+        const place = credentialPlace((await tx.selectFrom('sallyport.connection').select('id').executeTakeFirstOrThrow()).id, 2n)
+        const sealed = await node.vault.seal(tx, place, new Secret('other'))
+        const column = set === '' ? sql`` : sql`, obtained_at = now()`
+        return sql`update sallyport.credential_version set sealed = ${sealed} ${column} where org_id = ${org} and seq = 2`.execute(tx)
+      })
+    await expect(attempt('obtained_at')).rejects.toMatchObject({ sqlState: '42501' })
+    await attempt('')
+    // Under the same key it would be another secret in the place of this one, not a reseal.
+    await expect(attempt('')).rejects.toMatchObject({ sqlState: '23000' })
+    expect(renewed).toBeDefined()
+  })
+})
+
+describe('removing a key', () => {
+  it('C-09 is refused with the count while anything is under it, by the gateway and by the database itself', async () => {
+    const { org } = await fillTenant(database, node.vault, 7)
+    const renewed = await node.keeper.renew(org, 'system')
+    await expect(node.keeper.removeDataKey(org, renewed!.to, 'system')).rejects.toMatchObject({ code: 'key_in_use' })
+    await expect(node.keeper.removeDataKey(org, renewed!.from, 'system')).rejects.toThrow('7 records')
+    await expect(
+      fresh.asSuperuser('delete from sallyport.data_key where org_id = $1 and id = $2', [org, renewed!.from]),
+    ).rejects.toMatchObject({
+      code: '23503',
+    })
+    await node.keeper.sweep(org, 'system')
+    await node.keeper.removeDataKey(org, renewed!.from, 'system')
+    expect((await keysOf(org)).map(({ id }) => id)).toEqual([renewed!.to])
+    await expect(node.keeper.removeDataKey(org, newId('dk'), 'system')).rejects.toMatchObject({ code: 'data_key_missing' })
+  })
+
+  it('S35 takes an organization away whole, keys and records', async () => {
+    const { org } = await fillTenant(database, node.vault, 2)
+    await fresh.asSuperuser('delete from sallyport.organization where id = $1', [org])
+    expect(await keysOf(org)).toEqual([])
+  })
+
+  it('N10 shreds: what would be lost is said first, and afterwards nothing opens, nor can the key come back', async () => {
+    const tenant = await fillTenant(database, node.vault, 6)
+    const { org, connection } = tenant
+    const head = await database.withTenant(org, (tx) => credentialHead(tx, connection))
+    const [key] = await keysOf(org)
+    expect(await node.keeper.losses(org)).toEqual({ keys: [key!.id], records: 6 })
+    expect(await node.keeper.shred(org, 'user_x')).toEqual({ keys: [key!.id], records: 6 })
+    const [row] = await fresh.asSuperuser<{ wrapped: Buffer | null }>('select wrapped from sallyport.data_key where org_id = $1', [org])
+    expect(row).toEqual({ wrapped: null })
+    for (const each of [node, await anotherNode()]) {
+      await expect(each.vault.open(org, credentialPlace(connection, head!.seq), head!.sealed)).rejects.toMatchObject({
+        code: 'data_key_missing',
+      })
+    }
+    await expect(fresh.asSuperuser(`update sallyport.data_key set status = 'previous' where org_id = $1`, [org])).rejects.toMatchObject({
+      code: '23000',
+    })
+    expect(await actionsOf(org)).toMatchObject([{ action: 'data_key.destroyed', records: 6 }])
+    expect(await node.keeper.verify(org)).toMatchObject({ records: 0, destroyed: 6, faults: [] })
+  })
+})
+
+describe('age', () => {
+  it('C-17 tells of a data key of 91 days once a day, and writes it down', async () => {
+    const { org } = await fillTenant(database, node.vault, 1)
+    await fresh.asSuperuser(`update sallyport.data_key set created_at = now() - interval '91 days' where org_id = $1`, [org])
+    const [one, two] = [await anotherNode(r1, { rotateAfterDays: 0 }), await anotherNode(r1, { rotateAfterDays: 0 })]
+    await Promise.all([one.keeper.tend(), two.keeper.tend()])
+    await one.keeper.tend()
+    expect((await actionsOf(org)).map(({ action, days }) => [action, days])).toEqual([['data_key.overdue', 91]])
+  })
+
+  it('S36 renews a data key by itself when it is due, and forgets the emptied one a day later', async () => {
+    const tenant = await fillTenant(database, node.vault, 5)
+    const { org } = tenant
+    const [old] = await keysOf(org)
+    await fresh.asSuperuser(`update sallyport.data_key set created_at = now() - interval '31 days' where org_id = $1`, [org])
+    const keepers = await anotherNode(r1, { rotateAfterDays: 30 })
+    await keepers.keeper.tend()
+    const keys = await node.keeper.dataKeys(org)
+    expect(Object.fromEntries(keys.map(({ status, records }) => [status, records]))).toEqual({ current: 5, previous: 0 })
+    expect(await readAll(tenant)).toEqual(versions(5))
+    const clock = new ManualClock(Date.now() + DAY_MS + 60_000)
+    await (await anotherNode(r1, { rotateAfterDays: 30, clock })).keeper.tend()
+    expect((await keysOf(org)).map(({ id }) => id)).not.toContain(old!.id satisfies DataKeyId)
+    expect((await actionsOf(org)).map(({ action }) => action)).toEqual(['data_key.rotated', 'data_key.resealed', 'data_key.removed'])
+  })
+})
