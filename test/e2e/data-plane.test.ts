@@ -374,6 +374,27 @@ describe('who may not call', () => {
     expect(answer.status).toBe(400)
   })
 
+  it('K-07 a second key under another name is refused, and nothing goes out', async () => {
+    const other = await createKey(stage.owner, ['proxy:call'])
+    for (const name of ['x-api-key', 'api-key']) {
+      expect(await refused({ ...credentials(), [name]: other }), name).toMatchObject({
+        status: 400,
+        problem: { code: 'ambiguous_credentials' },
+      })
+    }
+  })
+
+  it('K-06 a key in a cookie, in a header of another API or encoded in the URL is refused, and nothing goes out', async () => {
+    const misplaced = { status: 400, problem: { code: 'bad_request' } }
+    expect(await refused({ ...credentials(), cookie: `k=${stage.key}` })).toMatchObject(misplaced)
+    expect(await refused({ ...credentials(), 'private-token': stage.key })).toMatchObject(misplaced)
+    const before = stage.upstream.seen.length
+    for (const hidden of [`%73${stage.key.slice(1)}`, stage.key.replaceAll('_', '%5F')]) {
+      await problemOf(await stage.call(`/user?k=${hidden}`), 400, 'bad_request')
+    }
+    expect(stage.upstream.seen.length).toBe(before)
+  })
+
   it('K-06 a key in the query is refused, and its value is in no log', async () => {
     const response = await fetch(`${stage.gateway.url}/proxy/api/user?access_token=${stage.key}`, { headers: credentials() })
     await problemOf(response, 400, 'bad_request')

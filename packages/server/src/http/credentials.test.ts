@@ -40,6 +40,7 @@ describe('finding the credential', () => {
     ['a cookie', ['cookie', `key=${key}`], undefined],
     ['the session cookie', ['cookie', `sallyport_session=${key}`], undefined],
     ['the Referer', ['referer', `https://app.test/?k=${key}`], undefined],
+    ['a header of another API', ['private-token', key], undefined],
   ])('K-06 refuses a key in %s', (_what, headers, url) => {
     expect(refusal(headers, url)).toBe('bad_request')
   })

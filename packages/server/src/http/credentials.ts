@@ -1,6 +1,6 @@
 /**
- * Owns finding the one credential of a control plane request. Refuses a second one rather than prefer one (battery K-07), and
- * a gateway key anywhere but in `Authorization: Bearer` (K-06): query strings and cookies end in logs.
+ * Owns finding the one credential of a control plane request, and what both planes know as a key in the wrong place. Refuses a second
+ * credential rather than prefer one (battery K-07), and a gateway key anywhere but in `Authorization` (K-06): everything else ends in logs.
  */
 import { GATEWAY_KEY_PATTERN, Secret } from '@sallyport/core'
 import { rawValues } from './client-address.ts'
@@ -11,8 +11,13 @@ export type Credential =
   | { readonly kind: 'key'; readonly text: Secret }
   | { readonly kind: 'session'; readonly token: Secret }
 
-/** Headers in which clients of other APIs carry a key. Here they are only counted: the control plane reads none of them. */
-const FOREIGN_KEY_HEADERS = ['x-api-key', 'api-key', 'x-goog-api-key', 'proxy-authorization'] as const
+/** Headers in which clients of other APIs carry a key, in lower case. They are only counted: neither plane reads a key from them. */
+export const FOREIGN_KEY_HEADERS = ['x-api-key', 'api-key', 'x-goog-api-key', 'proxy-authorization'] as const
+
+/** Where a key is a credential, welcome or one too many. Anywhere else it is misplaced. */
+const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set(['authorization', ...FOREIGN_KEY_HEADERS])
+/** Characters of a gateway key; what is shorter holds none, however it is encoded. */
+const KEY_LENGTH = 81
 
 const BEARER = /^bearer +([^\s,]+)$/iu
 const TOO_MANY = 'Send exactly one credential: an Authorization header or the console session, not both and not twice.'
@@ -26,7 +31,7 @@ const MISPLACED =
  */
 export function credentialOf(rawHeaders: readonly string[], url: string, sessionCookie: string): Credential {
   const cookies = cookieValues(rawHeaders, sessionCookie)
-  refuseMisplacedKeys(url, rawHeaders)
+  refuseMisplacedKeys(rawHeaders, url)
   const authorizations = rawValues(rawHeaders, 'authorization')
   const foreign = FOREIGN_KEY_HEADERS.flatMap((name) => rawValues(rawHeaders, name))
   if (authorizations.length + foreign.length + cookies.length > 1) throw new ProblemError('ambiguous_credentials', TOO_MANY)
@@ -50,12 +55,29 @@ function bearer(header: string): Secret {
   return new Secret(token)
 }
 
-function refuseMisplacedKeys(url: string, rawHeaders: readonly string[]): void {
-  const places = [url, ...rawValues(rawHeaders, 'cookie'), ...rawValues(rawHeaders, 'referer')]
-  if (places.some((text) => GATEWAY_KEY_PATTERN.test(percentDecoded(text)))) throw new ProblemError('bad_request', MISPLACED)
+/**
+ * Looks for gateway keys, percent-encoded or not, in the URL and in every header that is no place of credentials: cookies, `Referer`,
+ * and the headers in which some APIs take their own keys, which would carry ours to them.
+ * @throws ProblemError `bad_request`; the text is not repeated.
+ */
+export function refuseMisplacedKeys(rawHeaders: readonly string[], url: string): void {
+  if (holdsGatewayKey(url)) throw misplaced()
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    if (holdsGatewayKey(rawHeaders[i + 1]!) && !CREDENTIAL_HEADERS.has(rawHeaders[i]!.toLowerCase())) throw misplaced()
+  }
+}
+
+/** True when a whole gateway key stands in `text`, percent-encoded or not. Says nothing of its being valid. */
+export function holdsGatewayKey(text: string): boolean {
+  return text.length >= KEY_LENGTH && GATEWAY_KEY_PATTERN.test(percentDecoded(text))
+}
+
+export function misplaced(): ProblemError {
+  return new ProblemError('bad_request', MISPLACED)
 }
 
 /** Percent escapes undone byte by byte; text that is no valid escape stays as it is. Only for looking, never for routing. */
-function percentDecoded(text: string): string {
+export function percentDecoded(text: string): string {
+  if (!text.includes('%')) return text
   return text.replace(/%([0-9A-Fa-f]{2})/gu, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
 }

@@ -1,7 +1,15 @@
 /** The HTTP face: the server, problems, and the guards that every route stands behind. */
 export { clientAddress, rawValues, trustedProxies } from './client-address.ts'
 export type { TrustedProxies } from './client-address.ts'
-export { cookieValues, credentialOf } from './credentials.ts'
+export {
+  cookieValues,
+  credentialOf,
+  FOREIGN_KEY_HEADERS,
+  holdsGatewayKey,
+  misplaced,
+  percentDecoded,
+  refuseMisplacedKeys,
+} from './credentials.ts'
 export type { Credential } from './credentials.ts'
 export { createCursors } from './cursor.ts'
 export type { CursorBinding, Cursors } from './cursor.ts'

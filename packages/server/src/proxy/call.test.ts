@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { formatId, newId } from '@sallyport/core'
+import { formatId, mintGatewayKey, newId } from '@sallyport/core'
 import { presentedKey, readCall } from './call.ts'
 
 const connection = newId('conn')
 const key = ['authorization', 'Bearer sp_test_not-a-key']
+const real = mintGatewayKey('test', newId('key')).text.reveal()
+const encoded = real.replace(/[a-z_]/gu, (letter) => `%${letter.charCodeAt(0).toString(16)}`)
 const code = (url: string, headers: string[]): string => {
   try {
     presentedKey(headers)
@@ -50,6 +52,39 @@ describe('reading a data-plane call', () => {
       expect(code(url, key)).toBe('bad_request')
     },
   )
+
+  it.each([
+    ['from its first letter', `/proxy/github/user?k=%73${real.slice(1)}`],
+    ['at its underscores', `/proxy/github/user?k=${real.replaceAll('_', '%5F')}`],
+    ['wherever it can', `/proxy/github/user?k=${encoded}`],
+    ['in part', '/proxy/github/user?k=%73p_test_abc'],
+    ['as the name of a parameter', `/proxy/github/user?${encoded}`],
+    ['as a segment', `/proxy/github/${encoded}/x`],
+  ])('K-06 refuses a key in the URL, percent-encoded %s', (_what, url) => {
+    expect(code(url, key)).toBe('bad_request')
+  })
+
+  it.each(['cookie', 'Referer', 'PRIVATE-TOKEN', 'x-custom', 'x_api_key', 'sallyport-user'])(
+    'K-06 refuses a key in the header %s',
+    (name) => {
+      for (const value of [real, `k=${real}`, `https://app.test/?k=${encoded}`])
+        expect(code('/proxy/github/user', [...key, name, value])).toBe('bad_request')
+    },
+  )
+
+  it.each(['x-api-key', 'Api-Key', 'X-Goog-Api-Key', 'Proxy-Authorization'])(
+    'K-07 refuses a second key in %s, whichever comes first',
+    (name) => {
+      expect(code('/proxy/github/user', [...key, name, real])).toBe('ambiguous_credentials')
+      expect(code('/proxy/github/user', [name, `Bearer ${real}`, ...key])).toBe('ambiguous_credentials')
+      expect(code('/proxy/github/user', [name, real])).toBe('unauthenticated')
+    },
+  )
+
+  it('takes texts that are no gateway keys in headers of other APIs', () => {
+    const connectionNamed = [...key, 'sallyport-connection', formatId('conn', connection)]
+    expect(code('/proxy/github/user', [...connectionNamed, 'x-api-key', 'placeholder', 'private-token', 'x'.repeat(100)])).toBe('read')
+  })
 
   it.each(['/proxy/', '/proxy//user', '/proxy/Git%48ub/user', '/proxy/git_hub/user', '/proxy/@evil/user', '/proxy/github@evil.test/user'])(
     'S-02 knows no integration in %s',

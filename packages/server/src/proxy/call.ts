@@ -5,6 +5,7 @@
 import type { ProblemCode } from '@sallyport/contract'
 import { judgePath, parseId, SallyportError } from '@sallyport/core'
 import type { ConnectionId } from '@sallyport/core'
+import { FOREIGN_KEY_HEADERS, holdsGatewayKey, misplaced, percentDecoded, refuseMisplacedKeys } from '../http/index.ts'
 
 /** All of them public, so that none needs a translation. */
 export type CallErrorCode = Extract<
@@ -44,6 +45,7 @@ const PREFIX = '/proxy/'
 const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/u
 // `token` is how clients of GitHub's API present a token; both words are matched without regard to case (RFC 9110 section 11.1).
 const CREDENTIAL = /^(?:bearer|token) +(?<key>\S+)$/iu
+/** In a URL the beginning of a key is enough: what was cut off may stand in another log. */
 const KEY_IN_URL = /[?&;=/]sp_(?:live|test)_/u
 
 export const isProxyUrl = (url: string): boolean => url.startsWith(PREFIX)
@@ -53,9 +55,14 @@ export const isProxyUrl = (url: string): boolean => url.startsWith(PREFIX)
  * @throws CallError `unauthenticated`, `ambiguous_credentials`
  */
 export function presentedKey(rawHeaders: readonly string[]): string {
-  const values = pick(rawHeaders).get('authorization') ?? []
-  if (values.length > 1) {
-    throw new CallError('ambiguous_credentials', 'two Authorization headers', { publicDetail: 'Send one Authorization header.' })
+  const headers = pick(rawHeaders)
+  const values = headers.get('authorization') ?? []
+  // Other texts in these are no credentials here: a client may send a placeholder, and none of them goes on.
+  const foreign = FOREIGN_KEY_HEADERS.flatMap((name) => headers.get(name) ?? []).filter(holdsGatewayKey)
+  if (values.length + foreign.length > 1) {
+    throw new CallError('ambiguous_credentials', 'two credentials', {
+      publicDetail: 'Send one gateway key, once, in one Authorization header.',
+    })
   }
   const key = CREDENTIAL.exec(values[0] ?? '')?.groups?.['key']
   if (key === undefined)
@@ -63,14 +70,11 @@ export function presentedKey(rawHeaders: readonly string[]): string {
   return key
 }
 
-/** Reads the rest of a call off the wire. @throws CallError | EgressError(path_refused) */
+/** Reads the rest of a call off the wire. @throws CallError | ProblemError(bad_request) for a misplaced key | EgressError(path_refused) */
 export function readCall(url: string, rawHeaders: readonly string[]): ProxyCall {
   const headers = pick(rawHeaders)
-  if (KEY_IN_URL.test(url)) {
-    throw new CallError('bad_request', 'a key stood in a URL', {
-      publicDetail: 'A key never goes into a URL, where logs keep it. Send it as Authorization: Bearer, and rotate the one you sent.',
-    })
-  }
+  refuseMisplacedKeys(rawHeaders, url)
+  if (KEY_IN_URL.test(percentDecoded(url))) throw misplaced()
   const slash = url.indexOf('/', PREFIX.length)
   const integration = slash < 0 ? url.slice(PREFIX.length) : url.slice(PREFIX.length, slash)
   if (!SLUG.test(integration)) throw absent()
@@ -95,8 +99,9 @@ export function absent(): CallError {
   })
 }
 
-const READ = new Set([
+const READ: ReadonlySet<string> = new Set([
   'authorization',
+  ...FOREIGN_KEY_HEADERS,
   'sallyport-connection',
   'connection-id',
   'sallyport-user',
