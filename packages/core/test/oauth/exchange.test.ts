@@ -93,6 +93,12 @@ describe('the exchange of a code', () => {
     ['no token type', { members: { token_type: undefined } }, 'connect_exchange_failed'],
     ['a MAC token', { members: { token_type: 'mac' } }, 'connect_exchange_failed'],
     ['a DPoP token', { members: { token_type: 'DPoP' } }, 'connect_exchange_failed'],
+    ['a scope with a NUL', { members: { scope: 're\0po' } }, 'connect_exchange_failed'],
+    [
+      '30,000 scopes',
+      { members: { scope: Array.from({ length: 30_000 }, (_, index) => `s${index}`).join(' ') } },
+      'connect_exchange_failed',
+    ],
     ['scopes that are no text', { members: { scope: ['repo'] } }, 'connect_exchange_failed'],
   ] as [string, Partial<IssuerBehaviour>, string][])(
     'fails typed, after one request and without a token in the error, on %s',

@@ -14,7 +14,7 @@ import {
   SallyportError,
   sha256,
 } from '@sallyport/core'
-import type { OAuthClient, OrgId, Provider, ProviderAccount, Secret, TokenSet } from '@sallyport/core'
+import type { CodeExchange, OAuthClient, OrgId, Provider, Secret } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
 import {
   connectSessionFail,
@@ -124,12 +124,16 @@ export async function finishAuthorization(
   const consumed = await context.database.lookups.oauthStateConsume(sha256(state))
   if (consumed === undefined) throw new ConnectError('connect_state_invalid', 'no such state, or one that was used')
   const flow = await context.database.withTenant(consumed.org, (tx) => readFlow(context, tx, consumed.connectSession))
+  let codeSpent = false
   try {
     await requireSameFlow(context, flow, consumed, callback)
-    const { tokens, account } = await exchanged(context, flow, consumed, callback.query, state)
+    const exchange = await preparedExchange(context, flow, consumed, callback.query, state)
+    codeSpent = true
+    const tokens = await exchangeCode(exchange)
+    const account = await fetchAccount(flow.provider.userinfo, tokens.accessToken, context.fetch)
     return { flow, outcome: await storeAuthorized(context, flow, tokens, account) }
   } catch (error) {
-    throw await refused(context, flow, connectError(error))
+    throw await refused(context, flow, connectError(error), codeSpent)
   }
 }
 
@@ -167,19 +171,19 @@ async function requireConsoleSession(context: ConnectContext, session: ConnectSe
   if (!same) throw new Unbound('connect_browser_mismatch', 'the console session is not the one that began the flow')
 }
 
-async function exchanged(
+async function preparedExchange(
   context: ConnectContext,
   flow: Flow,
   state: OAuthStateRecord,
   query: string,
   stateText: Secret,
-): Promise<{ tokens: TokenSet; account: ProviderAccount }> {
+): Promise<CodeExchange> {
   const { org, session, integration, provider } = flow
   const answer = judgeAnswer(provider.oauth, query, stateText)
   const verifier = await context.vault.open(org, verifierPlace(session.id), state.verifier)
   const clientSecret = await context.vault.open(org, clientSecretPlace(integration.id), integration.clientSecret)
   const client: OAuthClient = { clientId: integration.clientId, clientSecret }
-  const tokens = await exchangeCode({
+  return {
     server: provider.oauth,
     client,
     redirectUri: redirectUri(context, integration),
@@ -188,20 +192,38 @@ async function exchanged(
     requestedScopes: integration.scopes,
     fetch: context.fetch,
     now: context.clock.now(),
-  })
-  return { tokens, account: await fetchAccount(provider.userinfo, tokens.accessToken, context.fetch) }
+  }
 }
 
-/** Writes the refusal down, and ends the session unless the answer was not its own. Failures of ours leave the session as it is. */
-async function refused(context: ConnectContext, flow: Flow, error: unknown): Promise<unknown> {
-  if (!(error instanceof ConnectError)) return new RefusedCallback(flow, error)
-  const ends = !(error instanceof Unbound)
-  await context.database.withTenant(flow.org, async (tx) => {
-    if (ends) await connectSessionFail(tx, flow.session.id, error.code)
-    await audit(tx, flow.session, ends ? 'connect_session.failed' : 'connect_session.refused', { code: error.code })
-  })
-  logRefusal(context, flow, error)
+/**
+ * Writes the refusal down, and ends the session unless the answer was not its own. A failure of ours leaves it as it is, for another try, until
+ * the code is spent: from then on the grant can be lost, so the session ends and its end is on record.
+ */
+async function refused(context: ConnectContext, flow: Flow, error: unknown, codeSpent: boolean): Promise<RefusedCallback> {
+  if (error instanceof ConnectError) {
+    await writeRefusal(context, flow, error.code, !(error instanceof Unbound))
+    logRefusal(context, flow, error)
+  } else if (codeSpent) await writeOwnFailure(context, flow, error)
   return new RefusedCallback(flow, error)
+}
+
+function writeRefusal({ database }: ConnectContext, flow: Flow, code: string, ends: boolean): Promise<void> {
+  return database.withTenant(flow.org, async (tx) => {
+    if (ends) await connectSessionFail(tx, flow.session.id, code)
+    await audit(tx, flow.session, ends ? 'connect_session.failed' : 'connect_session.refused', { code })
+  })
+}
+
+/** What failed may be the database: then nothing can be written down, and what failed first is what the caller hears. */
+async function writeOwnFailure(context: ConnectContext, flow: Flow, error: unknown): Promise<void> {
+  try {
+    await writeRefusal(context, flow, context.problemFor(error, formatId('cs', flow.session.id)).code, true)
+  } catch (unwritten) {
+    context.logger.error('the end of a connect session could not be written down', {
+      session: formatId('cs', flow.session.id),
+      error: unwritten,
+    })
+  }
 }
 
 function logRefusal({ logger }: ConnectContext, { session, integration }: Flow, error: ConnectError): void {

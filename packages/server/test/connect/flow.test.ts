@@ -425,6 +425,7 @@ describe('a callback', () => {
     ['an answer without end', { token: 'endless' }, 502, 'connect_exchange_failed'],
     ['no access token', { members: { access_token: undefined } }, 502, 'connect_exchange_failed'],
     ['another token type', { members: { token_type: 'mac' } }, 502, 'connect_exchange_failed'],
+    ['a scope that the database cannot hold', { members: { scope: 'repo\0' } }, 502, 'connect_exchange_failed'],
     ['an account that cannot be read', { userinfo: 'html' }, 502, 'connect_exchange_failed'],
     ['an account without id', { userinfo: 'no_id' }, 502, 'connect_exchange_failed'],
     ['a token that its own API refuses', { userinfo: 'unauthorized' }, 502, 'connect_exchange_failed'],
@@ -441,6 +442,30 @@ describe('a callback', () => {
       expect((await gateway.actions()).at(-1)).toBe('connect_session.failed')
     },
   )
+})
+
+describe('a failure of the gateway itself', () => {
+  it('O-20 after the code was spent ends the session, and is on record', async () => {
+    await gateway.rows(`create function public.fail_insert() returns trigger language plpgsql as $$ begin raise 'broken'; end $$`)
+    await gateway.rows('create trigger broken before insert on sallyport.connection execute function public.fail_insert()')
+    try {
+      const { callback, browser, session } = await authorized()
+      const visit = await browser.get(callback)
+      expect([visit.status, visit.text.includes('internal'), visit.text.includes('broken')]).toEqual([500, true, false])
+      expect(await statusOf(session)).toMatchObject({ status: 'failed', failure: 'internal', states: 0 })
+      expect((await gateway.actions()).at(-1)).toBe('connect_session.failed')
+      expect(visit.text).toContain('connect_error=internal')
+    } finally {
+      await gateway.rows('drop function public.fail_insert cascade')
+    }
+  })
+
+  it('O-20 before the code was spent leaves the session as it is', async () => {
+    const { callback, browser, session } = await authorized()
+    await gateway.rows("update sallyport.oauth_state set verifier = '\\x00'::bytea where connect_session_id = $1", [uuid('cs', session)])
+    await refusedWith(await browser.get(callback), 503, 'key_unavailable')
+    expect(await statusOf(session)).toMatchObject({ status: 'authorizing', failure: null })
+  })
 })
 
 describe('granted scopes', () => {
