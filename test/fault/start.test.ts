@@ -138,6 +138,12 @@ describe('a start', () => {
     expect(message).toContain('data_dir_unwritable')
   })
 
+  it('below a file system that takes no folders says so instead of trying for ever', async () => {
+    const { exitCode, message } = await refusal({ dataDir: '/proc/sallyport/data' })
+    expect(exitCode).toBe(4)
+    expect(message).toContain('data_dir_unwritable')
+  })
+
   it.each([
     ['an unknown variable', { SALLYPORT_PROT: '1' }, 'SALLYPORT_PROT'],
     ['a number that is none', { SALLYPORT_LIMITS_MAX_REQUEST_BYTES: 'lots' }, 'SALLYPORT_LIMITS_MAX_REQUEST_BYTES'],

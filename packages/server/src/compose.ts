@@ -25,7 +25,7 @@ import {
 import type { HttpServer } from './http/index.ts'
 import { createKeyAuthenticator, createSessions, ensureDevelopmentOwner, ownerLink } from './identity/index.ts'
 import type { DevelopmentOwner } from './identity/index.ts'
-import { createDataPlane, createTargetCache, routeOut } from './proxy/index.ts'
+import { createCallShares, createDataPlane, createTargetCache, routeOut } from './proxy/index.ts'
 import type { TargetWanted } from './proxy/index.ts'
 import { registerOperations } from './routes/index.ts'
 import { createVault } from './vault/index.ts'
@@ -50,7 +50,11 @@ export interface Gateway {
 /** Worst age of what the data plane remembers of connections when no word of a change arrives (G10). */
 const TARGET_AGE_MS = 10_000
 const MAX_TARGETS = 50_000
+/** One organization gets at most this part of the connections to one origin. */
+const ORGANIZATION_SHARE = 1 / 4
 const SWEEP_EVERY_MS = 60_000
+/** What is buffered gets at least this long to be written, however long the drain took. */
+const LAST_WORDS_MS = 3_000
 
 /** @throws SallyportError of the part that refused; nothing is left running then. */
 export async function startGateway(config: Config): Promise<Gateway> {
@@ -93,7 +97,8 @@ interface Parts {
 
 interface Engine {
   readonly http: HttpServer
-  close(): Promise<void>
+  /** Writes down what is buffered, for at most `timeoutMs`, and closes everything. @throws AuditError when something could not be written. */
+  close(timeoutMs: number): Promise<void>
 }
 
 async function createEngine(config: Config, parts: Parts): Promise<Engine> {
@@ -138,6 +143,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     otherEnvironment: (wanted) => isInOtherEnvironment(database, wanted),
     vault,
     egress,
+    shares: createCallShares(Math.ceil(config.egress.maxConnectionsPerOrigin * ORGANIZATION_SHARE)),
     useLog,
     clock,
     logger,
@@ -179,25 +185,30 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
   sweeper.unref()
   return {
     http,
-    async close() {
+    close(timeoutMs) {
       clearInterval(sweeper)
-      // Answers may be out while their records are still to be handed over.
-      await dataPlane.idle()
-      stopListening()
-      await useLog.close()
-      keys.close()
-      vault.close()
-      await egress.close()
+      return inTurn([
+        // Answers may be out while their records are still to be handed over.
+        () => dataPlane.idle(),
+        () => useLog.close(timeoutMs),
+        async () => stopListening(),
+        async () => keys.close(),
+        async () => vault.close(),
+        () => egress.close(),
+      ])
     },
   }
 }
 
 function gatewayOf(config: Config, home: Home, engine: Engine, owner: DevelopmentOwner | undefined): Gateway {
   let stopping: Promise<void> | undefined
-  const stop = async (): Promise<void> => {
-    await engine.http.close(config.drainTimeoutMs)
-    await engine.close()
-    await home.close()
+  const stop = (): Promise<void> => {
+    const deadline = performance.now() + config.drainTimeoutMs
+    return inTurn([
+      async () => void (await engine.http.close(config.drainTimeoutMs)),
+      () => engine.close(Math.max(LAST_WORDS_MS, deadline - performance.now())),
+      () => home.close(),
+    ])
   }
   return {
     url: config.publicUrl,
@@ -218,6 +229,13 @@ function gatewayOf(config: Config, home: Home, engine: Engine, owner: Developmen
       return stopping
     },
   }
+}
+
+/** Runs every step, each after the one before it, whatever fails. @throws the first failure, after the last step. */
+async function inTurn(steps: readonly (() => Promise<void>)[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const step of steps) await step().catch((error: unknown) => failures.push(error))
+  if (failures.length > 0) throw failures[0]
 }
 
 function providersOf(config: Config): ReadonlyMap<string, Provider> {

@@ -10,10 +10,13 @@ import { migrateCommand } from './cli/migrate.ts'
 import { serveCommand } from './cli/serve.ts'
 import { loadConfig } from './config.ts'
 
+/** How long what was closed may take to let go of the process. */
+const LAST_RESORT_MS = 5_000
+
 const COMMANDS: Readonly<Record<string, { readonly run: (context: CommandContext) => Promise<number>; readonly about: string }>> = {
   serve: { run: serveCommand, about: 'run the gateway, its API and console' },
   migrate: { run: migrateCommand, about: 'make roles and tables on the Postgres of SALLYPORT_DATABASE_MIGRATION_URL' },
-  doctor: { run: doctorCommand, about: 'explain the effective configuration, redacted, and check what can be checked' },
+  doctor: { run: doctorCommand, about: 'explain the effective configuration, redacted, and where each part of it was written' },
 }
 
 async function run(argv: readonly string[]): Promise<number> {
@@ -23,8 +26,18 @@ async function run(argv: readonly string[]): Promise<number> {
     process.stdout.write(usage())
     return args[0] === 'help' || args[0] === '--help' ? EXIT.done : EXIT.usage
   }
+  const extra = unknownWords(args.slice(1))
+  if (extra.length > 0) {
+    process.stderr.write(`sallyport: ${args[0]} takes no ${extra.join(' ')}\n\n${usage()}`)
+    return EXIT.usage
+  }
   const config = loadConfig({ argv })
   return command.run({ config, args: args.slice(1), json: argv.includes('--json'), print: (text) => process.stdout.write(`${text}\n`) })
+}
+
+/** Words that no command knows. `--config <file>` is the configuration's own. */
+function unknownWords(words: readonly string[]): string[] {
+  return words.filter((word, i) => !word.startsWith('--config=') && word !== '--config' && words[i - 1] !== '--config')
 }
 
 function usage(): string {
@@ -39,3 +52,5 @@ try {
   process.stderr.write(`sallyport: ${message}\n`)
   process.exitCode = code
 }
+// Whatever is still open by then has been asked to close and did not.
+setTimeout(() => process.exit(), LAST_RESORT_MS).unref()

@@ -29,7 +29,7 @@ export interface UseLog {
   /** Resolves when nothing is buffered. Waits as long as PostgreSQL is away. */
   flush(): Promise<void>
   /** Takes nothing more, and waits for what is buffered. @throws AuditError `audit_unavailable` with the number that was lost. */
-  close(): Promise<void>
+  close(timeoutMs?: number): Promise<void>
 }
 
 export interface UseLogOptions {
@@ -153,10 +153,10 @@ class GroupingUseLog implements UseLog {
     await idle
   }
 
-  async close(): Promise<void> {
+  async close(timeoutMs = this.#closeTimeoutMs): Promise<void> {
     this.#closed = true
     const { promise: late, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, this.#closeTimeoutMs)
+    const timer = setTimeout(resolve, timeoutMs)
     await Promise.race([this.flush(), late])
     clearTimeout(timer)
     clearTimeout(this.#groupTimer)

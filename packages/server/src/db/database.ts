@@ -50,6 +50,8 @@ const CONNECT_TIMEOUT_MS = 5_000
 const UNANSWERED_MS = 5_000
 const LOCK_TIMEOUT_MS = 5_000
 const IDLE_IN_TRANSACTION_MS = 30_000
+/** How long a server that no longer hears is waited for at the end. Its connections end with it, or with this process. */
+const FAREWELL_MS = 3_000
 
 /**
  * Connects, judges server, login and schema, and begins to hear of changes.
@@ -112,10 +114,12 @@ function overPool(pool: Pool, feed: ChangeFeed): Database {
       await translated(() => pool.query('select 1'))
     },
     async close() {
-      await feed.close()
       // The server may end before the last connection has said goodbye; that is no news any more.
       pool.removeAllListeners('error').on('error', () => undefined)
-      await pool.end()
+      const farewells = Promise.all([feed.close(), pool.end()])
+      const { promise: late, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, FAREWELL_MS)
+      await Promise.race([farewells, late]).finally(() => clearTimeout(timer))
     },
   }
 }

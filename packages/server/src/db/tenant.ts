@@ -41,15 +41,20 @@ export async function withTenant<T>(
   if (!isUuid(org)) throw new TypeError('withTenant needs an organization id')
   const client = await translated(() => pool.connect())
   const connection = new TenantConnection(client)
+  const tx = tenantTx(connection, org)
+  const result = await committed(client, connection, tx, fn)
+  announce(tx[CHANGES])
+  return result
+}
+
+async function committed<T>(client: PoolClient, connection: TenantConnection, tx: TenantTx, fn: (tx: TenantTx) => Promise<T>): Promise<T> {
   try {
     // Two statements in one message take no parameters. The text of a UUID is hexadecimal digits and hyphens, as checked above.
-    await translated(() => client.query(`begin; set local sallyport.org = '${org}'`))
-    const tx = tenantTx(connection, org)
+    await translated(() => client.query(`begin; set local sallyport.org = '${tx.org}'`))
     const result = await fn(tx)
     connection.end()
     await commit(client)
     client.release()
-    announce(tx[CHANGES])
     return result
   } catch (error) {
     connection.end()

@@ -81,4 +81,19 @@ describe('the command line', () => {
     expect(code).not.toBe(0)
     expect(stderr).toContain("none.yaml can't be read (ENOENT)")
   })
+
+  it('refuses words that it doesn’t know, before anything is made', async () => {
+    const { code, stderr } = await sallyport(['serve', 'extra', '--nope'], { SALLYPORT_MODE: 'development' })
+    expect(code).toBe(2)
+    expect(stderr).toContain('serve takes no extra --nope')
+  })
+
+  it('says what to do when the database can’t be reached', async () => {
+    const { code, stderr } = await sallyport(['serve'], {
+      SALLYPORT_MODE: 'development',
+      SALLYPORT_DATABASE_URL: 'postgres://gateway:not-a-password@127.0.0.1:1/nowhere',
+    })
+    expect(code).toBe(4)
+    expect(stderr).toContain('SALLYPORT_DATABASE_URL')
+  })
 })

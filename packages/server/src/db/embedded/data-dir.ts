@@ -9,8 +9,9 @@
  *       postgres.socket      path of the socket folder in use, so that the next start can remove one left by a crash
  *       secrets/             0700; postgres-superuser 0600
  */
+import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, realpath, rename, rm, statfs, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Secret } from '@sallyport/core'
 import { DataDirError, systemErrorCode } from './errors.ts'
@@ -58,10 +59,24 @@ export async function lockDataDir(dataDir: string): Promise<DataDirLock> {
 
 async function makeDataDir(dataDir: string): Promise<string> {
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    await makeFolder(resolve(dataDir))
     return await realpath(dataDir)
   } catch (error) {
     throw unwritable(dataDir, error)
+  }
+}
+
+/** One folder at a time: where none can be made, as below /proc, node's recursive form never answers. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 })
+  } catch (error) {
+    const code = systemErrorCode(error)
+    if (code === 'EEXIST') return
+    // At the root there is no parent left to make.
+    if (code !== 'ENOENT' || folder === dirname(folder) || existsSync(dirname(folder))) throw error
+    await makeFolder(dirname(folder))
+    await mkdir(folder, { mode: 0o700 })
   }
 }
 

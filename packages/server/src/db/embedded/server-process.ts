@@ -1,11 +1,11 @@
 /** Owns one running PostgreSQL as our child, from spawn to the end of its last process. Refuses to call it running before it accepts connections. */
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
-import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { DataDirError } from './errors.ts'
 import type { Launch } from './launch.ts'
 import { CHILD_ENVIRONMENT } from './launch.ts'
 import { LastLines } from './last-lines.ts'
+import { findStrays, signal } from './strays.ts'
 
 export interface ServerExit {
   readonly code: number | null
@@ -34,7 +34,10 @@ export interface ServerOptions {
 
 type Child = ChildProcessByStdio<null, null, Readable>
 
-const FAST_SHUTDOWN_MS = 20_000
+/** A fast shutdown writes a checkpoint of what our small settings let be dirty: well under a second here. */
+const FAST_SHUTDOWN_MS = 8_000
+/** An immediate shutdown writes nothing; a process that is not gone by then doesn't run at all (stopped, or stuck in the kernel). */
+const IMMEDIATE_SHUTDOWN_MS = 3_000
 const PROGRESS_EVERY_MS = 3_000
 const READY = 'database system is ready to accept connections'
 
@@ -51,12 +54,12 @@ export async function runServer(options: ServerOptions): Promise<ServerProcess> 
   try {
     await untilReady(child, lines, options)
   } catch (error) {
-    await shutDown(child, closed)
+    await shutDown(child, closed, options.clusterDir)
     throw error
   } finally {
     clearInterval(progress)
   }
-  return supervise(child, closed)
+  return supervise(child, closed, options.clusterDir)
 }
 
 function spawnServer(options: ServerOptions): Child {
@@ -92,7 +95,7 @@ function startFailed(clusterDir: string, what: string, lines: LastLines, cause: 
   )
 }
 
-function supervise(child: Child, closed: Promise<void>): ServerProcess {
+function supervise(child: Child, closed: Promise<void>, clusterDir: string): ServerProcess {
   let stopping: Promise<void> | undefined
   const died = new Promise<ServerExit>((resolve) => {
     child.once('exit', (code, signal) => {
@@ -103,22 +106,27 @@ function supervise(child: Child, closed: Promise<void>): ServerProcess {
     pid: child.pid!,
     died,
     stop() {
-      stopping ??= shutDown(child, closed)
+      stopping ??= shutDown(child, closed, clusterDir)
       return stopping
     },
   }
 }
 
-/** SIGINT is PostgreSQL's fast shutdown, SIGQUIT the immediate one: safe as well, but the next start replays the log. */
-async function shutDown(child: Child, closed: Promise<void>): Promise<void> {
+/**
+ * SIGINT is PostgreSQL's fast shutdown, SIGQUIT the immediate one, SIGKILL for every process on the cluster the last resort: safe all three,
+ * but after the latter two the next start replays the log.
+ */
+async function shutDown(child: Child, closed: Promise<void>, clusterDir: string): Promise<void> {
   const running = child.pid !== undefined && child.exitCode === null && child.signalCode === null
-  if (running) {
-    const exit = once(child, 'exit')
-    child.kill('SIGINT')
-    const escalation = setTimeout(() => child.kill('SIGQUIT'), FAST_SHUTDOWN_MS)
-    await exit
-    clearTimeout(escalation)
-  }
+  if (running) child.kill('SIGINT')
+  const immediate = setTimeout(() => child.kill('SIGQUIT'), FAST_SHUTDOWN_MS)
+  const last = setTimeout(() => void killAll(clusterDir), FAST_SHUTDOWN_MS + IMMEDIATE_SHUTDOWN_MS)
   // After a crash of the parent its children still hold the pipe; the folder is free only once they are gone.
   if (child.pid !== undefined) await closed
+  clearTimeout(immediate)
+  clearTimeout(last)
+}
+
+async function killAll(clusterDir: string): Promise<void> {
+  for (const pid of await findStrays(clusterDir)) signal(pid, 'SIGKILL')
 }

@@ -66,7 +66,8 @@ async function parentTitle(pid: number): Promise<string> {
   return parent === undefined ? '' : readFile(`/proc/${parent}/comm`, 'latin1').catch(() => '')
 }
 
-function signal(pid: number, name: 'SIGINT' | 'SIGQUIT'): void {
+/** Sends a signal; a process that is gone already is what was wanted. */
+export function signal(pid: number, name: 'SIGINT' | 'SIGQUIT' | 'SIGKILL'): void {
   try {
     process.kill(pid, name)
   } catch (error) {
