@@ -559,6 +559,30 @@ describe('a provider that fails', () => {
   })
 })
 
+describe('calls that never end', () => {
+  const SHARE = 64
+
+  it('fill the share of their organization and no more; beyond it is 503 at once, and connecting goes on', async () => {
+    let arrived = 0
+    const full = Promise.withResolvers<void>()
+    stage.upstream.answer(() => void ((arrived += 1) === SHARE && full.resolve()))
+    const leave = new AbortController()
+    const hanging = Array.from({ length: SHARE }, () => stage.call('/hang', { headers: credentials(), signal: leave.signal }))
+    const ended = Promise.allSettled(hanging)
+    await full.promise
+    const before = stage.upstream.seen.length
+    const refused = await stage.call('/user')
+    expect(refused.headers.get('retry-after')).toBe('1')
+    await problemOf(refused, 503, 'overloaded')
+    expect(stage.upstream.seen.length).toBe(before)
+    await connectAccount(stage.owner, 'user-6')
+    leave.abort()
+    await ended
+    stage.upstream.answer((_request, response) => void response.end('ok'))
+    await expect.poll(async () => (await stage.call('/user')).status).toBe(200)
+  })
+})
+
 describe('afterwards', () => {
   it('L-02 nothing the gateway printed holds a token, a key or a client secret', () => {
     const printed = stage.gateway.output()

@@ -71,6 +71,24 @@ describe('through the data plane', () => {
     expect(stage.upstream.seen.length).toBe(before)
   })
 
+  it('one organization’s calls that never end leave the other’s alone', async () => {
+    let arrived = 0
+    const full = Promise.withResolvers<void>()
+    stage.upstream.answer((request, response) => {
+      if (request.url === '/user') response.end(request.headers.authorization)
+      else if ((arrived += 1) === 64) full.resolve()
+    })
+    const leave = new AbortController()
+    const hang = (): Promise<Response> =>
+      stage.call('/hang', { signal: leave.signal, headers: { authorization: `Bearer ${stage.key}`, 'sallyport-user': 'user-1' } })
+    const ended = Promise.allSettled(Array.from({ length: 64 }, hang))
+    await full.promise
+    const selector = { 'sallyport-user': 'user-1' }
+    expect([(await call(stage.key, selector)).status, (await call(theirProxyKey, selector)).status]).toEqual([503, 200])
+    leave.abort()
+    await ended
+  })
+
   it('a key is bound to nobody else’s connection', async () => {
     await expect(createKey(ours, ['proxy:call'], { connection: theirConnection })).rejects.toMatchObject({ status: 404 })
   })

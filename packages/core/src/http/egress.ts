@@ -20,6 +20,7 @@ export interface EgressPolicy extends ConnectPolicy {
   readonly totalTimeoutMs: number
   /** Largest answer, encoded or decoded. */
   readonly maxResponseBytes: number
+  /** Of `forward`; `fetch` has as many again. */
   readonly maxConnectionsPerOrigin: number
 }
 
@@ -55,7 +56,18 @@ export interface Egress {
 
 /** Opens the door. Connections are pooled per origin and never shared between egresses. */
 export function createEgress(policy: EgressPolicy): Egress {
-  const agent = new Agent({
+  const streams = openAgent(policy)
+  // Token calls, key sets and webhooks have connections of their own: calls that hang take none from them.
+  const small = openAgent(policy)
+  return {
+    fetch: (input, init = {}) => fetchBuffered(small, policy, input, init),
+    forward: (call) => forward(streams, policy, call),
+    close: async () => void (await Promise.all([streams.close(), small.close()])),
+  }
+}
+
+function openAgent(policy: EgressPolicy): Agent {
+  return new Agent({
     allowH2: false,
     clientTtl: CONNECTION_LIFE_MS,
     connect: createConnector(policy),
@@ -65,9 +77,4 @@ export function createEgress(policy: EgressPolicy): Egress {
     pipelining: 1,
     strictContentLength: true,
   })
-  return {
-    fetch: (input, init = {}) => fetchBuffered(agent, policy, input, init),
-    forward: (call) => forward(agent, policy, call),
-    close: () => agent.close(),
-  }
 }

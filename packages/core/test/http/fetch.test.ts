@@ -4,7 +4,7 @@ import type net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import * as oauth from 'openid-client'
 import type { Egress, EgressErrorCode, EgressPolicy, FetchInit } from '../../src/http/index.ts'
-import { Cleanup, httpUpstream, rawUpstream, testEgress } from './listeners.ts'
+import { call, Cleanup, gateway, httpUpstream, rawUpstream, testEgress } from './listeners.ts'
 
 const cleanup = new Cleanup()
 afterEach(() => cleanup.run())
@@ -40,6 +40,23 @@ describe('fetch', () => {
     expect(await response.json()).toEqual({ ok: true })
     expect(response.headers.get('content-type')).toBe('application/json')
     expect(await seen.promise).toEqual({ type: 'application/x-www-form-urlencoded;charset=UTF-8', body: 'a=b+c&d=%26' })
+  })
+
+  it('goes out although calls that hang hold every connection of forward to the same origin', async () => {
+    const hanging = Promise.withResolvers<void>()
+    const upstream = await httpUpstream(cleanup, (request, response) => {
+      if (request.url === '/token') response.end('a token')
+      else hanging.resolve()
+    })
+    const egress = testEgress(cleanup, { insecureAllowOrigins: [upstream.origin], maxConnectionsPerOrigin: 1 })
+    const gate = await gateway(cleanup, egress, upstream.origin)
+    const leave = new AbortController()
+    const held = call(gate.origin, '/hang', { signal: leave.signal })
+    held.catch(() => undefined)
+    await hanging.promise
+    expect(await (await egress.fetch(`${upstream.origin}/token`, { totalTimeoutMs: 10_000 })).text()).toBe('a token')
+    leave.abort()
+    await gate.outcome(0)
   })
 
   it('serves openid-client as its customFetch', async () => {

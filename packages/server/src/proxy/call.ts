@@ -22,6 +22,7 @@ export type CallErrorCode = Extract<
   | 'insufficient_scope'
   | 'path_refused'
   | 'integration_not_configured'
+  | 'overloaded'
 >
 
 /** Why a call never left. `publicDetail` says what to do. */

@@ -13,6 +13,7 @@ import { credentialPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
 import { absent, CallError, isProxyUrl, presentedKey, readCall } from './call.ts'
 import type { ProxyCall, Selector } from './call.ts'
+import type { CallShares } from './call-shares.ts'
 import { pathOnly } from './routes-out.ts'
 import type { RouteOut } from './routes-out.ts'
 import type { TargetCache, TargetWanted } from './target-cache.ts'
@@ -25,6 +26,7 @@ export interface DataPlaneOptions {
   readonly otherEnvironment: (wanted: TargetWanted) => Promise<boolean>
   readonly vault: Vault
   readonly egress: Egress
+  readonly shares: CallShares
   readonly useLog: UseLog
   readonly clock: Clock
   readonly logger: Logger
@@ -120,6 +122,22 @@ class Passage {
         publicDetail: 'This method and path are not allowed by the integration.',
       })
     }
+    const leave = this.#o.shares.enter(principal.org, route.base.origin)
+    try {
+      await this.#callOut(principal, candidate, route, call, headers)
+    } finally {
+      leave()
+    }
+  }
+
+  async #callOut(
+    principal: KeyPrincipal,
+    candidate: ProxyTargetConnection,
+    route: RouteOut,
+    call: ProxyCall,
+    headers: string[],
+  ): Promise<void> {
+    const method = this.#request.method!
     await this.#o.useLog.use(principal.org, principal.auditUseMode, this.#useEvent(principal, candidate, method, call))
     const token = await this.#open(principal, candidate)
     const result = await this.#o.egress.forward({
