@@ -110,7 +110,7 @@ export const operations = {
     method: 'PATCH',
     path: PROJECT,
     tag: 'Projects',
-    summary: 'Change the name or the origins that connect sessions may return to',
+    summary: 'Change the name or the origins that connect sessions may return to; not for test keys and keys bound to a connection',
     access: {
       audience: 'tenant',
       role: 'ADMIN',

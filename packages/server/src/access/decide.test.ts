@@ -126,6 +126,20 @@ describe('decide', () => {
     expect(code(key(['keys:read'], { environment: 'live' }), declared, { ...HERE, environment: 'test' })).toBe('environment_mismatch')
   })
 
+  it('K-13 lets no test key and no bound key change what every environment of the project shares', () => {
+    const changing = ROUTES.filter(({ access: { tenant, audit } }) => tenant === 'project' && audit !== 'none')
+    expect(changing.map(({ name }) => name)).toEqual(['projectUpdate'])
+    const narrow: Partial<KeyPrincipal>[] = [{ environment: 'test' }, { connection: newId('conn') }]
+    for (const { access } of changing) {
+      expect(code(key(SCOPES), access, { org, project })).toBe('allowed')
+      for (const at of narrow) {
+        expect(code(key(SCOPES, at), access, { org, project })).toBe('forbidden')
+        expect(code(key([], at), access, { org, project })).toBe('insufficient_scope')
+        expect(code(key(SCOPES, at), access, { org, project: otherProject })).toBe('not_found')
+      }
+    }
+  })
+
   it('T-06 never takes a tenant from the caller when the path names none or too little', () => {
     const callers = [key(SCOPES), person([org, 'OWNER'])]
     const short: [RouteAccess['tenant'], AccessPlace][] = [

@@ -17,7 +17,8 @@ export interface AccessPlace {
 /**
  * - `not_found`: another organization or project, or none named. Looks exactly like absence.
  * - `environment_mismatch`: the key's own project, but the environment that isn't the key's.
- * - `forbidden`: the route isn't for this kind of caller, or the person's role is too small.
+ * - `forbidden`: the route isn't for this kind of caller, the person's role is too small, or the key is a test key or bound to one
+ *   connection and the route changes what the whole project shares.
  * - `insufficient_scope`: the key lacks the scope.
  */
 export type DenialCode = 'not_found' | 'forbidden' | 'insufficient_scope' | 'environment_mismatch'
@@ -53,7 +54,18 @@ function decideKey(key: KeyPrincipal, access: RouteAccess, at: AccessPlace): Acc
   if (at.project !== undefined && at.project !== key.project) return denied('not_found')
   if (at.environment !== undefined && at.environment !== key.environment) return denied('environment_mismatch')
   if (access.scope === undefined) return denied('forbidden')
-  return key.scopes.has(access.scope) ? ALLOWED : denied('insufficient_scope')
+  if (!key.scopes.has(access.scope)) return denied('insufficient_scope')
+  return changesWholeProject(access) && !speaksForProject(key) ? denied('forbidden') : ALLOWED
+}
+
+/** What lies above the environments works in all of them: the origins that live sessions return to, for one. */
+function changesWholeProject({ tenant, audit }: RouteAccess): boolean {
+  return tenant === 'project' && audit !== 'none'
+}
+
+/** A test key has no say in live, and a key bound to one connection has none beyond it. */
+function speaksForProject({ environment, connection }: KeyPrincipal): boolean {
+  return environment === 'live' && connection === null
 }
 
 function decidePerson(person: PersonPrincipal, access: RouteAccess, at: AccessPlace): AccessDecision {

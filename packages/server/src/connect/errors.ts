@@ -33,7 +33,7 @@ const DETAIL: Readonly<Record<ConnectErrorCode, string>> = {
   integration_not_configured:
     'The provider rejects this integration, or it names a provider that is not available here. Its owner must correct it.',
   not_found: 'There is nothing here, or nothing that this caller may see.',
-  overloaded: 'Too many connect sessions are open in this project. Complete some, or wait until they expire.',
+  overloaded: 'Too many connect sessions are open in this environment. Complete some, or wait until they expire.',
   return_to_refused: "return_to must be an absolute URL whose origin is one of the project's return_origins.",
 }
 

@@ -14,8 +14,8 @@ export interface ConnectLimits {
   readonly completionTtlS: number
   /** Wrong codes after which a session has failed. */
   readonly completionAttempts: number
-  /** Unfinished sessions of one project (battery D-14). Racing creations may pass it by as many as race. */
-  readonly unfinishedPerProject: number
+  /** Unfinished sessions of one environment of a project (battery D-14): what `test` leaves open takes no room from `live`. Racing creations may pass it by as many as race. */
+  readonly unfinishedPerEnvironment: number
 }
 
 export const CONNECT_LIMITS: ConnectLimits = {
@@ -23,7 +23,7 @@ export const CONNECT_LIMITS: ConnectLimits = {
   stateTtlS: 600,
   completionTtlS: 600,
   completionAttempts: 5,
-  unfinishedPerProject: 1000,
+  unfinishedPerEnvironment: 1000,
 }
 
 export interface ConnectOptions {

@@ -49,7 +49,7 @@ export async function createSession(
   const token = new Secret(randomToken(32))
   const session = await context.database.withTenant(place.org, async (tx) => {
     const integration = await requireIntegration(context, tx, place, input)
-    await requireRoom(context, tx, place.project)
+    await requireRoom(context, tx, place)
     const made = await insertSession(context, tx, principal, place, input, integration, token)
     await appendAudit(tx, {
       action: 'connect_session.created',
@@ -110,10 +110,10 @@ async function requireIntegration(
   return integration
 }
 
-async function requireRoom({ limits }: ConnectContext, tx: TenantTx, project: ProjectId): Promise<void> {
-  const unfinished = await connectSessionCountUnfinished(tx, project, limits.unfinishedPerProject)
-  if (unfinished >= limits.unfinishedPerProject)
-    throw new ConnectError('overloaded', 'the project has too many unfinished connect sessions')
+async function requireRoom({ limits }: ConnectContext, tx: TenantTx, place: ConnectPlace): Promise<void> {
+  const unfinished = await connectSessionCountUnfinished(tx, place, limits.unfinishedPerEnvironment)
+  if (unfinished >= limits.unfinishedPerEnvironment)
+    throw new ConnectError('overloaded', 'the environment has too many unfinished connect sessions')
 }
 
 function insertSession(

@@ -6,7 +6,7 @@ import type { Issuer } from '../../../testkit/src/issuer/index.ts'
 import { CONNECT_LIMITS } from '../../src/connect/index.ts'
 import type { ConnectPlace, ConnectSessionInput } from '../../src/connect/index.ts'
 import { credentialPlace } from '../../src/vault/index.ts'
-import { connectionFind, credentialHead, projectCreate } from '../../src/db/index.ts'
+import { connectionFind, credentialHead, integrationInsert, projectCreate } from '../../src/db/index.ts'
 import type { Connection } from '../../src/db/index.ts'
 import type { KeyPrincipal } from '../../src/identity/index.ts'
 import { APP, Browser, createGateway } from './harness.ts'
@@ -20,7 +20,7 @@ beforeAll(async () => {
   gateway = await createGateway(inject('postgresUrl'), {
     overlays: { github: issuer.endpoints },
     insecureAllowOrigins: [issuer.origin],
-    limits: { unfinishedPerProject: 12 },
+    limits: { unfinishedPerEnvironment: 12 },
   })
   await gateway.register('github', 'github', issuer)
 })
@@ -69,6 +69,20 @@ describe('the beginning of a connect session', () => {
     await expect(gateway.begin()).rejects.toMatchObject({ code: 'overloaded' })
     await gateway.rows("update sallyport.connect_session set expires_at = now() - interval '1 second' where status = 'open'")
     await expect(gateway.begin()).resolves.toBeDefined()
+  })
+
+  it('D-14 is refused in the environment that is full, and in no other', async () => {
+    const live: ConnectPlace = { ...gateway.place, environment: 'live' }
+    await gateway.database.withTenant(live.org, async (tx) => {
+      const { project, environment } = live
+      const place = { project, environment, provider: 'github', clientId: 'live', clientSecret: Buffer.alloc(1), scopes: ['repo'] }
+      await integrationInsert(tx, { ...place, id: newId('int'), slug: 'github', context: 'context-of-the-live-one' })
+    })
+    for (let count = 0; count < 12; count++) await gateway.begin()
+    await expect(gateway.begin()).rejects.toMatchObject({ code: 'overloaded' })
+    const caller: KeyPrincipal = { ...gateway.key, environment: 'live' }
+    const begun = gateway.connect.createSession(caller, live, { integration: 'github', endUserId: 'user-1' })
+    await expect(begun).resolves.toBeDefined()
   })
 
   it('gives a link of 256 bits that is stored as a hash alone, and lives ten minutes', async () => {

@@ -271,7 +271,7 @@ describe('keys', () => {
   it('are listed without their hashes, and only in their place', async () => {
     const id = newId('key')
     await database.withTenant(tenant.org, (tx) => apiKeyInsert(tx, keyOf(id)))
-    const listed = await database.withTenant(tenant.org, (tx) => apiKeyList(tx, tenant.place, { limit: 50 }))
+    const listed = await database.withTenant(tenant.org, (tx) => apiKeyList(tx, tenant.place, null, { limit: 50 }))
     expect(listed.map((key) => key.id)).toContain(id)
     expect(Object.keys(listed[0]!).filter((name) => name.startsWith('secret'))).toEqual([])
     const live = { project: tenant.project, environment: 'live' } as const

@@ -75,6 +75,19 @@ describe('making keys', () => {
     expect((await refusal(collect(requests.list()))).code).toBe('forbidden')
   })
 
+  it('T-10 shows a bound key the keys of its own connection, and lets it revoke no other', async () => {
+    const own = { connection: world.a.connection }
+    const maker = keysOf(await world.makeKey(world.a, own))
+    const { key: child } = await maker.create({ name: 'child', scopes: ['proxy:call'] })
+    const { key: free } = await keysOf(world.a.key).create({ name: 'free', scopes: ['proxy:call'] })
+    const seen = await collect(maker.list())
+    expect(seen.every(({ connection }) => connection === formatId('conn', own.connection))).toBe(true)
+    expect(seen.map(({ id }) => id)).toContain(child.id)
+    expect(await refusal(maker.revoke(free.id))).toEqual({ code: 'not_found', status: 404 })
+    expect((await collect(keysOf(world.a.key).list())).find(({ id }) => id === free.id)?.revoked_at).toBeNull()
+    expect((await maker.revoke(child.id)).revoked_at).not.toBeNull()
+  })
+
   it('T-10 T-11 lets people give away what their role may do, and no more', async () => {
     const as = (role: 'DEVELOPER' | 'ADMIN' | 'VIEWER' | 'BILLING') => inEnvironment(personOf(world.a.people[role]), placeOf(world.a)).keys
     expect(await refusal(as('DEVELOPER').create({ name: 'n', scopes: ['integrations:write'] }))).toEqual({
@@ -155,8 +168,18 @@ describe('integrations and projects', () => {
     expect(await inEnvironment(clientOf(world.a.key), placeOf(world.a)).integrations.get(world.a.params.integration)).toEqual(before)
   })
 
+  it('K-13 lets no test key and no bound key change where live sessions return to', async () => {
+    const params = { org: world.a.params.org, project: world.a.params.project }
+    const before = await clientOf(world.a.key).call('projectGet', { params })
+    for (const key of [world.a.key, await world.makeKey(world.a, { connection: world.a.connection })]) {
+      const call = clientOf(key).call('projectUpdate', { params, body: { return_origins: ['https://evil.test'] } })
+      expect(await refusal(call)).toEqual({ code: 'forbidden', status: 403 })
+    }
+    expect(await clientOf(world.a.key).call('projectGet', { params })).toEqual(before)
+  })
+
   it('O-19 registers exact origins only, and changes nothing when one is refused', async () => {
-    const client = clientOf(world.a.key)
+    const client = clientOf(await world.makeKey(world.a, { environment: 'live' }))
     const params = { org: world.a.params.org, project: world.a.params.project }
     const before = await client.call('projectGet', { params })
     const call = client.call('projectUpdate', {

@@ -68,14 +68,15 @@ export async function apiKeyInsert(tx: TenantTx, key: NewApiKey): Promise<ApiKey
   return apiKey(row)
 }
 
-/** Oldest first; index api_key_list. */
-export async function apiKeyList(tx: TenantTx, at: Place, page: Page<KeyId>): Promise<ApiKey[]> {
+/** Oldest first; index api_key_list. `only`: those bound to this connection, null for all. */
+export async function apiKeyList(tx: TenantTx, at: Place, only: ConnectionId | null, page: Page<KeyId>): Promise<ApiKey[]> {
   const rows = await tx
     .selectFrom('sallyport.api_key')
     .select(COLUMNS)
     .where('org_id', '=', tx.org)
     .where('project_id', '=', at.project)
     .where('environment', '=', at.environment)
+    .$if(only !== null, (query) => query.where('connection_id', '=', only))
     .$if(page.after !== undefined, (query) => query.where('id', '>', page.after!))
     .orderBy('id')
     .limit(page.limit)

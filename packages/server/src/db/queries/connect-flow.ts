@@ -3,23 +3,25 @@
  * Refuses a step from any other status than the one it belongs to.
  */
 import { sql } from 'kysely'
-import type { ConnectionId, ConnectSessionId, ProjectId } from '@sallyport/core'
+import type { ConnectionId, ConnectSessionId } from '@sallyport/core'
 import type { ConnectSessionStatus } from '../schema.ts'
 import { noteChange } from '../tenant.ts'
 import type { TenantTx } from '../tenant.ts'
+import type { Place } from './page.ts'
 
 /** Statuses from which a session can still come to a connection. */
 const UNFINISHED: readonly ConnectSessionStatus[] = ['open', 'authorizing', 'awaiting_confirmation']
 
-/** How many sessions of a project are unfinished and unexpired, counted no further than `most`. */
-export async function connectSessionCountUnfinished(tx: TenantTx, project: ProjectId, most: number): Promise<number> {
+/** How many sessions of a project's environment are unfinished and unexpired, counted no further than `most`. */
+export async function connectSessionCountUnfinished(tx: TenantTx, at: Place, most: number): Promise<number> {
   const { count } = await tx
     .selectFrom((query) =>
       query
         .selectFrom('sallyport.connect_session')
         .select('id')
         .where('org_id', '=', tx.org)
-        .where('project_id', '=', project)
+        .where('project_id', '=', at.project)
+        .where('environment', '=', at.environment)
         .where('status', 'in', [...UNFINISHED])
         .where('expires_at', '>', sql<Date>`clock_timestamp()`)
         .limit(most)

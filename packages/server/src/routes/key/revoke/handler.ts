@@ -1,14 +1,22 @@
 import { formatId } from '@sallyport/core'
 import { appendAudit } from '../../../audit/index.ts'
-import { apiKeyRevoke } from '../../../db/index.ts'
+import { apiKeyFind, apiKeyRevoke } from '../../../db/index.ts'
+import { notFound } from '../../../http/index.ts'
 import { principalRef } from '../../../identity/index.ts'
+import { boundConnection } from '../../connection/bound.ts'
 import { implement } from '../../operation.ts'
 import { found, inEnvironment } from '../../tenant.ts'
 import { presentKey } from '../present.ts'
 
-/** Repeating it answers the same and writes nothing: the event stands beside the change that it tells of. */
+/**
+ * Repeating it answers the same and writes nothing: the event stands beside the change that it tells of. To a key bound to one connection,
+ * keys bound otherwise are absent.
+ */
 export const keyRevoke = implement('keyRevoke', (call) =>
   inEnvironment(call, async (tx, at) => {
+    const only = boundConnection(call.principal)
+    const wanted = found(await apiKeyFind(tx, at, call.ids.key))
+    if (only !== null && wanted.connection !== only) throw notFound()
     const { key, changed } = found(await apiKeyRevoke(tx, at, call.ids.key))
     if (changed)
       await appendAudit(tx, { action: 'key.revoked', actor: principalRef(call.principal), target: formatId('key', key.id), detail: {} })
