@@ -69,7 +69,8 @@ export async function serveReference(app: FastifyInstance): Promise<void> {
     useContentPolicy(scope, REFERENCE_POLICY)
     await scope.register(swaggerUi, {
       routePrefix: '/docs',
-      uiConfig: { docExpansion: 'list', deepLinking: true, supportedSubmitMethods: [], validatorUrl: null },
+      // BaseLayout has no bar for opening other documents, and no logo of the renderer's.
+      uiConfig: { layout: 'BaseLayout', docExpansion: 'list', deepLinking: true, supportedSubmitMethods: [], validatorUrl: null },
       theme: { title: 'Sallyport API' },
     })
   })
