@@ -11,8 +11,8 @@ import type { Config } from './config.ts'
 import { createConnectService } from './connect/index.ts'
 import { connectionFind } from './db/index.ts'
 import type { Database } from './db/index.ts'
-import { HomeError, migrateGiven, openHome, rootKeys } from './home/index.ts'
-import type { Home } from './home/index.ts'
+import { HomeError, migrateGiven, openHome, openRootKeys } from './home/index.ts'
+import type { Home, OpenRootKeys } from './home/index.ts'
 import {
   addressOf,
   createCursors,
@@ -75,17 +75,28 @@ export async function migrateDatabase(config: Config, url: Secret): Promise<read
 }
 
 async function furnish(config: Config, home: Home, logger: Logger): Promise<Gateway> {
+  const fresh = (await home.database.system.rootKeys()).size === 0
+  const rootKeys = await openRootKeys(config, fresh, logger)
+  try {
+    return await startEngine(config, home, rootKeys, logger)
+  } catch (error) {
+    await rootKeys.close()
+    throw error
+  }
+}
+
+async function startEngine(config: Config, home: Home, rootKeys: OpenRootKeys, logger: Logger): Promise<Gateway> {
   const clock = systemClock
   const { database } = home
-  const fresh = (await database.system.rootKeys()).size === 0
-  const vault = createVault({ database, keyring: await rootKeys(config, fresh), clock, logger })
+  const vault = createVault({ database, keyring: rootKeys.keys, clock, logger })
   await vault.checkRootKeys()
+  rootKeys.watch((keys) => vault.useRootKeys(keys))
   const owner = config.mode === 'development' ? await ensureDevelopmentOwner(database) : undefined
   const engine = await createEngine(config, { database, vault, clock, logger })
   const http = engine.http
   await listen(http, config)
   logger.info('Listening', { url: config.publicUrl })
-  return gatewayOf(config, home, engine, owner)
+  return gatewayOf(config, { home, rootKeys, engine }, owner)
 }
 
 interface Parts {
@@ -200,13 +211,20 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
   }
 }
 
-function gatewayOf(config: Config, home: Home, engine: Engine, owner: DevelopmentOwner | undefined): Gateway {
+interface Running {
+  readonly home: Home
+  readonly rootKeys: OpenRootKeys
+  readonly engine: Engine
+}
+
+function gatewayOf(config: Config, { home, rootKeys, engine }: Running, owner: DevelopmentOwner | undefined): Gateway {
   let stopping: Promise<void> | undefined
   const stop = (): Promise<void> => {
     const deadline = performance.now() + config.drainTimeoutMs
     return inTurn([
       async () => void (await engine.http.close(config.drainTimeoutMs)),
       () => engine.close(Math.max(LAST_WORDS_MS, deadline - performance.now())),
+      () => rootKeys.close(),
       () => home.close(),
     ])
   }

@@ -36,6 +36,12 @@ export interface DataKeyPlace {
   readonly dataKeyId: DataKeyId
 }
 
+/** Single keys as a set; the first is primary. @throws CryptoError `key_invalid` when two of them use one id. */
+export function rootKeysOf(first: KeyWrapper, ...others: readonly KeyWrapper[]): RootKeys {
+  const single = (key: KeyWrapper): RootKeys => ({ primary: key, ids: [key.id], get: (id) => (id === key.id ? key : undefined) })
+  return joinRootKeys(single(first), ...others.map(single))
+}
+
 /**
  * Several sets as one, in order: the first one's primary is the primary.
  * @throws CryptoError `key_invalid` when two of them use one id.

@@ -4,13 +4,15 @@
  */
 import type { Secret } from '@sallyport/core'
 import type { ConfigFault } from './config-error.ts'
+import { keysFaults } from './keys.ts'
 import { isLoopback } from './network-text.ts'
 import type { ParsedConfig } from './schema.ts'
 import { productionUrlFaults } from './secret-fault.ts'
 
 /** Settings that passed their own check. Groups are always there; what was refused is missing inside. */
-export type Judged = Partial<Omit<ParsedConfig, 'egress' | 'limits'>> & {
+export type Judged = Partial<Omit<ParsedConfig, 'egress' | 'keys' | 'limits'>> & {
   readonly egress: Partial<ParsedConfig['egress']>
+  readonly keys: Partial<ParsedConfig['keys']>
   readonly limits: Partial<ParsedConfig['limits']>
 }
 
@@ -25,6 +27,7 @@ export function judge(config: Judged, refused: Refused): ConfigFault[] {
     ...timeFaults(config),
     ...overlayFaults(config),
     ...insecureOriginFaults(config),
+    ...keysFaults(config.keys, { mode: config.mode, hasEncryptionKeys: config.encryptionKeys !== undefined, refused }),
     ...(config.databaseMigrationUrl !== undefined && config.databaseUrl === undefined && !refused.has('databaseUrl')
       ? [fault('databaseMigrationUrl', 'needs databaseUrl: the embedded database migrates itself')]
       : []),
@@ -71,9 +74,12 @@ function insecureOriginFaults({ egress, mode }: Judged): ConfigFault[] {
 }
 
 function productionFaults(config: Judged, refused: Refused): ConfigFault[] {
+  const { keys } = config
   const missing = (name: 'encryptionKeys' | 'publicUrl') => config[name] === undefined && !refused.has(name)
   return [
-    ...(missing('encryptionKeys') ? [fault('encryptionKeys', 'is required in production: nothing is ever stored without encryption')] : []),
+    ...(missing('encryptionKeys') && keys.source === 'config' && keys.wrapper === 'local'
+      ? [fault('encryptionKeys', 'is required in production: nothing is ever stored without encryption')]
+      : []),
     ...(missing('publicUrl') ? [fault('publicUrl', 'is required in production')] : []),
     ...(config.publicUrl?.startsWith('http:') ? [fault('publicUrl', 'must be https in production')] : []),
     // The gateway itself speaks plain HTTP. An empty list would mean that nobody ends TLS, or that whoever does can't be believed.

@@ -40,7 +40,13 @@ export function configJsonSchema(): JsonObject {
   }) as JsonObject
   const properties = schema['properties'] as JsonObject
   for (const { path } of LEAVES) allowReference(properties, path)
-  return { ...schema, title: 'sallyport.yaml', properties: { ...properties, ...secretFiles() } }
+  for (const leaf of LEAVES.filter(({ schema: of }) => settingFacts(of).kind === 'secret')) {
+    holderOf(properties, leaf.path)[`${leaf.path.at(-1)}File`] = {
+      type: 'string',
+      description: `A file that holds ${leaf.name}. Instead of it, never beside it.`,
+    }
+  }
+  return { ...schema, title: 'sallyport.yaml', properties }
 }
 
 /** One line for an operator. Secrets give only that they are there. */
@@ -65,21 +71,16 @@ function defaultOf(leaf: Leaf): string {
 }
 
 /** What isn't any text may be a text all the same: one `${REFERENCE}`, read as the variable would be. */
-function allowReference(properties: JsonObject, [name, inner]: Leaf['path']): void {
-  const holder = inner === undefined ? properties : ((properties[name] as JsonObject)['properties'] as JsonObject)
-  const key = inner ?? name
+function allowReference(properties: JsonObject, path: Leaf['path']): void {
+  const holder = holderOf(properties, path)
+  const key = path.at(-1)!
   const { description, default: otherwise, $schema: _, ...shape } = holder[key] as JsonObject
   if (shape['type'] === 'string' && shape['enum'] === undefined) return
   const annotations = otherwise === undefined ? { description } : { description, default: otherwise }
   holder[key] = { ...annotations, anyOf: [shape, { type: 'string', pattern: String.raw`\$\{[^}]*\}` }] }
 }
 
-function secretFiles(): JsonObject {
-  const secrets = LEAVES.filter((leaf) => settingFacts(leaf.schema).kind === 'secret')
-  return Object.fromEntries(
-    secrets.map(({ name }) => [
-      `${name}File`,
-      { type: 'string', description: `A file that holds ${name}. Instead of it, never beside it.` },
-    ]),
-  )
+/** The properties among which a setting stands. */
+function holderOf(properties: JsonObject, [name, inner]: Leaf['path']): JsonObject {
+  return inner === undefined ? properties : ((properties[name] as JsonObject)['properties'] as JsonObject)
 }

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { DEFAULT_EGRESS_POLICY, listProviders } from '@sallyport/core'
+import { keys } from './keys.ts'
 import { endpointFault, hostFault, originFault, rangeFault } from './network-text.ts'
 import { postgresUrlFaults, redisUrlFaults, rootKeyFaults } from './secret-fault.ts'
 import { integer, list, oneOf, secret, setting, textWithout } from './setting.ts'
@@ -120,8 +121,9 @@ export const configSchema = z.strictObject({
   encryptionKeys: secret(
     'Root keys, `id:64-hex[,id:64-hex...]`; the first is primary, the others only open. Generate one with `openssl rand -hex 32`.',
     rootKeyFaults,
-    'required in production; in development a file in `dataDir`, made on the first start',
+    'required in production, where `keys.source` is `config` and `keys.wrapper` is `local`; in development a file in `dataDir`, made on the first start',
   ),
+  keys,
   logLevel: setting(logLevel.schema.default('info'), {
     ...text,
     expects: logLevel.expects,

@@ -9,6 +9,7 @@ import { lockDataDir, startEmbeddedPostgres } from '../db/embedded/index.ts'
 import type { DataDirLock, EmbeddedPostgres } from '../db/embedded/index.ts'
 import { databaseUrl, migrate, openDatabase, parseDatabaseUrl } from '../db/index.ts'
 import type { Database } from '../db/index.ts'
+import { keepsRootKeys } from './root-keys.ts'
 
 export interface Home {
   readonly database: Database
@@ -40,7 +41,7 @@ export async function migrateGiven(config: Config, url: Secret, logger: Logger):
 
 async function openGiven(config: Config, url: Secret, logger: Logger): Promise<Home> {
   // The folder may still hold root keys, and two gateways must not make two sets of them.
-  const lock = config.encryptionKeys === undefined ? await lockDataDir(config.dataDir) : undefined
+  const lock = keepsRootKeys(config) ? await lockDataDir(config.dataDir) : undefined
   try {
     if (config.databaseMigrationUrl !== undefined) await migrateGiven(config, config.databaseMigrationUrl, logger)
     const database = await openDatabase({ url, requireVerifiedTls: config.mode === 'production', logger })

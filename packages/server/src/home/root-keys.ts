@@ -11,15 +11,21 @@ import { HomeError } from './home-error.ts'
 
 const FILE = 'secrets/root-keys'
 
+/** Whether root keys are read from the data folder, which is made to hold some if need be. */
+export function keepsRootKeys(config: Config): boolean {
+  return config.encryptionKeys === undefined && config.keys.source === 'config' && config.keys.wrapper === 'local'
+}
+
 /**
- * The root keys of the configuration, or of the data folder.
+ * The root keys of the configuration, or of the data folder. Undefined only when something else wraps and neither has any.
  * @param fresh whether the database was made just now, so that nothing can have been sealed yet
  * @throws HomeError | CryptoError `key_invalid`
  */
-export async function rootKeys(config: Config, fresh: boolean): Promise<RootKeyring> {
+export async function configuredRootKeys(config: Config, fresh: boolean): Promise<RootKeyring | undefined> {
   if (config.encryptionKeys !== undefined) return RootKeyring.parse(config.encryptionKeys)
   const path = join(config.dataDir, FILE)
   if (!(await exists(path))) {
+    if (!keepsRootKeys(config)) return undefined
     if (!fresh) {
       throw new HomeError(
         'root_key_file_missing',

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { PROBLEM_CODES, problemSchema } from '@sallyport/contract'
-import { CryptoError, Secret, SallyportError } from '@sallyport/core'
+import { CryptoError, KeySourceError, Secret, SallyportError } from '@sallyport/core'
 import { ProblemError, problemFor, problemHeaders, PROBLEMS } from './problem.ts'
 
 const requestId = 'req_0000000000000000000000'
@@ -41,6 +41,14 @@ describe('problems', () => {
     const codes = ['decrypt_failed', 'envelope_malformed', 'envelope_version_unknown', 'key_unknown'] as const
     const problems = codes.map((code) => JSON.stringify(problemFor(new CryptoError(code, code), requestId)))
     expect(new Set(problems).size).toBe(1)
+  })
+
+  it('C-09 are key_unavailable when whoever holds root keys is away or refuses, and say nothing of who that is', () => {
+    for (const code of ['key_source_unavailable', 'key_source_refused'] as const) {
+      const problem = problemFor(new KeySourceError(code, canary), requestId)
+      expect(problem).toMatchObject({ code: 'key_unavailable', status: 503 })
+      expect(JSON.stringify(problem)).not.toContain(canary)
+    }
   })
 
   it('say with 503 when to come back, and keep a longer wait that the error asks for', () => {

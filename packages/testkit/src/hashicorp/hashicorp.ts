@@ -5,6 +5,7 @@
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
@@ -47,12 +48,14 @@ interface Outcome {
 
 const LEASE_SECONDS = 3600
 
-export async function startHashicorp(): Promise<Hashicorp> {
+/** With a certificate it speaks https alone. */
+export async function startHashicorp(tls?: { readonly cert: string; readonly key: string }): Promise<Hashicorp> {
   const desk = new Desk()
-  const server = createServer((request, response) => void desk.serve(request, response))
+  const serve = (request: IncomingMessage, response: ServerResponse): void => void desk.serve(request, response)
+  const server = tls === undefined ? createServer(serve) : createTlsServer({ ...tls }, serve)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
-    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     token: desk.token,
     roleId: desk.roleId,
     secretId: desk.secretId,

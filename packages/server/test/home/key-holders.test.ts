@@ -1,0 +1,227 @@
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { createLogger, generateKeyBytes, hmacSha256, newId, noMetrics, Secret, systemClock } from '@sallyport/core'
+import type { OrgId } from '@sallyport/core'
+import { makeCertificate } from '../../../core/test/http/certificates.ts'
+import { startAws } from '../../../testkit/src/aws/index.ts'
+import type { Aws } from '../../../testkit/src/aws/index.ts'
+import { startHashicorp } from '../../../testkit/src/hashicorp/index.ts'
+import type { Hashicorp } from '../../../testkit/src/hashicorp/index.ts'
+import { loadConfig } from '../../src/config.ts'
+import { dataKeyList, organizationCreate } from '../../src/db/index.ts'
+import type { Database } from '../../src/db/index.ts'
+import { openRootKeys } from '../../src/home/index.ts'
+import type { OpenRootKeys } from '../../src/home/index.ts'
+import { createKeeper, createVault } from '../../src/vault/index.ts'
+import type { Keeper, TenantPlace, Vault } from '../../src/vault/index.ts'
+import { freshDatabase, silent } from '../db/fresh-database.ts'
+import type { FreshDatabase } from '../db/fresh-database.ts'
+
+const PLACE: TenantPlace = { purpose: 'credential', table: 'credential_version', column: 'sealed', record: 'a-record', seq: 1n }
+const canary = new Secret(`canary-${newId('req')}`)
+const keyText = (id: string): string => `${id}:${generateKeyBytes().toString('hex')}`
+
+interface Node {
+  readonly rootKeys: OpenRootKeys
+  readonly vault: Vault
+  close(): Promise<void>
+}
+
+let fresh: FreshDatabase
+let database: Database
+let folder: string
+let log: string[]
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sallyport-keys-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+beforeEach(async () => {
+  log = []
+  fresh = await freshDatabase(inject('postgresUrl'))
+  database = await fresh.open()
+})
+afterEach(() => fresh.drop())
+
+/** A node as compose makes one, with these settings and a data folder without root keys. */
+async function start(settings: Readonly<Record<string, string>>): Promise<Node> {
+  const env: Record<string, string> = { SALLYPORT_MODE: 'development', SALLYPORT_DATA_DIR: join(folder, 'no-such-data') }
+  for (const [name, value] of Object.entries(settings)) env[`SALLYPORT_${name}`] = value
+  const logger = createLogger({ level: 'debug', format: 'json', write: (line) => void log.push(line) })
+  const rootKeys = await openRootKeys(loadConfig({ env, readFile: noFile }), false, logger)
+  const vault = createVault({ database, keyring: rootKeys.keys, clock: systemClock, logger })
+  const close = async (): Promise<void> => {
+    vault.close()
+    await rootKeys.close()
+  }
+  try {
+    await vault.checkRootKeys()
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { rootKeys, vault, close }
+}
+
+function noFile(): never {
+  throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' })
+}
+
+async function sealNew(vault: Vault): Promise<{ org: OrgId; envelope: Buffer; under: string | null | undefined }> {
+  const org = newId('org')
+  const envelope = await database.withTenant(org, async (tx) => {
+    await organizationCreate(tx, { name: 'An organization' })
+    return vault.seal(tx, PLACE, canary)
+  })
+  const [key] = await database.withTenant(org, dataKeyList)
+  return { org, envelope, under: key?.rootKeyId }
+}
+
+const keeperOf = ({ vault }: Node): Keeper =>
+  createKeeper({ database, vault, clock: systemClock, logger: silent, metrics: noMetrics, rotateAfterDays: 0 })
+
+const kmsSettings = (aws: Aws, ...arns: string[]): Record<string, string> => ({
+  KEYS_AWS_KMS_KEYS: arns.join(),
+  KEYS_AWS_KMS_ENDPOINT: aws.endpoint,
+  KEYS_AWS_ACCESS_KEY_ID: aws.accessKeyId,
+  KEYS_AWS_SECRET_ACCESS_KEY: aws.secretAccessKey,
+})
+const idOf = (arn: string): string => `aws-kms.${arn.split('/')[1]}`
+
+describe('root keys of a mounted folder', () => {
+  it('are taken without a restart when they change, and only when they are the right ones', async () => {
+    const mount = await mkdtemp(join(folder, 'mount-'))
+    const put = async (text: string): Promise<void> => {
+      await writeFile(join(mount, 'new'), text)
+      await rename(join(mount, 'new'), join(mount, 'root-keys'))
+    }
+    const first = keyText('r1')
+    await put(first)
+    const node = await start({ KEYS_SOURCE: `folder:${mount}`, KEYS_RELOAD_MS: '1000' })
+    node.rootKeys.watch((keys) => node.vault.useRootKeys(keys))
+    const before = await sealNew(node.vault)
+    expect(before.under).toBe('r1')
+
+    const said = (text: string): boolean => log.some((line) => line.includes(text))
+    await put(keyText('r1'))
+    await expect.poll(() => said('root_key_wrong'), { timeout: 10_000 }).toBe(true)
+    await put('r2:open sesame')
+    await expect.poll(() => said('key_source_refused'), { timeout: 10_000 }).toBe(true)
+    expect((await sealNew(node.vault)).under).toBe('r1')
+
+    await put(`${keyText('r2')},${first}\n`)
+    await expect.poll(() => said('Took changed root keys'), { timeout: 10_000 }).toBe(true)
+    expect((await sealNew(node.vault)).under).toBe('r2')
+    expect((await node.vault.open(before.org, PLACE, before.envelope)).reveal()).toBe(canary.reveal())
+    expect(log.join('\n')).not.toContain(first.slice(4, 30))
+    expect(log.join('\n')).not.toContain('sesame')
+    await node.close()
+  })
+
+  it('that is not mounted refuses the start, and makes nothing', async () => {
+    const absent = join(folder, 'not-mounted')
+    await expect(start({ KEYS_SOURCE: `folder:${absent}` })).rejects.toMatchObject({ code: 'key_source_unavailable' })
+    await mkdir(absent)
+    await writeFile(join(absent, 'root-keys'), 'k1:0000')
+    await expect(start({ KEYS_SOURCE: `folder:${absent}` })).rejects.toMatchObject({
+      code: 'key_source_refused',
+      message: expect.stringContaining('key 1 is not 32 bytes') as string,
+    })
+    expect((await database.system.rootKeys()).size).toBe(0)
+  })
+})
+
+describe('root keys of a service', () => {
+  it('C-09 take over from those of the configuration, which are needed until everything was rewrapped', async () => {
+    const aws = await startAws()
+    const key = aws.createKey()
+    const configured = { ENCRYPTION_KEYS: keyText('env-1') }
+    const before = await start(configured)
+    const old = await sealNew(before.vault)
+    await before.close()
+
+    const both = await start({ ...configured, KEYS_WRAPPER: 'aws-kms', ...kmsSettings(aws, key) })
+    expect((await both.vault.open(old.org, PLACE, old.envelope)).reveal()).toBe(canary.reveal())
+    const moved = await sealNew(both.vault)
+    expect([old.under, moved.under]).toEqual(['env-1', idOf(key)])
+    await both.close()
+
+    await expect(start({ KEYS_WRAPPER: 'aws-kms', ...kmsSettings(aws, key) })).rejects.toMatchObject({ code: 'root_key_missing' })
+    const back = await start({ ...configured, ...kmsSettings(aws, key) })
+    expect((await back.vault.open(moved.org, PLACE, moved.envelope)).reveal()).toBe(canary.reveal())
+    expect((await sealNew(back.vault)).under).toBe('env-1')
+    await back.close()
+
+    const moving = await start({ ...configured, KEYS_WRAPPER: 'aws-kms', ...kmsSettings(aws, key) })
+    const pepper = hmacSha256(await moving.vault.systemSecret('key_pepper'), 'x')
+    const keeper = keeperOf(moving)
+    const report = await keeper.rotateRoot('system')
+    expect([report.to, report.dataKeys, report.unreadable]).toEqual([idOf(key), 2, 0])
+    await keeper.removeRootKey('env-1')
+    await moving.close()
+
+    const alone = await start({ KEYS_WRAPPER: 'aws-kms', ...kmsSettings(aws, key) })
+    for (const { org, envelope } of [old, moved]) expect((await alone.vault.open(org, PLACE, envelope)).reveal()).toBe(canary.reveal())
+    expect(hmacSha256(await alone.vault.systemSecret('key_pepper'), 'x').equals(pepper)).toBe(true)
+    await alone.close()
+    await aws.close()
+  })
+
+  it('C-01 refuse the start when the service is away, refuses, or holds another key under that name', async () => {
+    const aws = await startAws()
+    const key = aws.createKey()
+    const settings = { KEYS_WRAPPER: 'aws-kms', ...kmsSettings(aws, key) }
+    await (await start(settings)).close()
+    aws.behave('denied')
+    await expect(start(settings)).rejects.toMatchObject({ code: 'key_source_refused' })
+    aws.behave('throttled')
+    await expect(start(settings)).rejects.toMatchObject({ code: 'key_source_unavailable' })
+    await aws.close()
+    await fresh.asSuperuser('delete from sallyport.root_key')
+    const [one, another] = [await startHashicorp(), await startHashicorp()]
+    const transit = (server: Hashicorp): Record<string, string> => ({
+      KEYS_WRAPPER: 'vault-transit',
+      KEYS_VAULT_TRANSIT_KEYS: 'same-name',
+      KEYS_VAULT_ADDRESS: server.address,
+      KEYS_VAULT_TOKEN: server.token,
+    })
+    for (const server of [one, another]) server.rotateTransitKey('same-name')
+    await (await start(transit(one))).close()
+    await expect(start(transit(another))).rejects.toMatchObject({ code: 'root_key_wrong' })
+    await one.close()
+    await another.close()
+  })
+
+  it('are of Vault as well, behind its own certificate authority and at an internal address', async () => {
+    const root = makeCertificate({ subject: 'Internal Root', authority: true })
+    const leaf = makeCertificate({ subject: 'localhost', names: ['localhost'], issuer: root })
+    const server = await startHashicorp({ cert: leaf.cert, key: leaf.key })
+    server.rotateTransitKey('sallyport')
+    server.putSecret('sallyport/root', { 'root-keys': keyText('kv-1') })
+    const settings = {
+      KEYS_SOURCE: 'vault-kv',
+      KEYS_VAULT_KV_PATH: 'sallyport/root',
+      KEYS_WRAPPER: 'vault-transit',
+      KEYS_VAULT_TRANSIT_KEYS: 'sallyport',
+      KEYS_VAULT_ADDRESS: server.address.replace('127.0.0.1', 'localhost'),
+      KEYS_VAULT_ROLE_ID: server.roleId,
+      KEYS_VAULT_SECRET_ID: server.secretId,
+    }
+    await expect(start(settings)).rejects.toMatchObject({
+      code: 'key_source_refused',
+      message: expect.stringContaining('upstream_tls') as string,
+    })
+    const node = await start({ ...settings, KEYS_VAULT_CA_CERTIFICATES: root.cert })
+    expect(node.rootKeys.keys.ids).toEqual(['transit.sallyport', 'kv-1'])
+    const sealed = await sealNew(node.vault)
+    expect(sealed.under).toBe('transit.sallyport')
+    const other = await start({ ...settings, KEYS_VAULT_CA_CERTIFICATES: root.cert })
+    expect((await other.vault.open(sealed.org, PLACE, sealed.envelope)).reveal()).toBe(canary.reveal())
+    expect(await other.vault.systemSecret('key_pepper')).toBeDefined()
+    await other.close()
+    await node.close()
+    await server.close()
+  })
+})
