@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Secret } from '../kernel/index.ts'
-import { open, openBytes, parseEnvelope, seal, serialiseEnvelope } from './envelope.ts'
+import { open, openBytes, openHeld, parseEnvelope, seal, serialiseEnvelope } from './envelope.ts'
 import { CryptoError } from './errors.ts'
 import { generateKeyBytes, sealingKey } from './sealing-key.ts'
 
@@ -84,6 +84,33 @@ describe('envelope', () => {
         if (!same) expect(() => openBytes(() => key, there, sealed)).toThrow(CryptoError)
       }),
       { seed },
+    )
+  })
+
+  it('opens a held envelope exactly when it opens a copy of it, whatever was opened before with the same object', () => {
+    const keys = [key, sealingKey('k1', generateKeyBytes())]
+    const held = seal(key, { purpose: 'p', org: 'o', table: 't', column: 'c', record: 'r', seq: 0n }, new Secret('held'))
+    const whole = Buffer.from(held)
+    const edit = fc.tuple(fc.nat(held.length - 1), fc.integer({ min: 0, max: 255 }))
+    const step = fc.record({ edit: fc.option(edit), purpose: fc.constantFrom('p', 'q'), seq: fc.constantFrom(0n, 1n), which: fc.nat(1) })
+    const outcome = (run: () => Secret | undefined): string => {
+      try {
+        return `opened ${run()?.reveal()}`
+      } catch (error) {
+        return (error as CryptoError).code
+      }
+    }
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 2, maxLength: 6 }), (steps) => {
+        for (const { edit: change, which, ...where } of steps) {
+          whole.copy(held)
+          if (change !== null) held[change[0]] = change[1]
+          const at = { org: 'o', table: 't', column: 'c', record: 'r', ...where }
+          const find = (): typeof key => keys[which]!
+          expect(outcome(() => openHeld(find, at, held))).toBe(outcome(() => open(find, at, Buffer.from(held))))
+        }
+      }),
+      { seed, numRuns: 300 },
     )
   })
 

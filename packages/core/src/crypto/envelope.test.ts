@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { Secret } from '../kernel/index.ts'
-import { envelopeKeyId, open, openBytes, parseEnvelope, seal, serialiseEnvelope } from './envelope.ts'
+import { envelopeKeyId, open, openBytes, openHeld, parseEnvelope, seal, serialiseEnvelope } from './envelope.ts'
 import type { SealPlace } from './envelope.ts'
 import { CryptoError } from './errors.ts'
 import * as folder from './index.ts'
@@ -102,6 +102,33 @@ describe('envelope', () => {
     const error = failure(() => open((id) => void asked.push(id), place, changed))
     expect([error.code, asked]).toEqual(['envelope_version_unknown', []])
     expect(failure(() => envelopeKeyId(changed)).code).toBe('envelope_version_unknown')
+  })
+
+  // What is remembered of a held envelope must let nothing in that would otherwise be refused.
+  it('C-02 opens a held envelope again and again, and nowhere else in between', () => {
+    const held = Buffer.from(envelope)
+    for (const moved of [{ org: 'org-b' }, { purpose: 'refresh-token' }, { record: 'rec-2' }, { seq: 2n }]) {
+      expect(openHeld(keys, place, held)?.reveal()).toBe(canary)
+      expect(failure(() => openHeld(keys, { ...place, ...moved }, held)).code).toBe('decrypt_failed')
+    }
+    expect(failure(() => openHeld(() => sealingKey('k1', generateKeyBytes()), place, held)).code).toBe('decrypt_failed')
+    expect(openHeld(keys, place, held)?.reveal()).toBe(canary)
+  })
+
+  it('C-04 does not open a held envelope whose bytes were changed in place', () => {
+    const held = Buffer.from(envelope)
+    for (let at = saltAt; at < held.length; at++) {
+      expect(openHeld(keys, place, held)?.reveal()).toBe(canary)
+      held[at]! ^= 1
+      expect(failure(() => openHeld(keys, place, held)).code).toBe('decrypt_failed')
+      held[at]! ^= 1
+    }
+  })
+
+  it('gives nothing of a held envelope once its key is not there any more', () => {
+    const held = Buffer.from(envelope)
+    expect(openHeld(keys, place, held)?.reveal()).toBe(canary)
+    expect(openHeld(() => undefined, place, held)).toBeUndefined()
   })
 
   it('C-12 asks for the named key once and tries no other', () => {

@@ -34,7 +34,11 @@ const KEY_ID_AT = 5
 export const SALT_BYTES = 24
 export const NONCE_BYTES = 12
 export const TAG_BYTES = 16
+const GCM_OPTIONS = { authTagLength: TAG_BYTES } as const
 const LAST_SEQ = (1n << 64n) - 1n
+
+/** The key with an id, or undefined: the envelope names it, and no other is asked for. */
+export type FindKey = (id: string) => SealingKey | undefined
 
 /**
  * Where a sealed value lives. All of it is bound to the ciphertext: moved to another organization, table, column, record or
@@ -81,8 +85,35 @@ export function seal(key: SealingKey, place: SealPlace, plaintext: Secret | Uint
  * @throws CryptoError `envelope_malformed`, `envelope_version_unknown`, `key_unknown`, or `decrypt_failed` (also when what
  * was sealed is not UTF-8: such values are read with `openBytes`).
  */
-export function open(keys: (id: string) => SealingKey | undefined, place: SealPlace, envelope: Uint8Array): Secret {
-  const bytes = openBytes(keys, place, envelope)
+export function open(keys: FindKey, place: SealPlace, envelope: Uint8Array): Secret {
+  const parts = parseEnvelope(envelope)
+  return asText(openParts(parts, place, derive(known(keys, parts).key, place.purpose, parts.salt)))
+}
+
+/**
+ * As `open`, for an envelope that is held in memory and opened call after call, and undefined where `keys` has none of that id. The
+ * envelope's own key stays in memory as long as both `envelope`, this very object, and the key it was derived from do; the plaintext doesn't.
+ */
+export function openHeld(keys: FindKey, place: SealPlace, envelope: Uint8Array): Secret | undefined {
+  const parts = parseEnvelope(envelope)
+  const key = keys(parts.keyId)
+  return key && asText(openParts(parts, place, heldRecordKey(key.key, place.purpose, parts.salt, envelope)))
+}
+
+/** The sealed bytes, in memory of their own; wiping them is the caller's. Throws as `open` does. */
+export function openBytes(keys: FindKey, place: SealPlace, envelope: Uint8Array): Buffer {
+  const parts = parseEnvelope(envelope)
+  return openParts(parts, place, derive(known(keys, parts).key, place.purpose, parts.salt))
+}
+
+function known(keys: FindKey, { keyId }: EnvelopeParts): SealingKey {
+  const key = keys(keyId)
+  if (key === undefined) throw new CryptoError('key_unknown', `no key with id ${keyId}`)
+  return key
+}
+
+/** Wipes the bytes. */
+function asText(bytes: Buffer): Secret {
   try {
     if (!isUtf8(bytes)) throw decryptFailed()
     return new Secret(bytes.toString('utf8'))
@@ -91,12 +122,8 @@ export function open(keys: (id: string) => SealingKey | undefined, place: SealPl
   }
 }
 
-/** The sealed bytes, in memory of their own; wiping them is the caller's. Throws as `open` does. */
-export function openBytes(keys: (id: string) => SealingKey | undefined, place: SealPlace, envelope: Uint8Array): Buffer {
-  const parts = parseEnvelope(envelope)
-  const key = keys(parts.keyId)
-  if (key === undefined) throw new CryptoError('key_unknown', `no key with id ${parts.keyId}`)
-  const decipher = createDecipheriv('aes-256-gcm', derive(key.key, place.purpose, parts.salt), parts.nonce, { authTagLength: TAG_BYTES })
+function openParts(parts: EnvelopeParts, place: SealPlace, recordKey: KeyObject): Buffer {
+  const decipher = createDecipheriv('aes-256-gcm', recordKey, parts.nonce, GCM_OPTIONS)
   decipher.setAAD(placeFrame(place, parts.keyId))
   decipher.setAuthTag(parts.tag)
   const plaintext = decipher.update(parts.ciphertext)
@@ -114,7 +141,7 @@ export function openBytes(keys: (id: string) => SealingKey | undefined, place: S
  * What `envelope` holds, sealed anew under `key` at the same place. The bytes in between are wiped.
  * @throws CryptoError as `open` does, for text and bytes alike.
  */
-export function reseal(keys: (id: string) => SealingKey | undefined, place: SealPlace, envelope: Uint8Array, key: SealingKey): Buffer {
+export function reseal(keys: FindKey, place: SealPlace, envelope: Uint8Array, key: SealingKey): Buffer {
   const bytes = openBytes(keys, place, envelope)
   try {
     return seal(key, place, bytes)
@@ -168,12 +195,35 @@ export function serialiseEnvelope(parts: EnvelopeParts): Buffer {
  */
 export function sealWith(random: EnvelopeRandomness, key: SealingKey, place: SealPlace, plaintext: Secret | Uint8Array): Buffer {
   const bytes = plaintext instanceof Secret ? utf8(plaintext) : plaintext
-  const cipher = createCipheriv('aes-256-gcm', derive(key.key, place.purpose, random.salt), random.nonce, { authTagLength: TAG_BYTES })
+  const cipher = createCipheriv('aes-256-gcm', derive(key.key, place.purpose, random.salt), random.nonce, GCM_OPTIONS)
   cipher.setAAD(placeFrame(place, key.id))
   const ciphertext = Buffer.concat([cipher.update(bytes), cipher.final()])
   // A copy made here is wiped here; bytes that were handed in stay the caller's.
   if (plaintext instanceof Secret) bytes.fill(0)
   return serialiseEnvelope({ keyId: key.id, salt: random.salt, nonce: random.nonce, ciphertext, tag: cipher.getAuthTag() })
+}
+
+interface RecordKey {
+  readonly purpose: string
+  readonly salt: Buffer
+  readonly key: KeyObject
+}
+
+/** The keys behind `openHeld`. An entry goes with the key it was derived from, and with the envelope's own bytes. */
+const heldRecordKeys = new WeakMap<KeyObject, WeakMap<Uint8Array, RecordKey>>()
+
+/**
+ * `derive`, once for as long as the caller holds the same object: deriving is more than half of opening. The object names the entry and
+ * proves nothing, so all that the key is derived from is compared each time.
+ */
+function heldRecordKey(key: KeyObject, purpose: string, salt: Uint8Array, envelope: Uint8Array): KeyObject {
+  let ofKey = heldRecordKeys.get(key)
+  const held = ofKey?.get(envelope)
+  if (held !== undefined && held.purpose === purpose && held.salt.equals(salt)) return held.key
+  if (ofKey === undefined) heldRecordKeys.set(key, (ofKey = new WeakMap()))
+  const derived = derive(key, purpose, salt)
+  ofKey.set(envelope, { purpose, salt: Buffer.from(salt), key: derived })
+  return derived
 }
 
 /** One key per envelope. Taking a KeyObject keeps the long-lived bytes out of the heap, and is the faster form here. */

@@ -9,6 +9,7 @@ import {
   isUuid,
   newId,
   open,
+  openHeld,
   reseal,
   rewrapDataKey,
   rewrapUnder,
@@ -41,7 +42,7 @@ export interface Vault {
   open(org: OrgId, place: TenantPlace, envelope: Uint8Array): Promise<Secret>
   /** `open` inside a transaction, where a key that this transaction made is seen too. */
   openIn(tx: TenantTx, place: TenantPlace, envelope: Uint8Array): Promise<Secret>
-  /** `open` without waiting: undefined when the key is not in memory. @throws CryptoError. */
+  /** `open` without waiting, for envelopes that are held: undefined when the key is not in memory. @throws CryptoError. */
   openCached(org: OrgId, place: TenantPlace, envelope: Uint8Array): Secret | undefined
   /**
    * What `envelope` of the transaction's organization holds, sealed under the data key `under` instead.
@@ -144,8 +145,7 @@ class DatabaseVault implements Vault {
   }
 
   openCached(org: OrgId, place: TenantPlace, envelope: Uint8Array): Secret | undefined {
-    const key = this.#cache.get(org, envelopeKeyId(envelope))
-    return key && this.#openWith(key, org, place, envelope)
+    return openHeld((id) => this.#cache.get(org, id), { ...place, org }, envelope)
   }
 
   systemSecret(name: SystemSecretName): Promise<KeyObject> {
