@@ -19,8 +19,11 @@ export interface KeyRecord {
   readonly secretArgon2id: string
   readonly scopes: readonly Scope[]
   readonly connection: ConnectionId | null
+  /** The earliest in the line of its makers, itself included; so is `revokedAt`. */
   readonly expiresAt: Date | null
   readonly revokedAt: Date | null
+  /** How many keys stand above it: its maker, that one's maker, and so on. */
+  readonly makers: number
   readonly auditUseMode: AuditUseMode
   /** The database's clock at the moment of the answer: expiry is judged against it, on every node alike. */
   readonly now: Date
@@ -143,6 +146,7 @@ interface KeyLookupRow {
   connection_id: ConnectionId | null
   expires_at: Date | null
   revoked_at: Date | null
+  makers: number
   audit_use_mode: AuditUseMode
   now: Date
 }
@@ -204,6 +208,7 @@ function keyRecord(row: KeyLookupRow): KeyRecord {
     connection: row.connection_id,
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
+    makers: row.makers,
     auditUseMode: row.audit_use_mode,
     now: row.now,
   }

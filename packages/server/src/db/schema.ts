@@ -55,6 +55,8 @@ export interface Schema {
     scopes: Scope[]
     connection_id: ConnectionId | null
     created_by: string
+    /** The key behind `created_by`; null when that is no key. Derived by the database. */
+    maker: GeneratedAlways<KeyId | null>
     created_at: MadeNow
     expires_at: Date | null
     revoked_at: Date | null

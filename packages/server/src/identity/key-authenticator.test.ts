@@ -94,6 +94,7 @@ function setup(limits: Partial<KeyAuthenticatorLimits> = {}) {
       connection: null,
       expiresAt: null,
       revokedAt: null,
+      makers: 0,
       auditUseMode: 'batched',
       now: keys.now(),
       ...row,

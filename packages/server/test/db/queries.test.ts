@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { newId, sha256 } from '@sallyport/core'
+import { formatId, newId, sha256 } from '@sallyport/core'
 import type { ConnectSessionId, KeyId } from '@sallyport/core'
 import {
   apiKeyFind,
@@ -261,12 +261,81 @@ describe('keys', () => {
     const revoke = () => database.withTenant(tenant.org, (tx) => apiKeyRevoke(tx, tenant.place, id))
     const first = await revoke()
     const second = await revoke()
-    expect([first?.changed, second?.changed]).toEqual([true, false])
+    expect([first, second].map((one) => one?.ended.map((key) => key.id))).toEqual([[id], []])
     expect(second?.key.revokedAt).toEqual(first?.key.revokedAt)
     const found = await database.lookups.keyLookup(id)
     expect(found!.now.getTime()).toBeGreaterThanOrEqual(found!.revokedAt!.getTime())
     expect(await database.lookups.keyLookup(newId('key'))).toBeUndefined()
   })
+
+  it('T-10 K-04 made by a key stand no longer than any of their makers, however the makers end', async () => {
+    const line = await lineOf(4)
+    const [first, second] = line as [KeyId, KeyId]
+    const standing = async (id: KeyId) => (await database.lookups.keyLookup(id))!
+    expect(await Promise.all(line.map(async (id) => (await standing(id)).makers))).toEqual([0, 1, 2, 3])
+    expect((await standing(line.at(-1)!)).revokedAt).toBeNull()
+
+    const soon = new Date(Date.now() + 60_000)
+    await fresh.asSuperuser('update sallyport.api_key set expires_at = $2 where id = $1', [first, soon])
+    for (const id of line) expect((await standing(id)).expiresAt).toEqual(soon)
+    // Past every query of ours: whoever reads the key asks for its makers.
+    await fresh.asSuperuser('update sallyport.api_key set revoked_at = clock_timestamp() where id = $1', [second])
+    expect((await standing(first)).revokedAt).toBeNull()
+    for (const id of line.slice(1)) expect((await standing(id)).revokedAt).not.toBeNull()
+    await fresh.asSuperuser('delete from sallyport.api_key where id = $1', [second])
+    for (const id of line.slice(2)) expect((await standing(id)).revokedAt).not.toBeNull()
+  })
+
+  it('T-10 K-04 are revoked with their maker, in their own order whoever asks, and each once', async () => {
+    const line = await lineOf(5)
+    const [first, second] = line as [KeyId, KeyId]
+    const revoke = (id: KeyId) => database.withTenant(tenant.org, (tx) => apiKeyRevoke(tx, tenant.place, id))
+    const both = await Promise.all([revoke(second), revoke(first)])
+    const ended = both.flatMap((one) => one!.ended.map((key) => key.id))
+    expect(ended.toSorted()).toEqual(line.toSorted())
+    const listed = await database.withTenant(tenant.org, (tx) => apiKeyList(tx, tenant.place, null, { limit: 200 }))
+    for (const key of listed.filter(({ id }) => line.includes(id))) expect(key.revokedAt).not.toBeNull()
+  })
+
+  it('T-10 with a line of makers that no gateway makes count as revoked', async () => {
+    const line = await lineOf(18)
+    expect((await database.lookups.keyLookup(line[16]!))?.revokedAt).toBeNull()
+    expect((await database.lookups.keyLookup(line[17]!))?.revokedAt).not.toBeNull()
+    const [one, other] = [newId('key'), newId('key')]
+    await database.withTenant(tenant.org, async (tx) => {
+      await apiKeyInsert(tx, { ...keyOf(one), createdBy: formatId('key', other) })
+      await apiKeyInsert(tx, { ...keyOf(other), createdBy: formatId('key', one) })
+    })
+    expect((await database.lookups.keyLookup(one))?.revokedAt).not.toBeNull()
+    const revoked = await database.withTenant(tenant.org, (tx) => apiKeyRevoke(tx, tenant.place, one))
+    expect(revoked?.ended).toHaveLength(2)
+  })
+
+  it('T-10 name their maker to the database as they do outside', async () => {
+    const all = [
+      ...Array.from({ length: 50 }, () => newId('key')),
+      '00000000-0000-0000-0000-000000000000',
+      'ffffffff-ffff-ffff-ffff-ffffffffffff',
+    ] as KeyId[]
+    const texts = [...all.map((id) => formatId('key', id)), `key_${'z'.repeat(22)}`, 'key_short', 'system', formatId('user', newId('user'))]
+    const rows = await fresh.asSuperuser<{ id: string | null }>(
+      'select sallyport.key_named(t.text) as id from unnest($1::text[]) with ordinality t(text, at) order by t.at',
+      [texts],
+    )
+    expect(rows.map(({ id }) => id)).toEqual([...all, null, null, null, null])
+  })
+
+  /** Keys of which each made the next, first maker first. */
+  async function lineOf(length: number): Promise<KeyId[]> {
+    const line: KeyId[] = []
+    for (let made = 0; made < length; made++) {
+      const [id, maker] = [newId('key'), line.at(-1)]
+      const createdBy = maker === undefined ? 'system' : formatId('key', maker)
+      await database.withTenant(tenant.org, (tx) => apiKeyInsert(tx, { ...keyOf(id), createdBy }))
+      line.push(id)
+    }
+    return line
+  }
 
   it('are listed without their hashes, and only in their place', async () => {
     const id = newId('key')

@@ -110,6 +110,36 @@ describe('making keys', () => {
     expect((await refusal(maker.create({ name: 'child', scopes: ['keys:write'] }))).status).toBe(401)
   })
 
+  it('T-10 K-04 ends what a key made with the key, at once and on record', async () => {
+    const { key: maker, secret } = await keysOf(world.a.key).create({ name: 'maker', scopes: ['keys:write', 'keys:read'] })
+    const { key: child, secret: childSecret } = await keysOf(secret).create({ name: 'child', scopes: ['keys:write', 'keys:read'] })
+    const { key: grandchild, secret: last } = await keysOf(childSecret).create({ name: 'grandchild', scopes: ['keys:read'] })
+    // Proven, and so in this node's memory, before the maker ends.
+    await collect(keysOf(last).list())
+    await keysOf(world.a.key).revoke(maker.id)
+    for (const key of [secret, childSecret, last]) expect((await refusal(collect(keysOf(key).list()))).status).toBe(401)
+    const ids = [maker.id, child.id, grandchild.id]
+    const listed = (await collect(keysOf(world.a.key).list())).filter(({ id }) => ids.includes(id))
+    expect(listed.map(({ revoked_at }) => revoked_at === null)).toEqual([false, false, false])
+    const events = await collect(personOf(world.a.people.OWNER).pages('auditEventList', { params: { org: world.a.params.org } }))
+    const told = events.filter(({ action, target }) => action === 'key.revoked' && ids.includes(target))
+    expect(told).toHaveLength(3)
+    expect(new Map(told.map(({ target, detail }) => [target, detail['with']]))).toEqual(
+      new Map([
+        [maker.id, undefined],
+        [child.id, maker.id],
+        [grandchild.id, maker.id],
+      ]),
+    )
+  })
+
+  it('T-10 makes keys by keys eight deep and no deeper', async () => {
+    let secret = world.a.key
+    for (let depth = 1; depth <= 8; depth++)
+      secret = (await keysOf(secret).create({ name: `depth ${depth}`, scopes: ['keys:write'] })).secret
+    expect(await refusal(keysOf(secret).create({ name: 'too deep', scopes: ['keys:write'] }))).toEqual({ code: 'forbidden', status: 403 })
+  })
+
   it('T-12 binds no key to a connection of another organization, project or environment, nor to none', async () => {
     const wrong = [world.b.params.connection, formatId('conn', newId('conn')), `conn_${'z'.repeat(22)}`]
     const owner = personOf(world.a.people.OWNER)

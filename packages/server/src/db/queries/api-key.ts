@@ -96,24 +96,60 @@ export async function apiKeyFind(tx: TenantTx, at: Place, id: KeyId): Promise<Ap
   return row && apiKey(row)
 }
 
-/** Turns a key off for good, at the database's time. Repeating it keeps the first time; `changed` tells which it was. */
-export async function apiKeyRevoke(tx: TenantTx, at: Place, id: KeyId): Promise<{ key: ApiKey; changed: boolean } | undefined> {
-  const row = await tx
+export interface Revocation {
+  readonly key: ApiKey
+  /** What this turned off: the key unless it was off before, and every key that it made, and those made. */
+  readonly ended: readonly ApiKey[]
+}
+
+/**
+ * Turns a key off for good, at the database's time, and with it all that came of it. Repeating it keeps the first time. A key that one of them
+ * makes at the same moment is not among them: `key_lookup`, which asks for its makers, refuses it at its next reading.
+ */
+export async function apiKeyRevoke(tx: TenantTx, at: Place, id: KeyId): Promise<Revocation | undefined> {
+  const line = await lockLine(tx, at, id)
+  if (line.length === 0) return undefined
+  const rows = await tx
     .updateTable('sallyport.api_key')
     .set({ revoked_at: sql<Date>`clock_timestamp()` })
     .where('org_id', '=', tx.org)
-    .where('id', '=', id)
-    .where('project_id', '=', at.project)
-    .where('environment', '=', at.environment)
+    .where('id', 'in', [...line])
     .where('revoked_at', 'is', null)
     .returning(COLUMNS)
-    .executeTakeFirst()
-  if (row !== undefined) {
-    noteChange(tx, 'api_key', id)
-    return { key: apiKey(row), changed: true }
-  }
-  const before = await apiKeyFind(tx, at, id)
-  return before && { key: before, changed: false }
+    .execute()
+  for (const row of rows) noteChange(tx, 'api_key', row.id)
+  const key = await apiKeyFind(tx, at, id)
+  return key && { key, ended: rows.map(apiKey) }
+}
+
+/** The key and all that came of it, locked in the order of their ids, so that two who revoke along one line wait and don't block. */
+async function lockLine(tx: TenantTx, at: Place, id: KeyId): Promise<readonly KeyId[]> {
+  const rows = await tx
+    .withRecursive('line(id)', (db) =>
+      db
+        .selectFrom('sallyport.api_key')
+        .select('id')
+        .where('org_id', '=', tx.org)
+        .where('id', '=', id)
+        .where('project_id', '=', at.project)
+        .where('environment', '=', at.environment)
+        // Without ALL: a circle, which no gateway makes, ends.
+        .union(
+          db
+            .selectFrom('sallyport.api_key as made')
+            .innerJoin('line', 'line.id', 'made.maker')
+            .select('made.id')
+            .where('made.org_id', '=', tx.org),
+        ),
+    )
+    .selectFrom('sallyport.api_key as key')
+    .select('key.id')
+    .where('key.org_id', '=', tx.org)
+    .where('key.id', 'in', (db) => db.selectFrom('line').select('line.id'))
+    .orderBy('key.id')
+    .forUpdate()
+    .execute()
+  return rows.map((row) => row.id)
 }
 
 function apiKey(row: Pick<Selectable<Schema['sallyport.api_key']>, (typeof COLUMNS)[number]>): ApiKey {

@@ -9,6 +9,9 @@ import type { Database } from '../../../db/index.ts'
 import { notFound, ProblemError } from '../../../http/index.ts'
 import type { KeyPrincipal, PersonPrincipal, Principal } from '../../../identity/index.ts'
 
+/** Keys above a key: its maker, that one's maker, and so on. Each is asked for whenever the key is read. `key_lookup` follows twice as many. */
+const MAX_MAKERS = 8
+
 export interface WantedKey {
   readonly scopes: readonly Scope[]
   readonly connection: ConnectionId | null
@@ -29,6 +32,8 @@ interface Maker {
   readonly mayGive: (scope: Scope) => boolean
   readonly connection: ConnectionId | null
   readonly expiresAt: Date | null
+  /** Keys that would stand above the one that is made. */
+  readonly makers: number
 }
 
 /**
@@ -44,6 +49,7 @@ export async function grantFrom(lookups: Database['lookups'], principal: Princip
   if (maker.expiresAt !== null && (expiresAt === null || expiresAt > maker.expiresAt)) {
     throw new ProblemError('forbidden', "A key can't outlive its maker: give an expires_in_s that ends no later.")
   }
+  if (maker.makers > MAX_MAKERS) throw new ProblemError('forbidden', `Keys made by keys go ${MAX_MAKERS} deep at most.`)
   if (maker.connection !== null && wanted.connection !== null && wanted.connection !== maker.connection) {
     throw new ProblemError('forbidden', 'This key is bound to one connection and makes keys for that one only.')
   }
@@ -55,7 +61,7 @@ async function readKey(lookups: Database['lookups'], principal: KeyPrincipal): P
   const alive = key !== undefined && key.revokedAt === null && (key.expiresAt === null || key.expiresAt > key.now)
   if (!alive) throw ended()
   const own = new Set(key.scopes)
-  return { now: key.now, mayGive: (scope) => own.has(scope), connection: key.connection, expiresAt: key.expiresAt }
+  return { now: key.now, mayGive: (scope) => own.has(scope), connection: key.connection, expiresAt: key.expiresAt, makers: key.makers + 1 }
 }
 
 async function readPerson(lookups: Database['lookups'], principal: PersonPrincipal, org: OrgId): Promise<Maker> {
@@ -63,7 +69,8 @@ async function readPerson(lookups: Database['lookups'], principal: PersonPrincip
   if (session === undefined) throw ended()
   const role = session.memberships.get(org)
   if (role === undefined) throw notFound()
-  return { now: session.now, mayGive: (scope) => ROLE_CONTAINS[role].includes(roleBehind(scope)), connection: null, expiresAt: null }
+  const mayGive = (scope: Scope): boolean => ROLE_CONTAINS[role].includes(roleBehind(scope))
+  return { now: session.now, mayGive, connection: null, expiresAt: null, makers: 0 }
 }
 
 function ended(): ProblemError {

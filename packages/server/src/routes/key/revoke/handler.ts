@@ -9,7 +9,8 @@ import { found, inEnvironment } from '../../tenant.ts'
 import { presentKey } from '../present.ts'
 
 /**
- * Repeating it answers the same and writes nothing: the event stands beside the change that it tells of. To a key bound to one connection,
+ * Repeating it answers the same and writes nothing: one event stands beside each change that it tells of, of the key and of every key that
+ * came of it. To a key bound to one connection,
  * keys bound otherwise are absent.
  */
 export const keyRevoke = implement('keyRevoke', (call) =>
@@ -17,9 +18,11 @@ export const keyRevoke = implement('keyRevoke', (call) =>
     const only = boundConnection(call.principal)
     const wanted = found(await apiKeyFind(tx, at, call.ids.key))
     if (only !== null && wanted.connection !== only) throw notFound()
-    const { key, changed } = found(await apiKeyRevoke(tx, at, call.ids.key))
-    if (changed)
-      await appendAudit(tx, { action: 'key.revoked', actor: principalRef(call.principal), target: formatId('key', key.id), detail: {} })
+    const { key, ended } = found(await apiKeyRevoke(tx, at, call.ids.key))
+    for (const { id } of ended) {
+      const detail = id === key.id ? {} : { with: formatId('key', key.id) }
+      await appendAudit(tx, { action: 'key.revoked', actor: principalRef(call.principal), target: formatId('key', id), detail })
+    }
     return presentKey(key)
   }),
 )
