@@ -7,7 +7,6 @@
  *     "scopes": ["..."], "extra": { ... } }
  * `extra` is what else the provider said about the token and may be needed later (a workspace id, an instance URL), at most 8 KiB of it.
  */
-import { z } from 'zod'
 import { Secret } from '../kernel/index.ts'
 import { TokenError } from './errors.ts'
 
@@ -24,15 +23,16 @@ export interface TokenSet {
   readonly extra: Secret
 }
 
-const sealedForm = z.strictObject({
-  v: z.literal(1),
-  access_token: z.string().min(1),
-  refresh_token: z.string().min(1).nullable(),
-  token_type: z.literal('bearer'),
-  expires_at: z.int().nullable(),
-  scopes: z.array(z.string()),
-  extra: z.record(z.string(), z.unknown()),
-})
+/** The sealed text's members, as they are judged. Every call reads one, so the judge is written out. */
+interface SealedForm {
+  readonly access_token: string
+  readonly refresh_token: string | null
+  readonly expires_at: number | null
+  readonly scopes: readonly string[]
+  readonly extra: Readonly<Record<string, unknown>>
+}
+
+const MEMBERS = 7
 
 /** The text to seal. */
 export function writeTokenSet(tokens: TokenSet): Secret {
@@ -51,17 +51,45 @@ export function writeTokenSet(tokens: TokenSet): Secret {
 
 /** The credential behind an opened text. @throws TokenError `credential_malformed`, saying nothing of what stood there. */
 export function readTokenSet(text: Secret): TokenSet {
-  const form = sealedForm.safeParse(parsed(text))
-  if (!form.success) throw new TokenError('credential_malformed', 'a sealed credential is not of the known form')
-  const { access_token, refresh_token, token_type, expires_at, scopes, extra } = form.data
+  const form = parsed(text)
+  if (!isSealedForm(form)) throw new TokenError('credential_malformed', 'a sealed credential is not of the known form')
   return {
-    accessToken: new Secret(access_token),
-    refreshToken: refresh_token === null ? null : new Secret(refresh_token),
-    tokenType: token_type,
-    expiresAt: expires_at,
-    scopes,
-    extra: new Secret(JSON.stringify(extra)),
+    accessToken: new Secret(form.access_token),
+    refreshToken: form.refresh_token === null ? null : new Secret(form.refresh_token),
+    tokenType: 'bearer',
+    expiresAt: form.expires_at,
+    scopes: form.scopes,
+    extra: new Secret(extraText(form.extra)),
   }
+}
+
+/** Without a member that a copy of the object would take for its prototype; a provider may have sent one. */
+function extraText({ ['__proto__']: _prototype, ...extra }: SealedForm['extra']): string {
+  return JSON.stringify(extra)
+}
+
+/** Judges what JSON.parse gave, so every object is plain and every member its own. Seven known members among seven: no other. */
+function isSealedForm(value: unknown): value is SealedForm {
+  if (!isObject(value) || Object.keys(value).length !== MEMBERS) return false
+  const { v, access_token, refresh_token, token_type, expires_at, scopes, extra } = value
+  return (
+    v === 1 &&
+    isFilledText(access_token) &&
+    (refresh_token === null || isFilledText(refresh_token)) &&
+    token_type === 'bearer' &&
+    (expires_at === null || Number.isSafeInteger(expires_at)) &&
+    Array.isArray(scopes) &&
+    scopes.every((scope) => typeof scope === 'string') &&
+    isObject(extra)
+  )
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isFilledText(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
 }
 
 /** The parser's own error quotes what it read, so it is dropped: the form check reports the failure. */
