@@ -49,6 +49,9 @@ export interface Gateway {
 
 /** Worst age of what the data plane remembers of connections when no word of a change arrives (G10). */
 const TARGET_AGE_MS = 10_000
+/** And while the database is away or says nothing for `TARGET_PATIENCE_MS`. */
+const TARGET_AGE_AWAY_MS = 30_000
+const TARGET_PATIENCE_MS = 250
 const MAX_TARGETS = 50_000
 /** One organization gets at most this part of the connections to one origin. */
 const ORGANIZATION_SHARE = 1 / 4
@@ -142,6 +145,8 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     read: (wanted) => readTarget(database, wanted),
     clock,
     maxAgeMs: TARGET_AGE_MS,
+    maxAgeAwayMs: TARGET_AGE_AWAY_MS,
+    patienceMs: TARGET_PATIENCE_MS,
     maxEntries: MAX_TARGETS,
   })
   const stopListening = database.onChange((change) => targets.drop(change))

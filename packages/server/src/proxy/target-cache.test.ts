@@ -1,19 +1,23 @@
 import { describe, expect, it } from 'vitest'
 import { ManualClock, newId } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
+import { DatabaseError } from '../db/index.ts'
 import type { ProxyTarget } from '../db/index.ts'
 import { createTargetCache } from './target-cache.ts'
 import type { TargetWanted } from './target-cache.ts'
 
 const MAX_AGE_MS = 10_000
+const MAX_AGE_AWAY_MS = 30_000
 
-function stage({ maxEntries = 100 } = {}) {
+function stage({ maxEntries = 100, patienceMs = 600_000 } = {}) {
   const clock = new ManualClock()
   const reads: TargetWanted[] = []
-  const answers: ((target: ProxyTarget) => void)[] = []
+  const answers: ((target: ProxyTarget | Promise<never>) => void)[] = []
   const cache = createTargetCache({
     clock,
     maxAgeMs: MAX_AGE_MS,
+    maxAgeAwayMs: MAX_AGE_AWAY_MS,
+    patienceMs,
     maxEntries,
     read: (wanted) => {
       reads.push(wanted)
@@ -108,6 +112,65 @@ describe('what the data plane remembers of connections', () => {
     expect(cache.peek(wanted)).toBe(fresh)
   })
 
+  describe('while the database is away', () => {
+    const away = (): Promise<never> => Promise.reject(new DatabaseError('database_unavailable', 'no connection'))
+
+    it('F-11 goes on up to 30 s, counted from its own reading, and not beyond', async () => {
+      const { cache, clock, answers, load } = stage()
+      const wanted = wantedOf()
+      const target = await load(wanted)
+      for (const age of [MAX_AGE_MS, MAX_AGE_AWAY_MS - 1]) {
+        clock.advance(age - clock.monotonic())
+        const loading = cache.load(wanted)
+        answers.shift()!(away())
+        expect(await loading).toBe(target)
+      }
+      clock.advance(1)
+      const late = cache.load(wanted)
+      answers.shift()!(away())
+      await expect(late).rejects.toMatchObject({ code: 'database_unavailable' })
+    })
+
+    it('F-11 is given without waiting for a database that says nothing, also to those who come later', async () => {
+      const { cache, clock, answers, reads, load } = stage({ patienceMs: 1 })
+      const wanted = wantedOf()
+      const target = await load(wanted)
+      clock.advance(MAX_AGE_MS)
+      expect(await cache.load(wanted)).toBe(target)
+      clock.advance(5_000)
+      expect(await cache.load(wanted)).toBe(target)
+      // One question is enough, and its answer still counts.
+      expect(reads).toHaveLength(2)
+      const fresh = found()
+      answers.shift()!(fresh)
+      await expect.poll(() => cache.peek(wanted)).toBe(fresh)
+    })
+
+    // The risk: a revoked connection goes on because the database that says so can't be asked.
+    it('K-04 is not given any more once word of a change came, whatever the database says', async () => {
+      const { cache, clock, answers, load } = stage({ patienceMs: 0 })
+      const wanted = wantedOf()
+      await load(wanted)
+      clock.advance(MAX_AGE_MS)
+      const before = cache.load(wanted)
+      cache.drop({ table: 'connection', org: wanted.org, id: newId('conn') })
+      const after = cache.load(wanted)
+      for (const answer of answers.splice(0)) answer(away())
+      await expect(before).rejects.toMatchObject({ code: 'database_unavailable' })
+      await expect(after).rejects.toMatchObject({ code: 'database_unavailable' })
+    })
+
+    it('stands in for no other failure', async () => {
+      const { cache, clock, answers, load } = stage()
+      const wanted = wantedOf()
+      await load(wanted)
+      clock.advance(MAX_AGE_MS)
+      const loading = cache.load(wanted)
+      answers.shift()!(Promise.reject(new DatabaseError('database_query_failed', 'a mistake of ours')))
+      await expect(loading).rejects.toMatchObject({ code: 'database_query_failed' })
+    })
+  })
+
   it('keeps no failure, no absence, and no more entries than it may', async () => {
     const { cache, load } = stage({ maxEntries: 3 })
     const absent = wantedOf()
@@ -116,6 +179,8 @@ describe('what the data plane remembers of connections', () => {
     const failing = createTargetCache({
       clock: new ManualClock(),
       maxAgeMs: 1,
+      maxAgeAwayMs: 1,
+      patienceMs: 0,
       maxEntries: 1,
       read: () => Promise.reject(new Error('away')),
     })

@@ -1,7 +1,9 @@
 /**
  * Owns what the hot path knows about integrations and connections without asking the database: rows as they were read, the
- * credential still sealed. Dropped when they change, and never older than the limit when no word of a change came.
+ * credential still sealed. Dropped when they change, and never older than the limit when no word of a change came. Refuses to
+ * wait for a database that is away while something young enough is known.
  */
+import { hasCode } from '@sallyport/core'
 import type { Clock, ConnectionId, Environment, OrgId, ProjectId } from '@sallyport/core'
 import type { Change, ProxyTarget } from '../db/index.ts'
 import type { Selector } from './call.ts'
@@ -17,7 +19,11 @@ export interface TargetWanted {
 export interface TargetCache {
   /** What is known and fresh, without waiting. */
   peek(wanted: TargetWanted): ProxyTarget | undefined
-  /** Reads it, once however many ask at the same time. */
+  /**
+   * Reads it, once however many ask at the same time. When the database is away, or says nothing for a moment, what is known is given
+   * up to its longest age; once a change of it was heard, nothing is known.
+   * @throws whatever `read` does, when there is nothing to give instead.
+   */
   load(wanted: TargetWanted): Promise<ProxyTarget>
   /** Forgets what a change touches; `unknown` forgets everything. */
   drop(change: Change | 'unknown'): void
@@ -33,21 +39,34 @@ export interface TargetCacheOptions {
   readonly clock: Clock
   /** Worst age when no notification arrives, in milliseconds (G10: 10 s). */
   readonly maxAgeMs: number
+  /** Worst age while the database is away, in milliseconds. */
+  readonly maxAgeAwayMs: number
+  /** How long a read may take before something older is given; 0 gives it at once. */
+  readonly patienceMs: number
   /** Entries over all organizations. */
   readonly maxEntries: number
 }
 
-export function createTargetCache({ read, clock, maxAgeMs, maxEntries }: TargetCacheOptions): TargetCache {
+/** A read under way. */
+interface Flight {
+  readonly begunAt: number
+  readonly target: Promise<ProxyTarget>
+}
+
+export function createTargetCache(options: TargetCacheOptions): TargetCache {
+  const { read, clock, maxAgeMs, maxAgeAwayMs, patienceMs, maxEntries } = options
   const byOrg = new Map<OrgId, Map<string, Entry>>()
-  const loading = new Map<string, Promise<ProxyTarget>>()
+  const loading = new Map<string, Flight>()
   let entries = 0
   // Counts drops. What was read before a drop and arrives after it must not be kept: it may show the row as it was.
   let epoch = 0
 
-  const peek = (wanted: TargetWanted): ProxyTarget | undefined => {
+  const known = (wanted: TargetWanted, ageMs: number): ProxyTarget | undefined => {
     const entry = byOrg.get(wanted.org)?.get(keyOf(wanted))
-    return entry !== undefined && clock.monotonic() - entry.readAt < maxAgeMs ? entry.target : undefined
+    return entry !== undefined && clock.monotonic() - entry.readAt < ageMs ? entry.target : undefined
   }
+
+  const peek = (wanted: TargetWanted): ProxyTarget | undefined => known(wanted, maxAgeMs)
 
   const keep = (wanted: TargetWanted, entry: Entry): void => {
     if (entries >= maxEntries) forgetOldestOrg()
@@ -68,20 +87,36 @@ export function createTargetCache({ read, clock, maxAgeMs, maxEntries }: TargetC
     if (!oldest.done) forget(oldest.value)
   }
 
-  const load = (wanted: TargetWanted): Promise<ProxyTarget> => {
-    const flight = `${wanted.org} ${keyOf(wanted)} ${epoch}`
-    const under = loading.get(flight)
+  const fly = (wanted: TargetWanted): Flight => {
+    const name = `${wanted.org} ${keyOf(wanted)} ${epoch}`
+    const under = loading.get(name)
     if (under !== undefined) return under
     const begun = epoch
-    const readAt = clock.monotonic()
-    const reading = read(wanted)
-      .then((target) => {
-        if (begun === epoch && target.connections.length > 0) keep(wanted, { target, readAt })
-        return target
+    const begunAt = clock.monotonic()
+    const target = read(wanted)
+      .then((found) => {
+        if (begun === epoch && found.connections.length > 0) keep(wanted, { target: found, readAt: begunAt })
+        return found
       })
-      .finally(() => loading.delete(flight))
-    loading.set(flight, reading)
-    return reading
+      .finally(() => loading.delete(name))
+    const flight = { begunAt, target }
+    loading.set(name, flight)
+    return flight
+  }
+
+  const load = async (wanted: TargetWanted): Promise<ProxyTarget> => {
+    const { begunAt, target } = fly(wanted)
+    try {
+      // Who joins a read that is late already waits no longer than who began it.
+      const left = patienceMs - (clock.monotonic() - begunAt)
+      const inTime = known(wanted, maxAgeAwayMs) === undefined ? await target : await within(target, left)
+      // Asked again: word of a change may have come meanwhile.
+      return inTime ?? known(wanted, maxAgeAwayMs) ?? (await target)
+    } catch (error) {
+      const older = hasCode(error, 'database_unavailable') ? known(wanted, maxAgeAwayMs) : undefined
+      if (older === undefined) throw error
+      return older
+    }
   }
 
   const drop = (change: Change | 'unknown'): void => {
@@ -93,6 +128,17 @@ export function createTargetCache({ read, clock, maxAgeMs, maxEntries }: TargetC
   }
 
   return { peek, load, drop }
+}
+
+/** What `promise` gives or throws, or undefined when it takes longer than `ms`. Its failure afterwards is nobody's news. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), Math.max(0, ms))))
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** Every discriminator of the answer; the parts can't run into each other because none but the last may hold a space. */
