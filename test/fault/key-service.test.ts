@@ -48,9 +48,11 @@ describe('a key service that goes away', () => {
     expect([answer.status, answer.headers.get('sallyport-error-source')]).toEqual([503, 'gateway'])
     expect(await answer.json()).toMatchObject({ code: 'key_unavailable' })
     expect(stage.upstream.seen.length).toBe(before)
+    expect(again.output()).toContain('The key service gives no keys')
 
     aws.behave('lawful')
     await expect.poll(async () => (await call()).status, { timeout: 20_000 }).toBe(200)
+    expect(again.output()).toContain('The key service answers again')
     expect(again.output()).not.toContain(aws.secretAccessKey)
   })
 })

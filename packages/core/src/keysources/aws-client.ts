@@ -6,13 +6,12 @@ import * as z from 'zod'
 import { CryptoError, KeySourceError } from '../crypto/index.ts'
 import type { Egress } from '../http/index.ts'
 import { systemClock } from '../kernel/index.ts'
-import type { Clock } from '../kernel/index.ts'
 import { signAws } from './aws-signature.ts'
 import type { AwsCredentials } from './aws-signature.ts'
 import { Patience } from './patience.ts'
-import type { PatienceLimits } from './patience.ts'
+import type { PatienceOptions } from './patience.ts'
 
-export interface AwsClientOptions {
+export interface AwsClientOptions extends PatienceOptions {
   readonly egress: Pick<Egress, 'fetch'>
   /** The service's name in signatures, and for messages. */
   readonly service: 'kms' | 'secretsmanager'
@@ -20,8 +19,6 @@ export interface AwsClientOptions {
   /** An origin. */
   readonly endpoint: string
   readonly credentials: AwsCredentials
-  readonly limits?: Partial<PatienceLimits>
-  readonly clock?: Clock
 }
 
 export interface AwsClient {
@@ -54,7 +51,7 @@ const errorAnswer = z.object({ __type: z.string().max(200) })
 
 export function createAwsClient(options: AwsClientOptions): AwsClient {
   const name = options.service === 'kms' ? 'AWS KMS' : 'AWS Secrets Manager'
-  const patience = new Patience(name, options.limits, options.clock)
+  const patience = new Patience(name, options)
   return {
     call: (target, input, answer) =>
       patience.ask(async (signal) => {

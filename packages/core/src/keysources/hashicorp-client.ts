@@ -8,19 +8,17 @@ import type { Egress } from '../http/index.ts'
 import { Secret, systemClock } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import { Patience } from './patience.ts'
-import type { PatienceLimits } from './patience.ts'
+import type { PatienceOptions } from './patience.ts'
 
 export type HashicorpAuth = { readonly token: Secret } | { readonly roleId: string; readonly secretId: Secret }
 
-export interface HashicorpClientOptions {
+export interface HashicorpClientOptions extends PatienceOptions {
   readonly egress: Pick<Egress, 'fetch'>
   /** Its origin. */
   readonly address: string
   readonly auth: HashicorpAuth
   /** Of the enterprise editions and OpenBao. */
   readonly namespace?: string | undefined
-  readonly limits?: Partial<PatienceLimits>
-  readonly clock?: Clock
 }
 
 export interface HashicorpClient {
@@ -61,7 +59,7 @@ class Client implements HashicorpClient {
   constructor(options: HashicorpClientOptions) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
-    this.#patience = new Patience(NAME, options.limits, options.clock)
+    this.#patience = new Patience(NAME, options)
   }
 
   call<T>(path: string, answer: z.ZodType<T>, ask?: { readonly input: object; readonly opening?: boolean }): Promise<T> {

@@ -28,22 +28,37 @@ const DEFAULT_LIMITS: PatienceLimits = {
   longestRestMs: 5_000,
 }
 
+/** `away`: a deadline passed without an answer. `refuses`: it answered, and not what it should. */
+export type ServiceState = 'answers' | 'away' | 'refuses'
+
+/** Told of each change, not of each question. A service is taken to answer until it doesn't. */
+export type StateListener = (state: ServiceState, error?: KeySourceError) => void
+
 /** Failures of the way there and not of what was asked. A server that can't prove who it is isn't among them. */
 const PASSING: ReadonlySet<string> = new Set(['upstream_unreachable', 'upstream_timeout', 'upstream_reset', 'upstream_invalid'])
+
+export interface PatienceOptions {
+  readonly limits?: Partial<PatienceLimits>
+  readonly clock?: Clock
+  readonly onState?: StateListener
+}
 
 /** One per service, shared by everything that asks it. */
 export class Patience {
   readonly #service: string
   readonly #limits: PatienceLimits
   readonly #clock: Clock
+  readonly #onState: StateListener
+  #state: ServiceState = 'answers'
   #restUntil = 0
   #restMs = 0
 
   /** @param service its name, for messages */
-  constructor(service: string, limits: Partial<PatienceLimits> = {}, clock: Clock = systemClock) {
+  constructor(service: string, { limits = {}, clock = systemClock, onState = () => undefined }: PatienceOptions = {}) {
     this.#service = service
     this.#limits = { ...DEFAULT_LIMITS, ...limits }
     this.#clock = clock
+    this.#onState = onState
   }
 
   /**
@@ -57,12 +72,15 @@ export class Patience {
     for (let wait = this.#limits.firstPauseMs; ; wait = Math.min(wait * 2, this.#limits.longestPauseMs)) {
       try {
         const answer = await ask(signal)
-        this.#restMs = 0
+        this.#answered()
         return answer
       } catch (error) {
         const failure = this.#judged(error)
         const ms = wait * (0.5 + Math.random() / 2)
-        if (failure.code === 'key_source_refused') throw failure
+        if (failure.code === 'key_source_refused') {
+          this.#become('refuses', failure)
+          throw failure
+        }
         if (this.#clock.monotonic() + ms >= end) throw this.#rest(failure)
         await pause(ms)
       }
@@ -71,7 +89,11 @@ export class Patience {
 
   #judged(error: unknown): KeySourceError {
     if (error instanceof KeySourceError) return error
-    if (!(error instanceof EgressError)) throw error
+    if (!(error instanceof EgressError)) {
+      // Said about what was asked, and so by a service that is there.
+      this.#answered()
+      throw error
+    }
     if (PASSING.has(error.code)) return this.#unavailable(error.reason)
     return new KeySourceError('key_source_refused', `${this.#service} can't be called (${error.code}: ${error.reason})`)
   }
@@ -79,7 +101,19 @@ export class Patience {
   #rest(failure: KeySourceError): KeySourceError {
     this.#restMs = Math.min(this.#restMs === 0 ? this.#limits.firstRestMs : this.#restMs * 2, this.#limits.longestRestMs)
     this.#restUntil = this.#clock.monotonic() + this.#restMs
+    this.#become('away', failure)
     return failure
+  }
+
+  #answered(): void {
+    this.#restMs = 0
+    this.#become('answers')
+  }
+
+  #become(state: ServiceState, error?: KeySourceError): void {
+    if (state === this.#state) return
+    this.#state = state
+    this.#onState(state, error)
   }
 
   #unavailable(reason: string): KeySourceError {

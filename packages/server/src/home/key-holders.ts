@@ -21,7 +21,18 @@ import {
   secretsManagerSource,
   transitKey,
 } from '@sallyport/core'
-import type { AwsArn, AwsClient, Egress, HashicorpClient, KeyWrapper, Logger, RootKeys, RootKeySource, Secret } from '@sallyport/core'
+import type {
+  AwsArn,
+  AwsClient,
+  Egress,
+  HashicorpClient,
+  KeyWrapper,
+  Logger,
+  RootKeys,
+  RootKeySource,
+  Secret,
+  StateListener,
+} from '@sallyport/core'
 import type { Config } from '../config.ts'
 import { HomeError } from './home-error.ts'
 import { configuredRootKeys } from './root-keys.ts'
@@ -49,7 +60,7 @@ const MAX_CONNECTIONS = 16
  * @throws HomeError | KeySourceError | CryptoError `key_invalid`; nothing is left open then
  */
 export async function openRootKeys(config: Config, fresh: boolean, logger: Logger): Promise<OpenRootKeys> {
-  const holders = new Holders(config.keys)
+  const holders = new Holders(config.keys, logger)
   const stops: (() => void)[] = []
   try {
     const source = holders.source()
@@ -74,12 +85,14 @@ export async function openRootKeys(config: Config, fresh: boolean, logger: Logge
 
 class Holders {
   readonly #keys: Keys
+  readonly #logger: Logger
   readonly #doors: Door[] = []
   readonly #awsClients = new Map<string, AwsClient>()
   #hashicorp: HashicorpClient | undefined
 
-  constructor(keys: Keys) {
+  constructor(keys: Keys, logger: Logger) {
     this.#keys = keys
+    this.#logger = logger
   }
 
   /** Undefined for the configuration itself, which is read once. */
@@ -128,6 +141,7 @@ class Holders {
         secretAccessKey: needed(awsSecretAccessKey),
         sessionToken: awsSessionToken,
       },
+      onState: this.#telling({ service, region }),
     })
     this.#awsClients.set(`${service} ${region}`, client)
     return client
@@ -141,8 +155,17 @@ class Holders {
       address,
       auth: vaultToken === undefined ? { roleId: needed(vaultRoleId), secretId: needed(vaultSecretId) } : { token: vaultToken },
       namespace: vaultNamespace,
+      onState: this.#telling({ service: 'vault' }),
     })
     return this.#hashicorp
+  }
+
+  /** Calls that are refused meanwhile are too many to tell of each. */
+  #telling(of: { readonly service: string; readonly region?: string }): StateListener {
+    return (state, error) => {
+      if (state === 'answers') this.#logger.info('The key service answers again', { ...of })
+      else this.#logger.warn('The key service gives no keys; data keys in memory last their time', { ...of, state, error })
+    }
   }
 
   /**
