@@ -120,7 +120,10 @@ export const operations = {
       bodyLimit: CONTROL_BODY_BYTES,
     },
     params: inProject,
-    body: z.strictObject({ name: s.name.optional(), return_origins: z.array(origin).max(50).optional() }),
+    body: z
+      .strictObject({ name: s.name.optional(), return_origins: z.array(origin).max(50).optional() })
+      .refine((body) => Object.keys(body).length > 0, 'must name what to change')
+      .meta({ minProperties: 1 }),
     response: s.project,
     status: 200,
   }),

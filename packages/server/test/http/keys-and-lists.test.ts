@@ -223,6 +223,24 @@ describe('integrations and projects', () => {
     ])
   })
 
+  it('A-06 writes a change of a project only when there is one, and of that only what changed', async () => {
+    const owner = personOf(world.b.people.OWNER)
+    const params = { org: world.b.params.org, project: formatId('proj', world.b.projects[1]) }
+    const events = async () => {
+      const all = await collect(owner.pages('auditEventList', { params: { org: params.org } }))
+      return all.filter(({ action, target }) => action === 'project.updated' && target === params.project).map(({ detail }) => detail)
+    }
+    await expect(owner.call('projectUpdate', { params, body: {} })).rejects.toMatchObject({ code: 'validation_failed' })
+    const before = await owner.call('projectGet', { params })
+    const { name, return_origins } = before
+    for (const body of [{ name }, { return_origins }, { name, return_origins }])
+      expect(await owner.call('projectUpdate', { params, body })).toEqual(before)
+    expect(await events()).toEqual([])
+    const body = { name: 'Another name', return_origins }
+    expect(await owner.call('projectUpdate', { params, body })).toEqual({ ...before, name: body.name })
+    expect(await events()).toEqual([{ name: body.name }])
+  })
+
   it('O-19 begins no connect session that would return elsewhere, and reads none of another place', async () => {
     const { connectSessions } = inEnvironment(clientOf(world.b.key), placeOf(world.b))
     const body = { integration: 'github', end_user_id: 'user-1' }
