@@ -8,7 +8,7 @@
  */
 import { hasCode, isUuid } from '@sallyport/core'
 import type { Logger, OrgId } from '@sallyport/core'
-import { auditAppend, auditEventFind, requestRecordInsertMany } from '../db/index.ts'
+import { auditAppend, auditEventFind, requestRecordInsertMany, useAppend } from '../db/index.ts'
 import type { AuditHead, AuditUseMode, Database, NewAuditEvent, RequestRecordRow, TenantTx } from '../db/index.ts'
 import { AuditError } from './audit-error.ts'
 import { storable } from './event.ts'
@@ -227,12 +227,10 @@ class GroupingUseLog implements UseLog {
   async #write(org: OrgId, group: Group): Promise<void> {
     await this.#database.withTenant(org, async (tx) => {
       if (group.attempted !== undefined && (await wasCommitted(tx, group.attempted))) return
-      if (group.records.length > 0) await requestRecordInsertMany(tx, group.records)
-      if (group.events.length > 0)
-        group.attempted = await auditAppend(
-          tx,
-          group.events.map(({ event }) => event),
-        )
+      const events = group.events.map(({ event }) => event)
+      if (events.length > 0)
+        group.attempted = await (group.records.length > 0 ? useAppend(tx, events, group.records) : auditAppend(tx, events))
+      else if (group.records.length > 0) await requestRecordInsertMany(tx, group.records)
     })
   }
 

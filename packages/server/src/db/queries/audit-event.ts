@@ -37,9 +37,21 @@ export interface NewAuditEvent {
  * call it last. @throws DatabaseError `database_query_failed` for a detail that is no JSON object.
  */
 export async function auditAppend(tx: TenantTx, events: readonly NewAuditEvent[]): Promise<AuditHead> {
-  const { rows } = await sql<{ head_seq: string; head_hash: Buffer }>`
-    select head_seq, head_hash from sallyport.audit_append(${JSON.stringify(events)}::jsonb)`.execute(tx)
-  const [head] = rows
+  return auditHeadOf((await auditAppending(events).execute(tx)).rows)
+}
+
+export interface AuditHeadRow {
+  readonly head_seq: string
+  readonly head_hash: Buffer
+}
+
+/** The statement of `auditAppend`, for one that does more. */
+export function auditAppending(events: readonly NewAuditEvent[]) {
+  return sql<AuditHeadRow>`select head_seq, head_hash from sallyport.audit_append(${JSON.stringify(events)}::jsonb)`
+}
+
+/** What `auditAppending` answered. */
+export function auditHeadOf([head]: readonly AuditHeadRow[]): AuditHead {
   if (head === undefined) throw new TypeError('audit_append gave no head')
   return { seq: BigInt(head.head_seq), hash: head.head_hash }
 }

@@ -5,6 +5,8 @@ import type { ConnectionId, Environment, KeyId, OrgId, ProjectId, RequestId } fr
 import type { Schema } from '../schema.ts'
 import type { TenantTx } from '../tenant.ts'
 import type { Page, Place } from './page.ts'
+import { auditAppending, auditHeadOf } from './audit-event.ts'
+import type { AuditHead, AuditHeadRow, NewAuditEvent } from './audit-event.ts'
 
 export interface RequestRecordRow {
   readonly org: OrgId
@@ -33,6 +35,19 @@ export interface RequestRecordRow {
  * they are: a group whose commit went unanswered may be sent again.
  */
 export async function requestRecordInsertMany(tx: TenantTx, records: readonly RequestRecordRow[]): Promise<void> {
+  await insertion(tx, records).execute(tx)
+}
+
+/**
+ * `requestRecordInsertMany` and `auditAppend` as one statement, and so one round trip. Both or neither; the log is held as by `auditAppend`,
+ * so call it last. Throws as that does.
+ */
+export async function useAppend(tx: TenantTx, events: readonly NewAuditEvent[], records: readonly RequestRecordRow[]): Promise<AuditHead> {
+  const { rows } = await sql<AuditHeadRow>`with written as (${insertion(tx, records)}) ${auditAppending(events)}`.execute(tx)
+  return auditHeadOf(rows)
+}
+
+function insertion(tx: TenantTx, records: readonly RequestRecordRow[]) {
   const rows = records.map((record) => {
     if (record.org !== tx.org) throw new TypeError('a request record of another organization')
     return {
@@ -54,10 +69,10 @@ export async function requestRecordInsertMany(tx: TenantTx, records: readonly Re
       bytes_out: record.bytesOut,
     }
   })
-  await sql`
+  return sql`
     insert into sallyport.request_record
     select * from jsonb_populate_recordset(null::sallyport.request_record, ${JSON.stringify(rows)}::jsonb)
-    on conflict (org_id, id) do nothing`.execute(tx)
+    on conflict (org_id, id) do nothing`
 }
 
 /** Newest first, by id, which begins with its time; index request_record_list. */
