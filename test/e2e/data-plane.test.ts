@@ -316,6 +316,13 @@ describe('what may not cross', () => {
     expect(stage.upstream.seen.length).toBe(before)
   })
 
+  it('I-03 a second Host header is refused and nothing goes out', async () => {
+    const before = stage.upstream.seen.length
+    const answer = await sendRaw(stage.gateway.url, rawRequest('/proxy/api/user', [...rawCredentials(), 'Host: other.test']))
+    expect(answer.status).toBe(400)
+    expect(stage.upstream.seen.length).toBe(before)
+  })
+
   it.each(['TRACE', 'CONNECT', 'TRACK'])('the method %s does not go out', async (method) => {
     const before = stage.upstream.seen.length
     const { status } = await sendRaw(stage.gateway.url, rawRequest('/proxy/api/user', rawCredentials(), method))

@@ -1,6 +1,6 @@
 /**
  * Owns the node server under everything: limits on headers and time, answers to what is no HTTP, and an end that lets running
- * requests finish. Refuses to let any request past while draining, whichever plane it belongs to.
+ * requests finish. Refuses to let any request past while draining, whichever plane it belongs to, and one without exactly one Host.
  */
 import { once } from 'node:events'
 import { createServer, STATUS_CODES } from 'node:http'
@@ -64,6 +64,7 @@ export function createDrainingServer(listeners: ServerListeners, limits: ServerL
   })
   const admit = (request: IncomingMessage, response: ServerResponse): void => {
     if (request.rawHeaders.length > 2 * limits.maxHeaderCount) refuseUnread(response, 'headers_too_large', 'There are too many headers.')
+    else if (!hasOneHost(request)) refuseUnread(response, 'bad_request', 'A request has exactly one Host header.')
     else listeners.requests(request, response)
   }
   // Node drops headers past this count in silence; they are counted above instead.
@@ -103,10 +104,18 @@ function nodeOptions(limits: ServerLimits) {
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     maxHeaderSize: limits.maxHeaderBytes,
     connectionsCheckingInterval: CHECK_INTERVAL_MS,
-    requireHostHeader: true,
+    // Looked at by hasOneHost: node takes two, and answers none with a bare 400.
+    requireHostHeader: false,
     // Two readings of one request are how requests are smuggled: the strict parser refuses both.
     insecureHTTPParser: false,
   }
+}
+
+/** RFC 9112 section 3.2. Two are how a request comes to mean one host to a proxy and another behind it; HTTP/1.0 may do without. */
+function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
+  let hosts = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]!.length === 4 && rawHeaders[i]!.toLowerCase() === 'host') hosts += 1
+  return hosts === 1 || (hosts === 0 && httpVersion === '1.0')
 }
 
 async function closeServer(server: Server, running: ReadonlySet<ServerResponse>, timeoutMs: number): Promise<boolean> {

@@ -89,6 +89,24 @@ describe('credentials', () => {
   })
 })
 
+describe('the Host header', () => {
+  it.each([
+    ['none', []],
+    ['two that differ', ['Host: a.test', 'Host: b.test']],
+    ['two alike', ['Host: a.test', 'hOsT: a.test']],
+  ])('I-03 is refused with a problem when there are %s', async (_what, hosts) => {
+    for (const path of [WHOAMI, '/proxy/api/user', '/healthz']) {
+      const answer = await raw([`GET ${path} HTTP/1.1`, ...hosts, '', ''].join('\r\n'))
+      expect(problemIn(answer), path).toMatchObject({ status: 400, code: 'bad_request' })
+      expect(answer).toContain('application/problem+json')
+    }
+  })
+
+  it('may be missing in HTTP/1.0, which had none', async () => {
+    expect(await raw('GET /healthz HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /u)
+  })
+})
+
 describe('console sessions', () => {
   const SESSION = '/api/v1/session'
 
