@@ -40,8 +40,11 @@ export const name = z
   // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
   .regex(/^[^\u0000-\u001f\u007f]+$/u, 'must hold no control characters')
 
+/** A query is text: decimal digits are a number, other spellings of numbers that JavaScript knows are none. */
+const digits = (value: number | string): unknown => (typeof value === 'string' && /^\d{1,3}$/u.test(value) ? Number(value) : value)
+
 export const pageQuery = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(200).default(50).describe('Rows per page'),
+  limit: z.preprocess(digits, z.int('must be a number in decimal digits').min(1).max(200)).default(50).describe('Rows per page'),
   cursor: z.string().max(512).optional().describe('`next_cursor` of the page before; bound to this list and tenant'),
 })
 

@@ -5,7 +5,7 @@ import type { Client } from '../../../client/src/index.ts'
 import { SCOPES } from '@sallyport/contract'
 import { formatId, newId } from '@sallyport/core'
 import { connectionInsert } from '../../src/db/index.ts'
-import { createWorld, send } from './world.ts'
+import { asKey, createWorld, send } from './world.ts'
 import type { TestOrg, World } from './world.ts'
 
 let world: World
@@ -257,6 +257,33 @@ describe('integrations and projects', () => {
 })
 
 describe('lists', () => {
+  it('T-23 take a limit in decimal digits, and no other spelling of a number', async () => {
+    const path = `/api/v1/orgs/${world.a.params.org}/projects/${world.a.params.project}/test/keys`
+    const ask = (limit: string) => send(world, `${path}?limit=${limit}`, { headers: asKey(world.a.key) })
+    for (const limit of ['1', '01', '200']) expect((await ask(limit)).status, limit).toBe(200)
+    for (const limit of [
+      '',
+      '0',
+      '201',
+      '1e2',
+      '0x10',
+      '%205',
+      '5%20',
+      '+5',
+      '-5',
+      '5.0',
+      '0b1',
+      'Infinity',
+      '%D9%A5',
+      '0005',
+      '5&limit=6',
+    ]) {
+      const answer = await ask(limit)
+      expect([answer.status, answer.json.code], limit).toEqual([400, 'validation_failed'])
+    }
+    expect((await send(world, '/openapi.json')).text).toContain('"maximum":200')
+  })
+
   it('T-23 give every row once, page by page, to their own tenant and list alone', async () => {
     const client = clientOf(world.b.key)
     for (let made = 0; made < 4; made++) await keysOf(world.b.key, world.b).create({ name: `k${made}`, scopes: ['proxy:call'] })
