@@ -15,6 +15,7 @@ export const integrationId = id('int', 'Integration id')
 export const connectionId = id('conn', 'Connection id')
 export const connectSessionId = id('cs', 'Connect session id')
 export const requestId = id('req', 'Request id')
+export const dataKeyId = id('dk', 'Data key id')
 
 export const environment = z.enum(ENVIRONMENTS)
 export const timestamp = z.iso.datetime().describe('RFC 3339, UTC')
@@ -149,6 +150,18 @@ export const requestRecord = z
     bytes_out: z.int(),
   })
   .meta({ id: 'RequestRecord' })
+
+export const DATA_KEY_STATUS = ['current', 'previous'] as const
+
+export const dataKey = z
+  .object({
+    id: dataKeyId,
+    status: z.enum(DATA_KEY_STATUS).describe('`current` seals; `previous` only opens what is still under it'),
+    records: z.int().describe('How many sealed records are under it now'),
+    created_at: timestamp,
+    retired_at: timestamp.nullable().describe('Since when it only opens'),
+  })
+  .meta({ id: 'DataKey' })
 
 export const auditEvent = z
   .object({

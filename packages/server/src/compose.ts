@@ -4,7 +4,7 @@
  */
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { createEgress, createLogger, listProviders, resolveProvider, SallyportError, systemClock } from '@sallyport/core'
+import { createEgress, createLogger, listProviders, noMetrics, resolveProvider, SallyportError, systemClock } from '@sallyport/core'
 import type { Clock, EgressPolicy, Logger, Provider, Secret } from '@sallyport/core'
 import { createUseLog } from './audit/index.ts'
 import type { Config } from './config.ts'
@@ -28,8 +28,8 @@ import type { DevelopmentOwner } from './identity/index.ts'
 import { createCallShares, createDataPlane, createTargetCache, routeOut } from './proxy/index.ts'
 import type { TargetWanted } from './proxy/index.ts'
 import { registerOperations } from './routes/index.ts'
-import { createVault } from './vault/index.ts'
-import type { Vault } from './vault/index.ts'
+import { createKeeper, createVault } from './vault/index.ts'
+import type { Keeper, Vault } from './vault/index.ts'
 
 export interface OwnerLink {
   readonly href: string
@@ -95,9 +95,11 @@ async function startEngine(config: Config, home: Home, rootKeys: OpenRootKeys, l
   await vault.checkRootKeys()
   rootKeys.watch((keys) => vault.useRootKeys(keys))
   const owner = config.mode === 'development' ? await ensureDevelopmentOwner(database) : undefined
-  const engine = await createEngine(config, { database, vault, clock, logger })
+  const keeper = createKeeper({ database, vault, clock, logger, metrics: noMetrics, rotateAfterDays: config.keys.rotateAfterDays })
+  const engine = await createEngine(config, { database, vault, keeper, clock, logger })
   const http = engine.http
   await listen(http, config)
+  keeper.start()
   logger.info('Listening', { url: config.publicUrl })
   return gatewayOf(config, { home, rootKeys, engine }, owner)
 }
@@ -105,6 +107,7 @@ async function startEngine(config: Config, home: Home, rootKeys: OpenRootKeys, l
 interface Parts {
   readonly database: Database
   readonly vault: Vault
+  readonly keeper: Keeper
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -116,7 +119,7 @@ interface Engine {
 }
 
 async function createEngine(config: Config, parts: Parts): Promise<Engine> {
-  const { database, vault, clock, logger } = parts
+  const { database, vault, keeper, clock, logger } = parts
   const providers = providersOf(config)
   const egress = createEgress(egressPolicy(config))
   const useLog = createUseLog({ database, logger })
@@ -181,6 +184,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
       registerOperations(app, {
         database,
         vault,
+        keeper,
         keys,
         sessions,
         connect,
@@ -208,6 +212,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
         () => dataPlane.idle(),
         () => useLog.close(timeoutMs),
         async () => stopListening(),
+        () => keeper.close(),
         async () => keys.close(),
         async () => vault.close(),
         () => egress.close(),

@@ -21,6 +21,10 @@ const anything = (): undefined => undefined
 const noFaults = (): readonly string[] => []
 
 export const keys = z.strictObject({
+  rotateAfterDays: integer(
+    { min: 0, max: 3650, by: 90 },
+    'Age at which the data key of an organization is replaced by itself; 0: never. Keys over 90 days are told of either way.',
+  ),
   source: setting(
     textWithout((value) => (SOURCE.test(value) ? undefined : 'must be config, folder:<path>, aws-secrets-manager or vault-kv')).default(
       'config',

@@ -6,6 +6,8 @@ import { connectSessionCreate } from './connect-session/create/handler.ts'
 import { connectSessionGet } from './connect-session/get/handler.ts'
 import { connectionGet } from './connection/get/handler.ts'
 import { connectionList } from './connection/list/handler.ts'
+import { dataKeyList } from './data-key/list/handler.ts'
+import { dataKeyRotate } from './data-key/rotate/handler.ts'
 import { whoami } from './identity/whoami/handler.ts'
 import { integrationCreate } from './integration/create/handler.ts'
 import { integrationGet } from './integration/get/handler.ts'
@@ -44,6 +46,8 @@ export const implementations: Implementations = {
   connectionList,
   connectionGet,
   requestList,
+  dataKeyList,
+  dataKeyRotate,
   auditEventList,
   auditVerify,
 }

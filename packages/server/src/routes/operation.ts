@@ -10,12 +10,13 @@ import type { ConnectService } from '../connect/index.ts'
 import type { Database } from '../db/index.ts'
 import type { Cursors, PathIds, SessionCookie } from '../http/index.ts'
 import type { KeyAuthenticator, Principal, Sessions } from '../identity/index.ts'
-import type { Vault } from '../vault/index.ts'
+import type { Keeper, Vault } from '../vault/index.ts'
 
 /** Everything that handlers may reach. Built by compose, one for all routes. */
 export interface RouteDeps {
   readonly database: Database
   readonly vault: Pick<Vault, 'seal'>
+  readonly keeper: Pick<Keeper, 'dataKeys' | 'renew' | 'sweepSoon'>
   readonly keys: Pick<KeyAuthenticator, 'mint'>
   readonly sessions: Sessions
   readonly connect: Pick<ConnectService, 'createSession' | 'getSession' | 'complete'>

@@ -8,7 +8,18 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { Client as PgClient } from 'pg'
 import { ROLES, SCOPES } from '@sallyport/contract'
 import type { Environment, Role, Scope } from '@sallyport/contract'
-import { createLogger, formatId, generateKeyBytes, listProviders, newId, RootKeyring, Secret, sha256, systemClock } from '@sallyport/core'
+import {
+  createLogger,
+  formatId,
+  generateKeyBytes,
+  listProviders,
+  newId,
+  noMetrics,
+  RootKeyring,
+  Secret,
+  sha256,
+  systemClock,
+} from '@sallyport/core'
 import type { ConnectionId, IntegrationId, KeyId, OrgId, ProjectId, UserId } from '@sallyport/core'
 import { createDatabase, dropDatabase } from '../../../testkit/src/servers/index.ts'
 import { appendAudit } from '../../src/audit/index.ts'
@@ -31,7 +42,7 @@ import type { HttpServer, ServerLimits } from '../../src/http/index.ts'
 import { createKeyAuthenticator, createSessions } from '../../src/identity/index.ts'
 import type { KeyAuthenticator } from '../../src/identity/index.ts'
 import { registerOperations } from '../../src/routes/index.ts'
-import { clientSecretPlace, createVault } from '../../src/vault/index.ts'
+import { clientSecretPlace, createKeeper, createVault } from '../../src/vault/index.ts'
 import type { Vault } from '../../src/vault/index.ts'
 
 export interface TestOrg {
@@ -110,6 +121,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     clock: systemClock,
     logger,
   })
+  const keeper = createKeeper({ database, vault, clock: systemClock, logger, metrics: noMetrics, rotateAfterDays: 90 })
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
   const http = await createHttpServer({
     publicUrl,
@@ -125,6 +137,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
       registerOperations(app, {
         database,
         vault,
+        keeper,
         keys,
         sessions,
         connect,
@@ -157,6 +170,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     close: async () => {
       await http.close(5_000)
       keys.close()
+      await keeper.close()
       vault.close()
       await database.close()
       await dropDatabase(adminUrl, made.name)
