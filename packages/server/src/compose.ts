@@ -4,7 +4,16 @@
  */
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { createEgress, createLogger, listProviders, noMetrics, resolveProvider, SallyportError, systemClock } from '@sallyport/core'
+import {
+  createEgress,
+  createLogger,
+  listProviders,
+  noMetrics,
+  resolveProvider,
+  SallyportError,
+  systemClock,
+  writeLine,
+} from '@sallyport/core'
 import type { Clock, EgressPolicy, Logger, Provider, Secret } from '@sallyport/core'
 import { createUseLog } from './audit/index.ts'
 import type { Config } from './config.ts'
@@ -72,6 +81,40 @@ export async function startGateway(config: Config): Promise<Gateway> {
   }
 }
 
+/** The database and its keys, without a gateway around them. */
+export interface Keyroom {
+  readonly keeper: Keeper
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  close(): Promise<void>
+}
+
+/**
+ * Opens what the `keys` command works on. Lines of the log go to standard error: standard output is the command's answer.
+ * @param options.provesRootKeys as every start does; not when a key is to be removed that is no longer configured
+ * @throws SallyportError of the part that refused; nothing is left open then.
+ */
+export async function openKeyroom(config: Config, options: { readonly provesRootKeys: boolean }): Promise<Keyroom> {
+  const logger = createLogger({ level: config.logLevel, format: config.logFormat, write: (line) => writeLine(line, 'stderr') })
+  const home = await openHome(config, logger)
+  const opened: (() => Promise<void>)[] = [() => home.close()]
+  const close = (): Promise<void> => inTurn(opened.splice(0).toReversed())
+  try {
+    const rootKeys = await openRootKeys(config, (await home.database.system.rootKeys()).size === 0, logger)
+    opened.push(() => rootKeys.close())
+    const { vault, keeper } = openVault(config, home.database, rootKeys, logger)
+    opened.push(
+      async () => vault.close(),
+      () => keeper.close(),
+    )
+    if (options.provesRootKeys) await vault.checkRootKeys()
+    return { keeper, now: () => systemClock.now(), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
 /** Brings a Postgres given by URL up to date. @throws DatabaseError */
 export async function migrateDatabase(config: Config, url: Secret): Promise<readonly string[]> {
   return migrateGiven(config, url, createLogger({ level: config.logLevel, format: config.logFormat }))
@@ -91,17 +134,22 @@ async function furnish(config: Config, home: Home, logger: Logger): Promise<Gate
 async function startEngine(config: Config, home: Home, rootKeys: OpenRootKeys, logger: Logger): Promise<Gateway> {
   const clock = systemClock
   const { database } = home
-  const vault = createVault({ database, keyring: rootKeys.keys, clock, logger })
+  const { vault, keeper } = openVault(config, database, rootKeys, logger)
   await vault.checkRootKeys()
   rootKeys.watch((keys) => vault.useRootKeys(keys))
   const owner = config.mode === 'development' ? await ensureDevelopmentOwner(database) : undefined
-  const keeper = createKeeper({ database, vault, clock, logger, metrics: noMetrics, rotateAfterDays: config.keys.rotateAfterDays })
   const engine = await createEngine(config, { database, vault, keeper, clock, logger })
   const http = engine.http
   await listen(http, config)
   keeper.start()
   logger.info('Listening', { url: config.publicUrl })
   return gatewayOf(config, { home, rootKeys, engine }, owner)
+}
+
+function openVault(config: Config, database: Database, rootKeys: OpenRootKeys, logger: Logger): { vault: Vault; keeper: Keeper } {
+  const vault = createVault({ database, keyring: rootKeys.keys, clock: systemClock, logger })
+  const { rotateAfterDays } = config.keys
+  return { vault, keeper: createKeeper({ database, vault, clock: systemClock, logger, metrics: noMetrics, rotateAfterDays }) }
 }
 
 interface Parts {

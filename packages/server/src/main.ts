@@ -6,6 +6,7 @@
 import type { CommandContext } from './cli/command.ts'
 import { EXIT, explain } from './cli/explain.ts'
 import { doctorCommand } from './cli/doctor.ts'
+import { isBareGenerate, keysCommand, printRootKey } from './cli/keys.ts'
 import { migrateCommand } from './cli/migrate.ts'
 import { serveCommand } from './cli/serve.ts'
 import { loadConfig } from './config.ts'
@@ -13,9 +14,17 @@ import { loadConfig } from './config.ts'
 /** How long what was closed may take to let go of the process. */
 const LAST_RESORT_MS = 5_000
 
-const COMMANDS: Readonly<Record<string, { readonly run: (context: CommandContext) => Promise<number>; readonly about: string }>> = {
+interface Command {
+  readonly run: (context: CommandContext) => Promise<number>
+  readonly about: string
+  /** It reads, and judges, words of its own. */
+  readonly words?: true
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
   serve: { run: serveCommand, about: 'run the gateway, its API and console' },
   migrate: { run: migrateCommand, about: 'make roles and tables on the Postgres of SALLYPORT_DATABASE_MIGRATION_URL' },
+  keys: { run: keysCommand, words: true, about: 'generate, count, rotate, verify and remove keys; docs/keys.md leads through it' },
   doctor: { run: doctorCommand, about: 'explain the effective configuration, redacted, and where each part of it was written' },
 }
 
@@ -26,13 +35,15 @@ async function run(argv: readonly string[]): Promise<number> {
     process.stdout.write(usage())
     return args[0] === 'help' || args[0] === '--help' ? EXIT.done : EXIT.usage
   }
-  const extra = unknownWords(args.slice(1))
+  const telling = { json: argv.includes('--json'), print: (text: string) => void process.stdout.write(`${text}\n`) }
+  if (isBareGenerate(args)) return printRootKey(telling)
+  const extra = command.words === true ? [] : unknownWords(args.slice(1))
   if (extra.length > 0) {
     process.stderr.write(`sallyport: ${args[0]} takes no ${extra.join(' ')}\n\n${usage()}`)
     return EXIT.usage
   }
   const config = loadConfig({ argv })
-  return command.run({ config, args: args.slice(1), json: argv.includes('--json'), print: (text) => process.stdout.write(`${text}\n`) })
+  return command.run({ config, args: args.slice(1), ...telling })
 }
 
 /** Words that no command knows. `--config <file>` is the configuration's own. */

@@ -58,6 +58,10 @@ export interface Keeper {
   /** The organization's data keys, oldest first, with what is under each. Destroyed ones are not among them. */
   dataKeys(org: OrgId): Promise<CountedDataKey[]>
   rootKeys(): Promise<readonly RootKeyUse[]>
+  /** The id of the one that wraps. */
+  readonly primaryRootKey: string
+  /** Every organization of the installation. */
+  organizations(): AsyncIterable<OrgId>
   /**
    * Makes the next data key, unless a rotation of the last day still has records to move: then that one is to be finished first. Undefined:
    * nothing was made, because of that, because there is no key yet, or because another did it at the same moment.
@@ -125,6 +129,14 @@ class DatabaseKeeper implements Keeper {
     return this.#o.database.system.rootKeyUse()
   }
 
+  get primaryRootKey(): string {
+    return this.#o.vault.rootKeyIds[0]!
+  }
+
+  organizations(): AsyncIterable<OrgId> {
+    return organizations((after, limit) => this.#o.database.lookups.organizationPage({ after, limit }))
+  }
+
   async renew(org: OrgId, actor: string): Promise<RenewReport | undefined> {
     const keys = await this.dataKeys(org)
     const current = keys.find(({ status }) => status === 'current')
@@ -148,10 +160,10 @@ class DatabaseKeeper implements Keeper {
   }
 
   async rotateEverything(actor: string): Promise<FullRotationReport> {
-    const [primary] = this.#o.vault.rootKeyIds
+    const primary = this.primaryRootKey
     const since = (await this.rootKeys()).find(({ id }) => id === primary)?.createdAt ?? BEGINNING
     const totals = { organizations: 0, renewed: 0, resealed: 0, unreadable: 0, left: 0 }
-    for await (const org of this.#everyOrganization()) {
+    for await (const org of this.organizations()) {
       totals.organizations += 1
       const keys = await this.#o.database.withTenant(org, dataKeyList)
       const exposed = keys.find(({ status, rootKeyId, createdAt }) => status === 'current' && (rootKeyId !== primary || createdAt < since))
@@ -187,7 +199,7 @@ class DatabaseKeeper implements Keeper {
   async removeRootKey(id: string): Promise<void> {
     const key = (await this.rootKeys()).find((known) => known.id === id)
     if (key === undefined) throw new VaultError('root_key_missing', `the database knows no root key "${id}"`)
-    if (this.#o.vault.rootKeyIds[0] === id) throw inUse(`root key "${id}" is the primary one: put another first`)
+    if (this.primaryRootKey === id) throw inUse(`root key "${id}" is the primary one: put another first`)
     if (key.dataKeys + key.systemSecrets > 0) {
       throw inUse(
         `root key "${id}" still wraps ${key.dataKeys} data keys and ${key.systemSecrets} secrets of the installation: rotate first`,
@@ -225,7 +237,7 @@ class DatabaseKeeper implements Keeper {
   }
 
   async verify(org?: OrgId): Promise<KeyVerification> {
-    const all = org === undefined ? this.#everyOrganization() : [org]
+    const all = org === undefined ? this.organizations() : [org]
     const total = { organizations: 0, dataKeys: 0, records: 0, destroyed: 0, faults: [] as KeyVerification['faults'][number][] }
     for await (const each of all) {
       const found = await verifyOrganization(this.#o, each)
@@ -267,12 +279,12 @@ class DatabaseKeeper implements Keeper {
   }
 
   async #tend(): Promise<void> {
-    const { database, vault, metrics } = this.#o
+    const { database, metrics } = this.#o
     await this.#tendRoot()
     const days = this.#o.rotateAfterDays === 0 ? OVERDUE_DAYS : Math.min(OVERDUE_DAYS, this.#o.rotateAfterDays)
     const madeBefore = this.#before(days)
     const work = organizations((after, limit) =>
-      database.lookups.dataKeyWork({ primaryRoot: vault.rootKeyIds[0]!, madeBefore, after, limit }),
+      database.lookups.dataKeyWork({ primaryRoot: this.primaryRootKey, madeBefore, after, limit }),
     )
     let overdue = 0
     for await (const org of work) {
@@ -287,9 +299,9 @@ class DatabaseKeeper implements Keeper {
    * with the new one did.
    */
   async #tendRoot(): Promise<void> {
-    const { vault, clock, logger, metrics } = this.#o
+    const { clock, logger, metrics } = this.#o
     const known = await this.rootKeys()
-    const primary = known.find(({ id }) => id === vault.rootKeyIds[0])
+    const primary = known.find(({ id }) => id === this.primaryRootKey)
     if (primary === undefined) return
     const age = (clock.now() - primary.createdAt.getTime()) / DAY_MS
     metrics.gauge('sallyport_root_key_age_days', {}, age)
@@ -337,10 +349,6 @@ class DatabaseKeeper implements Keeper {
 
   #before(days: number): Date {
     return new Date(this.#o.clock.now() - days * DAY_MS)
-  }
-
-  #everyOrganization(): AsyncIterable<OrgId> {
-    return organizations((after, limit) => this.#o.database.lookups.organizationPage({ after, limit }))
   }
 
   #run(failure: string, work: () => Promise<void>): void {

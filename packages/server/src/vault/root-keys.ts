@@ -37,7 +37,7 @@ async function verify(keyring: RootKeys, id: string, check: Uint8Array): Promise
   if (key === undefined) {
     throw new VaultError(
       'root_key_missing',
-      `the database was sealed with root key "${id}", which is not configured: add it to the encryption keys`,
+      `the database was sealed with root key "${id}", which is not configured: add it to the encryption keys; or, if it was rotated out and nothing is under it any more, forget it with: sallyport keys remove ${id}`,
     )
   }
   try {
