@@ -5,6 +5,13 @@ import type { JsonValue } from './canonical-json.ts'
 const double = (hex: string): number => Buffer.from(hex, 'hex').readDoubleBE()
 
 describe('canonicalJson', () => {
+  it('writes every character as ECMAScript does, alone and in between', () => {
+    for (let code = 1; code < 0x300; code++) {
+      const character = String.fromCharCode(code)
+      for (const value of [character, `a${character}b`]) expect(canonicalJson({ [value]: value })).toBe(JSON.stringify({ [value]: value }))
+    }
+  })
+
   it('orders, escapes and rounds as the example of RFC 8785 section 3.2', () => {
     const input = String.raw`{
       "numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],
