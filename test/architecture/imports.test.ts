@@ -15,6 +15,7 @@ describe('the architecture', () => {
     ['packages/contract/src/x.ts', "import fs from 'node:fs'", 'contract imports zod and nothing else'],
     ['packages/core/src/kernel/x.ts', "export * from '../crypto/index.ts'", 'core/kernel stands to the left of core/crypto'],
     ['packages/core/src/http/x.ts', "const m = await import('../oauth/index.ts')", 'core/http stands to the left of core/oauth'],
+    ['packages/core/src/keysources/x.ts', "import { t } from '../tokens/index.ts'", 'core/keysources stands to the left of core/tokens'],
     ['packages/core/src/x.ts', "import type { A } from 'sallyport'", 'core does not import server'],
     ['packages/server/src/proxy/x.ts', "import { Pool } from 'pg'", 'only db imports the database driver'],
     ['packages/server/src/proxy/x.ts', "export { Kysely } from 'kysely'", 'only db imports the database driver'],
