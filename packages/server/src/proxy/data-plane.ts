@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { cleanRequestHeaders, EgressError, formatId, hasCode, newId, readTokenSet } from '@sallyport/core'
-import type { Clock, Egress, JudgedPath, Logger, Provider, RequestId, Secret } from '@sallyport/core'
+import type { Clock, Egress, JudgedPath, Logger, Provider, RequestId, Secret, Uuid } from '@sallyport/core'
 import type { UseLog } from '../audit/index.ts'
 import type { ProxyTarget, ProxyTargetConnection, RequestRecordRow } from '../db/index.ts'
 import { sendProblem } from '../http/index.ts'
@@ -84,6 +84,8 @@ class Passage {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #id: RequestId
+  /** The id as it is told outside. */
+  readonly #name: string
   readonly #startedAt: number
   readonly #trace: Trace = {}
 
@@ -92,6 +94,7 @@ class Passage {
     this.#request = request
     this.#response = response
     this.#id = newId('req', options.clock.now())
+    this.#name = formatId('req', this.#id)
     this.#startedAt = options.clock.monotonic()
   }
 
@@ -151,7 +154,7 @@ class Passage {
       maxRequestBytes: this.#o.maxRequestBytes,
       response: this.#response,
       rewriteTo: `${this.#o.publicUrl}/proxy/${call.integration}`,
-      responseHeaders: ['sallyport-request-id', formatId('req', this.#id), 'sallyport-error-source', 'provider', ...CONTAINMENT],
+      responseHeaders: ['sallyport-request-id', this.#name, 'sallyport-error-source', 'provider', ...CONTAINMENT],
     })
     this.#record(result.status, 'provider', result.aborted ?? null, result.bytesIn, result.bytesOut)
   }
@@ -200,9 +203,9 @@ class Passage {
   #useEvent(principal: KeyPrincipal, target: ProxyTargetConnection, method: string, call: ProxyCall): Parameters<UseLog['use']>[2] {
     return {
       action: 'credential.used',
-      actor: formatId('key', principal.keyId),
-      target: formatId('conn', target.id),
-      detail: { request: formatId('req', this.#id), integration: call.integration, method, seq: String(target.credential?.seq ?? 0) },
+      actor: nameOf(principal, 'key', principal.keyId),
+      target: nameOf(target, 'conn', target.id),
+      detail: { request: this.#name, integration: call.integration, method, seq: String(target.credential?.seq ?? 0) },
     }
   }
 
@@ -212,9 +215,9 @@ class Passage {
       return
     }
     lingerOverBody(this.#request, this.#response)
-    const problem = sendProblem(this.#response, error, formatId('req', this.#id))
-    if (problem.code === 'internal') this.#o.logger.error('a call failed', { request: formatId('req', this.#id), error })
-    else this.#o.logger.debug('a call was refused', { request: formatId('req', this.#id), code: problem.code, error })
+    const problem = sendProblem(this.#response, error, this.#name)
+    if (problem.code === 'internal') this.#o.logger.error('a call failed', { request: this.#name, error })
+    else this.#o.logger.debug('a call was refused', { request: this.#name, code: problem.code, error })
     this.#record(problem.status, 'gateway', problem.code, 0, 0)
   }
 
@@ -242,6 +245,17 @@ class Passage {
       bytesOut,
     } satisfies RequestRecordRow)
   }
+}
+
+const names = new WeakMap<KeyPrincipal | ProxyTargetConnection, string>()
+
+/** How a caller or a connection is named outside, spelled once for as long as a cache holds it. */
+function nameOf<Kind extends 'key' | 'conn'>(owner: KeyPrincipal | ProxyTargetConnection, kind: Kind, id: Uuid<Kind>): string {
+  const known = names.get(owner)
+  if (known !== undefined) return known
+  const name = formatId(kind, id)
+  names.set(owner, name)
+  return name
 }
 
 function wantedBy(principal: KeyPrincipal, call: ProxyCall): TargetWanted {
