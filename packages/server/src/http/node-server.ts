@@ -32,7 +32,7 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
 
 /** How often node looks for connections over their time. */
 const CHECK_INTERVAL_MS = 1_000
-/** How long a refused sender is listened to without being heard. */
+/** How long a refused sender is listened to without being heard, and a connection without a request is kept at the end. */
 const LINGER_MS = 1_000
 
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
@@ -129,7 +129,10 @@ async function closeServer(server: Server, running: ReadonlySet<ServerResponse>,
   }
   deadline.addEventListener('abort', cut, { once: true })
   await Promise.all([...running].map((response) => finished(response)))
+  // A connection that never carried a request, or half of one, is none that node takes for idle; it holds nothing up for long.
+  const rest = setTimeout(() => server.closeAllConnections(), LINGER_MS)
   await closed
+  clearTimeout(rest)
   deadline.removeEventListener('abort', cut)
   return whole
 }

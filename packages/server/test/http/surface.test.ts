@@ -1,6 +1,8 @@
 /** What stands beside the operations: health, the end of a server, OpenAPI, the reference page and the console's files. */
+import { once } from 'node:events'
 import { mkdtemp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { Agent, request as httpRequest } from 'node:http'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { Validator } from '@seriousme/openapi-schema-validator'
@@ -177,6 +179,22 @@ describe('draining', () => {
     expect(await running).toBe('half, whole')
     expect(await closed).toBe(true)
     agent.destroy()
+    await ending.close()
+  })
+
+  it('is held up by no connection that carries no request, or half of one', async () => {
+    const ending = await createWorld(inject('postgresUrl'))
+    const sockets = ['', 'GET /healthz HTTP/1.1\r\n'].map((text) => {
+      const socket = connect(ending.port, '127.0.0.1')
+      socket.on('error', () => undefined)
+      socket.write(text)
+      return socket
+    })
+    const ended = Promise.all(sockets.map((socket) => once(socket, 'close')))
+    await Promise.all(sockets.map((socket) => once(socket, 'connect')))
+    expect((await send(ending, '/healthz')).status).toBe(200)
+    expect(await ending.http.close(600_000)).toBe(true)
+    await ended
     await ending.close()
   })
 
