@@ -45,10 +45,9 @@ export interface OAuthStateRecord {
   readonly expired: boolean
 }
 
-/** What one sweep cleared, by kind of row. See 0006_sweeps.sql. */
+/** What one sweep cleared, by kind of row. See 0009_unconfirmed.sql. */
 export interface SweepCounts {
   readonly states: number
-  readonly pending: number
   readonly sessions: number
   readonly links: number
   readonly connectSessions: number
@@ -76,6 +75,8 @@ export interface Lookups {
   oauthStateConsume(stateHash: Uint8Array): Promise<OAuthStateRecord | undefined>
   /** Clears what expired, of every tenant, at most `batch` rows (10,000) of each kind. A full count says there may be more. */
   sweepExpired(batch: number): Promise<SweepCounts>
+  /** Connections that nobody confirmed for 30 minutes, oldest first, at most `most` (10,000), each by the session that made it. */
+  unconfirmedConnections(most: number): Promise<readonly { readonly org: OrgId; readonly session: ConnectSessionId }[]>
   /** Ids of organizations, in order, at most `limit` (1,000). */
   organizationPage(page: { after?: OrgId | undefined; limit: number }): Promise<OrgId[]>
   /** The same of those with a data key that is under another root key than `primaryRoot`, no longer current, or made before `madeBefore`. */
@@ -121,6 +122,10 @@ export function createLookups(pool: Pool): Lookups {
     async sweepExpired(batch) {
       const [row] = await rows<SweepRow>('select * from sallyport.sweep_expired($1)', [batch])
       return row === undefined ? unanswered() : sweepCounts(row)
+    },
+    async unconfirmedConnections(most) {
+      const found = await rows<{ org_id: OrgId; id: ConnectSessionId }>('select * from sallyport.unconfirmed_connections($1)', [most])
+      return found.map(({ org_id, id }) => ({ org: org_id, session: id }))
     },
     async organizationPage({ after, limit }) {
       return (await rows<{ id: OrgId }>('select id from sallyport.organization_page($1, $2) as id', [after ?? null, limit])).map(
@@ -179,7 +184,6 @@ interface OAuthStateConsumedRow {
 
 interface SweepRow {
   states: string
-  pending: string
   sessions: string
   links: string
   connect_sessions: string
@@ -188,7 +192,6 @@ interface SweepRow {
 function sweepCounts(row: SweepRow): SweepCounts {
   return {
     states: Number(row.states),
-    pending: Number(row.pending),
     sessions: Number(row.sessions),
     links: Number(row.links),
     connectSessions: Number(row.connect_sessions),

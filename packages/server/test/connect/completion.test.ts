@@ -268,8 +268,10 @@ describe('the sweep', () => {
     await gateway.rows("update sallyport.connection set created_at = now() - interval '31 days' where id = $1", [kept.id])
     await gateway.rows("update sallyport.oauth_state set expires_at = now() - interval '1 second'")
 
+    const events = (await gateway.actions()).length
     await Promise.all(gateway.nodes.map((node) => node.connect.sweepExpired()))
 
+    expect((await gateway.actions()).slice(events)).toEqual(['connect_session.failed', 'connect_session.failed'])
     expect(await left(unconfirmed.session)).toEqual({
       status: 'failed',
       failure: 'connect_session_invalid',
@@ -283,6 +285,36 @@ describe('the sweep', () => {
     expect(await find(kept.id)).toMatchObject({ status: 'active' })
     expect(await gateway.rows('select 1 from sallyport.oauth_state')).toEqual([])
     expect(await complete(waiting.session, waiting.code)).toMatchObject({ status: 'active' })
+  })
+
+  it('A-06 tells of each connection it takes back, to its own organization, once', async () => {
+    const made = [await authorized(), await authorized()].map(({ session }) => session)
+    await gateway.rows("update sallyport.connection set created_at = now() - interval '31 minutes' where id = any($1)", [made.map(uuid)])
+    const lookups = gateway.database.lookups
+    expect((await lookups.unconfirmedConnections(10)).map(({ session }) => session).toSorted()).toEqual(made.map(uuid).toSorted())
+    await gateway.connect.sweepExpired()
+    await gateway.connect.sweepExpired()
+    const told = await gateway.rows<{ target: string; actor: string; org_id: string }>(
+      "select target, actor, org_id from sallyport.audit_event where action = 'connect_session.failed' and target = any($1)",
+      [made],
+    )
+    expect(told.map(({ target }) => target).toSorted()).toEqual(made.toSorted())
+    expect(new Set(told.map(({ actor, org_id }) => `${actor} ${org_id}`))).toEqual(new Set([`system ${gateway.place.org}`]))
+  })
+
+  it('A-06 takes no connection back whose event is refused, and says so', async () => {
+    const { session } = await authorized()
+    await gateway.rows("update sallyport.connection set created_at = now() - interval '31 minutes' where id = $1", [uuid(session)])
+    await gateway.rows(`create function public.refuse() returns trigger language plpgsql as $$ begin raise 'full'; end $$`)
+    await gateway.rows('create trigger refused before insert on sallyport.audit_event execute function public.refuse()')
+    try {
+      await expect(gateway.connect.sweepExpired()).rejects.toThrow()
+      expect(await left(session)).toMatchObject({ status: 'awaiting_confirmation', connections: 1, credentials: 1 })
+    } finally {
+      await gateway.rows('drop function public.refuse cascade')
+    }
+    await gateway.connect.sweepExpired()
+    expect(await left(session)).toMatchObject({ status: 'failed', connections: 0, credentials: 0 })
   })
 
   it('forgets sessions a day after their end, and keeps the connections they made', async () => {

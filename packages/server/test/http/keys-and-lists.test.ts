@@ -348,6 +348,23 @@ describe('the client', () => {
     })
   })
 
+  it('A-06 J-19 ends the session that the browser brought to a sign-in on record, and no session twice', async () => {
+    const { id } = world.b.people.DEVELOPER
+    const signIn = async (cookie?: string) => {
+      const body = { owner_token: await world.ownerToken(id) }
+      const answer = await send(world, '/api/v1/session', { method: 'POST', body, headers: cookie === undefined ? {} : { cookie } })
+      return answer.headers['set-cookie']![0]!.split(';')[0]!
+    }
+    const first = await signIn()
+    const second = await signIn(first)
+    // It has ended already.
+    await signIn(first)
+    await personOf({ cookie: second }).call('sessionDelete')
+    const events = await collect(personOf(world.b.people.OWNER).pages('auditEventList', { params: { org: world.b.params.org } }))
+    const own = events.filter(({ actor }) => actor === formatId('user', id)).map(({ action }) => action)
+    expect(own.toReversed()).toEqual(['session.created', 'session.created', 'session.ended', 'session.created', 'session.ended'])
+  })
+
   it('signs in and out with the cookie that the gateway gave', async () => {
     const owner_token = await world.ownerToken(world.a.people.OWNER.id)
     const answer = await send(world, '/api/v1/session', { method: 'POST', body: { owner_token } })
