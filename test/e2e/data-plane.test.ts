@@ -495,6 +495,21 @@ describe('bodies', () => {
     await aborted
   })
 
+  it('D-06 a sender that asks first is refused before it sends, and told to go on when its body is wanted', async () => {
+    const ask = (headers: readonly string[]): string => rawRequest('/proxy/api/up', ['Expect: 100-continue', ...headers], 'POST')
+    const before = stage.upstream.seen.length
+    const stranger = await sendRaw(stage.gateway.url, ask(['Authorization: Bearer x', 'Content-Length: 5']))
+    const huge = await sendRaw(stage.gateway.url, ask([...rawCredentials(), 'Content-Length: 99000000']))
+    expect([stranger.status, huge.status]).toEqual([401, 413])
+    expect(stage.upstream.seen.length).toBe(before)
+    stage.upstream.answer((request, response) => void request.on('end', () => response.end('ok')))
+    const answer = await sendRaw(stage.gateway.url, `${ask([...rawCredentials(), 'Content-Length: 5'])}hello`)
+    expect(answer.status).toBe(100)
+    expect(answer.body).toMatch(/^HTTP\/1\.1 200 /u)
+    expect(Buffer.concat(stage.upstream.seen.at(-1)!.body).toString()).toBe('hello')
+    expect(stage.upstream.seen.at(-1)!.headers.expect).toBeUndefined()
+  })
+
   it('exactly 10 MB pass', async () => {
     stage.upstream.answer((request, response) => void request.on('end', () => response.end('ok')))
     const response = await stage.call('/up', { method: 'PUT', headers: credentials(), body: Buffer.alloc(LIMIT) })

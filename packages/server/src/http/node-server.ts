@@ -56,12 +56,13 @@ export function createDrainingServer(listeners: ServerListeners, limits: ServerL
   const running = new Set<ServerResponse>()
   const answered = new WeakSet<Duplex>()
   let draining = false
-  const server = createServer(nodeOptions(limits), (request, response) => {
+  const take: RequestListener = (request, response) => {
     running.add(response)
     response.once('close', () => running.delete(response))
     if (draining && !listeners.whileDraining(request, response)) refuseWhileDraining(response)
     else if (!draining) admit(request, response)
-  })
+  }
+  const server = createServer(nodeOptions(limits), take)
   const admit = (request: IncomingMessage, response: ServerResponse): void => {
     if (request.rawHeaders.length > 2 * limits.maxHeaderCount) refuseUnread(response, 'headers_too_large', 'There are too many headers.')
     else if (!hasOneHost(request)) refuseUnread(response, 'bad_request', 'A request has exactly one Host header.')
@@ -80,6 +81,10 @@ export function createDrainingServer(listeners: ServerListeners, limits: ServerL
     answered.add(socket)
     answerClientError(error.code, socket)
     endSoon(socket)
+  })
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    continueWhenRead(request, response)
+    take(request, response)
   })
   server.on('checkExpectation', (_request, response: ServerResponse) => {
     refuseUnread(response, 'header_refused', 'The expectation in the Expect header is not met here.')
@@ -109,6 +114,20 @@ function nodeOptions(limits: ServerLimits) {
     // Two readings of one request are how requests are smuggled: the strict parser refuses both.
     insecureHTTPParser: false,
   }
+}
+
+/**
+ * A sender that asks first (RFC 9110 section 10.1.1) is told to go on when somebody begins to read its body, not before: whoever refuses the
+ * request does so before a byte of it is sent. The refused one's connection ends, since nobody knows whether its body comes after all.
+ */
+function continueWhenRead(request: IncomingMessage, response: ServerResponse): void {
+  const keepAlive = response.shouldKeepAlive
+  response.shouldKeepAlive = false
+  request.once('resume', () => {
+    if (response.headersSent) return
+    response.shouldKeepAlive = keepAlive
+    response.writeContinue()
+  })
 }
 
 /** RFC 9112 section 3.2. Two are how a request comes to mean one host to a proxy and another behind it; HTTP/1.0 may do without. */

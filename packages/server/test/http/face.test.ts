@@ -1,4 +1,5 @@
 /** What the control plane's HTTP face does with requests that are hostile, broken, doubled or too large, over real sockets. */
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { problemSchema } from '@sallyport/contract'
@@ -104,6 +105,44 @@ describe('the Host header', () => {
 
   it('may be missing in HTTP/1.0, which had none', async () => {
     expect(await raw('GET /healthz HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /u)
+  })
+})
+
+describe('a sender that asks before it sends', () => {
+  const asking = (key: string, length: number) =>
+    [
+      `POST ${keysPath()} HTTP/1.1`,
+      'Host: a.test',
+      'Expect: 100-continue',
+      `Authorization: Bearer ${key}`,
+      'Content-Type: application/json',
+      `Content-Length: ${length}`,
+      '',
+      '',
+    ].join('\r\n')
+
+  it('D-06 is refused without a 100 when it is nobody or its body is too large, and its connection ends', async () => {
+    for (const [head, status] of [
+      [asking('sp_test_x', 10), 401],
+      [asking(world.a.key, 99_000_000), 413],
+    ] as const) {
+      const answer = await raw(head, { hold: true })
+      expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `, 'u'))
+      expect(answer.toLowerCase()).toContain('connection: close')
+    }
+  })
+
+  it('is told to go on when its body is wanted, and served', async () => {
+    const body = JSON.stringify(newKey)
+    const socket = connect(world.port, '127.0.0.1')
+    socket.write(asking(world.a.key, body.length))
+    const [first] = await once(socket, 'data')
+    expect(String(first)).toBe('HTTP/1.1 100 Continue\r\n\r\n')
+    socket.write(body)
+    const [second] = await once(socket, 'data')
+    expect(String(second)).toMatch(/^HTTP\/1\.1 201 /u)
+    expect(String(second).toLowerCase()).not.toContain('connection: close')
+    socket.destroy()
   })
 })
 
