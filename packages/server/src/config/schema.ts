@@ -119,7 +119,7 @@ export const configSchema = z.strictObject({
     redisUrlFaults,
   ),
   encryptionKeys: secret(
-    'Root keys, `id:64-hex[,id:64-hex...]`; the first is primary, the others only open. Generate one with `openssl rand -hex 32`.',
+    'Root keys, `id:64-hex[,id:64-hex...]`; the first is primary, the others only open. Generate one with `sallyport keys generate`.',
     rootKeyFaults,
     'required in production, where `keys.source` is `config` and `keys.wrapper` is `local`; in development a file in `dataDir`, made on the first start',
   ),
