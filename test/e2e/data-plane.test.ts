@@ -237,6 +237,24 @@ describe('what may not cross', () => {
     expect(text + JSON.stringify([...response.headers])).not.toContain(stage.token)
   })
 
+  it('L-02 the token does not come back in pieces: whoever asks for ranges gets the whole, masked', async () => {
+    // Serves ranges as a file server does, of a body that echoes.
+    stage.upstream.answer((request, response) => {
+      const body = Buffer.from(`before ${String(request.headers.authorization)} after`)
+      const range = /^bytes=(\d+)-(\d+)$/u.exec(String(request.headers.range ?? request.headers['x-ms-range'] ?? ''))
+      response.setHeader('accept-ranges', 'bytes')
+      if (range === null) response.end(body)
+      else response.writeHead(206).end(body.subarray(Number(range[1]), Number(range[2]) + 1))
+    })
+    const whole = `before Bearer ${'*'.repeat(stage.token.length)} after`
+    for (const name of ['range', 'x-ms-range']) {
+      for (let at = 0; at < whole.length; at += 7) {
+        const response = await stage.call('/echo', { headers: { ...credentials(), [name]: `bytes=${at}-${at + 6}`, 'if-range': '"e"' } })
+        expect([response.status, response.headers.get('accept-ranges'), await response.text()]).toEqual([200, null, whole])
+      }
+    }
+  })
+
   it.each([301, 302, 303, 307, 308])('S-05 a %i is handed on and never followed', async (status) => {
     const before = stage.upstream.connections()
     stage.upstream.answer((_request, response) => void response.writeHead(status, { location: 'http://169.254.169.254/latest' }).end())

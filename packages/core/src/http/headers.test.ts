@@ -63,6 +63,10 @@ describe('cleanRequestHeaders', () => {
     'Connection-Id',
     'Provider-Config-Key',
     'X-Provider-Key', // to the gateway
+    'Range',
+    'If-Range',
+    'Request-Range',
+    'X-MS-Range', // an answer in pieces
     'Host',
     'Expect',
     'Content-Length', // of this message only

@@ -50,6 +50,11 @@ const DROPPED_FROM_REQUEST: ReadonlySet<string> = new Set([
   'connection-id',
   'provider-config-key',
   'x-provider-key',
+  // would bring an echoed credential back in pieces, in which none is found; a server may always answer whole (RFC 9110 section 14.2)
+  'if-range',
+  'range',
+  'request-range',
+  'x-ms-range',
   // set anew for the outgoing message
   'accept-encoding',
   'content-length',
@@ -65,6 +70,8 @@ const DROPPED_FROM_RESPONSE: ReadonlySet<string> = new Set([
   'set-cookie',
   'set-cookie2',
   'via',
+  // promises what does not pass
+  'accept-ranges',
   // would bind the gateway's own origin to the provider's wishes
   'alt-svc',
   'clear-site-data',
@@ -87,7 +94,7 @@ const UNSAFE_VALUE = /[^\t\x20-\x7e\x80-\xff]|\xc2\x85|\xe2\x80[\xa8\xa9]/
 const NOTHING: ReadonlySet<string> = new Set()
 
 /**
- * What of a caller's headers may go on: no credentials, cookies, hop-by-hop, forwarding or gateway headers, nothing listed in
+ * What of a caller's headers may go on: no credentials, cookies, ranges, hop-by-hop, forwarding or gateway headers, nothing listed in
  * `Connection`, nothing in `remove` (lower case). `accept-encoding: identity` is set, so that echoes can be masked.
  * @throws EgressError `header_refused` for a name that is no token or a value with CR, LF, NUL or other controls.
  */

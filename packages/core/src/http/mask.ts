@@ -1,6 +1,7 @@
 /**
  * Owns hiding of secrets that a provider echoes. Every byte that belongs to an occurrence of a secret becomes `*`, so lengths stay
- * true. Sees exact bytes only: an answer that encodes the secret in some other way passes.
+ * true. Sees exact bytes only: an answer that encodes the secret in some other way passes. Refuses to hide pieces of a secret: whoever
+ * can have bytes of their choice sent back would learn it piece by piece from what is hidden. Answers in pieces are not asked for instead.
  */
 import type { Secret } from '../kernel/index.ts'
 
