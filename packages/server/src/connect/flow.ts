@@ -165,9 +165,10 @@ class Unbound extends ConnectError {}
 async function requireConsoleSession(context: ConnectContext, session: ConnectSession, rawHeaders: readonly string[]): Promise<void> {
   if (session.consoleSessionHash === null) return
   const [token, ...others] = cookieValues(rawHeaders, context.sessionCookie)
-  const person = token === undefined || others.length > 0 ? undefined : await context.sessions.lookup(token)
-  const same =
-    person !== undefined && digestEquals(person.sessionHash, session.consoleSessionHash) && principalRef(person) === session.startedBy
+  // Compared first: no other token is worth asking the database for.
+  const own = token !== undefined && others.length === 0 && digestEquals(sha256(token), session.consoleSessionHash)
+  const person = own ? await context.sessions.lookup(token) : undefined
+  const same = person !== undefined && principalRef(person) === session.startedBy
   if (!same) throw new Unbound('connect_browser_mismatch', 'the console session is not the one that began the flow')
 }
 

@@ -73,7 +73,7 @@ async function identify(credential: Credential, address: string, { keys, session
     const text = credential.text.reveal()
     return keys.cached(text) ?? (await keys.authenticate(text, address))
   }
-  const person = credential.kind === 'session' ? await sessions.lookup(credential.token) : undefined
+  const person = credential.kind === 'session' ? await sessions.lookup(credential.token, address) : undefined
   if (person === undefined) throw new ProblemError('unauthenticated', 'Send a gateway key as Authorization: Bearer, or sign in.')
   return person
 }

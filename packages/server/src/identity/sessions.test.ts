@@ -52,6 +52,8 @@ class FakeSessions {
   }
 }
 
+const STRANGER = '192.0.2.1'
+
 function text(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex')
 }
@@ -154,9 +156,41 @@ describe('sessions', () => {
     const { sessions, store, link } = setup({ maxLookupsInFlight: 1 })
     const { token } = await sessions.openWithLink(link())
     const many = Promise.all(Array.from({ length: 20 }, () => sessions.lookup(token)))
-    expect(await sessions.lookup(newToken()).catch((error: unknown) => error)).toMatchObject({ code: 'overloaded', retryAfterS: 1 })
+    const strangers = [sessions.lookup(newToken(), STRANGER), sessions.lookup(newToken(), '192.0.2.2').catch((error: unknown) => error)]
+    expect(await Promise.all(strangers)).toEqual([undefined, expect.objectContaining({ code: 'overloaded', retryAfterS: 1 })])
     expect(new Set(await many).size).toBe(1)
-    expect(store.lookups).toBe(1)
+    expect(store.lookups).toBe(2)
+  })
+
+  it('D-01 looks up what was a session here, whatever strangers send at the same moment', async () => {
+    const { sessions, store, clock, link } = setup({ maxLookupsInFlight: 1, failureBurst: 1, failuresPerSecond: 1 })
+    const { token } = await sessions.openWithLink(link())
+    let open: () => void = () => undefined
+    const passed = new Promise<void>((resolve) => (open = resolve))
+    store.before = () => passed
+    const stranger = sessions.lookup(newToken(), STRANGER)
+    const refused = await sessions.lookup(newToken(), '192.0.2.2').catch((error: unknown) => error)
+    const own = sessions.lookup(token, STRANGER)
+    open()
+    expect([await stranger, refused]).toEqual([undefined, expect.objectContaining({ code: 'overloaded' })])
+    expect(await own).toBeDefined()
+    // Read again when its age is over, also behind an address that is over its budget.
+    clock.advance(5_001)
+    await sessions.lookup(newToken(), STRANGER)
+    expect(await sessions.lookup(newToken(), STRANGER).catch((error: unknown) => error)).toMatchObject({ code: 'overloaded' })
+    expect(await sessions.lookup(token, STRANGER)).toBeDefined()
+  })
+
+  it('D-01 asks the database for no more unknown tokens of one address than its budget, and for those of others still', async () => {
+    const { sessions, store, clock } = setup({ failureBurst: 3, failuresPerSecond: 1 })
+    const attempt = (address: string) => sessions.lookup(newToken(), address).catch((error: { code: string }) => error.code)
+    const outcomes = []
+    for (let sent = 0; sent < 20; sent++) outcomes.push(await attempt(STRANGER))
+    expect(outcomes).toEqual([...Array<undefined>(3).fill(undefined), ...Array<string>(17).fill('overloaded')])
+    expect(await attempt('192.0.2.2')).toBeUndefined()
+    expect(store.lookups).toBe(4)
+    clock.advance(1_000)
+    expect([await attempt(STRANGER), await attempt(STRANGER)]).toEqual([undefined, 'overloaded'])
   })
 
   it('says so when the database is away, and nobody is anybody then', async () => {

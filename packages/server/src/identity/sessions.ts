@@ -1,12 +1,13 @@
 /**
  * Owns console sessions: one-time links that open them, tokens that carry them. Refuses to store a token: the database has its SHA-256,
- * which is enough for 256 random bits, and memory is keyed by the same.
+ * which is enough for 256 random bits, and memory is keyed by the same. Refuses to let strangers' tokens stand before those that were sessions here.
  */
 import { ROLES } from '@sallyport/contract'
 import type { Role } from '@sallyport/contract'
 import { hasCode, randomToken, Secret, sha256 } from '@sallyport/core'
 import type { Clock, OrgId, UserId } from '@sallyport/core'
 import type { Lookups } from '../db/index.ts'
+import { FailureBudget } from './failure-budget.ts'
 import { IdentityError, unauthenticated } from './identity-error.ts'
 import type { PersonPrincipal } from './principal.ts'
 import { RecentMap } from './recent-map.ts'
@@ -26,9 +27,11 @@ export interface Sessions {
   openWithLink(token: Secret): Promise<OpenedSession>
   /**
    * The person behind a session's token, or undefined. Roles and the session's end elsewhere are seen within five seconds.
+   * `address` is the client's, as judged by trusted proxies: tokens that are no session's are counted against it. A token that was one here
+   * before is looked up whatever others send; so is any without an address, for callers who know that it was one.
    * @throws IdentityError `overloaded`, `database_unavailable`.
    */
-  lookup(token: Secret): Promise<PersonPrincipal | undefined>
+  lookup(token: Secret, address?: string): Promise<PersonPrincipal | undefined>
   /** Ends a session: here at once, on other nodes within five seconds. True when there was one. @throws IdentityError `database_unavailable`. */
   close(token: Secret): Promise<boolean>
 }
@@ -45,10 +48,23 @@ export interface SessionLimits {
   /** Age at which a session is read again. */
   readonly rememberMs: number
   readonly maxRemembered: number
+  /** Look-ups under way at once of tokens that were no session here yet. */
   readonly maxLookupsInFlight: number
+  /** As for keys (KeyAuthenticatorLimits): unknown tokens of one address. */
+  readonly failureBurst: number
+  readonly failuresPerSecond: number
+  readonly maxAddresses: number
 }
 
-export const SESSION_LIMITS: SessionLimits = { ttlS: 43_200, rememberMs: 5_000, maxRemembered: 10_000, maxLookupsInFlight: 64 }
+export const SESSION_LIMITS: SessionLimits = {
+  ttlS: 43_200,
+  rememberMs: 5_000,
+  maxRemembered: 10_000,
+  maxLookupsInFlight: 64,
+  failureBurst: 100,
+  failuresPerSecond: 10,
+  maxAddresses: 10_000,
+}
 
 export function createSessions(options: SessionsOptions): Sessions {
   return new CachingSessions(options)
@@ -72,12 +88,24 @@ class CachingSessions implements Sessions {
   readonly #limits: SessionLimits
   readonly #remembered: RecentMap<string, Remembered>
   readonly #inFlight = new Map<string, Promise<PersonPrincipal | undefined>>()
+  /** Hashes that were sessions here. Without age: it gives a place in the line, and lets nobody in. */
+  readonly #known: RecentMap<string, true>
+  readonly #failures: FailureBudget
+  /** Look-ups under way of hashes that are not known. */
+  #strangers = 0
 
   constructor({ lookups, clock, limits }: SessionsOptions) {
     this.#lookups = lookups
     this.#clock = clock
     this.#limits = { ...SESSION_LIMITS, ...limits }
     this.#remembered = new RecentMap(this.#limits.maxRemembered)
+    this.#known = new RecentMap(this.#limits.maxRemembered)
+    this.#failures = new FailureBudget({
+      clock,
+      burst: this.#limits.failureBurst,
+      perSecond: this.#limits.failuresPerSecond,
+      maxAddresses: this.#limits.maxAddresses,
+    })
   }
 
   async openWithLink(token: Secret): Promise<OpenedSession> {
@@ -87,10 +115,11 @@ class CachingSessions implements Sessions {
       this.#lookups.sessionOpen({ linkHash: sha256(token), sessionHash: sha256(fresh), ttlSeconds: this.#limits.ttlS }),
     )
     if (opened === undefined) throw unauthenticated()
+    this.#known.put(sha256(fresh).toString('base64'), true)
     return { token: fresh, person: { userId: opened.userId, name: opened.name }, expiresAt: opened.expiresAt }
   }
 
-  async lookup(token: Secret): Promise<PersonPrincipal | undefined> {
+  async lookup(token: Secret, address?: string): Promise<PersonPrincipal | undefined> {
     if (!TOKEN.test(token.reveal())) return undefined
     const hash = sha256(token)
     const index = hash.toString('base64')
@@ -98,10 +127,27 @@ class CachingSessions implements Sessions {
     if (remembered !== undefined && this.#clock.monotonic() < remembered.deadline) return remembered.person
     const underWay = this.#inFlight.get(index)
     if (underWay !== undefined) return underWay
-    if (this.#inFlight.size >= this.#limits.maxLookupsInFlight) {
+    return address === undefined || this.#known.has(index) ? this.#read(index, hash) : this.#readStranger(index, hash, address)
+  }
+
+  async #readStranger(index: string, hash: Buffer, address: string): Promise<PersonPrincipal | undefined> {
+    this.#refuseFlood(address)
+    this.#strangers += 1
+    try {
+      const person = await this.#read(index, hash)
+      if (person === undefined) this.#failures.fail(address)
+      return person
+    } finally {
+      this.#strangers -= 1
+    }
+  }
+
+  #refuseFlood(address: string): void {
+    const retryAfterS = this.#failures.retryAfterS(address)
+    if (retryAfterS > 0) throw new IdentityError('overloaded', 'too many unknown session tokens from one address', { retryAfterS })
+    if (this.#strangers >= this.#limits.maxLookupsInFlight) {
       throw new IdentityError('overloaded', 'too many session lookups under way', { retryAfterS: 1 })
     }
-    return this.#read(index, hash)
   }
 
   async close(token: Secret): Promise<boolean> {
@@ -114,16 +160,23 @@ class CachingSessions implements Sessions {
       // After the answer, so that a lookup which overtook the end isn't remembered past it; a lookup under way loses its place.
       this.#remembered.delete(index)
       this.#inFlight.delete(index)
+      this.#known.delete(index)
     }
   }
 
   #read(index: string, hash: Buffer): Promise<PersonPrincipal | undefined> {
     const askedAt = this.#clock.monotonic()
     const question = asked(this.#lookups.sessionLookup(hash)).then((row) => {
-      if (row === undefined) return undefined
+      if (row === undefined) {
+        this.#known.delete(index)
+        return undefined
+      }
       const person = personOf(row, hash)
       const deadline = askedAt + Math.min(this.#limits.rememberMs, row.expiresAt.getTime() - row.now.getTime())
-      if (this.#inFlight.get(index) === question) this.#remembered.put(index, { person, deadline })
+      if (this.#inFlight.get(index) === question) {
+        this.#remembered.put(index, { person, deadline })
+        this.#known.put(index, true)
+      }
       return person
     })
     this.#inFlight.set(index, question)

@@ -51,6 +51,8 @@ export interface Call<Name extends OperationName> {
   readonly query: Parsed<Name, 'query'>
   readonly body: Parsed<Name, 'body'>
   readonly deps: RouteDeps
+  /** Of the client, as far as trusted proxies vouch for it. */
+  readonly address: string
   /** The session's token that the browser sent, valid or not. */
   readonly sessionToken: Secret | undefined
   /** For setting and clearing the session's cookie only. */

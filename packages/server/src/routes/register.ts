@@ -37,8 +37,8 @@ function addRoute(app: FastifyInstance, implementation: Implementation<Operation
 
 /** The guard and the validators have made each part what the table says it is. */
 function callOf(name: OperationName, request: FastifyRequest, reply: FastifyReply, deps: RouteDeps): AnyCall {
-  const { principal, ids } = request.caller
+  const { principal, ids, address } = request.caller
   const [sessionToken] = cookieValues(request.raw.rawHeaders, deps.sessionCookie.name)
   const { query, body } = request
-  return { name, principal, ids, query, body, deps, sessionToken, reply } as AnyCall
+  return { name, principal, ids, query, body, deps, address, sessionToken, reply } as AnyCall
 }

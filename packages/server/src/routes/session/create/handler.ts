@@ -7,12 +7,12 @@ import { auditSession } from '../audit-session.ts'
  * The new session's token is always fresh, and one that the browser brought along ends (battery J-19), on record like every other end. It
  * is looked up first: a refusal then leaves the link unused.
  */
-export const sessionCreate = implement('sessionCreate', async ({ body, deps, reply, sessionToken }) => {
+export const sessionCreate = implement('sessionCreate', async ({ body, deps, reply, address, sessionToken }) => {
   const { database, sessions, sessionCookie } = deps
-  const before = sessionToken && (await sessions.lookup(sessionToken))
+  const before = sessionToken && (await sessions.lookup(sessionToken, address))
   const opened = await sessions.openWithLink(new Secret(body.owner_token))
   try {
-    const person = await sessions.lookup(opened.token)
+    const person = await sessions.lookup(opened.token, address)
     if (person === undefined) throw new ProblemError('unauthenticated', 'The session ended as it began; ask for a new link.')
     await auditSession(database, 'session.created', person)
     if (before !== undefined) await auditSession(database, 'session.ended', before)
