@@ -61,6 +61,18 @@ describe('SecretMask', () => {
     expect(mask.text('caf\u00e9')).toBe('caf\u00e9')
   })
 
+  it('L-02 hides a secret with letters beyond ASCII as UTF-8 and as the Latin-1 in which a header sends it', () => {
+    const secret = 'fake-t\u00f6ken-0123456789'
+    const mask = new SecretMask([new Secret(secret)])
+    for (const bytes of [Buffer.from(secret), Buffer.from(secret, 'latin1')]) {
+      const pieces: Buffer[] = []
+      for (const half of [bytes.subarray(0, 9), bytes.subarray(9)]) mask.write(half, (piece) => pieces.push(piece))
+      mask.flush((piece) => pieces.push(piece))
+      expect(Buffer.concat(pieces).toString('latin1')).toBe('*'.repeat(bytes.length))
+      expect(mask.text(bytes.toString('latin1'))).toBe('*'.repeat(bytes.length))
+    }
+  })
+
   it('is idle without a secret long enough to be told from chance', () => {
     expect(new SecretMask([]).idle).toBe(true)
     expect(new SecretMask([new Secret(''), new Secret('short')]).idle).toBe(true)

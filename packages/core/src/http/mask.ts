@@ -27,7 +27,7 @@ export class SecretMask {
   #covered = 0
 
   constructor(secrets: readonly Secret[]) {
-    this.#needles = secrets.map((secret) => Buffer.from(secret.reveal())).filter((needle) => needle.length >= SHORTEST)
+    this.#needles = secrets.flatMap((secret) => spellings(secret.reveal())).filter((needle) => needle.length >= SHORTEST)
     this.#texts = this.#needles.map((needle) => needle.toString('latin1'))
   }
 
@@ -82,6 +82,15 @@ export class SecretMask {
     for (const needle of this.#needles) longest = Math.max(longest, tailOf(data, needle))
     return longest
   }
+}
+
+/** The bytes of a text as an echo may show them: UTF-8, and Latin-1, in which a header is sent, where the two differ. */
+function spellings(text: string): Buffer[] {
+  const utf8 = Buffer.from(text)
+  if (utf8.length === text.length) return [utf8]
+  const latin1 = Buffer.from(text, 'latin1')
+  // Letters past Latin-1 are lost in it; a text that has some can't be a header's.
+  return latin1.toString('latin1') === text ? [utf8, latin1] : [utf8]
 }
 
 /** Length of the longest proper prefix of `needle` that `data` ends with. Native search finds candidates by their first bytes. */

@@ -405,6 +405,16 @@ describe('an upstream that echoes the credential', () => {
     expect([answer.body.toString(), answer.whole]).toEqual([body, true])
   })
 
+  it('L-02 has it hidden as it was sent, also with letters beyond ASCII', async () => {
+    const accented = 'fake-t\u00f6ken-0123456789'
+    const { answer } = await through(
+      (socket, text) => socket.write(whole(Buffer.from(/authorization: (.*)/i.exec(text)![1]!, 'latin1'))),
+      {},
+      { inject: [{ kind: 'header', name: 'Authorization', value: new Secret(`Bearer ${accented}`) }] },
+    )
+    expect(answer.body.toString('latin1')).toBe(`Bearer ${'*'.repeat(accented.length)}`)
+  })
+
   it('L-02 has further secrets hidden that the caller names', async () => {
     const { answer } = await through(
       (socket) => socket.write(whole('pass=fake-password-123')),
