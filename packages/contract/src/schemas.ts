@@ -25,21 +25,18 @@ export const integrationSlug = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/u, 'must be 1-63 lower-case letters, digits or inner hyphens')
 
-/** The application's own id of the person whose account is connected. Opaque to the gateway. */
-export const endUserId = z
-  .string()
-  .min(1)
-  .max(255)
-  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
-  .regex(/^[^\u0000-\u001f\u007f]+$/u, 'must hold no control characters')
+/**
+ * Text that shows as what it is: no control characters, no line or paragraph separators, no half of a surrogate pair, and none of the controls of
+ * the bidirectional algorithm (UAX #9), which make text and what stands beside it read in another order than they are.
+ */
+// oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
+const PLAIN = /^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+$/u
+const PLAIN_REASON = 'must hold no control characters, nor controls of text direction'
 
-export const name = z
-  .string()
-  .trim()
-  .min(1)
-  .max(120)
-  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
-  .regex(/^[^\u0000-\u001f\u007f]+$/u, 'must hold no control characters')
+/** The application's own id of the person whose account is connected. Opaque to the gateway. */
+export const endUserId = z.string().min(1).max(255).regex(PLAIN, PLAIN_REASON)
+
+export const name = z.string().trim().min(1).max(120).regex(PLAIN, PLAIN_REASON)
 
 /** A query is text: decimal digits are a number, other spellings of numbers that JavaScript knows are none. */
 const digits = (value: number | string): unknown => (typeof value === 'string' && /^\d{1,3}$/u.test(value) ? Number(value) : value)

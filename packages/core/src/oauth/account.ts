@@ -8,22 +8,31 @@ import type { OutboundFetch, UserinfoEndpoint } from './server.ts'
 export interface ProviderAccount {
   /** Stable and unique at the provider, 1 to 255 characters. */
   readonly id: string
-  /** What a person recognises, at most 255 characters; null when the provider gave none. */
+  /** What a person recognises, at most 255 characters, without controls of text direction; null when the provider gave none. */
   readonly label: string | null
 }
 
-/** Text that can stand in a page, a log line and a database column as it is. */
+/** Text that can stand in a page, a log line and a database column as it is, and reads there as what it is. */
 // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused
-const PRINTABLE = /^[^\u0000-\u001f\u007f]{1,255}$/u
+const PRINTABLE = /^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]{1,255}$/u
+
+/** The controls of the bidirectional algorithm (UAX #9): an account's label could make what stands beside it read in another order. */
+const DIRECTION = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
 /** Asks the provider with the token itself. @throws OAuthError `connect_exchange_failed`; nothing of the answer is in it. */
 export async function fetchAccount(endpoint: UserinfoEndpoint, accessToken: Secret, fetch: OutboundFetch): Promise<ProviderAccount> {
   const body = await readObject(endpoint, accessToken, fetch)
   const id = at(body, endpoint.idPath)
-  const label = at(body, endpoint.labelPath)
+  const label = plainLabel(at(body, endpoint.labelPath))
   const accountId = Number.isSafeInteger(id) ? String(id) : id
   if (typeof accountId !== 'string' || !PRINTABLE.test(accountId)) throw failed('the account has no usable id')
-  return { id: accountId, label: typeof label === 'string' && PRINTABLE.test(label) ? label : null }
+  return { id: accountId, label }
+}
+
+/** People's names may come with marks of direction: those go. With anything else that is not printable the account has no label. */
+function plainLabel(said: unknown): string | null {
+  const label = typeof said === 'string' ? said.replaceAll(DIRECTION, '') : ''
+  return PRINTABLE.test(label) ? label : null
 }
 
 async function readObject(endpoint: UserinfoEndpoint, accessToken: Secret, fetch: OutboundFetch): Promise<unknown> {

@@ -142,6 +142,18 @@ describe('the account behind a token', () => {
       { id: 'U1', login: 'x'.repeat(256) },
       { id: 'U1', label: null },
     ],
+    [
+      { id: 'U1', login: 'admin\u202enimda\u2066\u200f' },
+      { id: 'U1', label: 'adminnimda' },
+    ],
+    [
+      { id: 'U1', login: '\u202e\u2069' },
+      { id: 'U1', label: null },
+    ],
+    [
+      { id: 'U1', login: 'a\u0085b' },
+      { id: 'U1', label: null },
+    ],
   ])('%j is %j', async (account, expected) => {
     const { accessToken } = await connect({ account })
     expect(await fetchAccount(userinfo(), accessToken, (url, init) => egress.fetch(url, init))).toEqual(expected)
@@ -151,6 +163,7 @@ describe('the account behind a token', () => {
     ['an answer without id', { userinfo: 'no_id' }],
     ['an id that is no integer', { account: { id: 1.5, login: 'a' } }],
     ['an id beyond what numbers hold', { account: { id: 2 ** 60, login: 'a' } }],
+    ['an id with a control of text direction', { account: { id: 'a\u202eb', login: 'a' } }],
     ['an id with a line break', { account: { id: 'a\nb', login: 'a' } }],
     ['an empty id', { account: { id: '', login: 'a' } }],
     ['an id that is an object', { account: { id: {}, login: 'a' } }],

@@ -140,6 +140,25 @@ describe('making keys', () => {
     expect(await refusal(keysOf(secret).create({ name: 'too deep', scopes: ['keys:write'] }))).toEqual({ code: 'forbidden', status: 403 })
   })
 
+  it.each(['\u202eevil', 'a\u2066b', 'a\u200fb', 'a\u061cb', 'a\u2028b', 'a\u0085b', 'a\nb'])(
+    'I-12 takes no name and no end user that reads otherwise than it is: %j',
+    async (text) => {
+      const { keys, connectSessions } = inEnvironment(clientOf(world.a.key), placeOf(world.a))
+      const project = { params: { org: world.a.params.org, project: world.a.params.project }, body: { name: text } }
+      const calls = [
+        keys.create({ name: text, scopes: ['proxy:call'] }),
+        connectSessions.create({ integration: 'github', end_user_id: text }),
+        personOf(world.a.people.OWNER).call('projectUpdate', project),
+      ]
+      for (const call of calls) expect(await refusal(call)).toEqual({ code: 'validation_failed', status: 400 })
+    },
+  )
+
+  it('I-12 takes names in every script', async () => {
+    for (const name of ['מפתח', 'مفتاح', '鍵', 'Schlüssel', 'key 🔑', 'family 👩‍👩‍👧'])
+      expect((await keysOf(world.a.key).create({ name, scopes: ['proxy:call'] })).key.name).toBe(name)
+  })
+
   it('T-12 binds no key to a connection of another organization, project or environment, nor to none', async () => {
     const wrong = [world.b.params.connection, formatId('conn', newId('conn')), `conn_${'z'.repeat(22)}`]
     const owner = personOf(world.a.people.OWNER)
