@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest'
 import { formatId, newId, sha256 } from '@sallyport/core'
 import type { ConnectSessionId, KeyId } from '@sallyport/core'
 import {
   apiKeyFind,
+  apiKeyHold,
   apiKeyInsert,
   apiKeyList,
   apiKeyRevoke,
@@ -295,6 +296,28 @@ describe('keys', () => {
     expect(ended.toSorted()).toEqual(line.toSorted())
     const listed = await database.withTenant(tenant.org, (tx) => apiKeyList(tx, tenant.place, null, { limit: 200 }))
     for (const key of listed.filter(({ id }) => line.includes(id))) expect(key.revokedAt).not.toBeNull()
+  })
+
+  it('T-10 K-04 made while their maker is revoked are revoked with it, and none is made afterwards', async () => {
+    const [maker] = (await lineOf(1)) as [KeyId]
+    const child = newId('key')
+    const [made, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const making = database.withTenant(tenant.org, async (tx) => {
+      expect(await apiKeyHold(tx, tenant.place, maker)).toBe(true)
+      await apiKeyInsert(tx, { ...keyOf(child), createdBy: formatId('key', maker) })
+      made.resolve()
+      await release.promise
+    })
+    await made.promise
+    const revoking = database.withTenant(tenant.org, (tx) => apiKeyRevoke(tx, tenant.place, maker))
+    await vi.waitFor(async () => {
+      const waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+      expect(await fresh.asSuperuser(waiting)).toHaveLength(1)
+    })
+    release.resolve()
+    await making
+    expect((await revoking)?.ended.map((key) => key.id).toSorted()).toEqual([maker, child].toSorted())
+    expect(await database.withTenant(tenant.org, (tx) => apiKeyHold(tx, tenant.place, maker))).toBe(false)
   })
 
   it('T-10 with a line of makers that no gateway makes count as revoked', async () => {

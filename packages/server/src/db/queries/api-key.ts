@@ -103,9 +103,24 @@ export interface Revocation {
 }
 
 /**
- * Turns a key off for good, at the database's time, and with it all that came of it. Repeating it keeps the first time. A key that one of them
- * makes at the same moment is not among them: `key_lookup`, which asks for its makers, refuses it at its next reading.
+ * Whether a key is on, and held so until the end of the transaction: whoever revokes it meanwhile waits, and then finds what it made. For its
+ * expiry and its own makers ask `key_lookup`.
  */
+export async function apiKeyHold(tx: TenantTx, at: Place, id: KeyId): Promise<boolean> {
+  const row = await tx
+    .selectFrom('sallyport.api_key')
+    .select('id')
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .where('project_id', '=', at.project)
+    .where('environment', '=', at.environment)
+    .where('revoked_at', 'is', null)
+    .forShare()
+    .executeTakeFirst()
+  return row !== undefined
+}
+
+/** Turns a key off for good, at the database's time, and with it all that came of it. Repeating it keeps the first time. */
 export async function apiKeyRevoke(tx: TenantTx, at: Place, id: KeyId): Promise<Revocation | undefined> {
   const line = await lockLine(tx, at, id)
   if (line.length === 0) return undefined
@@ -122,8 +137,18 @@ export async function apiKeyRevoke(tx: TenantTx, at: Place, id: KeyId): Promise<
   return key && { key, ended: rows.map(apiKey) }
 }
 
-/** The key and all that came of it, locked in the order of their ids, so that two who revoke along one line wait and don't block. */
+/** The key and all that came of it, locked until the end of the transaction. Until one look finds no more: a lock may have waited for a key being made. */
 async function lockLine(tx: TenantTx, at: Place, id: KeyId): Promise<readonly KeyId[]> {
+  let line = await lockSeenLine(tx, at, id)
+  for (let seen = 0; line.length > seen;) {
+    seen = line.length
+    line = await lockSeenLine(tx, at, id)
+  }
+  return line
+}
+
+/** As it stands when the statement begins, locked in the order of ids, so that two who revoke along one line wait and don't block. */
+async function lockSeenLine(tx: TenantTx, at: Place, id: KeyId): Promise<readonly KeyId[]> {
   const rows = await tx
     .withRecursive('line(id)', (db) =>
       db

@@ -73,7 +73,8 @@ async function readPerson(lookups: Database['lookups'], principal: PersonPrincip
   return { now: session.now, mayGive, connection: null, expiresAt: null, makers: 0 }
 }
 
-function ended(): ProblemError {
+/** The maker is no longer what it was when the request was let in. */
+export function ended(): ProblemError {
   return new ProblemError('unauthenticated', 'The credential has ended.')
 }
 

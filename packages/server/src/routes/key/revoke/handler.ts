@@ -19,10 +19,12 @@ export const keyRevoke = implement('keyRevoke', (call) =>
     const wanted = found(await apiKeyFind(tx, at, call.ids.key))
     if (only !== null && wanted.connection !== only) throw notFound()
     const { key, ended } = found(await apiKeyRevoke(tx, at, call.ids.key))
-    for (const { id } of ended) {
+    const actor = principalRef(call.principal)
+    const events = ended.map(({ id }) => {
       const detail = id === key.id ? {} : { with: formatId('key', key.id) }
-      await appendAudit(tx, { action: 'key.revoked', actor: principalRef(call.principal), target: formatId('key', id), detail })
-    }
+      return { action: 'key.revoked', actor, target: formatId('key', id), detail }
+    })
+    await appendAudit(tx, ...events)
     return presentKey(key)
   }),
 )
