@@ -96,4 +96,20 @@ describe('the command line', () => {
     expect(code).toBe(4)
     expect(stderr).toContain('SALLYPORT_DATABASE_URL')
   })
+
+  it('is found as `sallyport`, hands its words on and its exit code back, on whatever Node runs the installation', async () => {
+    const command = fileURLToPath(new URL('../../bin/sallyport.mjs', import.meta.url))
+    const run = (file: string, args: readonly string[]): Promise<Ended> =>
+      new Promise((resolve) => {
+        execFile(file, [command, ...args], { cwd: folder, env: { PATH: process.env['PATH'] } }, (error, stdout, stderr) => {
+          resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr })
+        })
+      })
+    // `node` is what the machine's path says, and may be older than the one that runs this test.
+    for (const file of [process.execPath, 'node']) {
+      expect(await run(file, ['help'])).toMatchObject({ code: 0, stdout: expect.stringContaining('serve') as string })
+      expect(await run(file, ['serve', 'extra'])).toMatchObject({ code: 2 })
+      expect(await run(file, ['doctor'])).toMatchObject({ code: 3 })
+    }
+  })
 })
