@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 const integration = {
@@ -8,6 +9,8 @@ const integration = {
 
 export default defineConfig({
   test: {
+    // Most of the time is spent waiting for real processes, so more files run side by side than there are cores.
+    maxWorkers: Math.max(3, availableParallelism()),
     projects: [
       {
         test: {
