@@ -32,11 +32,31 @@ const WORKSPACE: Readonly<Record<string, string>> = {
   sallyport: 'server',
 }
 /** Inside core each folder sees only what stands to its left. */
-const CORE_ORDER = ['kernel', 'observability', 'crypto', 'http', 'keysources', 'tokens', 'oauth', 'catalog', 'connectors']
+const CORE_ORDER = [
+  'kernel',
+  'observability',
+  'crypto',
+  'http',
+  'jwt',
+  'keysources',
+  'tokens',
+  'stores',
+  'oauth',
+  'refresh',
+  'catalog',
+  'connectors',
+]
 
 /** Modules with one door each: the pattern of what is imported, and the folders that may. */
 const DOORS: readonly { readonly what: RegExp; readonly names?: RegExp; readonly only: readonly string[]; readonly rule: string }[] = [
-  { what: /^(pg|kysely)$/u, only: ['packages/server/src/db/'], rule: 'only db imports the database driver' },
+  {
+    what: /^(pg|kysely)$/u,
+    only: ['packages/server/src/db/', 'packages/core/src/stores/postgres/'],
+    rule: 'only db and the token store on Postgres import the database driver',
+  },
+  { what: /^ioredis$/u, only: ['packages/core/src/stores/redis/'], rule: 'only the stores on Redis import its driver' },
+  { what: /^koffi$/u, only: ['packages/core/src/keysources/'], rule: 'only a key source calls foreign functions' },
+  { what: /^jose$/u, only: ['packages/core/src/jwt/'], rule: 'only core/jwt reads and makes signed tokens' },
   {
     what: /^node:crypto$/u,
     names: /^(create(Hmac|Cipheriv|Decipheriv|SecretKey|PrivateKey|PublicKey)|hkdf|hkdfSync|pbkdf2|scrypt|sign|verify|\*|default)$/u,

@@ -1,6 +1,9 @@
 import { SallyportError } from '../kernel/index.ts'
 
-/** `credential_malformed`: what was sealed as a credential does not read as one (never a caller's fault). */
-export type TokenErrorCode = 'credential_malformed'
+/**
+ * - `credential_malformed`: what was sealed as a credential does not read as one (never a caller's fault).
+ * - `store_unavailable`: the token store can't be reached or doesn't answer in time; whether a write happened is unknown.
+ */
+export type TokenErrorCode = 'credential_malformed' | 'store_unavailable'
 
 export class TokenError extends SallyportError<TokenErrorCode> {}

@@ -39,6 +39,7 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   data_key_missing: 'key_unavailable',
   key_in_use: 'conflict',
   credential_malformed: 'key_unavailable',
+  store_unavailable: 'database_unavailable',
   request_too_large: 'payload_too_large',
   // Nobody is left to read it.
   client_gone: 'bad_request',
