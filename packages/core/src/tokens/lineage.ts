@@ -159,11 +159,14 @@ export interface CredentialStore {
     ref: CredentialRef,
     answer: { readonly intent: string; readonly generation: number; readonly parentSeq: bigint; readonly tokens: TokenSet },
   ): Promise<SaveOutcome>
-  /** Removes an intent whose refresh token was provably not spent, noting why; false when it is not there. */
+  /**
+   * Removes an intent whose refresh token was provably not spent, or that a newer head has outlived, noting why; with null nothing failed
+   * (the lease was gone before the call) and what is noted stays. False when it is not there.
+   */
   withdraw(
     ref: CredentialRef,
     intent: string,
-    failure: Omit<RefreshFailure, 'at' | 'failures' | 'retryAt'> & { readonly retryInMs: number },
+    failure: (Omit<RefreshFailure, 'at' | 'failures' | 'retryAt'> & { readonly retryInMs: number }) | null,
   ): Promise<boolean>
   /** Marks an intent `unknown`, keeping an unreadable 2xx answer sealed beside it; false when it is not there. */
   doubt(
