@@ -110,11 +110,13 @@ function settingsFor(dataDir: string, { github, google }: SandboxOrigins): Recor
     tokenEndpoint,
     userinfoEndpoint,
     apiBase,
+    revocationEndpoint,
   }: SandboxOrigins['github']): Record<string, string> => ({
     authorizationEndpoint,
     tokenEndpoint,
     userinfoEndpoint,
     apiBase,
+    ...(revocationEndpoint === undefined ? {} : { revocationEndpoint }),
   })
   const config = {
     egress: { insecureAllowOrigins: [github.origin, google.origin] },

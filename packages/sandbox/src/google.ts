@@ -26,6 +26,7 @@ export function createGoogle(signer: IdTokenSigner): Provider {
       authorize: '/o/oauth2/v2/auth',
       approve: '/o/oauth2/v2/auth/callback',
       token: '/oauth2/token',
+      revoke: '/oauth2/revoke',
       userinfo: '/oauth2/v2/userinfo',
     },
     strictParameters: true,

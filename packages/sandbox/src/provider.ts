@@ -55,7 +55,7 @@ export interface Provider {
   /** The people who can sign in, by the value the sign-in form submits in `userField`. */
   users: readonly string[]
   userField: 'login' | 'email'
-  paths: { authorize: string; approve: string; token: string; userinfo: string }
+  paths: { authorize: string; approve: string; token: string; userinfo: string; revoke?: string }
   /** The provider refuses an authorization request without `response_type=code`, or without `redirect_uri` at the token endpoint. */
   strictParameters: boolean
   refreshes: boolean

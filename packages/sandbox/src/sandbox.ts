@@ -22,6 +22,8 @@ export interface SandboxProvider {
   tokenEndpoint: string
   userinfoEndpoint: string
   apiBase: string
+  /** Where tokens are taken back by RFC 7009; absent where the API has a way of its own. */
+  revocationEndpoint?: string
   clientId: string
   clientSecret: string
   /** Who can sign in, by the value that the sign-in form submits. The first one owns the most data. */
@@ -135,6 +137,7 @@ function endpoints(provider: Provider, origin: string): SandboxProvider {
     tokenEndpoint: origin + provider.paths.token,
     userinfoEndpoint: origin + provider.paths.userinfo,
     apiBase: origin,
+    ...(provider.paths.revoke === undefined ? {} : { revocationEndpoint: origin + provider.paths.revoke }),
     clientId: provider.client.id,
     clientSecret: provider.client.secret,
     users: [...provider.users],

@@ -37,6 +37,24 @@ describe('the catalog', () => {
     expect(resolveProvider('github')!.api.base).toBe('https://api.github.com')
   })
 
+  // A sandbox's token must not be shown to the real provider, nor its client secret.
+  it('moves the way of taking tokens back with the overlay, or leaves none', () => {
+    expect(resolveProvider('github', overlay, allowed)!.revocation).toEqual({
+      kind: 'client_delete',
+      grant: 'http://127.0.0.1:7256/applications/{client_id}/grant',
+      token: 'http://127.0.0.1:7256/applications/{client_id}/token',
+    })
+    expect(resolveProvider('google', overlay, allowed)!.revocation).toEqual({ kind: 'none' })
+    const named = { ...overlay, revocationEndpoint: 'http://127.0.0.1:7256/revoke' }
+    expect(resolveProvider('google', named, allowed)!.revocation).toEqual({
+      kind: 'rfc7009',
+      endpoint: named.revocationEndpoint,
+      clientAuth: 'none',
+      reach: 'account',
+    })
+    expect(resolveProvider('github', named, allowed)!.revocation).toMatchObject({ kind: 'rfc7009', clientAuth: 'client_secret_post' })
+  })
+
   it('lets an overlay name the issuer', () => {
     expect(resolveProvider('google', { ...overlay, issuer: 'http://127.0.0.1:7256/realm' }, allowed)!.oauth.issuer).toBe(
       'http://127.0.0.1:7256/realm',
@@ -56,6 +74,8 @@ describe('the catalog', () => {
     ['plain http where it was not allowed', overlay, []],
     ['plain http on another port than was allowed', { ...overlay, apiBase: 'http://127.0.0.1:7299' }, allowed],
     ['a token endpoint on another host', { ...overlay, tokenEndpoint: 'https://other.example/token' }, allowed],
+    ['a revocation endpoint on another host', { ...overlay, revocationEndpoint: 'https://other.example/revoke' }, allowed],
+    ['a revocation endpoint alone', { revocationEndpoint: 'https://other.example/revoke' }, allowed],
     ['an endpoint with user info', { ...overlay, userinfoEndpoint: 'http://a:b@127.0.0.1:7256/user' }, allowed],
     ['an endpoint with a fragment', { ...overlay, apiBase: 'http://127.0.0.1:7256/#' }, allowed],
     ['an endpoint that is no URL', { ...overlay, apiBase: '/api' }, allowed],
@@ -76,6 +96,14 @@ describe('the catalog', () => {
     [
       'an injection without a place for the token',
       { ...github, api: { ...github.api, injection: { kind: 'header', name: 'authorization', template: 'Bearer' } } },
+    ],
+    [
+      'O-16 a grant deleted elsewhere than at its API',
+      { ...github, revocation: { ...github.revocation, grant: 'https://github.com/applications/{client_id}/grant' } },
+    ],
+    [
+      'a deletion that does not name the client',
+      { ...github, revocation: { ...github.revocation, grant: 'https://api.github.com/grant' } },
     ],
     ['a header value with a line break', { ...github, api: { ...github.api, defaultHeaders: { 'user-agent': 'a\r\nb: c' } } }],
     ['an unknown field', { ...github, secret: 'x' }],

@@ -14,6 +14,8 @@ export interface ProviderOverlay {
   readonly tokenEndpoint?: string | undefined
   readonly userinfoEndpoint?: string | undefined
   readonly apiBase?: string | undefined
+  /** Where it takes tokens back (RFC 7009). Absent: as the record says for what lies under its API, and otherwise nowhere. */
+  readonly revocationEndpoint?: string | undefined
   /** What that server calls itself. Absent: the origin of its authorization endpoint. */
   readonly issuer?: string | undefined
 }
@@ -43,7 +45,7 @@ export function resolveProvider(
   const record = RECORDS.get(id)
   if (record === undefined) return undefined
   const missing = OVERLAID.filter((name) => overlay[name] === undefined)
-  if (missing.length === OVERLAID.length && overlay.issuer === undefined) return record
+  if (missing.length === OVERLAID.length && overlay.issuer === undefined && overlay.revocationEndpoint === undefined) return record
   if (!isComplete(overlay)) {
     throw new CatalogError(id, [`an overlay names all endpoints or none; missing: ${missing.join(', ')}`])
   }
@@ -66,7 +68,7 @@ export function checkedRecord(input: unknown, insecureAllowOrigins: readonly str
 
 function overlaid(record: Provider, overlay: CompleteOverlay, insecureAllowOrigins: readonly string[]): Provider {
   const { authorizationEndpoint, tokenEndpoint, userinfoEndpoint, apiBase } = overlay
-  const broken = OVERLAID.filter((name) => !URL.canParse(overlay[name]))
+  const broken = [...OVERLAID, 'revocationEndpoint' as const].filter((name) => overlay[name] !== undefined && !URL.canParse(overlay[name]))
   if (broken.length > 0)
     throw new CatalogError(
       record.id,
@@ -88,10 +90,28 @@ function overlaid(record: Provider, overlay: CompleteOverlay, insecureAllowOrigi
       },
       userinfo: { ...record.userinfo, url: userinfoEndpoint },
       api: { ...record.api, base: apiBase },
+      revocation: overlaidRevocation(record, overlay),
       origins: [...new Set([authorizationEndpoint, userinfoEndpoint, apiBase].map(originOf))],
     },
     insecureAllowOrigins,
   )
+}
+
+/**
+ * A token of the overlay's server is never shown to the record's: what lies under the record's API moves with it, and a standard endpoint must
+ * be named. It lies with the token endpoint, since the client's secret goes there.
+ */
+function overlaidRevocation({ id, api, revocation }: Provider, overlay: CompleteOverlay): Provider['revocation'] {
+  const { revocationEndpoint, tokenEndpoint, apiBase } = overlay
+  if (revocationEndpoint !== undefined) {
+    if (originOf(revocationEndpoint) !== originOf(tokenEndpoint))
+      throw new CatalogError(id, ['revocationEndpoint and tokenEndpoint of an overlay must share an origin'])
+    const standard = { clientAuth: 'client_secret_post', reach: 'token' } as const
+    return { ...(revocation.kind === 'rfc7009' ? revocation : standard), kind: 'rfc7009', endpoint: revocationEndpoint }
+  }
+  if (revocation.kind !== 'client_delete') return { kind: 'none' }
+  const moved = (url: string): string => `${apiBase}${url.slice(api.base.length)}`
+  return { kind: 'client_delete', grant: moved(revocation.grant), token: moved(revocation.token) }
 }
 
 function isComplete(overlay: ProviderOverlay): overlay is CompleteOverlay {
@@ -99,6 +119,10 @@ function isComplete(overlay: ProviderOverlay): overlay is CompleteOverlay {
 }
 
 function originFaults(provider: Provider, insecureAllowOrigins: readonly string[]): readonly string[] {
+  const { revocation, api } = provider
+  const stray = revocation.kind === 'client_delete' && [revocation.grant, revocation.token].some((url) => !url.startsWith(`${api.base}/`))
+  // An overlay moves them with the API base.
+  if (stray) return ['revocation lies outside the API base']
   return providerEndpoints(provider).flatMap(([name, url]) => {
     const origin = originOf(url)
     if (!provider.origins.includes(origin)) return [`${name} lies on an origin that the record does not list`]

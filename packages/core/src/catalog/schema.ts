@@ -28,6 +28,21 @@ const rotation = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('strict') }),
 ])
 
+/** Where `{client_id}` stands for the client's id. The braces are the only ones, and stand in the path. */
+const clientUrl = z.string().refine(isClientUrl, 'must be an absolute http(s) URL with {client_id} once, in its path')
+
+/** How the provider takes tokens back. See `RevocationWay` of the oauth folder. */
+const revocation = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('rfc7009'),
+    endpoint,
+    clientAuth: z.enum(['client_secret_post', 'client_secret_basic', 'none']),
+    reach: z.enum(['token', 'account']),
+  }),
+  z.strictObject({ kind: z.literal('client_delete'), grant: clientUrl, token: clientUrl }),
+  z.strictObject({ kind: z.literal('none') }),
+])
+
 /** Where the credential goes on a call. `{token}` in the template stands for it. */
 const injection = z.strictObject({
   kind: z.literal('header'),
@@ -69,6 +84,7 @@ export const providerSchema = z.strictObject({
   defaultScopes: z.array(scope),
   scopeContents: z.record(scope, z.array(scope)),
   rotation,
+  revocation,
   /** After so long a token request of ours is certainly over at the provider. Milliseconds. */
   requestLifetimeMs: z.int().min(1000).max(600_000),
   /** Every origin that the endpoints above may lie on. */
@@ -85,7 +101,22 @@ export function providerEndpoints(provider: Provider): readonly (readonly [name:
     ['tokenEndpoint', provider.oauth.tokenEndpoint],
     ['userinfoEndpoint', provider.userinfo.url],
     ['apiBase', provider.api.base],
+    ...revocationEndpoints(provider.revocation),
   ]
+}
+
+function revocationEndpoints(way: Provider['revocation']): readonly (readonly [name: string, url: string])[] {
+  if (way.kind === 'rfc7009') return [['revocationEndpoint', way.endpoint]]
+  if (way.kind === 'none') return []
+  return [
+    ['revocation.grant', way.grant],
+    ['revocation.token', way.token],
+  ]
+}
+
+function isClientUrl(text: string): boolean {
+  if (text.split('{client_id}').length !== 2 || /[{}]/u.test(text.replace('{client_id}', ''))) return false
+  return isEndpoint(text) && new URL(text).pathname.includes('%7Bclient_id%7D')
 }
 
 function isEndpoint(text: string): boolean {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createEgress, DEFAULT_EGRESS_POLICY } from '../../src/http/index.ts'
 import type { Egress } from '../../src/http/index.ts'
 import { Secret } from '../../src/kernel/index.ts'
-import { authorizationRequest, callbackState, exchangeCode, fetchAccount, judgeAnswer } from '../../src/oauth/index.ts'
+import { authorizationRequest, callbackState, exchangeCode, fetchAccount, judgeAnswer, revokeTokens } from '../../src/oauth/index.ts'
 import type { AuthorizationRequest, AuthorizationServer } from '../../src/oauth/index.ts'
 import type { TokenSet } from '../../src/tokens/index.ts'
 
@@ -33,6 +33,7 @@ beforeAll(async () => {
       },
     ],
     pkce: { required: () => true },
+    features: { revocation: { enabled: true } },
     claims: { openid: ['sub'], email: ['email'] },
     scopes: ['openid', 'email', 'offline_access'],
     cookies: { keys: ['a-key-of-a-test'] },
@@ -92,6 +93,31 @@ describe('a strict authorization server', () => {
     url.searchParams.delete('code_challenge_method')
     const answer = await fetch(url, { redirect: 'manual' })
     expect(new URL(answer.headers.get('location')!).searchParams.get('error')).toBe('invalid_request')
+  })
+
+  it('V-08 takes both tokens back when we ask, and says so the second time too', async () => {
+    const request = requested()
+    const tokens = await exchanged(await signIn(request), request.verifier)
+    const endpoint = { url: `${origin}/me`, method: 'GET', idPath: ['sub'], labelPath: ['email'], headers: {} } as const
+    const account = () => fetchAccount(endpoint, tokens.accessToken, (url, init) => egress.fetch(url, init))
+    expect(await account()).toMatchObject({ id: 'grace' })
+    const revoke = () =>
+      revokeTokens({
+        way: { kind: 'rfc7009', endpoint: `${origin}/token/revocation`, clientAuth: 'client_secret_basic', reach: 'token' },
+        client,
+        refreshTokens: [tokens.refreshToken!],
+        accessTokens: [tokens.accessToken],
+        accountShared: false,
+        fetch: (url, init) => egress.fetch(url, init),
+        now: Date.now(),
+      })
+    expect(await revoke()).toEqual({ kind: 'done' })
+    await expect(account()).rejects.toMatchObject({ code: 'connect_exchange_failed' })
+    const again = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: tokens.refreshToken!.reveal() })
+    const authorization = `Basic ${Buffer.from(`${client.clientId}:${client.clientSecret.reveal()}`).toString('base64')}`
+    const refused = await fetch(`${origin}/token`, { method: 'POST', body: again, headers: { authorization } })
+    expect(await refused.json()).toMatchObject({ error: 'invalid_grant' })
+    expect(await revoke()).toEqual({ kind: 'done' })
   })
 
   it('O-04 exchanges a code once', async () => {

@@ -26,6 +26,7 @@ const providerOverlay = z.strictObject({
   tokenEndpoint: endpoint,
   userinfoEndpoint: endpoint,
   apiBase: endpoint,
+  revocationEndpoint: endpoint,
   issuer: endpoint,
 })
 
@@ -140,10 +141,11 @@ export const configSchema = z.strictObject({
   limits,
   providers: setting(z.record(textWithout(providerFault), providerOverlay).default({}), {
     kind: 'json',
-    expects: 'an object of provider ids with authorizationEndpoint, tokenEndpoint, userinfoEndpoint, apiBase and optionally issuer',
+    expects:
+      'an object of provider ids with authorizationEndpoint, tokenEndpoint, userinfoEndpoint, apiBase and optionally revocationEndpoint and issuer',
     otherwise: '`{}`',
     about:
-      "Endpoints used instead of the catalog's, by provider id: all of a provider's (`authorizationEndpoint`, `tokenEndpoint`, `userinfoEndpoint`, `apiBase`; `issuer` if it names itself otherwise) or none.",
+      "Endpoints used instead of the catalog's, by provider id: all of a provider's (`authorizationEndpoint`, `tokenEndpoint`, `userinfoEndpoint`, `apiBase`; `revocationEndpoint` if it takes tokens back by RFC 7009, `issuer` if it names itself otherwise) or none.",
   }),
 })
 

@@ -48,6 +48,12 @@ export const github: z.input<typeof providerSchema> = {
   },
   // Tokens of OAuth apps do not expire and are not refreshed.
   rotation: { kind: 'none' },
+  // https://docs.github.com/en/rest/apps/oauth-applications: the client deletes the account's whole grant, or one token of it.
+  revocation: {
+    kind: 'client_delete',
+    grant: 'https://api.github.com/applications/{client_id}/grant',
+    token: 'https://api.github.com/applications/{client_id}/token',
+  },
   requestLifetimeMs: 60_000,
   origins: ['https://github.com', 'https://api.github.com'],
 }
