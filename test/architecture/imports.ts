@@ -210,6 +210,7 @@ export const WORDS: readonly { readonly word: RegExp; readonly only: readonly st
       'packages/core/src/http/',
       'packages/core/src/keysources/',
       'packages/core/src/oauth/',
+      'packages/core/src/stores/',
       'packages/core/src/tokens/',
       'packages/server/src/config.ts',
       'packages/server/src/config/',

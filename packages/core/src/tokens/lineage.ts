@@ -104,6 +104,11 @@ export interface CredentialState {
   readonly failure: RefreshFailure | null
   /** The store's clock at the reading, milliseconds since the epoch: expiries are compared with it, not with this machine's. */
   readonly readAt: number
+  /**
+   * True when the store did not answer and this is what was last read of it: good for calls while the access token lives, and nothing may be
+   * begun from it. `readAt` is the store's clock as far as it can be told from here.
+   */
+  readonly stale?: true
 }
 
 /** A 2xx answer of a token endpoint that is not saved yet, sealed so that it may wait anywhere. */
@@ -129,7 +134,7 @@ export type SaveOutcome =
   | 'head'
   /** Another version had become the head; this one is kept beside it. */
   | 'sibling'
-  /** The grant was ended or renewed meanwhile: nothing is kept, and what the provider gave is to be revoked there. */
+  /** The grant was revoked, removed or renewed meanwhile: nothing is kept, and what the provider gave is to be revoked there. */
   | 'ended'
 
 /**
@@ -144,7 +149,7 @@ export interface CredentialStore {
   connect(ref: CredentialRef, tokens: TokenSet): Promise<{ readonly generation: number; readonly seq: bigint }>
   /**
    * Commits the intent to spend the head's refresh token. Undefined, and nothing written, when the head is not `from` any more, the grant
-   * is not active, or another intent than `replaces` stands.
+   * is not active, or the intent that stands is not the one named by `replaces` (null: none stands).
    */
   begin(
     ref: CredentialRef,
@@ -153,7 +158,9 @@ export interface CredentialStore {
   ): Promise<BegunRefresh | undefined>
   /**
    * Inserts the successor of `parentSeq`, moves the head to it if it still is where the intent found it, and removes the intent, in one step.
-   * Saving the same intent's answer twice answers as the first time and adds nothing.
+   * Saving the same intent's answer twice answers as the first time and adds nothing. Of an intent that was taken away, the head is where it
+   * was found if it is `parentSeq`. An answer proves that the grant lives: one that becomes the head of a credential in `reconnect_required`,
+   * given up while its saver was away, makes it active again. What was revoked stays revoked.
    */
   save(
     ref: CredentialRef,
@@ -175,7 +182,10 @@ export interface CredentialStore {
     failure: Omit<RefreshFailure, 'at' | 'failures' | 'retryAt'> & { readonly retryInMs: number },
     answer?: Secret,
   ): Promise<boolean>
-  /** Ends the grant of this generation and its intent. False when the generation has moved, or (with `headSeq`) the head has. */
+  /**
+   * Ends the grant of this generation and its intent. False when the generation has moved, or (with `headSeq`) the head has, or for a weaker
+   * end than it has had: what is revoked never becomes `reconnect_required`. Repeating it is true and changes nothing.
+   */
   end(
     ref: CredentialRef,
     at: { readonly generation: number; readonly headSeq?: bigint },
@@ -188,7 +198,10 @@ export interface CredentialStore {
   openSpilled(answer: SpilledAnswer): Promise<Secret>
   /** Credentials with an intent, oldest first; for recovery. */
   interrupted(limit: number): Promise<readonly CredentialRef[]>
-  /** Active credentials with a refresh token that was not used since `unusedSince` (store's clock); for keeping grants alive. */
+  /**
+   * Active credentials whose head has a refresh token and was obtained before `unusedSince` (store's clock), longest unused first, without
+   * those that have an intent or whose failure is not to be tried again yet; for keeping grants alive.
+   */
   idle(unusedSince: number, limit: number): Promise<readonly CredentialRef[]>
   /** Forgets versions that are neither head nor parent of an intent and were obtained before `before` (store's clock). How many. */
   prune(before: number): Promise<number>

@@ -1,0 +1,5 @@
+export { CredentialMemory } from './memory-records.ts'
+export { createMemoryStore } from './memory-store.ts'
+export type { MemoryStoreOptions } from './memory-store.ts'
+export { createMemoryLeases } from './memory-leases.ts'
+export type { HeldLeases } from './memory-leases.ts'
