@@ -69,7 +69,7 @@ export interface LineageRecords {
     answer: { readonly intent: string; readonly generation: number; readonly parentSeq: bigint },
     version: NewVersion,
   ): Promise<SaveOutcome>
-  withdraw(ref: CredentialRef, intent: string, failure: FailureNote): Promise<boolean>
+  withdraw(ref: CredentialRef, intent: string, failure: FailureNote | null): Promise<boolean>
   doubt(ref: CredentialRef, intent: string, failure: FailureNote, answer: Uint8Array | undefined): Promise<boolean>
   end(
     ref: CredentialRef,

@@ -109,7 +109,7 @@ export function memoryRecords(memory: CredentialMemory, clock: Clock): LineageRe
       const credential = find(ref)
       if (credential?.intent?.id !== intent) return false
       credential.intent = null
-      credential.failure = nextFailure(credential.failure, note, clock.now())
+      if (note !== null) credential.failure = nextFailure(credential.failure, note, clock.now())
       return changed(ref)
     },
 
