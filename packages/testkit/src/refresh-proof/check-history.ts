@@ -1,0 +1,248 @@
+/**
+ * Owns the judgement of a history against the model: a linear chain of refresh tokens, each spent at most once (outside one recovery probe), the
+ * last one recoverable. A pure function: the same history gives the same verdict. Refuses to believe what a node says of itself; it
+ * compares the issuer's books with what the store holds, and excuses only what it was told was broken on purpose.
+ */
+import type { GrantRecord, History, Holding, NodeFault, ProfileKind, Showing } from './history.ts'
+
+/**
+ * - `fork`: two successors of one token were both spent.
+ * - `double_spend`: a token was shown again although the outcome of the first showing could be known, or more than once after it could not.
+ * - `lost_successor`: an answer reached a healthy node whole, and the token in it is gone.
+ * - `lost`: under none or grace a grant can't be refreshed any more; under strict, one that nothing excuses.
+ * - `unlabelled`: a grant that can't be refreshed, whoever's fault that is, is called active, or was for too long.
+ * - `unsettled`: an intent still stands when all is quiet.
+ */
+export type BreachKind = 'fork' | 'double_spend' | 'lost_successor' | 'lost' | 'unlabelled' | 'unsettled'
+
+export interface Breach {
+  readonly kind: BreachKind
+  readonly grant: string
+  readonly profile: ProfileKind
+  /** Requests that show it. */
+  readonly requests: readonly number[]
+  readonly says: string
+}
+
+/**
+ * Why a grant was lost. `kill`: the node that made the call was killed with the call in flight. `answer`: the issuer spent the token and gave
+ * nothing readable. `wire`: the answer broke on its way, or the store was out of reach. `pause`: the node stood still. `ours`: none of these.
+ */
+export type LossCause = 'kill' | 'answer' | 'wire' | 'pause' | 'ours'
+
+export interface Loss {
+  readonly grant: string
+  readonly profile: ProfileKind
+  readonly cause: LossCause
+  readonly at: number
+  readonly labelledAfterMs: number | null
+}
+
+export interface Verdict {
+  readonly breaches: readonly Breach[]
+  readonly losses: readonly Loss[]
+  /** Showings of a token that had been shown before with an outcome nobody could know. */
+  readonly probes: number
+  /** Calls at the token endpoint under way, or just answered, when their node was killed. */
+  readonly inFlightAtKills: number
+  /** From an outcome that nobody could know to tokens or a refusal in hand, one per case, ascending, in milliseconds. */
+  readonly recoveriesMs: readonly number[]
+}
+
+/** A loss has a label within this (DESIGN 1, G1). */
+export const LABEL_LIMIT_MS = 60_000
+/** An answer that left so shortly before its node was killed may not have been saved. */
+const SAVING_MS = 1_000
+/** A caller may know that its connection is gone, and call again, before the issuer does. */
+const CLOSING_MS = 1_000
+
+export function checkHistory(history: History): Verdict {
+  const grants = history.grants.map((record) => new Case(record, history))
+  return {
+    breaches: grants.flatMap((one) => one.breaches()),
+    losses: grants.flatMap((one) => one.loss() ?? []),
+    probes: grants.reduce((sum, one) => sum + one.probes().length, 0),
+    inFlightAtKills: history.showings.filter((showing) => killed(showing, history)).length,
+    recoveriesMs: grants.flatMap((one) => one.recoveries()).toSorted((a, b) => a - b),
+  }
+}
+
+/** One grant with all that belongs to it. */
+class Case {
+  readonly #grant: GrantRecord
+  readonly #history: History
+  readonly #showings: readonly Showing[]
+  readonly #held: Holding | undefined
+
+  constructor(grant: GrantRecord, history: History) {
+    this.#grant = grant
+    this.#history = history
+    this.#showings = history.showings.filter((showing) => showing.grant === grant.id).toSorted((a, b) => a.request - b.request)
+    this.#held = history.holdings.find((holding) => holding.grant === grant.id)
+  }
+
+  breaches(): Breach[] {
+    return [
+      ...this.#forks(),
+      ...this.#doubleSpends(),
+      ...this.#lostSuccessors(),
+      ...this.#unexcusedLoss(),
+      ...this.#missingLabel(),
+      ...(this.#held?.unsettled === true ? [this.#breach('unsettled', [], 'an intent stands when all is quiet')] : []),
+    ]
+  }
+
+  #breach(kind: BreachKind, showings: readonly Showing[], says: string): Breach {
+    return { kind, grant: this.#grant.id, profile: this.#grant.profile.kind, requests: showings.map(({ request }) => request), says }
+  }
+
+  #forks(): Breach[] {
+    const spent = new Set(this.#showings.filter(({ outcome }) => outcome === 'rotated').map(({ token }) => token))
+    return this.#byToken().flatMap((showings) => {
+      const followed = [...new Set(showings.map(({ successor }) => successor))].filter((serial) => serial !== null && spent.has(serial))
+      return followed.length < 2 || this.#grant.profile.kind === 'none'
+        ? []
+        : [this.#breach('fork', showings, `token ${showings[0]!.token} has the spent successors ${followed.join(' and ')}`)]
+    })
+  }
+
+  #doubleSpends(): Breach[] {
+    if (this.#grant.profile.kind === 'none') return []
+    return this.#byToken().flatMap((showings) => {
+      const spending = showings.filter((showing) => !knownUnspent(showing))
+      return spending.slice(1).flatMap((later, before) => {
+        const earlier = spending.slice(0, before + 1)
+        const knowable = earlier.find((showing) => !unknowable(showing, later, this.#history))
+        if (knowable !== undefined)
+          return [
+            this.#breach('double_spend', [knowable, later], `token ${later.token} was shown again, and its first outcome was not unknown`),
+          ]
+        return this.#grant.profile.kind === 'strict' && earlier.length > 1
+          ? [this.#breach('double_spend', [...earlier, later], `token ${later.token} was probed more than once`)]
+          : []
+      })
+    })
+  }
+
+  probes(): Showing[] {
+    return this.#byToken().flatMap((showings) => showings.filter((showing) => !knownUnspent(showing)).slice(1))
+  }
+
+  #lostSuccessors(): Breach[] {
+    return this.#showings
+      .filter((showing) => showing.told === 'tokens' && showing.delivered && showing.successor !== null)
+      .filter((showing) => !this.#seenAgain(showing.successor!) && !this.#replaced(showing) && this.#grant.ended?.by !== 'revoked')
+      .filter((showing) => cause(showing, this.#history) === 'ours')
+      .map((showing) => this.#breach('lost_successor', [showing], `token ${showing.successor} reached a healthy node and is gone`))
+  }
+
+  /** Whether the store holds it or it was shown: then it was saved. */
+  #seenAgain(serial: number): boolean {
+    return this.#holds(serial) || this.#showings.some(({ token }) => token === serial)
+  }
+
+  /** Whether the same token was shown later and gave something again: then what came first is not needed. */
+  #replaced({ token, request }: Showing): boolean {
+    return this.#showings.some((later) => later.token === token && later.request > request && later.successor !== null)
+  }
+
+  #holds(serial: number): boolean {
+    return this.#held !== undefined && (this.#held.head === serial || this.#held.siblings.includes(serial))
+  }
+
+  loss(): Loss | undefined {
+    const { ended, live, profile, id } = this.#grant
+    if (ended?.by === 'revoked' || this.#held === undefined) return undefined
+    if (this.#held.status === 'active' && live.some((serial) => this.#holds(serial))) return undefined
+    const culprit = this.#culprit()
+    const at = ended?.at ?? culprit?.doneAt ?? culprit?.arrivedAt ?? this.#grant.madeAt
+    const labelledAfterMs = this.#held.labelledAt === null ? null : Math.max(0, this.#held.labelledAt - at)
+    // What lives and is held was given up for nothing, whatever happened around it.
+    const givenUp = live.some((serial) => this.#holds(serial))
+    return {
+      grant: id,
+      profile: profile.kind,
+      cause: givenUp || culprit === undefined ? 'ours' : cause(culprit, this.#history),
+      at,
+      labelledAfterMs,
+    }
+  }
+
+  /** The showing that spent a token whose successor nobody has. */
+  #culprit(): Showing | undefined {
+    return this.#showings.findLast(({ outcome, successor }) => outcome === 'rotated' && !this.#seenAgain(successor!))
+  }
+
+  #unexcusedLoss(): Breach[] {
+    const loss = this.loss()
+    if (loss === undefined || (loss.profile === 'strict' && loss.cause !== 'ours')) return []
+    const says = `the grant is ${this.#held!.status} and can't be refreshed; its last spending ended by: ${loss.cause}`
+    return [this.#breach('lost', this.#showings.slice(-4), says)]
+  }
+
+  #missingLabel(): Breach[] {
+    const loss = this.loss()
+    const { ended } = this.#grant
+    const gone = loss ?? (ended?.by === 'revoked' && this.#held?.status === 'active' ? { labelledAfterMs: null } : undefined)
+    if (gone === undefined) return []
+    if (gone.labelledAfterMs === null) return [this.#breach('unlabelled', this.#showings.slice(-2), 'the grant is gone and called active')]
+    return gone.labelledAfterMs <= LABEL_LIMIT_MS ? [] : [this.#breach('unlabelled', [], `labelled after ${gone.labelledAfterMs} ms`)]
+  }
+
+  recoveries(): number[] {
+    return this.#byToken().flatMap((showings) => {
+      const first = showings.find((showing) => !knownUnspent(showing))
+      if (first === undefined || (first.delivered && first.told !== 'unclear')) return []
+      const known = showings.find((showing) => showing.request > first.request && showing.delivered && showing.told !== 'unclear')
+      return known === undefined ? [] : [Math.max(0, known.doneAt! - (first.doneAt ?? first.arrivedAt))]
+    })
+  }
+
+  #byToken(): Showing[][] {
+    return Object.values(Object.groupBy(this.#showings, ({ token }) => token)) as Showing[][]
+  }
+}
+
+/** Whether its caller could read that the token was not spent: told so, or given an answer that leaves it in place. */
+function knownUnspent({ told, outcome, delivered }: Showing): boolean {
+  return delivered && (told === 'not_spent' || (told === 'tokens' && outcome === 'kept'))
+}
+
+/** Whether, when `later` arrived, nobody alive and undisturbed could know how `earlier` had ended. */
+function unknowable(earlier: Showing, later: Showing, history: History): boolean {
+  const disturbed =
+    history.nodeFaults.some(
+      (fault) => fault.kind !== 'clock' && fault.node === earlier.node && overlaps(fault, earlier.arrivedAt, later.arrivedAt),
+    ) || history.wireFaults.some((fault) => fault.kind !== 'delay' && overlaps(fault, earlier.arrivedAt, later.arrivedAt))
+  if (disturbed) return true
+  const over = earlier.doneAt !== null && earlier.doneAt - CLOSING_MS <= later.arrivedAt
+  return over && (!earlier.delivered || earlier.told === 'unclear')
+}
+
+/** Why what `showing` gave may not have been kept. */
+function cause(showing: Showing, history: History): LossCause {
+  if (killed(showing, history)) return 'kill'
+  if (showing.fault !== null && (showing.told === 'unclear' || !showing.delivered)) return 'answer'
+  const until = savingUntil(showing)
+  const wire = history.wireFaults.some((fault) => fault.kind !== 'delay' && overlaps(fault, showing.arrivedAt, until))
+  if (wire || !showing.delivered) return 'wire'
+  return history.nodeFaults.some(
+    (fault) => fault.kind === 'pause' && fault.node === showing.node && overlaps(fault, showing.arrivedAt, until),
+  )
+    ? 'pause'
+    : 'ours'
+}
+
+function killed(showing: Showing, { nodeFaults }: History): boolean {
+  return nodeFaults.some(
+    ({ kind, node, at }) => kind === 'kill' && node === showing.node && at >= showing.arrivedAt && at <= savingUntil(showing),
+  )
+}
+
+function savingUntil({ doneAt }: Showing): number {
+  return doneAt === null ? Number.POSITIVE_INFINITY : doneAt + SAVING_MS
+}
+
+function overlaps(fault: Pick<NodeFault, 'at' | 'until'>, from: number, until: number): boolean {
+  return fault.at <= until && (fault.until ?? fault.at) >= from
+}

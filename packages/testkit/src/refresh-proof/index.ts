@@ -1,0 +1,12 @@
+/** The proof that refresh tokens survive: a hostile issuer, faults from a seed, and the judge of what happened. */
+export { ANSWER_FAULT_NAMES, ANSWER_FAULTS, COSTLY_FAULTS } from './answer-faults.ts'
+export type { AnswerFaultName } from './answer-faults.ts'
+export { checkHistory } from './check-history.ts'
+export type { Breach, BreachKind, Loss, LossCause, Verdict } from './check-history.ts'
+export type * from './history.ts'
+export { CALM, clientSecretOf, startHostileIssuer } from './hostile-issuer.ts'
+export type { IssuedGrant, IssuerClientSettings, IssuerControl } from './hostile-issuer.ts'
+export { startIssuerProcess } from './hostile-issuer-process.ts'
+export { readToken } from './grant-ledger.ts'
+export { startWire } from './wire.ts'
+export type { Wire } from './wire.ts'
