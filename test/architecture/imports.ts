@@ -208,6 +208,7 @@ export const WORDS: readonly { readonly word: RegExp; readonly only: readonly st
     only: [
       'packages/core/src/crypto/',
       'packages/core/src/http/',
+      'packages/core/src/jwt/',
       'packages/core/src/keysources/',
       'packages/core/src/oauth/',
       'packages/core/src/stores/',

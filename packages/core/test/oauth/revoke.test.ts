@@ -34,8 +34,8 @@ beforeAll(async () => {
       const { method = '', url = '' } = request
       asked.push({ method, path: url, authorization: request.headers.authorization, body: Buffer.concat(chunks).toString('utf8') })
       const answer = answers.shift() ?? { status: 200 }
-      if (answer === 'reset') return void request.socket.resetAndDestroy()
-      response.writeHead(answer.status, answer.headers).end(answer.body)
+      if (answer === 'reset') request.socket.resetAndDestroy()
+      else response.writeHead(answer.status, answer.headers).end(answer.body)
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -9,6 +9,7 @@ import type {
   CatalogErrorCode,
   CryptoErrorCode,
   EgressErrorCode,
+  JwtErrorCode,
   KeySourceErrorCode,
   OAuthErrorCode,
   TokenErrorCode,
@@ -19,7 +20,14 @@ import type { DatabaseErrorCode } from '../db/index.ts'
 import type { IdentityErrorCode } from '../identity/index.ts'
 import type { VaultErrorCode } from '../vault/index.ts'
 
-type CoreErrorCode = CatalogErrorCode | CryptoErrorCode | EgressErrorCode | KeySourceErrorCode | OAuthErrorCode | TokenErrorCode
+type CoreErrorCode =
+  | CatalogErrorCode
+  | CryptoErrorCode
+  | EgressErrorCode
+  | JwtErrorCode
+  | KeySourceErrorCode
+  | OAuthErrorCode
+  | TokenErrorCode
 type FeatureErrorCode = AuditErrorCode | ConnectErrorCode | DatabaseErrorCode | IdentityErrorCode | VaultErrorCode
 
 /** Codes of our own packages that are no public codes themselves. */
@@ -40,6 +48,17 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   key_in_use: 'conflict',
   credential_malformed: 'key_unavailable',
   store_unavailable: 'database_unavailable',
+  // A token of others that is not believed is no credential here.
+  jwt_malformed: 'unauthenticated',
+  jwt_algorithm: 'unauthenticated',
+  jwt_type: 'unauthenticated',
+  jwt_key_unknown: 'unauthenticated',
+  jwt_signature: 'unauthenticated',
+  jwt_issuer: 'unauthenticated',
+  jwt_audience: 'unauthenticated',
+  jwt_expired: 'unauthenticated',
+  jwt_claims: 'unauthenticated',
+  jwt_keys_unavailable: 'overloaded',
   request_too_large: 'payload_too_large',
   // Nobody is left to read it.
   client_gone: 'bad_request',
