@@ -96,14 +96,14 @@ class RememberedKeySets implements KeySets {
     if (held.fetching === undefined) {
       if (now - held.triedAt < this.#times.coolDownMs) return false
       held.triedAt = now
-      held.fetching = this.#fetch(url, held).finally(() => (held.fetching = undefined))
+      held.fetching = this.#ask(url, held).finally(() => (held.fetching = undefined))
     }
     await held.fetching
     return true
   }
 
   /** A failure leaves the set as it was: who needs it finds out by its age. */
-  async #fetch(url: string, held: Held): Promise<void> {
+  async #ask(url: string, held: Held): Promise<void> {
     try {
       const response = await this.#egress.fetch(url, { headers: { accept: 'application/json' }, ...FETCH_LIMITS })
       if (response.status !== 200) return
