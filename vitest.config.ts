@@ -32,7 +32,7 @@ export default defineConfig({
           name: 'url',
           env: { SALLYPORT_TEST_HOME: 'url' },
           include: [
-            'packages/server/test/{db,audit,vault,home,identity,http,connect}/**/*.test.ts',
+            'packages/server/test/{db,audit,vault,home,identity,http,connect,credentials}/**/*.test.ts',
             'test/e2e/{data-plane,octokit,tenancy}.test.ts',
           ],
           ...integration,

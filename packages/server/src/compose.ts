@@ -18,6 +18,7 @@ import type { Clock, EgressPolicy, Logger, Provider, Secret } from '@sallyport/c
 import { createUseLog } from './audit/index.ts'
 import type { Config } from './config.ts'
 import { createConnectService } from './connect/index.ts'
+import { createLineage } from './credentials/index.ts'
 import { connectionFind } from './db/index.ts'
 import type { Database } from './db/index.ts'
 import { HomeError, migrateGiven, openHome, openRootKeys } from './home/index.ts'
@@ -180,9 +181,11 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
   })
   const sessions = createSessions({ lookups: database.lookups, clock })
   const https = config.publicUrl.startsWith('https:')
+  const lineage = createLineage({ vault, fingerprintKey: await vault.systemSecret('refresh_fingerprint') })
   const connect = createConnectService({
     database,
     vault,
+    lineage,
     fetch: (input, init) => egress.fetch(input, init),
     providers: (id) => providers.get(id),
     publicUrl: config.publicUrl,

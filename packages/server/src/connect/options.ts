@@ -1,6 +1,7 @@
 /** Owns what connecting is built from. Refuses to build any of it. */
 import type { Problem } from '@sallyport/contract'
 import type { Clock, Logger, OutboundFetch, Provider } from '@sallyport/core'
+import type { Lineage } from '../credentials/index.ts'
 import type { Database } from '../db/index.ts'
 import type { Sessions } from '../identity/index.ts'
 import type { Vault } from '../vault/index.ts'
@@ -29,6 +30,8 @@ export const CONNECT_LIMITS: ConnectLimits = {
 export interface ConnectOptions {
   readonly database: Pick<Database, 'withTenant' | 'lookups'>
   readonly vault: Pick<Vault, 'seal' | 'open' | 'openIn'>
+  /** Where tokens become versions. */
+  readonly lineage: Pick<Lineage, 'consent'>
   /** The egress's `fetch`. */
   readonly fetch: OutboundFetch
   /** Providers with the configured endpoints laid over. */

@@ -5,22 +5,18 @@
  * A session makes at most one connection, and that connection has the session's id: the primary key says so. When a session reconnects, the row of
  * that id is only the candidate that waits for confirmation; the connection itself keeps its id and gets the credential then.
  */
-import { formatId, missingScopes, randomToken, readTokenSet, Secret, sha256, writeTokenSet } from '@sallyport/core'
+import { formatId, missingScopes, randomToken, readTokenSet, Secret, sha256 } from '@sallyport/core'
 import type { ConnectionId, ConnectSessionId, ProviderAccount, TokenSet } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
 import {
   connectionActivate,
-  connectionAdvanceHead,
   connectionDeletePending,
   connectionDescribePending,
   connectionFind,
   connectionInsert,
-  connectionRaiseGeneration,
   connectSessionAwait,
   connectSessionUpdate,
   credentialHead,
-  credentialInsert,
-  credentialNextSeq,
 } from '../db/index.ts'
 import type { Connection, TenantTx } from '../db/index.ts'
 import { credentialPlace } from '../vault/index.ts'
@@ -87,9 +83,10 @@ async function storeConnected(
   const made = target?.id ?? connectionOf(session.id)
   const done = await connectSessionUpdate(tx, session.id, ['authorizing'], { status: 'completed' })
   if (done === undefined) throw movedOn()
+  let generation = 1
   if (target === undefined) await insertPending(context, tx, flow, tokens, account)
-  else await replaceCredential(context, tx, target, tokens)
-  const missing = await activate(tx, flow, target === undefined ? 1 : target.generation + 1, made, tokens.scopes, account)
+  else generation = await replaceCredential(context, tx, target, tokens)
+  const missing = await activate(tx, flow, generation, made, tokens.scopes, account)
   if (target === undefined) await connectSessionUpdate(tx, session.id, ['completed'], { connection: made })
   await auditConnected(tx, flow, session.startedBy, made)
   return { kind: 'connected', missing }
@@ -112,8 +109,8 @@ export async function storeConfirmed(context: ConnectContext, tx: TenantTx, flow
   const target = await requireSameAccount(tx, flow, pending.account)
   const tokens = await openCandidate(context, tx, pending.id)
   await connectionDeletePending(tx, pending.id)
-  await replaceCredential(context, tx, target, tokens)
-  await activate(tx, flow, target.generation + 1, target.id, pending.grantedScopes, pending.account)
+  const generation = await replaceCredential(context, tx, target, tokens)
+  await activate(tx, flow, generation, target.id, pending.grantedScopes, pending.account)
   await auditConnected(tx, flow, actor, target.id)
   return target.id
 }
@@ -135,28 +132,15 @@ async function insertPending(context: ConnectContext, tx: TenantTx, flow: Flow, 
     integration: integration.id,
     endUserId: session.endUserId,
   })
-  await insertCredential(context, tx, id, 0n, tokens)
+  await context.lineage.consent(tx, id, tokens)
   await connectionDescribePending(tx, id, { grantedScopes: tokens.scopes, account })
 }
 
-/** The next version, without a parent: it comes from a person's consent, not from the credential before it. */
-async function insertCredential(context: ConnectContext, tx: TenantTx, id: ConnectionId, head: bigint, tokens: TokenSet): Promise<void> {
-  const seq = await credentialNextSeq(tx, id)
-  await credentialInsert(tx, {
-    connection: id,
-    seq,
-    parentSeq: null,
-    rtFingerprint: null,
-    sealed: await context.vault.seal(tx, credentialPlace(id, seq), writeTokenSet(tokens)),
-    expiresAt: tokens.expiresAt === null ? null : new Date(tokens.expiresAt),
-  })
-  if (!(await connectionAdvanceHead(tx, id, head, seq))) throw changedMeanwhile()
-}
-
-/** A new generation first: whoever reads the new credential reads it as another generation's (battery O-23). */
-async function replaceCredential(context: ConnectContext, tx: TenantTx, target: Connection, tokens: TokenSet): Promise<void> {
-  if ((await connectionRaiseGeneration(tx, target.id, target.generation)) === undefined) throw changedMeanwhile()
-  await insertCredential(context, tx, target.id, target.headSeq, tokens)
+/** A new generation: whoever reads the new credential reads it as another generation's (battery O-23). */
+async function replaceCredential(context: ConnectContext, tx: TenantTx, target: Connection, tokens: TokenSet): Promise<number> {
+  const made = await context.lineage.consent(tx, target.id, tokens, { generation: target.generation })
+  if (made === undefined) throw changedMeanwhile()
+  return made.generation
 }
 
 /** Usable, or marked as lacking scopes (battery O-21). Gives the missing ones. */

@@ -53,6 +53,11 @@ export interface SweepCounts {
   readonly connectSessions: number
 }
 
+export interface ConnectionPlace {
+  readonly org: OrgId
+  readonly connection: ConnectionId
+}
+
 /** Hashes are the 32 bytes of SHA-256. Every method throws `database_unavailable` when it can't ask. */
 export interface Lookups {
   /** The key with this id, revoked and expired ones too: judging is the caller's. */
@@ -77,6 +82,10 @@ export interface Lookups {
   sweepExpired(batch: number): Promise<SweepCounts>
   /** Connections that nobody confirmed for 30 minutes, oldest first, at most `most` (10,000), each by the session that made it. */
   unconfirmedConnections(most: number): Promise<readonly { readonly org: OrgId; readonly session: ConnectSessionId }[]>
+  /** Connections with a refresh that was begun and not ended, oldest first, at most `most` (1,000). */
+  interruptedRefreshes(most: number): Promise<readonly ConnectionPlace[]>
+  /** Usable connections whose head holds a refresh token and is from before `unusedSince`, oldest first, at most `most` (1,000). */
+  idleCredentials(unusedSince: Date, most: number): Promise<readonly ConnectionPlace[]>
   /** Ids of organizations, in order, at most `limit` (1,000). */
   organizationPage(page: { after?: OrgId | undefined; limit: number }): Promise<OrgId[]>
   /** The same of those with a data key that is under another root key than `primaryRoot`, no longer current, or made before `madeBefore`. */
@@ -126,6 +135,12 @@ export function createLookups(pool: Pool): Lookups {
     async unconfirmedConnections(most) {
       const found = await rows<{ org_id: OrgId; id: ConnectSessionId }>('select * from sallyport.unconfirmed_connections($1)', [most])
       return found.map(({ org_id, id }) => ({ org: org_id, session: id }))
+    },
+    async interruptedRefreshes(most) {
+      return (await rows<ConnectionPlaceRow>('select * from sallyport.interrupted_refreshes($1)', [most])).map(connectionPlace)
+    },
+    async idleCredentials(unusedSince, most) {
+      return (await rows<ConnectionPlaceRow>('select * from sallyport.idle_credentials($1, $2)', [unusedSince, most])).map(connectionPlace)
     },
     async organizationPage({ after, limit }) {
       return (await rows<{ id: OrgId }>('select id from sallyport.organization_page($1, $2) as id', [after ?? null, limit])).map(
@@ -180,6 +195,15 @@ interface OAuthStateConsumedRow {
   browser_hash: Buffer
   verifier: Buffer
   expired: boolean
+}
+
+interface ConnectionPlaceRow {
+  org_id: OrgId
+  connection_id: ConnectionId
+}
+
+function connectionPlace({ org_id, connection_id }: ConnectionPlaceRow): ConnectionPlace {
+  return { org: org_id, connection: connection_id }
 }
 
 interface SweepRow {

@@ -9,6 +9,7 @@ import type {
   KeyId,
   OrgId,
   ProjectId,
+  RefreshTrouble,
   RequestId,
   UserId,
 } from '@sallyport/core'
@@ -17,6 +18,9 @@ import type { ColumnType, Generated, GeneratedAlways } from 'kysely'
 export type AuditUseMode = 'strict' | 'batched'
 export type ConnectionStatus = 'pending' | 'active' | 'insufficient_scope' | 'reconnect_required' | 'revoked'
 export type ConnectSessionStatus = 'open' | 'authorizing' | 'awaiting_confirmation' | 'completed' | 'failed'
+/** What a refreshed version was when it was saved. */
+export type SavedAs = 'head' | 'sibling'
+export type IntentState = 'calling' | 'unknown'
 export type DataKeyStatus = 'current' | 'previous' | 'destroyed'
 
 /** bigint columns: PostgreSQL's text outside, a bigint in our types. */
@@ -101,17 +105,40 @@ export interface Schema {
     account_label: string | null
     created_at: MadeNow
     updated_at: MadeNow
+    trouble: Generated<RefreshTrouble | null>
+    failing_since: Generated<Date | null>
+    failed_at: Generated<Date | null>
+    retry_at: Generated<Date | null>
+    failures: Generated<number>
   }
   'sallyport.credential_version': {
     org_id: OrgId
     connection_id: ConnectionId
     seq: Big
     parent_seq: ColumnType<string | null, bigint | number | null, never>
+    generation: number
     rt_fingerprint: Buffer | null
+    refreshable: Generated<boolean>
     sealed: Buffer
     sealed_under: GeneratedAlways<DataKeyId | null>
     obtained_at: MadeNow
     expires_at: Date | null
+    intent_id: Generated<string | null>
+    saved_as: Generated<SavedAs | null>
+  }
+  'sallyport.refresh_intent': {
+    org_id: OrgId
+    connection_id: ConnectionId
+    id: string
+    generation: number
+    parent_seq: Big
+    head_seq: Big
+    attempt: number
+    node: string
+    started_at: MadeNow
+    state: Generated<IntentState>
+    answer: Generated<Buffer | null>
+    answer_under: GeneratedAlways<DataKeyId | null>
   }
   'sallyport.connect_session': {
     org_id: OrgId

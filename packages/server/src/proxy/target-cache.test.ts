@@ -33,7 +33,7 @@ function stage({ maxEntries = 100, patienceMs = 600_000 } = {}) {
 }
 
 function found(): ProxyTarget {
-  const connection = { id: newId('conn'), status: 'active', generation: 1, credential: null } as const
+  const connection = { id: newId('conn'), status: 'active', trouble: null, generation: 1, credential: null } as const
   return { integration: { id: newId('int'), provider: 'github' }, connections: [connection] }
 }
 

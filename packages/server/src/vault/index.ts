@@ -1,7 +1,14 @@
 /** Sealing and opening for tenants, under data keys that root keys wrap. */
 export { createVault } from './vault.ts'
 export type { SystemSecretName, Vault, VaultOptions } from './vault.ts'
-export { clientSecretPlace, credentialPlace, SEALED_COLUMNS, verifierPlace } from './sealed-columns.ts'
+export {
+  clientSecretPlace,
+  credentialPlace,
+  refreshAnswerPlace,
+  SEALED_COLUMNS,
+  spilledAnswerPlace,
+  verifierPlace,
+} from './sealed-columns.ts'
 export type { TenantPlace } from './sealed-columns.ts'
 export { createKeeper } from './keeper.ts'
 export type { CountedDataKey, FullRotationReport, Keeper, KeeperOptions, Losses, RenewReport } from './keeper.ts'

@@ -28,6 +28,16 @@ export function verifierPlace(session: ConnectSessionId): TenantPlace {
   return { purpose: 'pkce-verifier', table: 'oauth_state', column: 'verifier', record: session, seq: 0n }
 }
 
+/** Of one refresh of one connection. */
+export function refreshAnswerPlace(connection: ConnectionId, intent: string): TenantPlace {
+  return { purpose: 'refresh-answer', table: 'refresh_intent', column: 'answer', record: `${connection}/${intent}`, seq: 0n }
+}
+
+/** The same answer where it waits outside the database. */
+export function spilledAnswerPlace(connection: ConnectionId, intent: string): TenantPlace {
+  return { ...refreshAnswerPlace(connection, intent), table: 'spill' }
+}
+
 export const SEALED_COLUMNS: readonly SealedColumn[] = [
   {
     table: 'credential_version',
@@ -55,6 +65,14 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     key: [{ name: 'state_hash', type: 'bytea' }],
     also: ['connect_session_id'],
     place: (row) => verifierPlace(row['connect_session_id'] as ConnectSessionId),
+  },
+  {
+    table: 'refresh_intent',
+    column: 'answer',
+    purpose: 'refresh-answer',
+    key: [{ name: 'connection_id', type: 'uuid' }],
+    also: ['id'],
+    place: (row) => refreshAnswerPlace(row['connection_id'] as ConnectionId, row['id']!),
   },
 ]
 

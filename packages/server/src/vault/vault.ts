@@ -35,6 +35,8 @@ export type SystemSecretName = 'key_pepper' | 'cursor_key' | 'refresh_fingerprin
 export interface Vault {
   /** Seals under the organization's current data key. Its first use makes that key, in the same transaction. */
   seal(tx: TenantTx, place: TenantPlace, value: Secret): Promise<Buffer>
+  /** What seals at `place` from now on, without waiting and without a database: for what must be kept when that is gone. */
+  sealer(tx: TenantTx, place: TenantPlace): Promise<(value: Secret) => Buffer>
   /**
    * Opens an envelope of `org`. Takes a connection of its own when the key is not in memory: inside a transaction use `openIn`.
    * @throws VaultError `data_key_missing` or `root_key_missing`; CryptoError as `open` of core; KeySourceError; DatabaseError.
@@ -105,6 +107,11 @@ class DatabaseVault implements Vault {
 
   async seal(tx: TenantTx, place: TenantPlace, value: Secret): Promise<Buffer> {
     return seal(await this.#currentKey(tx), { ...place, org: tx.org }, value)
+  }
+
+  async sealer(tx: TenantTx, place: TenantPlace): Promise<(value: Secret) => Buffer> {
+    const key = await this.#currentKey(tx)
+    return (value) => seal(key, { ...place, org: tx.org }, value)
   }
 
   async open(org: OrgId, place: TenantPlace, envelope: Uint8Array): Promise<Secret> {

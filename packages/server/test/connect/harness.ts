@@ -17,6 +17,7 @@ import {
 } from '@sallyport/core'
 import type { IntegrationId, Provider, ProviderOverlay } from '@sallyport/core'
 import { createConnectService } from '../../src/connect/index.ts'
+import { createLineage } from '../../src/credentials/index.ts'
 import type { ConnectLimits, ConnectPlace, ConnectService, ConnectSessionInput } from '../../src/connect/index.ts'
 import { integrationInsert, membershipPut, organizationCreate, projectCreate } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
@@ -142,6 +143,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
   const connect = createConnectService({
     database,
     vault,
+    lineage: createLineage({ vault, fingerprintKey: await vault.systemSecret('refresh_fingerprint') }),
     fetch: (url, init) => egress.fetch(url, init),
     providers: (id) => {
       const provider = resolveProvider(id, options.overlays[id], options.insecureAllowOrigins)

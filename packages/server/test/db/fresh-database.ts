@@ -8,10 +8,10 @@ import type { ConnectionId, Environment, IntegrationId, OrgId, ProjectId } from 
 import { createDatabase, dropDatabase } from '../../../testkit/src/servers/database.ts'
 import {
   connectionActivate,
-  connectionAdvanceHead,
   connectionInsert,
   credentialInsert,
   databaseUrl,
+  grantRenew,
   integrationInsert,
   migrate,
   openDatabase,
@@ -93,8 +93,8 @@ export async function makeTenant(database: Database, sealed: Buffer = Buffer.fro
       scopes: ['repo'],
     })
     await connectionInsert(tx, { ...place, id: connection, integration, endUserId: 'user-1' })
-    await credentialInsert(tx, { connection, seq: 1n, parentSeq: null, rtFingerprint: null, sealed, expiresAt: null })
-    await connectionAdvanceHead(tx, connection, 0n, 1n)
+    await credentialInsert(tx, { connection, seq: 1n, parentSeq: null, generation: 1, rtFingerprint: null, sealed, expiresAt: null })
+    await grantRenew(tx, connection, 1n)
     await connectionActivate(tx, connection, { generation: 1, status: 'active', grantedScopes: ['repo'], account: null })
   })
   return { org, project, environment: 'test', place, integration, connection }

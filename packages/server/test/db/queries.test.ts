@@ -8,12 +8,10 @@ import {
   apiKeyList,
   apiKeyRevoke,
   connectionActivate,
-  connectionAdvanceHead,
   connectionFind,
   connectionFindAnywhere,
   connectionInsert,
   connectionList,
-  connectionRaiseGeneration,
   connectionSetStatus,
   connectSessionCountAttempt,
   connectSessionFind,
@@ -23,6 +21,9 @@ import {
   credentialHead,
   credentialInsert,
   credentialNextSeq,
+  grantConnect,
+  grantRead,
+  grantRenew,
   integrationFindByContext,
   integrationFindBySlug,
   integrationInsert,
@@ -77,6 +78,7 @@ describe('proxyTarget', () => {
           {
             id: tenant.connection,
             status: 'active',
+            trouble: null,
             generation: 1,
             credential: { seq: 1n, sealed: Buffer.from('sealed 1'), expiresAt: null },
           },
@@ -133,13 +135,12 @@ describe('proxyTarget', () => {
 })
 
 describe('connections', () => {
-  it('are changed by one of two that decided on the same generation', async () => {
+  it('are activated only by who decided on their generation', async () => {
     const id = newId('conn')
     await database.withTenant(tenant.org, (tx) =>
       connectionInsert(tx, { ...tenant.place, id, integration: tenant.integration, endUserId: 'racer' }),
     )
-    const raise = () => database.withTenant(tenant.org, (tx) => connectionRaiseGeneration(tx, id, 1))
-    expect((await Promise.all([raise(), raise(), raise()])).filter((generation) => generation !== undefined)).toEqual([2])
+    await database.withTenant(tenant.org, (tx) => grantConnect(tx, id, { head: 0n, generation: 2 }))
     const activate = (generation: number) =>
       database.withTenant(tenant.org, (tx) =>
         connectionActivate(tx, id, { generation, status: 'active', grantedScopes: ['repo'], account: { id: '7', label: 'octo' } }),
@@ -156,7 +157,7 @@ describe('connections', () => {
     })
   })
 
-  it('move their head by compare-and-set; the loser stays as a sibling', async () => {
+  it('keep what has become the head and what has not side by side', async () => {
     const expiresAt = new Date('2030-01-01T00:00:00Z')
     await database.withTenant(tenant.org, async (tx) => {
       expect(await credentialNextSeq(tx, tenant.connection)).toBe(2n)
@@ -165,13 +166,14 @@ describe('connections', () => {
           connection: tenant.connection,
           seq,
           parentSeq: 1n,
+          generation: 1,
           rtFingerprint: null,
           sealed: Buffer.from(`sealed ${seq}`),
           expiresAt,
         })
       }
-      expect(await connectionAdvanceHead(tx, tenant.connection, 1n, 2n)).toBe(true)
-      expect(await connectionAdvanceHead(tx, tenant.connection, 1n, 3n)).toBe(false)
+      await grantRenew(tx, tenant.connection, 2n)
+      expect(await grantRead(tx, tenant.connection)).toMatchObject({ headSeq: 2n, failure: null, intent: null })
     })
     const head = await database.withTenant(tenant.org, (tx) => credentialHead(tx, tenant.connection))
     expect(head).toMatchObject({ seq: 2n, parentSeq: 1n, sealed: Buffer.from('sealed 2'), expiresAt })
@@ -180,6 +182,7 @@ describe('connections', () => {
         connection: tenant.connection,
         seq: 2n,
         parentSeq: 1n,
+        generation: 1,
         rtFingerprint: null,
         sealed: Buffer.from('other'),
         expiresAt,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { Pool } from 'pg'
 import { hasCode, newId } from '@sallyport/core'
@@ -6,6 +7,7 @@ import {
   connectSessionInsert,
   connectionInsert,
   credentialInsert,
+  intentPut,
   membershipPut,
   organizationCreate,
   organizationFind,
@@ -61,6 +63,7 @@ async function fillTables(tenant: Tenant): Promise<void> {
         expires_at: new Date(Date.now() + 60_000),
       })
       .execute()
+    await intentPut(tx, connection, { id: randomUUID(), generation: 1, parentSeq: 1n, headSeq: 1n, attempt: 1, node: 'a node' })
     await tx
       .insertInto('sallyport.request_record')
       .values({
@@ -386,10 +389,15 @@ describe('composite keys', () => {
           connection: a.connection,
           seq: 9n,
           parentSeq: null,
+          generation: 1,
           rtFingerprint: null,
           sealed: Buffer.from('x'),
           expiresAt: null,
         }),
+    ],
+    [
+      "a refresh of A's connection",
+      (tx) => intentPut(tx, a.connection, { id: randomUUID(), generation: 1, parentSeq: 1n, headSeq: 1n, attempt: 1, node: 'a node' }),
     ],
     ["a connect session for A's integration", (tx) => connectSessionInsert(tx, sessionOf(b, { integration: a.integration }))],
     ["a connect session for A's connection", (tx) => connectSessionInsert(tx, sessionOf(b, { connection: a.connection }))],

@@ -24,6 +24,7 @@ import type { ConnectionId, IntegrationId, KeyId, OrgId, ProjectId, UserId } fro
 import { createDatabase, dropDatabase } from '../../../testkit/src/servers/index.ts'
 import { appendAudit } from '../../src/audit/index.ts'
 import { createConnectService } from '../../src/connect/index.ts'
+import { createLineage } from '../../src/credentials/index.ts'
 import {
   apiKeyInsert,
   connectionActivate,
@@ -112,6 +113,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
   const connect = createConnectService({
     database,
     vault,
+    lineage: createLineage({ vault, fingerprintKey: await vault.systemSecret('refresh_fingerprint') }),
     fetch: () => Promise.reject(new TypeError('this world has no outside')),
     providers: (id) => providers.find((provider) => provider.id === id),
     publicUrl,

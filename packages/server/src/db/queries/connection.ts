@@ -3,8 +3,8 @@
  * they were decided on: of two that race, one finds nothing to change.
  */
 import { sql } from 'kysely'
-import type { ConnectionId, Environment, IntegrationId, ProjectId } from '@sallyport/core'
-import type { ConnectionStatus } from '../schema.ts'
+import type { ConnectionId, Environment, IntegrationId, ProjectId, RefreshTrouble } from '@sallyport/core'
+import type { ConnectionStatus, IntentState } from '../schema.ts'
 import { noteChange } from '../tenant.ts'
 import type { TenantTx } from '../tenant.ts'
 import type { Page, Place } from './page.ts'
@@ -27,8 +27,22 @@ export interface Connection {
   readonly account: { readonly id: string; readonly label: string | null } | null
   /** When the head credential expires; null when it does not, or there is none. */
   readonly tokenExpiresAt: Date | null
+  /** The state of a refresh under way; null when there is none. */
+  readonly refreshing: IntentState | null
+  readonly failure: ConnectionFailure | null
   readonly createdAt: Date
   readonly updatedAt: Date
+}
+
+/** Why the credential could not be refreshed, until it could. All by the database's clock. */
+export interface ConnectionFailure {
+  readonly trouble: RefreshTrouble
+  /** The first failure in a row, and the last. */
+  readonly since: Date
+  readonly at: Date
+  readonly failures: number
+  /** Not tried before. */
+  readonly retryAt: Date
 }
 
 export interface NewConnection extends Place {
@@ -114,28 +128,6 @@ export async function connectionActivate(tx: TenantTx, id: ConnectionId, activat
   return numUpdatedRows === 1n
 }
 
-/** Raises the generation by one, for a reconnect. The new one, or undefined when the connection is gone or of another generation. */
-export async function connectionRaiseGeneration(tx: TenantTx, id: ConnectionId, from: number): Promise<number | undefined> {
-  const row = await ofGeneration(tx, id, from)
-    .set({ generation: from + 1, updated_at: now() })
-    .returning('generation')
-    .executeTakeFirst()
-  return row?.generation
-}
-
-/** Makes version `to` the head. False when the head is no longer `from`: the version stays as a sibling of what won. */
-export async function connectionAdvanceHead(tx: TenantTx, id: ConnectionId, from: bigint, to: bigint): Promise<boolean> {
-  noteChange(tx, 'connection', id)
-  const { numUpdatedRows } = await tx
-    .updateTable('sallyport.connection')
-    .set({ head_seq: to, updated_at: now() })
-    .where('org_id', '=', tx.org)
-    .where('id', '=', id)
-    .where('head_seq', '=', String(from))
-    .executeTakeFirst()
-  return numUpdatedRows === 1n
-}
-
 function ofGeneration(tx: TenantTx, id: ConnectionId, generation: number) {
   noteChange(tx, 'connection', id)
   return tx.updateTable('sallyport.connection').where('org_id', '=', tx.org).where('id', '=', id).where('generation', '=', generation)
@@ -152,8 +144,9 @@ function described(tx: TenantTx) {
     .leftJoin('sallyport.credential_version as v', (join) =>
       join.onRef('v.org_id', '=', 'c.org_id').onRef('v.connection_id', '=', 'c.id').onRef('v.seq', '=', 'c.head_seq'),
     )
+    .leftJoin('sallyport.refresh_intent as r', (join) => join.onRef('r.org_id', '=', 'c.org_id').onRef('r.connection_id', '=', 'c.id'))
     .selectAll('c')
-    .select(['i.slug', 'i.provider', 'i.scopes as required_scopes', 'v.expires_at as token_expires_at'])
+    .select(['i.slug', 'i.provider', 'i.scopes as required_scopes', 'v.expires_at as token_expires_at', 'r.state as refreshing'])
     .where('c.org_id', '=', tx.org)
 }
 
@@ -175,9 +168,23 @@ function connection(row: Row): Connection {
     grantedScopes: row.granted_scopes,
     account: row.account_id === null ? null : { id: row.account_id, label: row.account_label },
     tokenExpiresAt: row.token_expires_at,
+    refreshing: row.refreshing,
+    failure: failureOf(row),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   }
+}
+
+/** The constraint `connection_failure` holds the columns together. */
+export function failureOf(row: {
+  readonly trouble: RefreshTrouble | null
+  readonly failing_since: Date | null
+  readonly failed_at: Date | null
+  readonly retry_at: Date | null
+  readonly failures: number
+}): ConnectionFailure | null {
+  if (row.trouble === null || row.failing_since === null || row.failed_at === null || row.retry_at === null) return null
+  return { trouble: row.trouble, since: row.failing_since, at: row.failed_at, failures: row.failures, retryAt: row.retry_at }
 }
 
 function now() {

@@ -1,6 +1,6 @@
 /** Owns the one read of a proxied call: integration, connection and sealed head in one round trip. Refuses to open anything. */
 import type { Pool } from 'pg'
-import type { ConnectionId, Environment, IntegrationId, OrgId, ProjectId } from '@sallyport/core'
+import type { ConnectionId, Environment, IntegrationId, OrgId, ProjectId, RefreshTrouble } from '@sallyport/core'
 import { translated } from '../errors.ts'
 import type { ConnectionStatus } from '../schema.ts'
 
@@ -17,6 +17,8 @@ export interface ProxyTargetAsk {
 export interface ProxyTargetConnection {
   readonly id: ConnectionId
   readonly status: ConnectionStatus
+  /** Why it was last not refreshed; null since it last was. */
+  readonly trouble: RefreshTrouble | null
   readonly generation: number
   /** The head; null before the first credential. */
   readonly credential: { readonly seq: bigint; readonly sealed: Buffer; readonly expiresAt: Date | null } | null
@@ -37,13 +39,14 @@ interface Row {
   provider: string
   connection_id: ConnectionId | null
   status: ConnectionStatus
+  trouble: RefreshTrouble | null
   generation: number
   seq: string | null
   sealed: Buffer | null
   expires_at: Date | null
 }
 
-/** Primary keys and unique (org, project, environment, slug); by user connection_by_user. See 0005_proxy_target.sql. */
+/** Primary keys and unique (org, project, environment, slug); by user connection_by_user. See 0010_credential_lineage.sql. */
 export async function readProxyTarget(pool: Pool, ask: ProxyTargetAsk): Promise<ProxyTarget> {
   const values = [ask.org, ask.project, ask.environment, ask.slug, ask.connection ?? null, ask.endUserId ?? null]
   const { rows } = await translated(() => pool.query<Row>('select * from sallyport.proxy_target($1, $2, $3, $4, $5, $6)', values))
@@ -64,5 +67,5 @@ function targetConnection(row: Row): ProxyTargetConnection[] {
   if (row.connection_id === null) return []
   const credential =
     row.seq === null || row.sealed === null ? null : { seq: BigInt(row.seq), sealed: row.sealed, expiresAt: row.expires_at }
-  return [{ id: row.connection_id, status: row.status, generation: row.generation, credential }]
+  return [{ id: row.connection_id, status: row.status, trouble: row.trouble, generation: row.generation, credential }]
 }
