@@ -42,6 +42,7 @@ const CORE_ORDER = [
   'tokens',
   'stores',
   'oauth',
+  'oauth1',
   'refresh',
   'catalog',
   'connectors',
@@ -211,6 +212,7 @@ export const WORDS: readonly { readonly word: RegExp; readonly only: readonly st
       'packages/core/src/jwt/',
       'packages/core/src/keysources/',
       'packages/core/src/oauth/',
+      'packages/core/src/oauth1/',
       'packages/core/src/stores/',
       'packages/core/src/tokens/',
       'packages/server/src/config.ts',
@@ -239,13 +241,14 @@ export const WORDS: readonly { readonly word: RegExp; readonly only: readonly st
   },
   {
     word: /(?<![.\w])fetch\(/u,
-    // Those of core/oauth are handed the door's own fetch, under that name.
+    // Those of core/oauth and core/oauth1 are handed the door's own fetch, under that name.
     only: [
       'packages/client/src/',
       'packages/console/src/',
       'packages/core/src/http/',
       'packages/core/src/oauth/account.ts',
       'packages/core/src/oauth/exchange.ts',
+      'packages/core/src/oauth1/flow.ts',
       'packages/core/src/oauth/revoke.ts',
     ],
     rule: 'nothing calls the global fetch',

@@ -11,6 +11,7 @@ import type {
   EgressErrorCode,
   JwtErrorCode,
   KeySourceErrorCode,
+  OAuth1ErrorCode,
   OAuthErrorCode,
   TokenErrorCode,
 } from '@sallyport/core'
@@ -26,6 +27,7 @@ type CoreErrorCode =
   | EgressErrorCode
   | JwtErrorCode
   | KeySourceErrorCode
+  | OAuth1ErrorCode
   | OAuthErrorCode
   | TokenErrorCode
 type FeatureErrorCode = AuditErrorCode | ConnectErrorCode | DatabaseErrorCode | IdentityErrorCode | VaultErrorCode
@@ -60,6 +62,7 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   jwt_claims: 'unauthenticated',
   jwt_keys_unavailable: 'overloaded',
   request_too_large: 'payload_too_large',
+  request_unsignable: 'bad_request',
   // Nobody is left to read it.
   client_gone: 'bad_request',
   provider_misconfigured: 'integration_not_configured',
