@@ -247,6 +247,7 @@ export const WORDS: readonly { readonly word: RegExp; readonly only: readonly st
       'packages/console/src/',
       'packages/core/src/http/',
       'packages/core/src/oauth/account.ts',
+      'packages/core/src/oauth/dpop.ts',
       'packages/core/src/oauth/exchange.ts',
       'packages/core/src/oauth1/flow.ts',
       'packages/core/src/oauth/revoke.ts',

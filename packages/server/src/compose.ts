@@ -5,6 +5,7 @@
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import {
+  createDpopNonces,
   createEgress,
   createLogger,
   listProviders,
@@ -172,6 +173,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
   const providers = providersOf(config)
   const egress = createEgress(egressPolicy(config))
   const useLog = createUseLog({ database, logger })
+  const dpopNonces = createDpopNonces()
   const keys = createKeyAuthenticator({
     lookups: database.lookups,
     onChange: (listener) => database.onChange(listener),
@@ -187,6 +189,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     vault,
     lineage,
     fetch: (input, init) => egress.fetch(input, init),
+    dpopNonces,
     providers: (id) => providers.get(id),
     publicUrl: config.publicUrl,
     sessions,
@@ -204,7 +207,9 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     maxEntries: MAX_TARGETS,
   })
   const stopListening = database.onChange((change) => targets.drop(change))
-  const routes = new Map([...providers].map(([id, provider]) => [id, routeOut(provider, egressPolicy(config))]))
+  const routes = new Map(
+    [...providers].map(([id, provider]) => [id, routeOut(provider, egressPolicy(config), { nonces: dpopNonces, clock })]),
+  )
   const proxies = trustedProxies(config.trustedProxies)
   const dataPlane = createDataPlane({
     authenticator: keys,

@@ -18,6 +18,8 @@ export interface ProviderOverlay {
   readonly revocationEndpoint?: string | undefined
   /** What that server calls itself. Absent: the origin of its authorization endpoint. */
   readonly issuer?: string | undefined
+  /** That server binds its tokens to keys (RFC 9449). Absent: as the record says. */
+  readonly tokenBinding?: 'dpop' | undefined
 }
 
 const OVERLAID = ['authorizationEndpoint', 'tokenEndpoint', 'userinfoEndpoint', 'apiBase'] as const
@@ -45,7 +47,8 @@ export function resolveProvider(
   const record = RECORDS.get(id)
   if (record === undefined) return undefined
   const missing = OVERLAID.filter((name) => overlay[name] === undefined)
-  if (missing.length === OVERLAID.length && overlay.issuer === undefined && overlay.revocationEndpoint === undefined) return record
+  const bare = overlay.issuer === undefined && overlay.revocationEndpoint === undefined && overlay.tokenBinding === undefined
+  if (missing.length === OVERLAID.length && bare) return record
   if (!isComplete(overlay)) {
     throw new CatalogError(id, [`an overlay names all endpoints or none; missing: ${missing.join(', ')}`])
   }
@@ -87,6 +90,7 @@ function overlaid(record: Provider, overlay: CompleteOverlay, insecureAllowOrigi
         responseIssuer: overlay.issuer === undefined ? 'checked' : record.oauth.responseIssuer,
         authorizationEndpoint,
         tokenEndpoint,
+        ...(overlay.tokenBinding === undefined ? {} : { tokenBinding: overlay.tokenBinding }),
       },
       userinfo: { ...record.userinfo, url: userinfoEndpoint },
       api: { ...record.api, base: apiBase },

@@ -66,6 +66,8 @@ export const providerSchema = z.strictObject({
       z.string(),
     ),
     tokenQuirks: z.array(z.enum(TOKEN_QUIRKS)),
+    /** `dpop`: tokens are asked for, and taken, only bound to a key of the connection's own (RFC 9449). Absent: bearer tokens. */
+    tokenBinding: z.literal('dpop').optional(),
   }),
   userinfo: z.strictObject({
     url: endpoint,

@@ -18,3 +18,4 @@ export { parseWrapped, serialiseWrapped, wrappingKeyId } from './wrapped-form.ts
 export type { WrappedForm } from './wrapped-form.ts'
 export * from './gateway-key.ts'
 export * from './oauth1-mac.ts'
+export * from './proof-key.ts'

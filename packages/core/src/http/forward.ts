@@ -54,6 +54,11 @@ export interface ForwardCall {
   readonly signal?: AbortSignal
   /** Instead of the policy's. */
   readonly totalTimeoutMs?: number
+  /**
+   * Sees the status and headers of the provider's answer before anything of them is passed on. What it gives is injected instead, and the call
+   * made once more, if it has no body: for answers that mean "not done, ask again like this". Not asked about the second answer's.
+   */
+  readonly again?: (status: number, headers: ParsedHeaders) => readonly Injection[] | undefined
 }
 
 export interface ForwardResult {
@@ -85,7 +90,7 @@ const REFUSED_METHODS: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'TRACK
 
 /**
  * Sends the call and streams the answer to `call.response`. Resolves when the answer is fully handed over or was cut after its start.
- * Nothing is ever repeated.
+ * Nothing is ever repeated but what `call.again` asks for.
  * @throws EgressError when nothing was written to `call.response`, which the caller may then still use for its own answer. After
  * `request_too_large` the caller must close its connection: the rest of the body is left unread.
  */
@@ -98,9 +103,10 @@ export function forward(dispatcher: Sender, limits: ForwardLimits, call: Forward
 class Forwarding implements Dispatcher.DispatchHandler {
   readonly #limits: ForwardLimits
   readonly #call: ForwardCall
-  readonly #resolve: (result: ForwardResult) => void
+  readonly #resolve: (result: ForwardResult | Promise<ForwardResult>) => void
   readonly #reject: (error: Error) => void
   readonly #startedAt = performance.now()
+  #dispatcher: Sender | undefined
   #injectedNames: ReadonlySet<string> | undefined
   #mask: SecretMask | undefined
   #body: MeteredBody | undefined
@@ -119,7 +125,12 @@ class Forwarding implements Dispatcher.DispatchHandler {
   #bytesOut = 0
   #firstByteMs = 0
 
-  constructor(limits: ForwardLimits, call: ForwardCall, resolve: (result: ForwardResult) => void, reject: (error: Error) => void) {
+  constructor(
+    limits: ForwardLimits,
+    call: ForwardCall,
+    resolve: (result: ForwardResult | Promise<ForwardResult>) => void,
+    reject: (error: Error) => void,
+  ) {
     this.#limits = limits
     this.#call = call
     this.#resolve = resolve
@@ -128,6 +139,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
 
   start(dispatcher: Sender): void {
     const call = this.#call
+    this.#dispatcher = dispatcher
     try {
       requireSendable(call)
       const request = inject(call.base.basePath + call.path, call.headers, call.inject)
@@ -166,7 +178,9 @@ class Forwarding implements Dispatcher.DispatchHandler {
     this.#status = status
     this.#firstByteMs = performance.now() - this.#startedAt
     try {
-      this.#sendHead(headers)
+      const injections = this.#call.again?.(status, headers)
+      if (injections !== undefined && this.#body === undefined) this.#sendAgain(injections)
+      else this.#sendHead(headers)
     } catch (error) {
       this.#fail(toEgressError(error, true))
     }
@@ -187,6 +201,16 @@ class Forwarding implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
     this.#fail(toEgressError(error, this.#controller !== undefined))
+  }
+
+  /** The answer goes unread, with its connection; another sending takes this one's place, with the same caller waiting. */
+  #sendAgain(injections: readonly Injection[]): void {
+    const { again, ...call } = this.#call
+    const lookOnly = (status: number, headers: ParsedHeaders): undefined => void again?.(status, headers)
+    this.#settle(() => {
+      this.#controller?.abort(new EgressError('upstream_reset', 'again', true))
+      this.#resolve(forward(this.#dispatcher!, this.#limits, { ...call, inject: injections, again: lookOnly }))
+    })
   }
 
   #openBody(): MeteredBody | undefined {

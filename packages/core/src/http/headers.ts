@@ -28,8 +28,12 @@ const CREDENTIALS = ['authorization', 'api-key', 'cookie', 'cookie2', 'x-api-key
 const DROPPED_FROM_REQUEST: ReadonlySet<string> = new Set([
   ...HOP_BY_HOP,
   ...CREDENTIALS,
+  // proves the caller to the gateway: a provider's own proof is injected
+  'dpop',
   // how the caller reached us
   'cdn-loop',
+  'client-cert',
+  'client-cert-chain',
   'client-ip',
   'fastly-client-ip',
   'forwarded',
@@ -72,6 +76,8 @@ const DROPPED_FROM_RESPONSE: ReadonlySet<string> = new Set([
   'via',
   // promises what does not pass
   'accept-ranges',
+  // is for proofs made here, which no caller makes
+  'dpop-nonce',
   // would bind the gateway's own origin to the provider's wishes
   'alt-svc',
   'clear-site-data',

@@ -1,7 +1,13 @@
-/** Signed tokens of others: verified, never made. The only folder that knows the library behind it. */
+/** Signed tokens: others' verified, proofs of possession made and judged. The only folder that knows the library behind it. */
 export { createKeySets } from './key-sets.ts'
 export type { FindVerificationKey, KeySetOptions, KeySets, KeySetTimes } from './key-sets.ts'
 export { JwtError } from './errors.ts'
 export type { JwtErrorCode } from './errors.ts'
 export { verifyJwt } from './verify.ts'
 export type { JwtAlgorithm, JwtPolicy, VerifiedJwt } from './verify.ts'
+export { DpopProofError } from './dpop-error.ts'
+export type { DpopProofErrorCode } from './dpop-error.ts'
+export { DPOP_CLOCK_AHEAD_S, DPOP_PROOF_AGE_S, DPOP_PROOF_ALGORITHMS, judgeDpopProof } from './dpop-judge.ts'
+export type { ExpectedProof, JudgedProof } from './dpop-judge.ts'
+export { makeDpopProof } from './dpop-proof.ts'
+export type { ProvenRequest } from './dpop-proof.ts'

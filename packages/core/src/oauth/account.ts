@@ -1,6 +1,8 @@
 /** Owns the question whose account a fresh token opens. Refuses to connect an account it can't name. */
 import { SallyportError } from '../kernel/index.ts'
 import type { Secret } from '../kernel/index.ts'
+import { provingFetch } from './dpop.ts'
+import type { DpopSender } from './dpop.ts'
 import { oauthFailure } from './errors.ts'
 import { OUTBOUND_LIMITS } from './server.ts'
 import type { OutboundFetch, UserinfoEndpoint } from './server.ts'
@@ -19,9 +21,17 @@ const PRINTABLE = /^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\
 /** The controls of the bidirectional algorithm (UAX #9): an account's label could make what stands beside it read in another order. */
 const DIRECTION = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
-/** Asks the provider with the token itself. @throws OAuthError `connect_exchange_failed`; nothing of the answer is in it. */
-export async function fetchAccount(endpoint: UserinfoEndpoint, accessToken: Secret, fetch: OutboundFetch): Promise<ProviderAccount> {
-  const body = await readObject(endpoint, accessToken, fetch)
+/**
+ * Asks the provider with the token itself, and with a proof when the token is bound (`dpop`).
+ * @throws OAuthError `connect_exchange_failed`; nothing of the answer is in it.
+ */
+export async function fetchAccount(
+  endpoint: UserinfoEndpoint,
+  accessToken: Secret,
+  fetch: OutboundFetch,
+  dpop?: DpopSender,
+): Promise<ProviderAccount> {
+  const body = await readObject(endpoint, accessToken, fetch, dpop)
   const id = at(body, endpoint.idPath)
   const label = plainLabel(at(body, endpoint.labelPath))
   const accountId = Number.isSafeInteger(id) ? String(id) : id
@@ -35,9 +45,11 @@ function plainLabel(said: unknown): string | null {
   return PRINTABLE.test(label) ? label : null
 }
 
-async function readObject(endpoint: UserinfoEndpoint, accessToken: Secret, fetch: OutboundFetch): Promise<unknown> {
-  const headers = { accept: 'application/json', ...endpoint.headers, authorization: `Bearer ${accessToken.reveal()}` }
+async function readObject(endpoint: UserinfoEndpoint, accessToken: Secret, plain: OutboundFetch, dpop?: DpopSender): Promise<unknown> {
+  const scheme = dpop === undefined ? 'Bearer' : 'DPoP'
+  const headers = { accept: 'application/json', ...endpoint.headers, authorization: `${scheme} ${accessToken.reveal()}` }
   try {
+    const fetch = dpop === undefined ? plain : provingFetch(plain, dpop, accessToken)
     const response = await fetch(endpoint.url, { method: endpoint.method, headers, ...OUTBOUND_LIMITS })
     const text = await response.text()
     if (response.status !== 200) throw failed(`the account look-up was answered with status ${response.status}`)

@@ -1,6 +1,6 @@
 /**
  * Owns the exchange of a code for tokens (RFC 6749 section 4.1.3): one POST, never repeated, because a code that was shown twice may cost the
- * grant (section 10.5). Refuses answers that are not a bearer token.
+ * grant (section 10.5). Refuses answers that are not of the kind that was asked for: a bearer token, or one bound to a key (RFC 9449).
  */
 import {
   allowInsecureRequests,
@@ -15,6 +15,8 @@ import type { ClientAuth, TokenEndpointResponse } from 'oauth4webapi'
 import { SallyportError, Secret } from '../kernel/index.ts'
 import type { TokenSet } from '../tokens/index.ts'
 import type { AuthorizationAnswer } from './callback.ts'
+import { provingFetch } from './dpop.ts'
+import type { DpopSender } from './dpop.ts'
 import { oauthFailure, OAuthError, providerFailure } from './errors.ts'
 import { parseScopes } from './scopes.ts'
 import { OUTBOUND_LIMITS } from './server.ts'
@@ -41,6 +43,8 @@ export interface CodeExchange {
   readonly fetch: OutboundFetch
   /** Wall time in milliseconds, taken before the call so that an expiry errs on the early side. */
   readonly now: number
+  /** Present: the tokens are to be bound to this key, and the exchange carries a proof. */
+  readonly dpop?: DpopSender
 }
 
 /**
@@ -49,10 +53,11 @@ export interface CodeExchange {
  * an egress failure is its cause. Neither the code nor anything of the body is in the error.
  */
 export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
-  const { server, client, redirectUri, verifier, answer, fetch } = exchange
+  const { server, client, redirectUri, verifier, answer, dpop } = exchange
   const metadata = { issuer: server.issuer, token_endpoint: server.tokenEndpoint }
   const authentication = CLIENT_AUTH[server.tokenAuth](client.clientSecret.reveal())
   const identity = { client_id: client.clientId }
+  const fetch = dpop === undefined ? exchange.fetch : provingFetch(exchange.fetch, dpop)
   try {
     const response = await authorizationCodeGrantRequest(
       metadata,
@@ -81,18 +86,20 @@ export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
   }
 }
 
-function tokenSet(body: TokenEndpointResponse, { requestedScopes, now }: CodeExchange): TokenSet {
+function tokenSet(body: TokenEndpointResponse, { requestedScopes, now, dpop }: CodeExchange): TokenSet {
   const { access_token, refresh_token, token_type, expires_in, scope, ...extra } = body
-  // The library lets DPoP-bound tokens pass; sent as a bearer they would fail on every call.
-  if (token_type !== 'bearer' || access_token === '') throw oauthFailure('connect_exchange_failed', 'the provider gave no bearer token')
-  return {
+  // A bound token sent as a bearer fails on every call; a bearer given where binding was asked for is worth stealing (RFC 9449 section 5).
+  if (token_type !== (dpop === undefined ? 'bearer' : 'dpop') || access_token === '') {
+    throw oauthFailure('connect_exchange_failed', `the provider gave no ${dpop === undefined ? 'bearer' : 'bound'} token`)
+  }
+  const granted = {
     accessToken: new Secret(access_token),
     refreshToken: refresh_token === undefined ? null : new Secret(refresh_token),
-    tokenType: 'bearer',
     expiresAt: expires_in === undefined ? null : now + expires_in * 1000,
     scopes: scope === undefined ? [...requestedScopes] : parseScopes(scope),
     extra: keptExtra(extra),
   }
+  return dpop === undefined ? { ...granted, tokenType: 'bearer' } : { ...granted, tokenType: 'dpop', dpopKey: dpop.key }
 }
 
 function keptExtra(extra: Record<string, unknown>): Secret {

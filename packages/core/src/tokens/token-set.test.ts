@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
+import { generateProofKey } from '../crypto/index.ts'
 import { hasCode, Secret } from '../kernel/index.ts'
 import { lifetimeSeconds, MAX_LIFETIME_S } from './lifetime.ts'
 import { readTokenSet, writeTokenSet } from './token-set.ts'
@@ -26,6 +27,43 @@ describe('the sealed text of a credential', () => {
   it('keeps the absence of a refresh token and of an expiry', () => {
     const read = readTokenSet(writeTokenSet({ ...tokens, refreshToken: null, expiresAt: null }))
     expect(read).toMatchObject({ refreshToken: null, expiresAt: null })
+  })
+
+  it('keeps bearer tokens in the form that every version reads', () => {
+    const text = '{"v":1,"access_token":"a","refresh_token":null,"token_type":"bearer","expires_at":null,"scopes":[],"extra":{}}'
+    expect(writeTokenSet(readTokenSet(new Secret(text))).reveal()).toBe(text)
+  })
+
+  it('keeps the key of bound tokens beside them, and shows it nowhere', () => {
+    const dpopKey = generateProofKey()
+    const bound: TokenSet = { ...tokens, tokenType: 'dpop', dpopKey }
+    const written = writeTokenSet(bound)
+    const read = readTokenSet(written)
+    expect(JSON.parse(written.reveal())).toMatchObject({ v: 2, token_type: 'dpop', dpop_key: { kty: 'EC', crv: 'P-256' } })
+    expect(read).toMatchObject({ tokenType: 'dpop', expiresAt: tokens.expiresAt, scopes: tokens.scopes })
+    expect(read.dpopKey?.reveal()).toBe(dpopKey.reveal())
+    expect(writeTokenSet(read).reveal()).toBe(written.reveal())
+    const { d } = JSON.parse(dpopKey.reveal()) as { d: string }
+    expect(inspect(read, { depth: 9 }) + JSON.stringify(read)).not.toContain(d)
+  })
+
+  it.each([
+    ['a bearer in the form of bound tokens', { v: 2, token_type: 'bearer' }],
+    ['a key beside a bearer', { v: 1, token_type: 'bearer' }],
+    ['bound tokens in the form of bearers', { v: 1 }],
+    ['no key', { dpop_key: null }],
+    ['a key of another kind', { dpop_key: { kty: 'OKP', crv: 'Ed25519', x: 'A'.repeat(43), d: 'A'.repeat(43) } }],
+    ['a public key', { dpop_key: { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) } }],
+    ['a key with more to it', { dpop_key: { ...(JSON.parse(generateProofKey().reveal()) as object), kid: 'a' } }],
+  ])('refuses %s', (_what, change) => {
+    const written = writeTokenSet({ ...tokens, tokenType: 'dpop', dpopKey: generateProofKey() }).reveal()
+    const text = JSON.stringify({ ...(JSON.parse(written) as object), ...change })
+    expect(
+      hasCode(
+        thrownBy(() => readTokenSet(new Secret(text))),
+        'credential_malformed',
+      ),
+    ).toBe(true)
   })
 
   it.each(['', 'not json', '[]', '{}', '{"v":2}', JSON.stringify({ v: 1, access_token: 'canary-7f3a' })])(

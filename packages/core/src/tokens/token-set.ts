@@ -2,19 +2,38 @@
  * Owns the shape of an OAuth 2 credential and the text of it that is sealed. Refuses to guess: a sealed text that is not exactly of this
  * form is an error, not an empty credential.
  *
- * Sealed text, JSON, members always in this order:
+ * Sealed text, JSON, members always in this order. Bearer tokens stand in form 1, which every version of the gateway reads:
  *   { "v": 1, "access_token": "...", "refresh_token": "..." | null, "token_type": "bearer", "expires_at": ms | null,
  *     "scopes": ["..."], "extra": { ... } }
+ * Tokens that are bound to a key (RFC 9449) stand in form 2, with the private key that they are bound to:
+ *   { "v": 2, "access_token": "...", "refresh_token": "..." | null, "token_type": "dpop", "dpop_key": { "kty": "EC", "crv": "P-256",
+ *     "x": "...", "y": "...", "d": "..." }, "expires_at": ms | null, "scopes": ["..."], "extra": { ... } }
  * `extra` is what else the provider said about the token and may be needed later (a workspace id, an instance URL), at most 8 KiB of it.
  */
+import { isProofKey, proofKeyMembers } from '../crypto/index.ts'
+import type { ProofKeyMembers } from '../crypto/index.ts'
 import { Secret } from '../kernel/index.ts'
 import { TokenError } from './errors.ts'
 
-export interface TokenSet {
+/** Tokens of either kind. Which kind a connection has is fixed when it is connected; a refresh keeps the kind, and the key. */
+export type TokenSet = BearerTokens | DpopTokens
+
+export interface BearerTokens extends GrantedTokens {
+  readonly tokenType: 'bearer'
+  readonly dpopKey?: undefined
+}
+
+/** Worth nothing without proofs made with the key (RFC 9449). */
+export interface DpopTokens extends GrantedTokens {
+  readonly tokenType: 'dpop'
+  /** Text of the private key as a JWK; see `openProofKey`. It leaves the gateway in no form. */
+  readonly dpopKey: Secret
+}
+
+interface GrantedTokens {
   readonly accessToken: Secret
   /** Null when the provider gave none: the access token can't be renewed without the person. */
   readonly refreshToken: Secret | null
-  readonly tokenType: 'bearer'
   /** Milliseconds since the epoch; null when the provider named no lifetime. */
   readonly expiresAt: number | null
   /** What was granted, in the provider's own words; what was asked for when the answer named none (RFC 6749 section 5.1). */
@@ -32,19 +51,26 @@ interface SealedForm {
   readonly extra: Readonly<Record<string, unknown>>
 }
 
+interface BoundForm extends SealedForm {
+  readonly dpop_key: ProofKeyMembers
+}
+
 const MEMBERS = 7
 
-/** The text to seal. */
+/** The text to seal. @throws CryptoError `key_invalid` for a bound set whose key is none. */
 export function writeTokenSet(tokens: TokenSet): Secret {
+  const { accessToken, refreshToken, expiresAt, scopes, extra } = tokens
+  const granted = { access_token: accessToken.reveal(), refresh_token: refreshToken?.reveal() ?? null }
+  const bound = tokens.tokenType === 'bearer' ? {} : { dpop_key: proofKeyMembers(tokens.dpopKey) }
   return new Secret(
     JSON.stringify({
-      v: 1,
-      access_token: tokens.accessToken.reveal(),
-      refresh_token: tokens.refreshToken?.reveal() ?? null,
+      v: tokens.tokenType === 'bearer' ? 1 : 2,
+      ...granted,
       token_type: tokens.tokenType,
-      expires_at: tokens.expiresAt,
-      scopes: tokens.scopes,
-      extra: JSON.parse(tokens.extra.reveal()) as unknown,
+      ...bound,
+      expires_at: expiresAt,
+      scopes,
+      extra: JSON.parse(extra.reveal()) as unknown,
     }),
   )
 }
@@ -52,11 +78,15 @@ export function writeTokenSet(tokens: TokenSet): Secret {
 /** The credential behind an opened text. @throws TokenError `credential_malformed`, saying nothing of what stood there. */
 export function readTokenSet(text: Secret): TokenSet {
   const form = parsed(text)
-  if (!isSealedForm(form)) throw new TokenError('credential_malformed', 'a sealed credential is not of the known form')
+  if (isSealedForm(form)) return { ...granted(form), tokenType: 'bearer' }
+  if (isBoundForm(form)) return { ...granted(form), tokenType: 'dpop', dpopKey: new Secret(JSON.stringify(form.dpop_key)) }
+  throw new TokenError('credential_malformed', 'a sealed credential is not of a known form')
+}
+
+function granted(form: SealedForm): GrantedTokens {
   return {
     accessToken: new Secret(form.access_token),
     refreshToken: form.refresh_token === null ? null : new Secret(form.refresh_token),
-    tokenType: 'bearer',
     expiresAt: form.expires_at,
     scopes: form.scopes,
     extra: new Secret(extraText(form.extra)),
@@ -71,12 +101,19 @@ function extraText({ ['__proto__']: _prototype, ...extra }: SealedForm['extra'])
 /** Judges what JSON.parse gave, so every object is plain and every member its own. Seven known members among seven: no other. */
 function isSealedForm(value: unknown): value is SealedForm {
   if (!isObject(value) || Object.keys(value).length !== MEMBERS) return false
-  const { v, access_token, refresh_token, token_type, expires_at, scopes, extra } = value
+  return value['v'] === 1 && value['token_type'] === 'bearer' && isGranted(value)
+}
+
+/** The same of form 2, which has one member more. */
+function isBoundForm(value: unknown): value is BoundForm {
+  if (!isObject(value) || Object.keys(value).length !== MEMBERS + 1) return false
+  return value['v'] === 2 && value['token_type'] === 'dpop' && isGranted(value) && isProofKey(value['dpop_key'])
+}
+
+function isGranted({ access_token, refresh_token, expires_at, scopes, extra }: Record<string, unknown>): boolean {
   return (
-    v === 1 &&
     isFilledText(access_token) &&
     (refresh_token === null || isFilledText(refresh_token)) &&
-    token_type === 'bearer' &&
     (expires_at === null || Number.isSafeInteger(expires_at)) &&
     Array.isArray(scopes) &&
     scopes.every((scope) => typeof scope === 'string') &&

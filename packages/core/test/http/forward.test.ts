@@ -77,6 +77,52 @@ describe('forward', () => {
     },
   )
 
+  describe('asked to send again', () => {
+    /** Refuses calls without the second proof; each carries the nonce that it wants. */
+    const strict = () =>
+      httpUpstream(cleanup, (request, response) => {
+        request.resume()
+        const good = request.headers['x-proof'] === 'second'
+        response.writeHead(good ? 200 : 401, { 'x-nonce': 'n-1' }).end(good ? 'done' : 'not done')
+      })
+    const proof = (value: string) => [{ kind: 'header', name: 'x-proof', value: new Secret(value) }] as const
+
+    it('makes a call without a body once more, with the other injection, and gives that answer alone', async () => {
+      const upstream = await strict()
+      const egress = testEgress(cleanup, { insecureAllowOrigins: [upstream.origin] })
+      const looks: unknown[] = []
+      const gate = await gateway(cleanup, egress, upstream.origin, () => ({
+        inject: proof('first'),
+        again: (status, headers) => {
+          looks.push([status, headers['x-nonce']])
+          return status === 401 ? proof('second') : undefined
+        },
+      }))
+      const answered = await call(gate.origin, '/x')
+      expect([answered.status, answered.body.toString()]).toEqual([200, 'done'])
+      expect(await gate.outcome(0)).toMatchObject({ result: { status: 200, bytesIn: 4, bytesOut: 4 } })
+      expect(looks).toEqual([
+        [401, 'n-1'],
+        [200, 'n-1'],
+      ])
+    })
+
+    it.each([
+      ['twice', { method: 'GET' }, 2],
+      ['at all with a body, which is spent', { method: 'POST', body: 'hello' }, 1],
+    ] as const)('does not do it %s', async (_what, request, times) => {
+      const upstream = await strict()
+      const egress = testEgress(cleanup, { insecureAllowOrigins: [upstream.origin] })
+      let asked = 0
+      const gate = await gateway(cleanup, egress, upstream.origin, () => ({
+        inject: proof('first'),
+        again: () => ((asked += 1), proof('still wrong')),
+      }))
+      const answered = await call(gate.origin, '/x', request)
+      expect([answered.status, answered.body.toString(), asked]).toEqual([401, 'not done', times])
+    })
+  })
+
   it('carries 30 MB both ways byte for byte, with and without a declared length', async () => {
     const upstream = await mirror()
     const gate = await gateway(cleanup, testEgress(cleanup, { insecureAllowOrigins: [upstream.origin] }), upstream.origin, {

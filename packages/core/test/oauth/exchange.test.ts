@@ -2,11 +2,12 @@ import { inspect } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { startIssuer } from '../../../testkit/src/issuer/index.ts'
 import type { Issuer, IssuerBehaviour } from '../../../testkit/src/issuer/index.ts'
+import { generateProofKey } from '../../src/crypto/index.ts'
 import { createEgress, DEFAULT_EGRESS_POLICY } from '../../src/http/index.ts'
 import type { Egress } from '../../src/http/index.ts'
 import { SallyportError, Secret } from '../../src/kernel/index.ts'
-import { authorizationRequest, callbackState, exchangeCode, fetchAccount, judgeAnswer } from '../../src/oauth/index.ts'
-import type { AuthorizationServer, OAuthClient, TokenQuirk, UserinfoEndpoint } from '../../src/oauth/index.ts'
+import { authorizationRequest, callbackState, createDpopNonces, exchangeCode, fetchAccount, judgeAnswer } from '../../src/oauth/index.ts'
+import type { AuthorizationServer, DpopSender, OAuthClient, TokenQuirk, UserinfoEndpoint } from '../../src/oauth/index.ts'
 import type { TokenSet } from '../../src/tokens/index.ts'
 
 const redirectUri = 'https://gate.example/oauth/cb/abc'
@@ -40,6 +41,12 @@ describe('the exchange of a code', () => {
     const tokens = await connect({}, { tokenAuth: 'client_secret_basic' })
     expect(tokens.accessToken.reveal()).toBe(issuer.tokens.at(-1))
     expect(issuer.exchanges.at(-1)!.has('client_secret')).toBe(false)
+  })
+
+  it('S74 takes no bearer token where one bound to a key was asked for', async () => {
+    const dpop = { key: generateProofKey(), nonces: createDpopNonces(), now: () => NOW }
+    await expect(connect({}, {}, { dpop })).rejects.toMatchObject({ code: 'connect_exchange_failed' })
+    expect((await connect({ members: { token_type: 'DPoP' } }, {}, { dpop })).dpopKey?.reveal()).toBe(dpop.key.reveal())
   })
 
   it('reads forms and comma-separated scopes where the record says so', async () => {
@@ -179,6 +186,7 @@ describe('the account behind a token', () => {
 })
 
 interface Variation {
+  readonly dpop?: DpopSender
   readonly verifier?: Secret
   readonly exchangeRedirectUri?: string
   readonly client?: OAuthClient
@@ -200,6 +208,7 @@ async function connect(
     client: variation.client ?? { clientId: issuer.clientId, clientSecret: new Secret(issuer.clientSecret) },
     redirectUri: variation.exchangeRedirectUri ?? redirectUri,
     verifier: variation.verifier ?? request.verifier,
+    ...(variation.dpop === undefined ? {} : { dpop: variation.dpop }),
     answer: judgeAnswer(server, query, callbackState(query)),
     requestedScopes: ['repo', 'user'],
     fetch: (url, init) => egress.fetch(url, init),

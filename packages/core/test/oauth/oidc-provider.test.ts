@@ -10,6 +10,7 @@ import { Secret } from '../../src/kernel/index.ts'
 import { authorizationRequest, callbackState, exchangeCode, fetchAccount, judgeAnswer, revokeTokens } from '../../src/oauth/index.ts'
 import type { AuthorizationRequest, AuthorizationServer } from '../../src/oauth/index.ts'
 import type { TokenSet } from '../../src/tokens/index.ts'
+import { signIn } from './sign-in.ts'
 
 const redirectUri = 'https://gate.example/oauth/cb/strict'
 const client = { clientId: 'strict-client', clientSecret: new Secret('not-a-secret-strict-client-of-a-test') }
@@ -67,7 +68,7 @@ afterAll(async () => {
 describe('a strict authorization server', () => {
   it('O-07 O-14 accepts our request, names itself, verifies our proof key and gives tokens for the account', async () => {
     const request = requested()
-    const query = await signIn(request)
+    const query = await signIn(request.url, redirectUri)
     expect(new URLSearchParams(query).get('iss')).toBe(origin)
     const tokens = await exchanged(query, request.verifier)
     expect(tokens.expiresAt).toBeGreaterThan(0)
@@ -80,7 +81,7 @@ describe('a strict authorization server', () => {
   })
 
   it('O-14 refuses the verifier of another flow', async () => {
-    const query = await signIn(requested())
+    const query = await signIn(requested().url, redirectUri)
     await expect(exchanged(query, requested().verifier)).rejects.toMatchObject({
       code: 'connect_exchange_failed',
       providerError: 'invalid_grant',
@@ -97,7 +98,7 @@ describe('a strict authorization server', () => {
 
   it('V-08 takes both tokens back when we ask, and says so the second time too', async () => {
     const request = requested()
-    const tokens = await exchanged(await signIn(request), request.verifier)
+    const tokens = await exchanged(await signIn(request.url, redirectUri), request.verifier)
     const endpoint = { url: `${origin}/me`, method: 'GET', idPath: ['sub'], labelPath: ['email'], headers: {} } as const
     const account = () => fetchAccount(endpoint, tokens.accessToken, (url, init) => egress.fetch(url, init))
     expect(await account()).toMatchObject({ id: 'grace' })
@@ -122,7 +123,7 @@ describe('a strict authorization server', () => {
 
   it('O-04 exchanges a code once', async () => {
     const request = requested()
-    const query = await signIn(request)
+    const query = await signIn(request.url, redirectUri)
     await exchanged(query, request.verifier)
     await expect(exchanged(query, request.verifier)).rejects.toMatchObject({
       code: 'connect_exchange_failed',
@@ -146,44 +147,4 @@ function exchanged(query: string, verifier: Secret): Promise<TokenSet> {
     fetch: (url, init) => egress.fetch(url, init),
     now: Date.now(),
   })
-}
-
-/** Goes through the server's own development pages as a browser would, to the query of the redirect back to us. */
-async function signIn({ url }: AuthorizationRequest): Promise<string> {
-  const cookies = new Map<string, string>()
-  let next = url
-  let init: Sent = {}
-  for (let step = 0; step < 12; step++) {
-    const answer = await fetch(next, {
-      ...init,
-      redirect: 'manual',
-      headers: { ...init.headers, cookie: [...cookies].map((pair) => pair.join('=')).join('; ') },
-    })
-    for (const cookie of answer.headers.getSetCookie()) remember(cookies, cookie)
-    const location = answer.headers.get('location')
-    if (location?.startsWith(redirectUri)) return new URL(location).search.slice(1)
-    init = location === null ? form(await answer.text()) : {}
-    next = location === null ? next : new URL(location, next).href
-  }
-  throw new Error('the sign-in did not come to an end')
-}
-
-interface Sent {
-  readonly method?: string
-  readonly body?: string
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-/** The login page wants any name, the consent page only a yes. */
-function form(page: string): Sent {
-  const prompt = /name="prompt" value="(?<prompt>\w+)"/u.exec(page)?.groups?.['prompt'] ?? ''
-  const body = new URLSearchParams(prompt === 'login' ? { prompt, login: 'grace', password: 'any' } : { prompt })
-  return { method: 'POST', body: body.toString(), headers: { 'content-type': 'application/x-www-form-urlencoded' } }
-}
-
-function remember(cookies: Map<string, string>, header: string): void {
-  const [pair = ''] = header.split(';')
-  const [name = '', value = ''] = pair.split('=')
-  if (value === '') cookies.delete(name)
-  else cookies.set(name, value)
 }

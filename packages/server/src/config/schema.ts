@@ -28,6 +28,7 @@ const providerOverlay = z.strictObject({
   apiBase: endpoint,
   revocationEndpoint: endpoint,
   issuer: endpoint,
+  tokenBinding: z.literal('dpop').optional(),
 })
 
 const egress = z.strictObject({
@@ -142,10 +143,10 @@ export const configSchema = z.strictObject({
   providers: setting(z.record(textWithout(providerFault), providerOverlay).default({}), {
     kind: 'json',
     expects:
-      'an object of provider ids with authorizationEndpoint, tokenEndpoint, userinfoEndpoint, apiBase and optionally revocationEndpoint and issuer',
+      'an object of provider ids with authorizationEndpoint, tokenEndpoint, userinfoEndpoint, apiBase and optionally revocationEndpoint, issuer and tokenBinding',
     otherwise: '`{}`',
     about:
-      "Endpoints used instead of the catalog's, by provider id: all of a provider's (`authorizationEndpoint`, `tokenEndpoint`, `userinfoEndpoint`, `apiBase`; `revocationEndpoint` if it takes tokens back by RFC 7009, `issuer` if it names itself otherwise) or none.",
+      "Endpoints used instead of the catalog's, by provider id: all of a provider's (`authorizationEndpoint`, `tokenEndpoint`, `userinfoEndpoint`, `apiBase`; `revocationEndpoint` if it takes tokens back by RFC 7009, `issuer` if it names itself otherwise, `tokenBinding: dpop` if it binds tokens to keys by RFC 9449) or none.",
   }),
 })
 

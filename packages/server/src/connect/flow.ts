@@ -10,6 +10,7 @@ import {
   exchangeCode,
   fetchAccount,
   formatId,
+  generateProofKey,
   judgeAnswer,
   SallyportError,
   sha256,
@@ -130,7 +131,7 @@ export async function finishAuthorization(
     const exchange = await preparedExchange(context, flow, consumed, callback.query, state)
     codeSpent = true
     const tokens = await exchangeCode(exchange)
-    const account = await fetchAccount(flow.provider.userinfo, tokens.accessToken, context.fetch)
+    const account = await fetchAccount(flow.provider.userinfo, tokens.accessToken, context.fetch, exchange.dpop)
     return { flow, outcome: await storeAuthorized(context, flow, tokens, account) }
   } catch (error) {
     throw await refused(context, flow, connectError(error), codeSpent)
@@ -193,7 +194,14 @@ async function preparedExchange(
     requestedScopes: integration.scopes,
     fetch: context.fetch,
     now: context.clock.now(),
+    ...boundTo(context, provider),
   }
+}
+
+/** A key of the connection's own, for a provider that binds tokens (RFC 9449). It is sealed with what it is exchanged for. */
+function boundTo({ dpopNonces, clock }: ConnectContext, { oauth }: Provider): Pick<CodeExchange, 'dpop'> {
+  if (oauth.tokenBinding === undefined) return {}
+  return { dpop: { key: generateProofKey(), nonces: dpopNonces, now: () => clock.now() } }
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Owns what connecting is built from. Refuses to build any of it. */
 import type { Problem } from '@sallyport/contract'
-import type { Clock, Logger, OutboundFetch, Provider } from '@sallyport/core'
+import type { Clock, DpopNonces, Logger, OutboundFetch, Provider } from '@sallyport/core'
 import type { Lineage } from '../credentials/index.ts'
 import type { Database } from '../db/index.ts'
 import type { Sessions } from '../identity/index.ts'
@@ -34,6 +34,8 @@ export interface ConnectOptions {
   readonly lineage: Pick<Lineage, 'consent'>
   /** The egress's `fetch`. */
   readonly fetch: OutboundFetch
+  /** Nonces of providers that bind tokens to keys; one set for the whole process. */
+  readonly dpopNonces: DpopNonces
   /** Providers with the configured endpoints laid over. */
   readonly providers: (id: string) => Provider | undefined
   /** Without trailing slash. https makes cookies `__Host-` and `Secure`. */

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { cleanRequestHeaders, EgressError, formatId, hasCode, newId, readTokenSet } from '@sallyport/core'
-import type { Clock, Egress, JudgedPath, Logger, Provider, RequestId, Secret, Uuid } from '@sallyport/core'
+import type { Clock, Egress, JudgedPath, Logger, Provider, RequestId, TokenSet, Uuid } from '@sallyport/core'
 import type { UseLog } from '../audit/index.ts'
 import type { ProxyTarget, ProxyTargetConnection, RequestRecordRow } from '../db/index.ts'
 import { sendProblem } from '../http/index.ts'
@@ -142,13 +142,13 @@ class Passage {
   ): Promise<void> {
     const method = this.#request.method!
     await this.#o.useLog.use(principal.org, principal.auditUseMode, this.#useEvent(principal, candidate, method, call))
-    const token = await this.#open(principal, candidate)
+    const tokens = await this.#open(principal, candidate)
     const result = await this.#o.egress.forward({
       base: route.base,
       method,
       path: call.path as JudgedPath,
       headers: route.withDefaults(headers),
-      inject: route.inject(token),
+      ...(tokens.tokenType === 'bearer' ? { inject: route.inject(tokens.accessToken) } : route.prove(tokens, method, call.path)),
       body: call.contentLength === 0 ? null : this.#request,
       ...(call.contentLength === undefined ? {} : { contentLength: call.contentLength }),
       maxRequestBytes: this.#o.maxRequestBytes,
@@ -192,12 +192,12 @@ class Passage {
     return { candidate, provider: target.integration.provider }
   }
 
-  async #open(principal: KeyPrincipal, { id, credential }: ProxyTargetConnection): Promise<Secret> {
+  async #open(principal: KeyPrincipal, { id, credential }: ProxyTargetConnection): Promise<TokenSet> {
     if (credential === null) throw reconnectRequired()
     const { seq, sealed } = credential
     const place = credentialPlace(id, seq)
     const text = this.#o.vault.openCached(principal.org, place, sealed) ?? (await this.#o.vault.open(principal.org, place, sealed))
-    return readTokenSet(text).accessToken
+    return readTokenSet(text)
   }
 
   #useEvent(principal: KeyPrincipal, target: ProxyTargetConnection, method: string, call: ProxyCall): Parameters<UseLog['use']>[2] {

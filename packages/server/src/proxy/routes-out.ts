@@ -2,26 +2,39 @@
  * Owns what of a provider's record the hot path needs, resolved once: the API base, the credential's place, the headers that go along,
  * and which calls are allowed. Refuses a provider that is not in the catalog.
  */
-import { parseApiBase, Secret } from '@sallyport/core'
-import type { ApiBase, Injection, OriginPolicy, Provider } from '@sallyport/core'
+import { challengesForNonce, headerText, makeDpopProof, openProofKey, parseApiBase, Secret } from '@sallyport/core'
+import type { ApiBase, Clock, DpopNonces, DpopTokens, ForwardCall, Injection, OriginPolicy, Provider } from '@sallyport/core'
 
 export interface RouteOut {
   readonly base: ApiBase
-  /** The credential as it goes into the request. */
+  /** A bearer token as it goes into the request. */
   inject(token: Secret): Injection[]
+  /**
+   * A token bound to a key as it goes into this one request, with its proof (RFC 9449 section 7), and what to do when the provider wants a nonce.
+   * @throws CryptoError `key_invalid`
+   */
+  prove(tokens: DpopTokens, method: string, path: string): Pick<ForwardCall, 'inject' | 'again'>
   /** `headers` (flat) with the provider's defaults for names the caller did not send. */
   withDefaults(headers: string[]): string[]
   /** Whether the record's rules let this call out (S-18). Judged before the credential is opened. */
   allows(method: string, path: string): boolean
 }
 
+/** What proofs need beside a key. */
+export interface Proving {
+  readonly nonces: DpopNonces
+  readonly clock: Clock
+}
+
 /** @throws EgressError `egress_refused` when the API base is not one that may be reached. */
-export function routeOut(provider: Provider, policy: OriginPolicy): RouteOut {
+export function routeOut(provider: Provider, policy: OriginPolicy, proving: Proving): RouteOut {
   const { injection, rules } = provider.api
   const [before = '', after = ''] = injection.template.split('{token}')
   const defaults = Object.entries(provider.api.defaultHeaders)
+  const base = parseApiBase(provider.api.base, policy)
   return {
-    base: parseApiBase(provider.api.base, policy),
+    base,
+    prove: (tokens, method, path) => proven(tokens, method, base, path, proving),
     inject: (token) => [{ kind: injection.kind, name: injection.name, value: new Secret(before + token.reveal() + after) }],
     withDefaults(headers) {
       for (const [name, value] of defaults) if (!hasName(headers, name)) headers.push(name, value)
@@ -29,6 +42,34 @@ export function routeOut(provider: Provider, policy: OriginPolicy): RouteOut {
     },
     allows: (method, path) =>
       rules === undefined || rules.some((rule) => rule.methods.some((it) => it === method) && isUnder(pathOnly(path), rule.pathPrefix)),
+  }
+}
+
+function proven(
+  { accessToken, dpopKey }: DpopTokens,
+  method: string,
+  base: ApiBase,
+  path: string,
+  { nonces, clock }: Proving,
+): Pick<ForwardCall, 'inject' | 'again'> {
+  const key = openProofKey(dpopKey)
+  const url = base.origin + base.basePath + pathOnly(path)
+  const injections = (nonce: string | undefined): Injection[] => {
+    const proof = makeDpopProof(key, { method, url, now: clock.now(), accessToken, nonce })
+    return [
+      { kind: 'header', name: 'authorization', value: new Secret(`DPoP ${accessToken.reveal()}`) },
+      { kind: 'header', name: 'dpop', value: new Secret(proof) },
+    ]
+  }
+  const sent = nonces.get(base.origin)
+  return {
+    inject: injections(sent),
+    again(status, headers) {
+      nonces.put(base.origin, headerText(headers, 'dpop-nonce') ?? null)
+      const given = nonces.get(base.origin)
+      const wanted = given !== sent && challengesForNonce(status, headerText(headers, 'www-authenticate'))
+      return wanted ? injections(given) : undefined
+    },
   }
 }
 

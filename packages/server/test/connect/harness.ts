@@ -3,6 +3,7 @@
  * keeps cookies and follows nothing by itself. Nothing in it is a stand-in but the key authenticator, which these pages never ask.
  */
 import {
+  createDpopNonces,
   createEgress,
   createLogger,
   DEFAULT_EGRESS_POLICY,
@@ -145,6 +146,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
     vault,
     lineage: createLineage({ vault, fingerprintKey: await vault.systemSecret('refresh_fingerprint') }),
     fetch: (url, init) => egress.fetch(url, init),
+    dpopNonces: createDpopNonces(),
     providers: (id) => {
       const provider = resolveProvider(id, options.overlays[id], options.insecureAllowOrigins)
       return provider && (options.change?.(provider) ?? provider)

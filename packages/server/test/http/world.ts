@@ -9,6 +9,7 @@ import { Client as PgClient } from 'pg'
 import { ROLES, SCOPES } from '@sallyport/contract'
 import type { Environment, Role, Scope } from '@sallyport/contract'
 import {
+  createDpopNonces,
   createLogger,
   formatId,
   generateKeyBytes,
@@ -115,6 +116,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     vault,
     lineage: createLineage({ vault, fingerprintKey: await vault.systemSecret('refresh_fingerprint') }),
     fetch: () => Promise.reject(new TypeError('this world has no outside')),
+    dpopNonces: createDpopNonces(),
     providers: (id) => providers.find((provider) => provider.id === id),
     publicUrl,
     sessions,

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import fc from 'fast-check'
 import { createMemoryStore, Secret } from '@sallyport/core'
-import type { BegunRefresh, CredentialRef, CredentialState, CredentialStore, SpilledAnswer, TokenSet } from '@sallyport/core'
+import type { BearerTokens, BegunRefresh, CredentialRef, CredentialState, CredentialStore, SpilledAnswer, TokenSet } from '@sallyport/core'
 
 export interface StoreUnderTest {
   /** A store on the records of this test run, as another process would open it. The suite closes it. */
@@ -34,7 +34,7 @@ const NODE = { node: 'a-node', attempt: 1 }
 const HOUR = 3_600_000
 
 /** Tokens that can be told apart, and found in a dump: `name` stands in each. */
-export function someTokens(name: string, changes: Partial<TokenSet> = {}): TokenSet {
+export function someTokens(name: string, changes: Partial<BearerTokens> = {}): TokenSet {
   return {
     accessToken: new Secret(`fake-access-${name}`),
     refreshToken: new Secret(`fake-refresh-${name}`),
