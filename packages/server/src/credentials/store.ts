@@ -106,7 +106,7 @@ class TenantStore implements CredentialStore {
       const parent = await this.#o.lineage.open(tx, sealed)
       const intent = { id: randomUUID(), generation: from.generation, parentSeq: from.parentSeq, headSeq: from.headSeq, ...made }
       const startedAt = await intentPut(tx, id, intent)
-      const seal = await this.#o.vault.sealer(tx, spilledAnswerPlace(id, intent.id))
+      const seal = await this.#o.vault.sealer(tx, spilledAnswerPlace(id, { ...intent, intent: intent.id }))
       return { intent: { ...intent, startedAt: startedAt.getTime(), state: 'calling' }, parent, seal }
     })
   }
@@ -117,7 +117,8 @@ class TenantStore implements CredentialStore {
       const before = await credentialSavedAs(tx, id, answer.intent)
       if (before !== undefined) return { outcome: before }
       const intent = grant.intent?.id === answer.intent ? grant.intent : undefined
-      if (grant.generation !== answer.generation || grant.headSeq === 0n || statusOf(grant) !== 'active') {
+      // A late answer brings back what was given up for lost, and nothing that was taken back (battery V-06).
+      if (grant.generation !== answer.generation || grant.headSeq === 0n || grant.status === 'revoked') {
         await intentDrop(tx, id, answer.intent)
         return { outcome: 'ended' }
       }
@@ -161,9 +162,10 @@ class TenantStore implements CredentialStore {
     trouble: Parameters<CredentialStore['end']>[3],
   ): Promise<boolean> {
     return this.#holding(ref, false, async (tx, id, grant) => {
-      if (grant.generation !== at.generation || (at.headSeq !== undefined && grant.headSeq !== at.headSeq)) return false
-      // A grant that was taken back stays so; that its token is refused, too, is no news.
-      if (grant.status === status || grant.status === 'revoked') return true
+      if (grant.headSeq === 0n || grant.generation !== at.generation || (at.headSeq !== undefined && grant.headSeq !== at.headSeq))
+        return false
+      if (grant.status === 'revoked' && status !== 'revoked') return false
+      if (grant.status === status) return true
       await grantEnd(tx, id, status, trouble)
       await this.#o.transitions.ended(tx, id, { status, trouble, generation: grant.generation })
       return true
@@ -186,7 +188,7 @@ class TenantStore implements CredentialStore {
 
   openSpilled(answer: Parameters<CredentialStore['openSpilled']>[0]): ReturnType<CredentialStore['openSpilled']> {
     const { org, connection } = placeOf(answer.ref)
-    return available(() => this.#o.vault.open(org, spilledAnswerPlace(connection, answer.intent), answer.sealed))
+    return available(() => this.#o.vault.open(org, spilledAnswerPlace(connection, answer), answer.sealed))
   }
 
   async interrupted(limit: number): Promise<readonly CredentialRef[]> {

@@ -33,9 +33,12 @@ export function refreshAnswerPlace(connection: ConnectionId, intent: string): Te
   return { purpose: 'refresh-answer', table: 'refresh_intent', column: 'answer', record: `${connection}/${intent}`, seq: 0n }
 }
 
-/** The same answer where it waits outside the database. */
-export function spilledAnswerPlace(connection: ConnectionId, intent: string): TenantPlace {
-  return { ...refreshAnswerPlace(connection, intent), table: 'spill' }
+/** An answer that waits outside the database, bound to all that is needed to save it. */
+export function spilledAnswerPlace(
+  connection: ConnectionId,
+  { intent, generation, parentSeq }: { readonly intent: string; readonly generation: number; readonly parentSeq: bigint },
+): TenantPlace {
+  return { purpose: 'refresh-answer', table: 'spill', column: 'answer', record: `${connection}/${generation}/${intent}`, seq: parentSeq }
 }
 
 export const SEALED_COLUMNS: readonly SealedColumn[] = [

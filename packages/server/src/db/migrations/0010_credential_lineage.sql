@@ -16,7 +16,7 @@ alter table sallyport.connection
 -- finds the first. `refreshable`: it holds a refresh token.
 alter table sallyport.credential_version
   add column generation int check (generation > 0),
-  add column intent_id uuid,
+  add column intent_id text check (length(intent_id) between 1 and 64),
   add column saved_as text check (saved_as in ('head', 'sibling')),
   add column refreshable boolean not null default false check (refreshable = (rt_fingerprint is not null)),
   add constraint credential_version_saved check ((intent_id is null) = (saved_as is null)),
@@ -44,7 +44,7 @@ create index credential_version_age on sallyport.credential_version (obtained_at
 create table sallyport.refresh_intent (
   org_id uuid not null,
   connection_id uuid not null,
-  id uuid not null,
+  id text not null check (length(id) between 1 and 64),
   generation int not null check (generation > 0),
   parent_seq bigint not null,
   head_seq bigint not null,
@@ -69,7 +69,7 @@ create policy tenant on sallyport.refresh_intent to sallyport_app
 grant select, insert, delete, update (state, answer) on sallyport.refresh_intent to sallyport_app;
 
 grant select (org_id, connection_id, started_at) on sallyport.refresh_intent to sallyport_lookup;
-grant select (head_seq) on sallyport.connection to sallyport_lookup;
+grant select (head_seq, retry_at) on sallyport.connection to sallyport_lookup;
 grant select (org_id, connection_id, seq, obtained_at, refreshable) on sallyport.credential_version to sallyport_lookup;
 create policy lookup on sallyport.refresh_intent for select to sallyport_lookup using (true);
 create policy lookup on sallyport.credential_version for select to sallyport_lookup using (true);
@@ -119,7 +119,8 @@ as $$
   select i.org_id, i.connection_id from sallyport.refresh_intent i order by i.started_at limit least(greatest(most, 1), 1000)
 $$;
 
--- The same of usable connections whose head holds a refresh token and is from before `unused_since`.
+-- The same of usable connections whose head holds a refresh token and is from before `unused_since`, those aside that are being refreshed or
+-- are not to be tried yet.
 create function sallyport.idle_credentials(unused_since timestamptz, most int) returns table (org_id uuid, connection_id uuid)
   language sql stable security definer
   set search_path = pg_catalog, pg_temp
@@ -128,6 +129,8 @@ as $$
   from sallyport.credential_version v
     join sallyport.connection c on c.org_id = v.org_id and c.id = v.connection_id and c.head_seq = v.seq
   where v.refreshable and v.obtained_at < unused_since and c.status in ('active', 'insufficient_scope')
+    and (c.retry_at is null or c.retry_at <= clock_timestamp())
+    and not exists (select from sallyport.refresh_intent i where i.org_id = c.org_id and i.connection_id = c.id)
   order by v.obtained_at limit least(greatest(most, 1), 1000)
 $$;
 

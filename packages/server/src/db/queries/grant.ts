@@ -143,10 +143,11 @@ export async function grantFail(
   await connectionOf(tx, id).set(failed(failure)).execute()
 }
 
-/** Points at the version that calls use from now on, and forgets what failed before. */
+/** Points at the version that calls use from now on, and forgets what failed before, be it that the grant was given up for lost. */
 export async function grantRenew(tx: TenantTx, id: ConnectionId, head: bigint): Promise<void> {
+  const status = sql<ConnectionStatus>`case status when 'reconnect_required' then 'active' else status end`
   await connectionOf(tx, id)
-    .set({ head_seq: head, ...NO_FAILURE, updated_at: now() })
+    .set({ head_seq: head, status, ...NO_FAILURE, updated_at: now() })
     .execute()
 }
 
@@ -193,9 +194,10 @@ const NO_FAILURE = { trouble: null, failing_since: null, failed_at: null, retry_
 function failed({ trouble, retryInMs }: { readonly trouble: RefreshTrouble; readonly retryInMs: number }) {
   return {
     trouble,
-    failing_since: sql<Date>`coalesce(failing_since, clock_timestamp())`,
-    failed_at: now(),
-    retry_at: sql<Date>`clock_timestamp() + make_interval(secs => ${retryInMs / 1000}::double precision)`,
+    // One moment for all of them.
+    failing_since: sql<Date>`coalesce(failing_since, statement_timestamp())`,
+    failed_at: sql<Date>`statement_timestamp()`,
+    retry_at: sql<Date>`statement_timestamp() + make_interval(secs => ${retryInMs / 1000}::double precision)`,
     failures: sql<number>`failures + 1`,
     updated_at: now(),
   }
