@@ -56,7 +56,7 @@ const DOORS: readonly { readonly what: RegExp; readonly names?: RegExp; readonly
     rule: 'only db and the token store on Postgres import the database driver',
   },
   { what: /^ioredis$/u, only: ['packages/core/src/stores/redis/'], rule: 'only the stores on Redis import its driver' },
-  { what: /^koffi$/u, only: ['packages/core/src/keysources/'], rule: 'only a key source calls foreign functions' },
+  { what: /^koffi$/u, only: ['packages/core/src/keysources/pkcs11/'], rule: 'only a key source calls foreign functions' },
   { what: /^jose$/u, only: ['packages/core/src/jwt/'], rule: 'only core/jwt reads and makes signed tokens' },
   {
     what: /^node:crypto$/u,
@@ -65,7 +65,12 @@ const DOORS: readonly { readonly what: RegExp; readonly names?: RegExp; readonly
     rule: 'only core/crypto imports ciphers and keyed hashes',
   },
   { what: /^(undici|node:https|node:http2|node:tls)$/u, only: ['packages/core/src/http/'], rule: 'only core/http goes out' },
-  { what: /^(node:)?child_process$/u, only: ['packages/server/src/db/embedded/'], rule: 'only the embedded database starts processes' },
+  {
+    // A PKCS#11 module is foreign code: what it overwrites or waits for, it does in a process of its own.
+    what: /^(node:)?child_process$/u,
+    only: ['packages/server/src/db/embedded/', 'packages/core/src/keysources/pkcs11/'],
+    rule: 'only the embedded database and a PKCS#11 module have processes of their own',
+  },
   { what: /^(node:)?vm$/u, only: [], rule: 'nothing evaluates text' },
   { what: /^react(-dom)?($|\/)/u, only: ['packages/console/src/'], rule: 'only the console knows React' },
   { what: /^fastify$|^@fastify\//u, only: ['packages/server/src/'], rule: 'only the server knows Fastify' },

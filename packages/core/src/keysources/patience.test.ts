@@ -54,6 +54,27 @@ describe('asking a key service', () => {
     expect(attempts()).toBe(1)
   })
 
+  it('ends at once when nobody is to ask any more, and says nothing of the service then', async () => {
+    const heard: string[] = []
+    const patience = new Patience('the service', {
+      limits: { firstPauseMs: 3_600_000, deadlineMs: 7_200_000 },
+      onState: (state) => void heard.push(state),
+    })
+    const closed = { code: 'key_source_unavailable', message: 'the service does not answer (closed)' }
+    const pausing = Promise.withResolvers<void>()
+    const waiting = expect(
+      patience.ask(async () => {
+        setImmediate(pausing.resolve)
+        throw away()
+      }),
+    ).rejects.toMatchObject(closed)
+    await pausing.promise
+    patience.close()
+    await waiting
+    await expect(patience.ask(async () => 'not asked')).rejects.toMatchObject(closed)
+    expect(heard).toEqual([])
+  })
+
   it('tells of each change of the service once', async () => {
     const { clock, ask, heard } = patient(600)
     const swallow = (asked: Promise<unknown>): Promise<unknown> => asked.catch(() => undefined)

@@ -49,6 +49,7 @@ export class Patience {
   readonly #limits: PatienceLimits
   readonly #clock: Clock
   readonly #onState: StateListener
+  readonly #closed = new AbortController()
   #state: ServiceState = 'answers'
   #restUntil = 0
   #restMs = 0
@@ -67,24 +68,32 @@ export class Patience {
    */
   async ask<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#clock.monotonic() < this.#restUntil) throw this.#unavailable('not asked again yet')
-    const signal = AbortSignal.timeout(this.#limits.deadlineMs)
+    const closed = this.#closed.signal
+    const signal = AbortSignal.any([AbortSignal.timeout(this.#limits.deadlineMs), closed])
     const end = this.#clock.monotonic() + this.#limits.deadlineMs
     for (let wait = this.#limits.firstPauseMs; ; wait = Math.min(wait * 2, this.#limits.longestPauseMs)) {
+      if (closed.aborted) throw this.#unavailable('closed')
       try {
         const answer = await ask(signal)
         this.#answered()
         return answer
       } catch (error) {
         const failure = this.#judged(error)
+        if (closed.aborted) throw failure
         const ms = wait * (0.5 + Math.random() / 2)
         if (failure.code === 'key_source_refused') {
           this.#become('refuses', failure)
           throw failure
         }
         if (this.#clock.monotonic() + ms >= end) throw this.#rest(failure)
-        await pause(ms)
+        await pause(ms, undefined, { signal: closed }).catch(() => undefined)
       }
     }
+  }
+
+  /** Nobody asks any more; who waits, for an answer or another attempt, is told at once. Nothing is said of the service's state after that. */
+  close(): void {
+    this.#closed.abort()
   }
 
   #judged(error: unknown): KeySourceError {

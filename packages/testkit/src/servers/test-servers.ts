@@ -1,9 +1,10 @@
-/** Owns what a whole test run stands on: both PostgreSQL versions, Redis and a browser. Refuses to go on without one of them, except PostgreSQL 15. */
+/** Owns what a whole test run stands on: both PostgreSQL versions, Redis, SoftHSM2 and a browser. Refuses to go on without one of them, except PostgreSQL 15. */
 import { serverVersionNumber } from './database.ts'
 import { installDebianPackages, mayInstallOn, type Progress } from './debian-packages.ts'
 import { findProgram } from './find-program.ts'
 import { findPostgres, startTestPostgres } from './postgres.ts'
 import { findRedis, startTestRedis } from './redis.ts'
+import { findSoftHsm } from '../softhsm/softhsm.ts'
 
 export interface TestServers {
   /** Superuser's URL of the bundled PostgreSQL 18, or of the server named by SALLYPORT_TEST_POSTGRES_URL (15 or newer). */
@@ -71,6 +72,7 @@ async function ensurePrograms(wanted: { redis: boolean; postgres15: boolean }, o
   const missing: string[] = []
   if (wanted.redis && (await findRedis()) === undefined) missing.push('redis-server')
   if ((await findChromium()) === undefined) missing.push('chromium')
+  if ((await findSoftHsm()) === undefined) missing.push('softhsm2')
   if (wanted.postgres15 && (await findPostgres(15)) === undefined && (await mayInstallOn('12'))) missing.push('postgresql-15')
   if (missing.length === 0) return
   onProgress(`Installing ${missing.join(', ')}; this happens once`)

@@ -1,0 +1,2 @@
+export { findSoftHsm, startSoftHsm } from './softhsm.ts'
+export type { SoftHsm } from './softhsm.ts'
