@@ -78,7 +78,10 @@ export function startDeviceProcess(environment: Readonly<Record<string, string |
   return {
     pid: child.pid,
     ask(question) {
-      if (over !== undefined) return Promise.reject(over)
+      if (over !== undefined) {
+        question.fill(0)
+        return Promise.reject(over)
+      }
       const asked = (waiting = Promise.withResolvers<Frame>())
       channel?.write(question, () => question.fill(0))
       return asked.promise
