@@ -1,4 +1,4 @@
-/** Owns the list of schema changes of this build and its comparison with what a database has. Refuses gaps, changed files and a newer schema. */
+/** Owns the list of schema changes of this build and its comparison with what a database has. Refuses changed files, two of one number and a newer schema. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { ClientBase } from 'pg'
@@ -21,7 +21,9 @@ export function readMigrations(folder: string = fileURLToPath(new URL('migration
     .filter((file) => file.endsWith('.sql'))
     .toSorted()
   return files.map((file, index) => {
-    if (!file.startsWith(String(index + 1).padStart(4, '0'))) throw new TypeError(`migration ${file} is out of order`)
+    // Numbers rise and may leave some out: what the order is, and that nothing comes to stand before what was applied, is all that counts.
+    const number = /^\d{4}_/u.exec(file)?.[0]
+    if (number === undefined || files[index - 1]?.startsWith(number)) throw new TypeError(`migration ${file} is out of order`)
     const sql = readFileSync(`${folder}/${file}`, 'utf8')
     return { name: file.slice(0, -'.sql'.length), sql, checksum: sha256(sql).toString('hex') }
   })
