@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { connectAccount, createKey, setStage } from '@sallyport/testkit'
+import { connectAccount, createKey, freePort, setStage } from '@sallyport/testkit'
 import type { Stage } from '@sallyport/testkit'
 import { submitFirstForm } from '@sallyport/sandbox'
 
@@ -13,6 +13,7 @@ import { submitFirstForm } from '@sallyport/sandbox'
  */
 const folders: string[] = []
 let stage: Stage
+let metricsPort: number
 /** Every secret that existed, by what it was. */
 const planted = new Map<string, string>()
 const answers: string[] = []
@@ -23,7 +24,9 @@ const piecesOf = (secret: string): string[] => [secret, secret.slice(0, 16), sec
 beforeAll(async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-canary-'))
   folders.push(folder)
-  stage = await setStage({ dataDir: join(folder, 'data'), variables: { SALLYPORT_LOG_LEVEL: 'debug', SALLYPORT_LOG_FORMAT: 'json' } })
+  metricsPort = await freePort()
+  const variables = { SALLYPORT_LOG_LEVEL: 'debug', SALLYPORT_LOG_FORMAT: 'json', SALLYPORT_METRICS_PORT: String(metricsPort) }
+  stage = await setStage({ dataDir: join(folder, 'data'), variables })
 })
 afterAll(async () => {
   await stage.close()
@@ -91,6 +94,7 @@ async function useEverything(): Promise<void> {
     answers.push(JSON.stringify(await client.call(list, { params: place, query: { limit: 200 } })))
   }
   answers.push(JSON.stringify(await client.call('auditEventList', { params: { org: place.org }, query: { limit: 200 } })))
+  await keep(await fetch(`http://127.0.0.1:${metricsPort}/metrics`))
   for (const [i, token] of issuer.tokens.entries()) planted.set(`token ${i}`, token)
   for (const [i, exchange] of issuer.exchanges.entries()) {
     planted.set(`verifier ${i}`, exchange.get('code_verifier')!)

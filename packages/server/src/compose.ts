@@ -9,13 +9,13 @@ import {
   createEgress,
   createLogger,
   listProviders,
-  noMetrics,
+  MetricsRegistry,
   resolveProvider,
   SallyportError,
   systemClock,
   writeLine,
 } from '@sallyport/core'
-import type { Clock, EgressPolicy, Logger, Provider, Secret } from '@sallyport/core'
+import type { Clock, EgressPolicy, Logger, Metrics, Provider, Secret } from '@sallyport/core'
 import { createUseLog } from './audit/index.ts'
 import type { Config } from './config.ts'
 import { createConnectService } from './connect/index.ts'
@@ -36,6 +36,7 @@ import {
 import type { HttpServer } from './http/index.ts'
 import { createKeyAuthenticator, createSessions, ensureDevelopmentOwner, ownerLink } from './identity/index.ts'
 import type { DevelopmentOwner } from './identity/index.ts'
+import { METRICS, startMetricsServer, watchProcess } from './metrics/index.ts'
 import { createCallShares, createDataPlane, createTargetCache, routeOut } from './proxy/index.ts'
 import type { TargetWanted } from './proxy/index.ts'
 import { registerOperations } from './routes/index.ts'
@@ -104,7 +105,8 @@ export async function openKeyroom(config: Config, options: { readonly provesRoot
   try {
     const rootKeys = await openRootKeys(config, (await home.database.system.rootKeys()).size === 0, logger)
     opened.push(() => rootKeys.close())
-    const { vault, keeper } = openVault(config, home.database, rootKeys, logger)
+    // Nobody scrapes a command: what it counts ends with it.
+    const { vault, keeper } = openVault(config, home.database, rootKeys, { logger, metrics: new MetricsRegistry(METRICS) })
     opened.push(
       async () => vault.close(),
       () => keeper.close(),
@@ -136,22 +138,75 @@ async function furnish(config: Config, home: Home, logger: Logger): Promise<Gate
 async function startEngine(config: Config, home: Home, rootKeys: OpenRootKeys, logger: Logger): Promise<Gateway> {
   const clock = systemClock
   const { database } = home
-  const { vault, keeper } = openVault(config, database, rootKeys, logger)
+  const metrics = new MetricsRegistry(METRICS)
+  const { vault, keeper } = openVault(config, database, rootKeys, { logger, metrics })
   await vault.checkRootKeys()
   rootKeys.watch((keys) => vault.useRootKeys(keys))
   const owner = config.mode === 'development' ? await ensureDevelopmentOwner(database) : undefined
-  const engine = await createEngine(config, { database, vault, keeper, clock, logger })
+  const engine = await createEngine(config, { database, vault, keeper, clock, logger, metrics })
   const http = engine.http
-  await listen(http, config)
+  const scraped = await serveMetrics(config, metrics, logger)
+  try {
+    await listen(http, config)
+  } catch (error) {
+    await scraped.close()
+    throw error
+  }
   keeper.start()
   logger.info('Listening', { url: config.publicUrl })
-  return gatewayOf(config, { home, rootKeys, engine }, owner)
+  return gatewayOf(config, { home, rootKeys, engine, scraped }, owner)
 }
 
-function openVault(config: Config, database: Database, rootKeys: OpenRootKeys, logger: Logger): { vault: Vault; keeper: Keeper } {
-  const vault = createVault({ database, keyring: rootKeys.keys, clock: systemClock, logger })
+/** What the two that count and tell are given by whoever opens them. */
+interface Telling {
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+function openVault(config: Config, database: Database, rootKeys: OpenRootKeys, telling: Telling): { vault: Vault; keeper: Keeper } {
+  const vault = createVault({
+    database,
+    keyring: rootKeys.keys,
+    clock: systemClock,
+    logger: telling.logger,
+    rereadRootKeys: () => rootKeys.reread(),
+  })
   const { rotateAfterDays } = config.keys
-  return { vault, keeper: createKeeper({ database, vault, clock: systemClock, logger, metrics: noMetrics, rotateAfterDays }) }
+  return { vault, keeper: createKeeper({ database, vault, clock: systemClock, ...telling, rotateAfterDays }) }
+}
+
+/**
+ * The metrics' own port. In development a taken one is left to whoever has it: two gateways on one machine are usual there. In production
+ * nobody would notice that a node isn't watched, so that the start is refused.
+ * @throws HomeError
+ */
+async function serveMetrics({ mode, metrics: at }: Config, metrics: MetricsRegistry, logger: Logger): Promise<Closing> {
+  if (at.port === 0) return { close: () => Promise.resolve() }
+  const figures = watchProcess(metrics)
+  const render = (): string => {
+    figures.collect()
+    return metrics.render()
+  }
+  try {
+    const server = await startMetricsServer(at, render)
+    logger.info('Metrics', { url: `http://${at.host.includes(':') ? `[${at.host}]` : at.host}:${server.port}/metrics` })
+    return {
+      async close() {
+        await server.close()
+        figures.close()
+      },
+    }
+  } catch (error) {
+    figures.close()
+    const refused = listenError(error as NodeJS.ErrnoException, at.port, at.host, 'SALLYPORT_METRICS')
+    if (mode === 'production') throw refused
+    logger.warn('No metrics: their port can not be listened on', { error: refused })
+    return { close: () => Promise.resolve() }
+  }
+}
+
+interface Closing {
+  close(): Promise<void>
 }
 
 interface Parts {
@@ -160,6 +215,7 @@ interface Parts {
   readonly keeper: Keeper
   readonly clock: Clock
   readonly logger: Logger
+  readonly metrics: Metrics
 }
 
 interface Engine {
@@ -169,7 +225,7 @@ interface Engine {
 }
 
 async function createEngine(config: Config, parts: Parts): Promise<Engine> {
-  const { database, vault, keeper, clock, logger } = parts
+  const { database, vault, keeper, clock, logger, metrics } = parts
   const providers = providersOf(config)
   const egress = createEgress(egressPolicy(config))
   const useLog = createUseLog({ database, logger })
@@ -222,6 +278,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     useLog,
     clock,
     logger,
+    metrics,
     clientAddress: (request) => addressOf({ raw: request }, proxies),
     publicUrl: config.publicUrl,
     maxRequestBytes: config.limits.maxRequestBytes,
@@ -281,9 +338,10 @@ interface Running {
   readonly home: Home
   readonly rootKeys: OpenRootKeys
   readonly engine: Engine
+  readonly scraped: Closing
 }
 
-function gatewayOf(config: Config, { home, rootKeys, engine }: Running, owner: DevelopmentOwner | undefined): Gateway {
+function gatewayOf(config: Config, { home, rootKeys, engine, scraped }: Running, owner: DevelopmentOwner | undefined): Gateway {
   let stopping: Promise<void> | undefined
   const stop = (): Promise<void> => {
     const deadline = performance.now() + config.drainTimeoutMs
@@ -291,6 +349,8 @@ function gatewayOf(config: Config, { home, rootKeys, engine }: Running, owner: D
       async () => void (await engine.http.close(config.drainTimeoutMs)),
       () => engine.close(Math.max(LAST_WORDS_MS, deadline - performance.now())),
       () => rootKeys.close(),
+      // To the end: a drain is worth watching.
+      () => scraped.close(),
       () => home.close(),
     ])
   }
@@ -367,17 +427,18 @@ async function listen(http: HttpServer, { port, host }: Config): Promise<void> {
   })
 }
 
-function listenError(error: NodeJS.ErrnoException, port: number, host: string): HomeError {
+/** @param variables what the names of its variables begin with */
+function listenError(error: NodeJS.ErrnoException, port: number, host: string, variables = 'SALLYPORT'): HomeError {
   if (error.code === 'EADDRINUSE') {
     return new HomeError(
       'port_in_use',
-      `Port ${port} on ${host} is in use. Stop what listens there, or choose another with SALLYPORT_PORT.`,
+      `Port ${port} on ${host} is in use. Stop what listens there, or choose another with ${variables}_PORT.`,
       { cause: error },
     )
   }
   return new HomeError(
     'listen_refused',
-    `Can't listen on ${host} port ${port} (${error.code ?? error.name}). Choose another with SALLYPORT_HOST and SALLYPORT_PORT.`,
+    `Can't listen on ${host} port ${port} (${error.code ?? error.name}). Choose another with ${variables}_HOST and ${variables}_PORT.`,
     {
       cause: error,
     },

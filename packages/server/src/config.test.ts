@@ -47,6 +47,29 @@ function faultsOf(env: Env, files: Files = {}, argv: readonly string[] = []): re
 
 const settingsOf = (...args: Parameters<typeof faultsOf>) => faultsOf(...args).map(({ setting }) => setting)
 
+describe("the metrics' own port", () => {
+  it('S59 is on the loopback alone unless a setting says otherwise, and may be off', () => {
+    expect(load(development()).metrics).toEqual({ host: '127.0.0.1', port: 9464, reach: 'loopback' })
+    for (const host of ['127.0.0.9', '::1', 'localhost']) expect(load(production({ SALLYPORT_METRICS_HOST: host })).metrics.host).toBe(host)
+    for (const host of ['0.0.0.0', '::', '10.0.0.5', 'gateway.internal']) {
+      expect(settingsOf(production({ SALLYPORT_METRICS_HOST: host }))).toEqual(['metrics.host'])
+      expect(load(production({ SALLYPORT_METRICS_HOST: host, SALLYPORT_METRICS_REACH: 'network' })).metrics.host).toBe(host)
+      expect(load(production({ SALLYPORT_METRICS_HOST: host, SALLYPORT_METRICS_PORT: '0' })).metrics.port).toBe(0)
+    }
+    expect(settingsOf(production({ SALLYPORT_METRICS_REACH: 'everyone' }))).toEqual(['metrics.reach'])
+  })
+
+  it("is another than the gateway's", () => {
+    expect(settingsOf(development({ SALLYPORT_PORT: '9464' }))).toEqual(['metrics.port'])
+    expect(settingsOf(production({ SALLYPORT_METRICS_PORT: '7255' }))).toEqual(['metrics.port'])
+    expect(settingsOf(development({ SALLYPORT_HOST: '127.0.0.2', SALLYPORT_METRICS_PORT: '7255' }))).toEqual([])
+  })
+
+  it('shows in what doctor prints', () => {
+    expect(describeConfig(load(development()))).toMatchObject({ 'metrics.port': '9464 [default]', 'metrics.reach': 'loopback [default]' })
+  })
+})
+
 describe('loadConfig', () => {
   it('decides every default by the mode', () => {
     expect(load(development({ SALLYPORT_PORT: '8000' }))).toMatchObject({

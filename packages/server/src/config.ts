@@ -79,7 +79,7 @@ interface ParsedLeaves {
 
 /** Every setting by itself, so that one fault hides no other. */
 function parseLeaves({ values, faults: earlier }: Layers): ParsedLeaves {
-  const judged: Record<string, unknown> = { egress: {}, keys: {}, limits: {} }
+  const judged: Record<string, unknown> = { egress: {}, keys: {}, limits: {}, metrics: {} }
   const faults: ConfigFault[] = []
   for (const leaf of LEAVES) {
     const raw = values.get(leaf.name)

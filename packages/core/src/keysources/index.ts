@@ -1,7 +1,7 @@
 /** Where root keys come from and who wraps with them: a mounted folder, AWS, HashiCorp Vault and OpenBao. What goes out goes through core/http. */
 export { Patience } from './patience.ts'
 export type { PatienceLimits, PatienceOptions, ServiceState, StateListener } from './patience.ts'
-export type { RootKeySource, SourceListener } from './source.ts'
+export type { RootKeySource, SourceListener, Watch } from './source.ts'
 export { folderSource } from './folder.ts'
 export { parseKmsKeyArn, parseSecretArn } from './aws-arn.ts'
 export type { AwsArn } from './aws-arn.ts'

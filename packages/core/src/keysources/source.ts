@@ -17,8 +17,15 @@ export interface RootKeySource {
   readonly name: string
   /** `id:64-hex[,id:64-hex...]`. Many at once read once. @throws KeySourceError */
   load(): Promise<Secret>
-  /** Reads again and again. Gives the way to stop; nothing is said after that. */
-  watch(listener: SourceListener): () => void
+  /** Reads again and again. */
+  watch(listener: SourceListener): Watch
+}
+
+export interface Watch {
+  /** Reads once more, now; many who ask at once wait for one reading. Resolves when the listener is done with it, whatever came of it. */
+  look(): Promise<void>
+  /** Nothing is said after that. */
+  stop(): void
 }
 
 /** A source from a way of reading. `everyMs`: the pause between two readings of a watch. */
@@ -48,8 +55,10 @@ export function sourceOf(name: string, everyMs: number, read: () => Promise<Secr
     },
     watch(listener) {
       const stopped = new AbortController()
-      void repeat(everyMs, stopped.signal, () => turn(listener, stopped.signal))
-      return () => stopped.abort()
+      let turning: Promise<void> | undefined
+      const look = (): Promise<void> => (turning ??= turn(listener, stopped.signal).finally(() => (turning = undefined)))
+      void repeat(everyMs, stopped.signal, look)
+      return { look, stop: () => stopped.abort() }
     },
   }
 }

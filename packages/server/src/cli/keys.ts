@@ -243,7 +243,7 @@ async function rotateData({ keeper }: Keyroom, { org }: Words): Promise<Told> {
 }
 
 async function verify({ keeper }: Keyroom, { org }: Words): Promise<Told> {
-  const { faults, ...counts } = await keeper.verify(org)
+  const { faults, ...counts } = await keeper.verify(ACTOR, org)
   const rows = faults.map((fault) => ({ ...fault, org: formatId('org', fault.org) }))
   const text = [
     ...rows.map((row) => `${row.org}  ${row.table}  ${row.record}  ${row.code}`),
@@ -265,7 +265,7 @@ async function remove(room: Keyroom, asked: Words, { config }: CommandContext): 
     await room.keeper.removeDataKey(asked.org, dataKey, ACTOR)
     return { json: { removed: id }, text: [`Removed ${id}.`], well: true }
   }
-  await room.keeper.removeRootKey(id)
+  await room.keeper.removeRootKey(id, ACTOR)
   const fromFile = await forgetRootKey(config, id)
   const rest = fromFile ? `${id} is out of the data folder, too.` : `Take ${id} out of the encryption keys before the next start.`
   return { json: { removed: id }, text: [`Removed ${id}. ${rest}`], well: true }

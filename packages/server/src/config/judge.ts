@@ -5,15 +5,17 @@
 import type { Secret } from '@sallyport/core'
 import type { ConfigFault } from './config-error.ts'
 import { keysFaults } from './keys.ts'
+import { metricsFaults } from './metrics.ts'
 import { isLoopback } from './network-text.ts'
 import type { ParsedConfig } from './schema.ts'
 import { productionUrlFaults } from './secret-fault.ts'
 
 /** Settings that passed their own check. Groups are always there; what was refused is missing inside. */
-export type Judged = Partial<Omit<ParsedConfig, 'egress' | 'keys' | 'limits'>> & {
+export type Judged = Partial<Omit<ParsedConfig, 'egress' | 'keys' | 'limits' | 'metrics'>> & {
   readonly egress: Partial<ParsedConfig['egress']>
   readonly keys: Partial<ParsedConfig['keys']>
   readonly limits: Partial<ParsedConfig['limits']>
+  readonly metrics: Partial<ParsedConfig['metrics']>
 }
 
 /** Settings that were written but refused: their absence from `Judged` says nothing. */
@@ -28,6 +30,7 @@ export function judge(config: Judged, refused: Refused): ConfigFault[] {
     ...overlayFaults(config),
     ...insecureOriginFaults(config),
     ...keysFaults(config.keys, { mode: config.mode, hasEncryptionKeys: config.encryptionKeys !== undefined, refused }),
+    ...metricsFaults(config),
     ...(config.databaseMigrationUrl !== undefined && config.databaseUrl === undefined && !refused.has('databaseUrl')
       ? [fault('databaseMigrationUrl', 'needs databaseUrl: the embedded database migrates itself')]
       : []),

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { DEFAULT_EGRESS_POLICY, listProviders } from '@sallyport/core'
 import { keys } from './keys.ts'
+import { metrics } from './metrics.ts'
 import { endpointFault, hostFault, originFault, rangeFault } from './network-text.ts'
 import { postgresUrlFaults, redisUrlFaults, rootKeyFaults } from './secret-fault.ts'
 import { integer, list, oneOf, secret, setting, textWithout } from './setting.ts'
@@ -140,6 +141,7 @@ export const configSchema = z.strictObject({
   drainTimeoutMs: integer({ min: 0, max: 600_000, by: 25_000 }, 'Time that running calls have to finish after SIGTERM or SIGINT.'),
   egress,
   limits,
+  metrics,
   providers: setting(z.record(textWithout(providerFault), providerOverlay).default({}), {
     kind: 'json',
     expects:

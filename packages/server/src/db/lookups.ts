@@ -90,6 +90,18 @@ export interface Lookups {
   organizationPage(page: { after?: OrgId | undefined; limit: number }): Promise<OrgId[]>
   /** The same of those with a data key that is under another root key than `primaryRoot`, no longer current, or made before `madeBefore`. */
   dataKeyWork(page: { primaryRoot: string; madeBefore: Date; after?: OrgId | undefined; limit: number }): Promise<OrgId[]>
+  /** How many data keys there are, over all organizations. */
+  dataKeyCensus(of: { primaryRoot: string; madeBefore: Date }): Promise<DataKeyCensus>
+}
+
+export interface DataKeyCensus {
+  readonly current: number
+  readonly previous: number
+  /** Under another root key than the primary. */
+  readonly behind: number
+  /** Current, and made before the moment that was asked about. */
+  readonly overdue: number
+  readonly oldestCurrent: Date | null
 }
 
 export function createLookups(pool: Pool): Lookups {
@@ -151,7 +163,26 @@ export function createLookups(pool: Pool): Lookups {
       const text = 'select id from sallyport.data_key_work($1, $2, $3, $4) as id'
       return (await rows<{ id: OrgId }>(text, [primaryRoot, madeBefore, after ?? null, limit])).map(({ id }) => id)
     },
+    async dataKeyCensus({ primaryRoot, madeBefore }) {
+      const [row] = await rows<CensusRow>('select * from sallyport.data_key_census($1, $2)', [primaryRoot, madeBefore])
+      if (row === undefined) return unanswered()
+      return {
+        current: Number(row.currently),
+        previous: Number(row.previously),
+        behind: Number(row.behind),
+        overdue: Number(row.overdue),
+        oldestCurrent: row.oldest_current,
+      }
+    },
   }
+}
+
+interface CensusRow {
+  currently: string
+  previously: string
+  behind: string
+  overdue: string
+  oldest_current: Date | null
 }
 
 interface KeyLookupRow {

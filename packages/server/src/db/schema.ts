@@ -76,6 +76,12 @@ export interface Schema {
     retired_at: Generated<Date | null>
     overdue_noted_at: Generated<Date | null>
   }
+  'sallyport.root_key': {
+    id: string
+    check_value: Buffer
+    created_at: MadeNow
+    overdue_noted_at: Generated<Date | null>
+  }
   'sallyport.integration': {
     org_id: OrgId
     id: IntegrationId

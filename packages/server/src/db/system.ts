@@ -1,6 +1,6 @@
 /**
- * Owns the rows of the installation itself: its sealed secrets and the check values of its root keys. Refuses to change what a secret is once
- * stored: it may only be sealed under another root key.
+ * Owns the rows of the installation itself: its sealed secrets and the check values of its root keys. Refuses to change either: what
+ * changes them shares a transaction with its audit event (queries/root-key.ts).
  */
 import type { Pool } from 'pg'
 import { DatabaseError, translated } from './errors.ts'
@@ -19,16 +19,10 @@ export interface SystemStore {
   secretPutIfAbsent(name: string, sealed: Uint8Array): Promise<Buffer>
   /** The check value per root key id. */
   rootKeys(): Promise<ReadonlyMap<string, Buffer>>
-  /** Stores a check value unless the id is known; gives what is stored afterwards. */
-  rootKeyAdd(id: string, check: Uint8Array): Promise<Buffer>
   /** Every root key that was ever used here and not removed, the newest last. */
   rootKeyUse(): Promise<readonly RootKeyUse[]>
-  /** Forgets a root key. False when it isn't known. @throws DatabaseError `conflict` when something is still wrapped under it. */
-  rootKeyDelete(id: string): Promise<boolean>
   /** Every sealed secret by its name. */
   secrets(): Promise<ReadonlyMap<string, Buffer>>
-  /** Puts another sealing of the same secret in place of `was`. False when that no longer stands there. */
-  secretReplace(name: string, was: Uint8Array, now: Uint8Array): Promise<boolean>
 }
 
 export function createSystemStore(pool: Pool): SystemStore {
@@ -50,12 +44,6 @@ export function createSystemStore(pool: Pool): SystemStore {
       )
       return new Map(found.rows.map((row) => [row.id, row.check_value]))
     },
-    async rootKeyAdd(id, check) {
-      const put =
-        'insert into sallyport.root_key (id, check_value) values ($1, $2) on conflict (id) do nothing returning check_value as bytes'
-      const get = 'select check_value as bytes from sallyport.root_key where id = $1'
-      return (await bytes(put, [id, check])) ?? (await bytes(get, [id])) ?? vanished()
-    },
     async rootKeyUse() {
       const found = await translated(() =>
         pool.query<{ id: string; created_at: Date; data_keys: string; secrets: string }>(
@@ -71,18 +59,9 @@ export function createSystemStore(pool: Pool): SystemStore {
         systemSecrets: Number(row.secrets),
       }))
     },
-    async rootKeyDelete(id) {
-      const { rowCount } = await translated(() => pool.query('delete from sallyport.root_key where id = $1', [id]))
-      return rowCount === 1
-    },
     async secrets() {
       const found = await translated(() => pool.query<{ name: string; sealed: Buffer }>('select name, sealed from sallyport.system_secret'))
       return new Map(found.rows.map((row) => [row.name, row.sealed]))
-    },
-    async secretReplace(name, was, now) {
-      const put = 'update sallyport.system_secret set sealed = $3 where name = $1 and sealed = $2'
-      const { rowCount } = await translated(() => pool.query(put, [name, was, now]))
-      return rowCount === 1
     },
   }
 }

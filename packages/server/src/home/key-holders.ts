@@ -32,6 +32,7 @@ import type {
   RootKeySource,
   Secret,
   StateListener,
+  Watch,
 } from '@sallyport/core'
 import type { Config } from '../config.ts'
 import { HomeError } from './home-error.ts'
@@ -44,6 +45,11 @@ export interface OpenRootKeys {
    * Ends with `close`.
    */
   watch(use: (keys: RootKeys) => Promise<void>): void
+  /**
+   * Reads the source now, for somebody who needs a root key that isn't in use: another node may know it already. `use` was called before this
+   * resolves, if there was news. Not more often than every few seconds; never rejects. Without a source, or before `watch`, there is nothing to do.
+   */
+  reread(): Promise<void>
   close(): Promise<void>
 }
 
@@ -54,6 +60,8 @@ const CONNECT_TIMEOUT_MS = 2_000
 const ANSWER_TIMEOUT_MS = 4_000
 /** Bounds what a slow service can pile up. */
 const MAX_CONNECTIONS = 16
+/** A root key that is nowhere is asked for by every call under it. */
+const LOOK_AGAIN_MS = 5_000
 
 /**
  * @param fresh whether the database was made just now, so that nothing can have been sealed yet
@@ -61,7 +69,9 @@ const MAX_CONNECTIONS = 16
  */
 export async function openRootKeys(config: Config, fresh: boolean, logger: Logger): Promise<OpenRootKeys> {
   const holders = new Holders(config.keys, logger)
-  const stops: (() => void)[] = []
+  const watches: Watch[] = []
+  let lookedAt = Number.NEGATIVE_INFINITY
+  let looking: Promise<void> | undefined
   try {
     const source = holders.source()
     const held = source === undefined ? await configuredRootKeys(config, fresh) : ringOf(source, await source.load())
@@ -70,10 +80,17 @@ export async function openRootKeys(config: Config, fresh: boolean, logger: Logge
     return {
       keys: together(held),
       watch(use) {
-        if (source !== undefined) stops.push(watchSource(source, (ring) => use(together(ring)), logger))
+        if (source !== undefined) watches.push(watchSource(source, (ring) => use(together(ring)), logger))
+      },
+      reread() {
+        if (looking === undefined && performance.now() - lookedAt >= LOOK_AGAIN_MS) {
+          lookedAt = performance.now()
+          looking = Promise.all(watches.map((watch) => watch.look())).then(() => void (looking = undefined))
+        }
+        return looking ?? Promise.resolve()
       },
       async close() {
-        for (const stop of stops.splice(0)) stop()
+        for (const watch of watches.splice(0)) watch.stop()
         await holders.close()
       },
     }
@@ -208,7 +225,7 @@ function ringOf(source: RootKeySource, text: Secret): RootKeyring {
   }
 }
 
-function watchSource(source: RootKeySource, use: (ring: RootKeyring) => Promise<void>, logger: Logger): () => void {
+function watchSource(source: RootKeySource, use: (ring: RootKeyring) => Promise<void>, logger: Logger): Watch {
   return source.watch({
     async changed(text) {
       const ring = ringOf(source, text)

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { cleanRequestHeaders, EgressError, formatId, hasCode, newId, readTokenSet } from '@sallyport/core'
-import type { Clock, Egress, JudgedPath, Logger, Provider, RequestId, TokenSet, Uuid } from '@sallyport/core'
+import type { Clock, Egress, JudgedPath, Logger, Metrics, Provider, RequestId, TokenSet, Uuid } from '@sallyport/core'
 import type { UseLog } from '../audit/index.ts'
 import type { ProxyTarget, ProxyTargetConnection, RequestRecordRow } from '../db/index.ts'
 import { sendProblem } from '../http/index.ts'
@@ -30,6 +30,7 @@ export interface DataPlaneOptions {
   readonly useLog: UseLog
   readonly clock: Clock
   readonly logger: Logger
+  readonly metrics: Metrics
   /** The client's address as trusted proxies give it. */
   readonly clientAddress: (request: IncomingMessage) => string
   readonly publicUrl: string
@@ -47,6 +48,8 @@ export interface DataPlane {
 const CONTAINMENT = ['content-security-policy', "default-src 'none'; sandbox", 'x-content-type-options', 'nosniff']
 /** How long a refused upload may go on before its connection is cut, so that its sender can read the refusal first. */
 const LINGER_MS = 2_000
+/** In records only; nobody is left to be told. */
+const CLIENT_GONE = 499
 
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   let underWay = 0
@@ -77,6 +80,7 @@ interface Trace {
   principal?: KeyPrincipal
   call?: ProxyCall
   target?: ProxyTargetConnection
+  provider?: string
 }
 
 class Passage {
@@ -117,6 +121,7 @@ class Passage {
     const target = this.#o.targets.peek(wanted) ?? (await this.#o.targets.load(wanted))
     const { candidate, provider } = await this.#choose(target, wanted)
     this.#trace.target = candidate
+    this.#trace.provider = provider
     const route = this.#o.routes(provider)
     if (route === undefined) throw new CallError('integration_not_configured', `the catalog has no provider ${provider}`)
     const method = this.#request.method!
@@ -211,7 +216,7 @@ class Passage {
 
   #refuse(error: unknown): void {
     if (hasCode(error, 'client_gone')) {
-      this.#record(499, 'gateway', 'client_gone', 0, 0)
+      this.#record(CLIENT_GONE, 'gateway', 'client_gone', 0, 0)
       return
     }
     lingerOverBody(this.#request, this.#response)
@@ -223,7 +228,15 @@ class Passage {
 
   /** Calls without a known caller belong to no organization and leave no record. */
   #record(status: number, source: 'gateway' | 'provider', error: string | null, bytesIn: number, bytesOut: number): void {
-    const { principal, call, target } = this.#trace
+    const { principal, call, target, provider = 'none' } = this.#trace
+    const ms = this.#o.clock.monotonic() - this.#startedAt
+    this.#o.metrics.count('http_requests_total', {
+      provider,
+      method: this.#request.method!,
+      status: `${Math.floor(status / 100)}xx`,
+      source: status === CLIENT_GONE ? 'client' : source,
+    })
+    this.#o.metrics.observe('http_request_duration_seconds', { provider }, ms / 1000)
     if (principal === undefined) return
     this.#o.useLog.request({
       org: principal.org,
@@ -240,7 +253,7 @@ class Passage {
       status,
       source,
       error,
-      durationUs: Math.round((this.#o.clock.monotonic() - this.#startedAt) * 1000),
+      durationUs: Math.round(ms * 1000),
       bytesIn,
       bytesOut,
     } satisfies RequestRecordRow)

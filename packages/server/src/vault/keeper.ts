@@ -5,12 +5,12 @@
  */
 import { formatId, hasCode } from '@sallyport/core'
 import type { Clock, DataKeyId, Logger, Metrics, OrgId } from '@sallyport/core'
-import { appendAudit } from '../audit/index.ts'
-import { dataKeyDelete, dataKeyDestroyAll, dataKeyList, dataKeyNoteOverdue } from '../db/index.ts'
+import { appendAudit, INSTALLATION } from '../audit/index.ts'
+import { dataKeyDelete, dataKeyDestroyAll, dataKeyList, dataKeyNoteOverdue, rootKeyDelete, rootKeyNoteOverdue } from '../db/index.ts'
 import type { Database, DataKey, RootKeyUse } from '../db/index.ts'
 import { BEGINNING, organizations } from './organizations.ts'
-import { rotateRoot } from './root-rotation.ts'
-import type { RootRotationReport } from './root-rotation.ts'
+import { rotateRoot, rotateRootOf } from './root-rotation.ts'
+import type { RewrapReport, RootRotationReport } from './root-rotation.ts'
 import { recordsPerKey, sweepOrganization } from './sweep.ts'
 import type { SweepReport } from './sweep.ts'
 import { VaultError } from './vault-error.ts'
@@ -34,6 +34,19 @@ export interface FullRotationReport {
   readonly resealed: number
   readonly unreadable: number
   /** Records still under a previous key, over all organizations. */
+  readonly left: number
+}
+
+/** What became of one organization's keys after they may have been read. */
+export interface ContainmentReport {
+  readonly root: RewrapReport
+  /** The key that seals now; null when the organization has none. */
+  readonly to: DataKeyId | null
+  /** Whether this call made it. False: a former call did, or there was nothing to renew. */
+  readonly renewed: boolean
+  readonly resealed: number
+  readonly unreadable: number
+  /** Records still under a previous key. */
   readonly left: number
 }
 
@@ -77,16 +90,27 @@ export interface Keeper {
    * resealed, every key rewrapped. Repeating it goes on where it was and renews nothing twice.
    */
   rotateEverything(actor: string): Promise<FullRotationReport>
+  /** The organization's data keys under the primary root key. */
+  rotateRootOf(org: OrgId, actor: string): Promise<RewrapReport>
+  /**
+   * After one organization's keys may have been read, until `exposedUntil`: its data key is renewed if it was made before that, every record
+   * resealed and every data key rewrapped. Repeating it with the same moment goes on where it was and renews nothing twice.
+   */
+  contain(org: OrgId, exposedUntil: Date, actor: string): Promise<ContainmentReport>
   /** @throws VaultError `data_key_missing`, or `key_in_use` with the counts. */
   removeDataKey(org: OrgId, id: DataKeyId, actor: string): Promise<void>
-  /** @throws VaultError `root_key_missing`, or `key_in_use` with the counts. */
-  removeRootKey(id: string): Promise<void>
+  /**
+   * Makes the database forget a root key that nothing is under. Written down in the log of the installation, and of `org` when somebody asked
+   * for it there.
+   * @throws VaultError `root_key_missing`, or `key_in_use` with the counts.
+   */
+  removeRootKey(id: string, actor: string, org?: OrgId): Promise<void>
   /** What `shred` would make unreadable. Changes nothing. */
   losses(org: OrgId): Promise<Losses>
   /** Destroys the organization's data keys. What they sealed can never be opened again, but by restoring a backup of their rows. */
   shred(org: OrgId, actor: string): Promise<Losses>
   /** Unwraps every data key and opens every record of one organization, or of all. */
-  verify(org?: OrgId): Promise<KeyVerification>
+  verify(actor: string, org?: OrgId): Promise<KeyVerification>
   /** One look at everything: rewraps, renews what is due, finishes sweeps, forgets emptied keys, tells of overdue ones. */
   tend(): Promise<void>
   /** `tend` now and every hour, until `close`. */
@@ -171,9 +195,21 @@ class DatabaseKeeper implements Keeper {
       const { resealed, unreadable, left } = await this.sweep(org, actor)
       totals.resealed += resealed
       totals.unreadable += unreadable
-      for (const count of left.values()) totals.left += count
+      totals.left += sum(left.values())
     }
     return { root: await this.rotateRoot(actor), ...totals }
+  }
+
+  rotateRootOf(org: OrgId, actor: string): Promise<RewrapReport> {
+    return rotateRootOf({ ...this.#o, signal: this.#ending.signal }, org, actor)
+  }
+
+  async contain(org: OrgId, exposedUntil: Date, actor: string): Promise<ContainmentReport> {
+    const keys = await this.#o.database.withTenant(org, dataKeyList)
+    const exposed = keys.find(({ status, createdAt }) => status === 'current' && createdAt < exposedUntil)
+    const renewed = exposed !== undefined && (await this.#renewFrom(org, exposed.id, actor)) !== undefined
+    const { to, resealed, unreadable, left } = await this.sweep(org, actor)
+    return { root: await this.rotateRootOf(org, actor), to, renewed, resealed, unreadable, left: sum(left.values()) }
   }
 
   async removeDataKey(org: OrgId, id: DataKeyId, actor: string): Promise<void> {
@@ -196,33 +232,41 @@ class DatabaseKeeper implements Keeper {
     }
   }
 
-  async removeRootKey(id: string): Promise<void> {
+  async removeRootKey(id: string, actor: string, org?: OrgId): Promise<void> {
+    const { database, vault, logger } = this.#o
     const key = (await this.rootKeys()).find((known) => known.id === id)
-    if (key === undefined) throw new VaultError('root_key_missing', `the database knows no root key "${id}"`)
-    if (this.primaryRootKey === id) throw inUse(`root key "${id}" is the primary one: put another first`)
+    const unknown = (): VaultError => new VaultError('root_key_missing', `the database knows no root key "${id}"`)
+    if (key === undefined) throw unknown()
     if (key.dataKeys + key.systemSecrets > 0) {
       throw inUse(
         `root key "${id}" still wraps ${key.dataKeys} data keys and ${key.systemSecrets} secrets of the installation: rotate first`,
       )
     }
+    // The primary's row may go when it is of other bytes than the primary is: then it is what keeps the right one from being taken.
+    if (this.primaryRootKey === id && (await vault.provesRootKey(id))) throw inUse(`root key "${id}" is the primary one: put another first`)
+    const event = { action: 'root_key.removed', actor, target: id, detail: { id, primary: this.primaryRootKey } }
     try {
-      await this.#o.database.system.rootKeyDelete(id)
-      this.#o.logger.info('Removed a root key', { rootKey: id })
+      await database.withTenant(INSTALLATION, async (tx) => {
+        if (!(await rootKeyDelete(tx, id))) throw unknown()
+        await appendAudit(tx, event)
+      })
     } catch (error) {
       throw hasCode(error, 'conflict') ? inUse(`something was wrapped under root key "${id}" just now`) : error
     }
+    if (org !== undefined) await database.withTenant(org, (tx) => appendAudit(tx, event))
+    logger.info('Removed a root key', { rootKey: id })
   }
 
   async losses(org: OrgId): Promise<Losses> {
     const keys = await this.dataKeys(org)
-    return { keys: keys.map(({ id }) => id), records: keys.reduce((sum, { records }) => sum + records, 0) }
+    return { keys: keys.map(({ id }) => id), records: sum(keys.map(({ records }) => records)) }
   }
 
   async shred(org: OrgId, actor: string): Promise<Losses> {
     return this.#o.database.withTenant(org, async (tx) => {
       const keys = await dataKeyDestroyAll(tx)
       const counts = await recordsPerKey(tx)
-      const records = keys.reduce((sum, id) => sum + (counts.get(id) ?? 0), 0)
+      const records = sum(keys.map((id) => counts.get(id) ?? 0))
       await appendAudit(
         tx,
         ...keys.map((id) => ({
@@ -236,11 +280,12 @@ class DatabaseKeeper implements Keeper {
     })
   }
 
-  async verify(org?: OrgId): Promise<KeyVerification> {
+  async verify(actor: string, org?: OrgId): Promise<KeyVerification> {
     const all = org === undefined ? this.organizations() : [org]
     const total = { organizations: 0, dataKeys: 0, records: 0, destroyed: 0, faults: [] as KeyVerification['faults'][number][] }
     for await (const each of all) {
       const found = await verifyOrganization(this.#o, each)
+      await this.#tellVerified(each, actor, found)
       total.organizations += 1
       total.dataKeys += found.dataKeys
       total.records += found.records
@@ -278,40 +323,83 @@ class DatabaseKeeper implements Keeper {
     })
   }
 
+  async #tellVerified(org: OrgId, actor: string, { dataKeys, records, destroyed, faults }: KeyVerification): Promise<void> {
+    const target = formatId('org', org)
+    const detail = { data_keys: dataKeys, records, destroyed, faults: faults.length }
+    await this.#o.database.withTenant(org, (tx) => appendAudit(tx, { action: 'data_key.verified', actor, target, detail }))
+  }
+
   async #tend(): Promise<void> {
     const { database, metrics } = this.#o
-    await this.#tendRoot()
-    const days = this.#o.rotateAfterDays === 0 ? OVERDUE_DAYS : Math.min(OVERDUE_DAYS, this.#o.rotateAfterDays)
-    const madeBefore = this.#before(days)
-    const work = organizations((after, limit) =>
-      database.lookups.dataKeyWork({ primaryRoot: this.primaryRootKey, madeBefore, after, limit }),
-    )
-    let overdue = 0
-    for await (const org of work) {
-      if (this.#ending.signal.aborted) return
-      if (await this.#tendOrganization(org)) overdue += 1
+    try {
+      const primary = await this.#tellRoot()
+      // Whoever holds root keys may be away: what is to be told of data keys is told all the same.
+      const failure =
+        primary &&
+        (await this.#tendRoot(primary).then(
+          () => undefined,
+          (error: unknown) => ({ error }),
+        ))
+      const days = this.#o.rotateAfterDays === 0 ? OVERDUE_DAYS : Math.min(OVERDUE_DAYS, this.#o.rotateAfterDays)
+      const madeBefore = this.#before(days)
+      const work = organizations((after, limit) =>
+        database.lookups.dataKeyWork({ primaryRoot: this.primaryRootKey, madeBefore, after, limit }),
+      )
+      for await (const org of work) {
+        if (this.#ending.signal.aborted) return
+        await this.#tendOrganization(org)
+      }
+      await this.#tellDataKeys()
+      if (failure !== undefined) throw failure.error
+      metrics.count('sallyport_key_tending_total', { outcome: 'done' })
+    } catch (error) {
+      metrics.count('sallyport_key_tending_total', { outcome: 'failed' })
+      throw error
     }
-    metrics.gauge('sallyport_data_keys_overdue', {}, overdue)
+  }
+
+  async #tellDataKeys(): Promise<void> {
+    const { clock, database, metrics } = this.#o
+    const census = await database.lookups.dataKeyCensus({ primaryRoot: this.primaryRootKey, madeBefore: this.#before(OVERDUE_DAYS) })
+    for (const state of ['current', 'previous', 'behind'] as const) metrics.gauge('sallyport_data_keys', { state }, census[state])
+    const oldest = census.oldestCurrent === null ? 0 : clock.now() - census.oldestCurrent.getTime()
+    metrics.gauge('sallyport_data_key_oldest_age_seconds', {}, oldest / 1000)
+    metrics.gauge('sallyport_data_keys_overdue', {}, census.overdue)
+  }
+
+  /** The ages and counts of root keys; what is overdue is said and written down once a day, by whichever node comes first. */
+  async #tellRoot(): Promise<RootKeyUse | undefined> {
+    const { clock, database, logger, metrics } = this.#o
+    const known = await this.rootKeys()
+    const used = known.filter(({ id, dataKeys, systemSecrets }) => id !== this.primaryRootKey && dataKeys + systemSecrets > 0)
+    const primary = known.find(({ id }) => id === this.primaryRootKey)
+    const counts = { primary: primary === undefined ? 0 : 1, in_use: used.length, unused: known.length - used.length - (primary ? 1 : 0) }
+    for (const [state, count] of Object.entries(counts)) metrics.gauge('sallyport_root_keys', { state }, count)
+    if (primary === undefined) return undefined
+    const age = clock.now() - primary.createdAt.getTime()
+    metrics.gauge('sallyport_root_key_age_seconds', {}, age / 1000)
+    if (age <= OVERDUE_DAYS * DAY_MS) return primary
+    const days = Math.floor(age / DAY_MS)
+    await database.withTenant(INSTALLATION, async (tx) => {
+      if (!(await rootKeyNoteOverdue(tx, primary.id, this.#before(OVERDUE_DAYS)))) return
+      logger.warn('The primary root key is overdue for rotation', { rootKey: primary.id, days })
+      await appendAudit(tx, { action: 'root_key.overdue', actor: SYSTEM, target: primary.id, detail: { id: primary.id, days } })
+    })
+    return primary
   }
 
   /**
    * Only towards a root key that came later: while nodes are given a new list one after the other, those with the old one don't undo what those
    * with the new one did.
    */
-  async #tendRoot(): Promise<void> {
-    const { clock, logger, metrics } = this.#o
+  async #tendRoot(primary: RootKeyUse): Promise<void> {
     const known = await this.rootKeys()
-    const primary = known.find(({ id }) => id === this.primaryRootKey)
-    if (primary === undefined) return
-    const age = (clock.now() - primary.createdAt.getTime()) / DAY_MS
-    metrics.gauge('sallyport_root_key_age_days', {}, age)
-    if (age > OVERDUE_DAYS) logger.warn('The primary root key is overdue for rotation', { rootKey: primary.id, days: Math.floor(age) })
     const newest = known.every(({ createdAt, dataKeys, systemSecrets }) => dataKeys + systemSecrets === 0 || createdAt <= primary.createdAt)
     if (newest) await this.rotateRoot(SYSTEM)
   }
 
-  /** True when the current key is overdue and stays so. One organization's failure is not the others'. */
-  async #tendOrganization(org: OrgId): Promise<boolean> {
+  /** One organization's failure is not the others'. */
+  async #tendOrganization(org: OrgId): Promise<void> {
     try {
       const keys = await this.dataKeys(org)
       const current = keys.find(({ status }) => status === 'current')
@@ -319,10 +407,9 @@ class DatabaseKeeper implements Keeper {
       const renewed = due ? await this.renew(org, SYSTEM) : undefined
       if (renewed !== undefined || keys.some(({ status, records }) => status === 'previous' && records > 0)) await this.sweep(org, SYSTEM)
       else await this.#forgetEmptied(org, keys)
-      return renewed === undefined && current !== undefined && (await this.#tellOverdue(org, current))
+      if (renewed === undefined && current !== undefined) await this.#tellOverdue(org, current)
     } catch (error) {
       this.#o.logger.error("Looking after an organization's keys failed; the next hour tries again", { org, error })
-      return false
     }
   }
 
@@ -335,16 +422,20 @@ class DatabaseKeeper implements Keeper {
   }
 
   /** Said and written down once a day, by whichever node comes first. */
-  async #tellOverdue(org: OrgId, { id, createdAt }: CountedDataKey): Promise<boolean> {
+  async #tellOverdue(org: OrgId, { id, createdAt }: CountedDataKey): Promise<void> {
     const madeBefore = this.#before(OVERDUE_DAYS)
-    if (createdAt >= madeBefore) return false
+    if (createdAt >= madeBefore) return
     const days = Math.floor((this.#o.clock.now() - createdAt.getTime()) / DAY_MS)
     await this.#o.database.withTenant(org, async (tx) => {
       if (!(await dataKeyNoteOverdue(tx, id, madeBefore))) return
       this.#o.logger.warn('A data key is overdue for rotation', { org, dataKey: id, days })
-      await appendAudit(tx, { action: 'data_key.overdue', actor: SYSTEM, target: formatId('dk', id), detail: { days } })
+      await appendAudit(tx, {
+        action: 'data_key.overdue',
+        actor: SYSTEM,
+        target: formatId('dk', id),
+        detail: { id: formatId('dk', id), days },
+      })
     })
-    return true
   }
 
   #before(days: number): Date {
@@ -362,6 +453,10 @@ class DatabaseKeeper implements Keeper {
 
 function counted({ id, rootKeyId, status, createdAt, retiredAt }: DataKey, records: number): CountedDataKey {
   return { id, rootKeyId, status, createdAt, retiredAt, records }
+}
+
+function sum(counts: Iterable<number>): number {
+  return [...counts].reduce((total, count) => total + count, 0)
 }
 
 function inUse(what: string): VaultError {

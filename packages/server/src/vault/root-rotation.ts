@@ -2,11 +2,11 @@
  * Owns putting what root keys wrap under the primary one: every organization's data keys and the installation's own secrets. Each is one row,
  * replaced only if it is still what was unwrapped, so that a kill at any moment and a second one at the same time leave every row whole.
  */
-import { formatId, hasCode } from '@sallyport/core'
+import { formatId, hasCode, wrappingKeyId } from '@sallyport/core'
 import type { Logger, OrgId } from '@sallyport/core'
-import { appendAudit } from '../audit/index.ts'
+import { appendAudit, INSTALLATION } from '../audit/index.ts'
 import type { AuditEvent } from '../audit/index.ts'
-import { dataKeyList, dataKeyRewrap } from '../db/index.ts'
+import { dataKeyList, dataKeyRewrap, systemSecretReplace } from '../db/index.ts'
 import type { Database, DataKey, RootKeyUse } from '../db/index.ts'
 import { BEGINNING, organizations } from './organizations.ts'
 import type { Vault } from './vault.ts'
@@ -33,7 +33,7 @@ export interface RootRotationReport {
 export async function rotateRoot(context: RootRotationContext, actor: string): Promise<RootRotationReport> {
   const { database, vault, signal } = context
   const to = vault.rootKeyIds[0]!
-  const systemSecrets = await rewrapSystemSecrets(context)
+  const systemSecrets = await rewrapSystemSecrets(context, actor)
   const done = { dataKeys: 0, unreadable: 0 }
   const work = organizations((after, limit) => database.lookups.dataKeyWork({ primaryRoot: to, madeBefore: BEGINNING, after, limit }))
   for await (const org of work) {
@@ -41,6 +41,15 @@ export async function rotateRoot(context: RootRotationContext, actor: string): P
     await rewrapOrganization(context, org, actor, done)
   }
   return { to, ...done, systemSecrets, use: await database.system.rootKeyUse() }
+}
+
+export type RewrapReport = Pick<RootRotationReport, 'to' | 'dataKeys' | 'unreadable'>
+
+/** The same for the data keys of one organization alone. Throws as `rotateRoot`. */
+export async function rotateRootOf(context: RootRotationContext, org: OrgId, actor: string): Promise<RewrapReport> {
+  const done = { dataKeys: 0, unreadable: 0 }
+  await rewrapOrganization(context, org, actor, done)
+  return { to: context.vault.rootKeyIds[0]!, ...done }
 }
 
 interface Done {
@@ -83,11 +92,17 @@ async function rewrapped({ vault, logger }: RootRotationContext, org: OrgId, key
   }
 }
 
-async function rewrapSystemSecrets({ database, vault }: RootRotationContext): Promise<number> {
+async function rewrapSystemSecrets({ database, vault }: RootRotationContext, actor: string): Promise<number> {
   let done = 0
   for (const [name, sealed] of await database.system.secrets()) {
     const now = await vault.rewrappedSystemSecret(name, sealed)
-    if (now !== undefined && (await database.system.secretReplace(name, sealed, now))) done += 1
+    if (now === undefined) continue
+    const detail = { from: wrappingKeyId(sealed), to: wrappingKeyId(now) }
+    done += await database.withTenant(INSTALLATION, async (tx) => {
+      if (!(await systemSecretReplace(tx, name, sealed, now))) return 0
+      await appendAudit(tx, { action: 'root_key.rotated', actor, target: name, detail })
+      return 1
+    })
   }
   return done
 }

@@ -24,7 +24,7 @@ import type { Clock, DataKeyId, KeyObject, Logger, OrgId, RootKeys, SealingKey, 
 import { dataKeyFind, dataKeyFindCurrent, dataKeyInsert, dataKeyRetire } from '../db/index.ts'
 import type { Database, DataKey, TenantTx } from '../db/index.ts'
 import { DataKeyCache } from './data-key-cache.ts'
-import { checkRootKeys } from './root-keys.ts'
+import { checkRootKeys, isProven } from './root-keys.ts'
 import { systemSecretPlace } from './sealed-columns.ts'
 import type { TenantPlace } from './sealed-columns.ts'
 import { VaultError } from './vault-error.ts'
@@ -65,6 +65,8 @@ export interface Vault {
   systemSecret(name: SystemSecretName): Promise<KeyObject>
   /** See root-keys.ts. Before the first use of anything else here. */
   checkRootKeys(): Promise<void>
+  /** Whether what the database knows of the root key `id` is proven by the bytes in use here; true when it knows nothing. */
+  provesRootKey(id: string): Promise<boolean>
   /** Proves other root keys as at a start, then wraps and unwraps with those. Throws as `checkRootKeys`; the former ones stay then. */
   useRootKeys(keys: RootKeys): Promise<void>
   /** Forgets every key and stops hearing of changes. */
@@ -76,6 +78,11 @@ export interface VaultOptions {
   readonly keyring: RootKeys
   readonly clock: Clock
   readonly logger: Logger
+  /**
+   * Asked when something is wrapped under a root key that isn't in use here: another node may have been given it already. Resolves when the
+   * source of root keys was read again, or when it was not worth it; never rejects. `useRootKeys` was called before, if there was news.
+   */
+  readonly rereadRootKeys?: () => Promise<void>
 }
 
 const MAX_ORGANIZATIONS = 10_000
@@ -90,6 +97,7 @@ class DatabaseVault implements Vault {
   readonly #database: Database
   #keyring: RootKeys
   readonly #logger: Logger
+  readonly #reread: () => Promise<void>
   readonly #cache: DataKeyCache
   readonly #stopListening: () => void
   /** Keys whose rows are not committed yet, by the transaction that made them: no other may seal under them. */
@@ -97,10 +105,11 @@ class DatabaseVault implements Vault {
   readonly #reading = new Map<string, Promise<SealingKey>>()
   readonly #systemSecrets = new Map<SystemSecretName, Promise<KeyObject>>()
 
-  constructor({ database, keyring, clock, logger }: VaultOptions) {
+  constructor({ database, keyring, clock, logger, rereadRootKeys = () => Promise.resolve() }: VaultOptions) {
     this.#database = database
     this.#keyring = keyring
     this.#logger = logger
+    this.#reread = rereadRootKeys
     this.#cache = new DataKeyCache(clock, MAX_ORGANIZATIONS, MAX_AGE_MS)
     this.#stopListening = database.onChange((change) => this.#cache.forget(change))
   }
@@ -133,17 +142,17 @@ class DatabaseVault implements Vault {
   }
 
   async prove(org: OrgId, key: DataKey): Promise<void> {
-    await this.#unwrap(org, key)
+    await this.#unwrapPatiently(org, key)
   }
 
   async rewrapped(org: OrgId, key: DataKey): Promise<{ rootKeyId: string; wrapped: Buffer } | undefined> {
-    this.#requireRootKey(key.wrapped)
+    await this.#awaitRootKey(key.wrapped)
     const wrapped = await rewrapDataKey(this.#keyring, key.wrapped, { org, dataKeyId: key.id })
     return wrapped && { rootKeyId: wrappingKeyId(wrapped), wrapped }
   }
 
   async rewrappedSystemSecret(name: string, sealed: Buffer): Promise<Buffer | undefined> {
-    this.#requireRootKey(sealed)
+    await this.#awaitRootKey(sealed)
     return rewrapUnder(this.#keyring, sealed, systemSecretPlace(name))
   }
 
@@ -160,11 +169,15 @@ class DatabaseVault implements Vault {
   }
 
   checkRootKeys(): Promise<void> {
-    return checkRootKeys(this.#database.system, this.#keyring)
+    return checkRootKeys({ database: this.#database, logger: this.#logger }, this.#keyring)
+  }
+
+  provesRootKey(id: string): Promise<boolean> {
+    return isProven({ database: this.#database }, this.#keyring, id)
   }
 
   async useRootKeys(keys: RootKeys): Promise<void> {
-    await checkRootKeys(this.#database.system, keys)
+    await checkRootKeys({ database: this.#database, logger: this.#logger }, keys)
     this.#keyring = keys
   }
 
@@ -225,20 +238,37 @@ class DatabaseVault implements Vault {
   async #readKey(org: OrgId, id: DataKeyId): Promise<SealingKey> {
     const mark = this.#cache.mark()
     const row = await this.#database.withTenant(org, (tx) => dataKeyFind(tx, id))
-    const key = await this.#unwrap(org, row)
+    const key = await this.#unwrapPatiently(org, row)
     this.#cache.keep(mark, org, key, { current: row?.status === 'current' })
     return key
   }
 
+  /** For use inside a transaction: what it lacks is fetched for the next one, since fetching takes a connection of its own. */
   async #unwrap(org: OrgId, row: DataKey | undefined): Promise<SealingKey> {
     if (row === undefined) throw dataKeyMissing()
+    if (!this.#hasRootKey(row.wrapped)) void this.#reread()
     this.#requireRootKey(row.wrapped)
     return unwrapDataKey(this.#keyring, row.wrapped, { org, dataKeyId: row.id })
   }
 
+  async #unwrapPatiently(org: OrgId, row: DataKey | undefined): Promise<SealingKey> {
+    if (row !== undefined) await this.#awaitRootKey(row.wrapped)
+    return this.#unwrap(org, row)
+  }
+
+  /** Outside transactions: reads the source of root keys again before it gives up. */
+  async #awaitRootKey(wrapped: Buffer): Promise<void> {
+    if (!this.#hasRootKey(wrapped)) await this.#reread()
+    this.#requireRootKey(wrapped)
+  }
+
+  #hasRootKey(wrapped: Buffer): boolean {
+    return this.#keyring.get(wrappingKeyId(wrapped)) !== undefined
+  }
+
   #requireRootKey(wrapped: Buffer): void {
+    if (this.#hasRootKey(wrapped)) return
     const id = wrappingKeyId(wrapped)
-    if (this.#keyring.get(id) !== undefined) return
     throw new VaultError('root_key_missing', `a data key is wrapped under root key "${id}", which is not configured`)
   }
 
@@ -246,6 +276,7 @@ class DatabaseVault implements Vault {
     const { system } = this.#database
     const place = systemSecretPlace(name)
     const sealed = (await system.secretGet(name)) ?? (await system.secretPutIfAbsent(name, await this.#newSystemSecret(place)))
+    await this.#awaitRootKey(sealed)
     const bytes = await unwrapUnder(this.#keyring, sealed, place)
     try {
       return hmacKey(bytes)

@@ -159,7 +159,7 @@ describe('root keys of a service', () => {
     const keeper = keeperOf(moving)
     const report = await keeper.rotateRoot('system')
     expect([report.to, report.dataKeys, report.unreadable]).toEqual([idOf(key), 2, 0])
-    await keeper.removeRootKey('env-1')
+    await keeper.removeRootKey('env-1', 'system')
     await moving.close()
 
     const alone = await start({ KEYS_WRAPPER: 'aws-kms', ...kmsSettings(aws, key) })

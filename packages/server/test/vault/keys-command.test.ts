@@ -74,10 +74,10 @@ describe('sallyport keys', () => {
     const [r1, r2] = [keyText('r1'), keyText('r2')]
     await tenants(r1, 2)
     expect(await json(`${r2},${r1}`, 'rotate root')).toEqual({ to: 'r2', data_keys: 2, system_secrets: 0, unreadable: 0, left: { r1: 0 } })
-    // The old key is out of the configuration, and the database still knows it: said, and how to go on.
+    // The old key is out of the configuration, and the database still knows it: nothing is under it, so that is said and no more.
     const early = await keys(r2, 'status')
-    expect(early).toMatchObject({ code: 4, stderr: expect.stringContaining('root_key_missing') as string })
-    expect(early.stderr).toContain('sallyport keys remove r1')
+    expect(early).toMatchObject({ code: 0, stdout: expect.stringContaining('r1  unused') as string })
+    expect(early.stderr).toContain('A root key is known to the database and not configured')
     expect(await json(r2, 'remove r1')).toEqual({ removed: 'r1' })
     const { root_keys: roots } = await json(r2, 'status')
     expect(roots).toEqual([{ id: 'r2', primary: true, days: 0, data_keys: 2, system_secrets: 0 }])
@@ -110,6 +110,28 @@ describe('sallyport keys', () => {
     const refused = await keys(`${r2},${r1}`, 'remove r1')
     expect(refused).toMatchObject({ code: 4, stdout: '' })
     expect(refused.stderr).toContain('root key "r1" still wraps 2 data keys')
+  })
+
+  it('C-09 starts without no key that something is under, and says which', async () => {
+    const [r1, r2] = [keyText('r1'), keyText('r2')]
+    await tenants(r1, 1)
+    await tenants(`${r2},${r1}`, 1)
+    for (const words of ['status', 'rotate root', 'verify']) {
+      const refused = await keys(r2, words)
+      expect(refused).toMatchObject({ code: 4, stdout: '' })
+      expect(refused.stderr).toContain('root key "r1", which is not configured')
+    }
+  })
+
+  it('forgets a root key of other bytes that nothing was ever sealed under, and takes the right one then', async () => {
+    const [r1, wrong, right] = [keyText('r1'), keyText('r2'), keyText('r2')]
+    await tenants(r1, 1)
+    expect(await json(`${r1},${wrong}`, 'status')).toMatchObject({ root_keys: [{ id: 'r1' }, { id: 'r2', data_keys: 0 }] })
+    const refused = await keys(`${right},${r1}`, 'rotate root')
+    expect(refused).toMatchObject({ code: 4, stderr: expect.stringContaining('root_key_wrong') as string })
+    expect(refused.stderr).toContain('sallyport keys remove r2')
+    expect(await json(`${right},${r1}`, 'remove r2')).toEqual({ removed: 'r2' })
+    expect(await json(`${right},${r1}`, 'rotate root')).toMatchObject({ to: 'r2', data_keys: 1, left: { r1: 0 } })
   })
 
   it('N10 says what shredding would destroy, does nothing, and does it when told again', async () => {

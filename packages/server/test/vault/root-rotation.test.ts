@@ -64,7 +64,7 @@ describe('rotating the root key', () => {
       ['r2', 5, 1],
     ])
     expect(new Set(await rootsOf(tenants))).toEqual(new Set(['r2']))
-    await node.keeper.removeRootKey('r1')
+    await node.keeper.removeRootKey('r1', 'system')
     const alone = await nodeWith(r2)
     for (const tenant of tenants) expect(await readHead(alone, tenant)).toBe('not a token, version 4')
     expect(hmacSha256(await alone.vault.systemSecret('key_pepper'), 'x')).toEqual(pepper)
@@ -103,10 +103,10 @@ describe('rotating the root key', () => {
   it('C-09 refuses to start without a key that something needs, and to remove it; rows of it are never taken for damage', async () => {
     const [tenant] = (await tenantsUnder(r1, 1)) as [Tenant]
     const node = await nodeWith(both)
-    await expect(node.keeper.removeRootKey('r1')).rejects.toMatchObject({ code: 'key_in_use' })
-    await expect(node.keeper.removeRootKey('r1')).rejects.toThrow('1 data keys and 1 secrets')
-    await expect(node.keeper.removeRootKey('r2')).rejects.toMatchObject({ code: 'key_in_use' })
-    await expect(node.keeper.removeRootKey('r9')).rejects.toMatchObject({ code: 'root_key_missing' })
+    await expect(node.keeper.removeRootKey('r1', 'system')).rejects.toMatchObject({ code: 'key_in_use' })
+    await expect(node.keeper.removeRootKey('r1', 'system')).rejects.toThrow('1 data keys and 1 secrets')
+    await expect(node.keeper.removeRootKey('r2', 'system')).rejects.toMatchObject({ code: 'key_in_use' })
+    await expect(node.keeper.removeRootKey('r9', 'system')).rejects.toMatchObject({ code: 'root_key_missing' })
     await expect(fresh.asSuperuser(`delete from sallyport.root_key where id = 'r1'`)).rejects.toMatchObject({ code: '23503' })
     await expect(openNode(database, r2)).rejects.toMatchObject({ code: 'root_key_missing' })
     expect(await readHead(node, tenant)).toBe('not a token, version 4')
@@ -120,8 +120,8 @@ describe('rotating the root key', () => {
     )
     const node = await nodeWith(both)
     expect(await node.keeper.rotateRoot('system')).toMatchObject({ dataKeys: 1, unreadable: 1 })
-    expect(await node.keeper.verify()).toMatchObject({ organizations: 2, dataKeys: 2 })
-    expect((await node.keeper.verify()).faults.filter(({ table }) => table === 'data_key')).toMatchObject([
+    expect(await node.keeper.verify('system')).toMatchObject({ organizations: 2, dataKeys: 2 })
+    expect((await node.keeper.verify('system')).faults.filter(({ table }) => table === 'data_key')).toMatchObject([
       { org: b.org, code: 'decrypt_failed' },
     ])
   })
@@ -146,7 +146,7 @@ describe('after a root key became known to others', () => {
       expect((await eventsOf(org)).map(({ action }) => action)).toEqual(['data_key.rotated', 'data_key.resealed', 'root_key.rotated'])
     }
     expect(await node.keeper.rotateEverything('system')).toMatchObject({ renewed: 0, resealed: 0, left: 0, root: { dataKeys: 0 } })
-    expect(await node.keeper.verify()).toMatchObject({ organizations: 4, dataKeys: 8, records: 12, faults: [] })
+    expect(await node.keeper.verify('system')).toMatchObject({ organizations: 4, dataKeys: 8, records: 12, faults: [] })
   })
 
   it('C-15 goes on after it was interrupted between the root key and the records', async () => {

@@ -2,14 +2,29 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { sql } from 'kysely'
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
-import { envelopeKeyId, formatId, ManualClock, newId, randomToken, Secret, sha256 } from '@sallyport/core'
-import type { DataKeyId, OrgId } from '@sallyport/core'
-import { verifyOrganization } from '../../src/audit/index.ts'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest'
+import {
+  envelopeKeyId,
+  formatId,
+  joinRootKeys,
+  KeySourceError,
+  ManualClock,
+  MetricsRegistry,
+  newId,
+  randomToken,
+  RootKeyring,
+  rootKeysOf,
+  Secret,
+  sha256,
+  systemClock,
+} from '@sallyport/core'
+import type { DataKeyId, OrgId, RootKeys } from '@sallyport/core'
+import { INSTALLATION, verifyOrganization } from '../../src/audit/index.ts'
 import { auditEventList, connectSessionInsert, credentialHead, dataKeyList, integrationFind, oauthStateInsert } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
-import { clientSecretPlace, credentialPlace, verifierPlace } from '../../src/vault/index.ts'
-import { freshDatabase } from '../db/fresh-database.ts'
+import { METRICS } from '../../src/metrics/index.ts'
+import { clientSecretPlace, createKeeper, createVault, credentialPlace, verifierPlace } from '../../src/vault/index.ts'
+import { freshDatabase, silent } from '../db/fresh-database.ts'
 import type { FreshDatabase, Tenant } from '../db/fresh-database.ts'
 import { fillTenant, keyText, openNode } from './rotation-world.ts'
 import type { Node, NodeOptions } from './rotation-world.ts'
@@ -252,7 +267,7 @@ describe('rotating a data key', () => {
     const renewed = await node.keeper.renew(org, 'system')
     const report = await node.keeper.sweep(org, 'system')
     expect(report).toMatchObject({ resealed: 3, unreadable: 1, left: new Map([[renewed!.from, 1]]) })
-    expect(await node.keeper.verify(org)).toMatchObject({
+    expect(await node.keeper.verify('system', org)).toMatchObject({
       records: 3,
       faults: [{ table: 'credential_version', record: connection, code: 'decrypt_failed' }],
     })
@@ -320,7 +335,7 @@ describe('removing a key', () => {
       code: '23000',
     })
     expect(await actionsOf(org)).toMatchObject([{ action: 'data_key.destroyed', records: 6 }])
-    expect(await node.keeper.verify(org)).toMatchObject({ records: 0, destroyed: 6, faults: [] })
+    expect(await node.keeper.verify('system', org)).toMatchObject({ records: 0, destroyed: 6, faults: [] })
   })
 })
 
@@ -331,7 +346,101 @@ describe('age', () => {
     const [one, two] = [await anotherNode(r1, { rotateAfterDays: 0 }), await anotherNode(r1, { rotateAfterDays: 0 })]
     await Promise.all([one.keeper.tend(), two.keeper.tend()])
     await one.keeper.tend()
-    expect((await actionsOf(org)).map(({ action, days }) => [action, days])).toEqual([['data_key.overdue', 91]])
+    const [key] = await keysOf(org)
+    expect((await actionsOf(org)).map(({ action, days, id }) => [action, days, id])).toEqual([
+      ['data_key.overdue', 91, formatId('dk', key!.id)],
+    ])
+  })
+
+  it('C-17 shows ages and counts of all keys as metrics, and tells of a root key of 91 days once a day', async () => {
+    const old = await freshDatabase(inject('postgresUrl'))
+    const on = await old.open()
+    const registry = new MetricsRegistry(METRICS)
+    const one = await openNode(on, r1, { rotateAfterDays: 0, metrics: registry })
+    const [first] = [await fillTenant(on, one.vault, 1), await fillTenant(on, one.vault, 1)]
+    await one.keeper.renew(first.org, 'system')
+    await old.asSuperuser(`update sallyport.data_key set created_at = now() - interval '91 days' where org_id <> $1`, [first.org])
+    await old.asSuperuser(`update sallyport.root_key set created_at = now() - interval '91 days'`)
+    // An overdue key must show even while whoever holds the root keys is away.
+    await old.asSuperuser(`insert into sallyport.root_key (id, check_value) values ('r0', 'unused')`)
+    await Promise.all([one.keeper.tend(), one.keeper.tend()])
+    await one.keeper.tend()
+    const value = (name: string): number =>
+      Number(
+        registry
+          .render()
+          .split('\n')
+          .find((line) => line.startsWith(`${name} `))
+          ?.split(' ')[1],
+      )
+    expect(value('sallyport_data_keys_overdue')).toBe(1)
+    expect(value('sallyport_data_key_oldest_age_seconds') / 86_400).toBeCloseTo(91, 1)
+    expect(value('sallyport_root_key_age_seconds') / 86_400).toBeCloseTo(91, 1)
+    expect(['current', 'previous', 'behind'].map((state) => value(`sallyport_data_keys{state="${state}"}`))).toEqual([2, 1, 0])
+    expect(['primary', 'in_use', 'unused'].map((state) => value(`sallyport_root_keys{state="${state}"}`))).toEqual([1, 0, 1])
+    expect(value('sallyport_key_tending_total{outcome="done"}')).toBe(2)
+    const events = await on.withTenant(INSTALLATION, (tx) => auditEventList(tx, { limit: 200 }))
+    const overdue = events.filter(({ action }) => action === 'root_key.overdue').map(({ target, detail }) => [target, JSON.parse(detail)])
+    expect(overdue).toEqual([['r1', { id: 'r1', days: 91 }]])
+    await one.close()
+    await old.drop()
+  })
+
+  it('C-17 tells of overdue data keys while whoever holds the root keys is away, and says that the look failed', async () => {
+    const { org } = await fillTenant(database, node.vault, 1)
+    await fresh.asSuperuser(`update sallyport.data_key set created_at = now() - interval '91 days' where org_id = $1`, [org])
+    const registry = new MetricsRegistry(METRICS)
+    const away: RootKeys = rootKeysOf({
+      id: 'away',
+      wrap: () => Promise.reject(new KeySourceError('key_source_unavailable', 'the key service does not answer')),
+      unwrap: () => Promise.reject(new KeySourceError('key_source_unavailable', 'the key service does not answer')),
+    })
+    const vault = createVault({
+      database,
+      keyring: joinRootKeys(away, RootKeyring.parse(new Secret(r1))),
+      clock: systemClock,
+      logger: silent,
+    })
+    await fresh.asSuperuser(`insert into sallyport.root_key (id, check_value) values ('away', 'x')`)
+    const keeper = createKeeper({ database, vault, clock: systemClock, logger: silent, metrics: registry, rotateAfterDays: 0 })
+    await expect(keeper.tend()).rejects.toMatchObject({ code: 'key_source_unavailable' })
+    expect((await actionsOf(org)).map(({ action }) => action)).toEqual(['data_key.overdue'])
+    expect(registry.render()).toContain('sallyport_key_tending_total{outcome="failed"} 1')
+    expect(Number(/^sallyport_data_keys_overdue (\d+)$/mu.exec(registry.render())?.[1])).toBeGreaterThanOrEqual(1)
+    await keeper.close()
+    vault.close()
+    await fresh.asSuperuser(`delete from sallyport.root_key where id = 'away'`)
+  })
+
+  it('S65 looks after the keys at the start and every hour, and not after its end', async () => {
+    const ticks: (() => void)[] = []
+    const looks: string[] = []
+    const every = vi.spyOn(globalThis, 'setInterval').mockImplementation(((run: () => void, ms: number) => {
+      ticks.push(run)
+      looks.push(`every ${ms}`)
+      return { unref: () => undefined }
+    }) as unknown as typeof setInterval)
+    const hourly = await anotherNode(r1, { rotateAfterDays: 30 })
+    const due = async (): Promise<OrgId> => {
+      const { org } = await fillTenant(database, node.vault, 2)
+      await fresh.asSuperuser(`update sallyport.data_key set created_at = now() - interval '31 days' where org_id = $1`, [org])
+      return org
+    }
+    const currentOf = async (org: OrgId) => (await node.keeper.dataKeys(org)).find(({ status }) => status === 'current')!
+    const atStart = await due()
+    hourly.keeper.start()
+    every.mockRestore()
+    await expect.poll(async () => (await currentOf(atStart)).records).toBe(2)
+    expect(looks).toEqual(['every 3600000'])
+    // The one under way ends first: whoever comes while it looks is not looked at twice.
+    await hourly.keeper.tend()
+    const later = await due()
+    ticks[0]!()
+    await expect.poll(async () => (await node.keeper.dataKeys(later)).map(({ records }) => records)).toEqual([0, 2])
+    await hourly.keeper.close()
+    const afterwards = await due()
+    ticks[0]!()
+    expect(await node.keeper.dataKeys(afterwards)).toHaveLength(1)
   })
 
   it('S36 renews a data key by itself when it is due, and forgets the emptied one a day later', async () => {

@@ -12,8 +12,9 @@ import {
   Secret,
 } from '@sallyport/core'
 import type { KeyWrapper, OrgId } from '@sallyport/core'
-import { dataKeyList, organizationCreate } from '../../src/db/index.ts'
+import { auditEventList, dataKeyList, organizationCreate } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
+import { INSTALLATION, verifyOrganization } from '../../src/audit/index.ts'
 import { createVault } from '../../src/vault/index.ts'
 import type { TenantPlace, Vault } from '../../src/vault/index.ts'
 import { freshDatabase, silent } from '../db/fresh-database.ts'
@@ -22,6 +23,7 @@ import type { FreshDatabase } from '../db/fresh-database.ts'
 const PLACE: TenantPlace = { purpose: 'credential', table: 'credential_version', column: 'sealed', record: 'a-record', seq: 1n }
 const keyText = (...ids: string[]): string => ids.map((id) => `${id}:${generateKeyBytes().toString('hex')}`).join()
 const ringText = keyText('r1')
+const r8 = keyText('r8')
 const canary = new Secret(`canary-${newId('req')}`)
 
 let fresh: FreshDatabase
@@ -192,11 +194,53 @@ describe('root keys', () => {
     const added = `${keyText('r3')},${ringText}`
     await Promise.all([vaultOf(added).checkRootKeys(), vaultOf(added).checkRootKeys()])
     expect([...(await database.system.rootKeys()).keys()].toSorted()).toEqual(['r1', 'r3'])
+    // Nothing is under it, so that nothing would be missing.
+    await vault.checkRootKeys()
+    await sealOne(await makeOrganization(), vaultOf(added))
     await expect(vault.checkRootKeys()).rejects.toMatchObject({
       code: 'root_key_missing',
       message: expect.stringContaining('"r3"') as string,
     })
+    await fresh.asSuperuser(`delete from sallyport.data_key where root_key_id = 'r3'`)
     await fresh.asSuperuser(`delete from sallyport.root_key where id = 'r3'`)
+  })
+
+  // The risk: whoever has the gateway's login stops its next start with one line in a table that no organization owns.
+  it('L-08 are made known by one function alone, and what nothing is under stops no start', async () => {
+    const [theirs, forged] = [RootKeyring.parse(new Secret(keyText('r7'))), Buffer.from('no envelope')]
+    const check = await theirs.primary.wrap(Buffer.from('x'), { purpose: 'p', org: '', table: 't', column: 'c', record: 'r', seq: 0n })
+    const add = (id: string, bytes: Buffer) =>
+      fresh.asGateway((client) => client.query('select * from sallyport.root_key_add($1, $2)', [id, bytes]))
+    await expect(
+      fresh.asGateway((client) => client.query(`insert into sallyport.root_key (id, check_value) values ('r7', $1)`, [check])),
+    ).rejects.toMatchObject({ code: '42501' })
+    await expect(
+      fresh.asGateway((client) => client.query(`update sallyport.root_key set check_value = $1 where id = 'r1'`, [check])),
+    ).rejects.toMatchObject({ code: '42501' })
+    for (const [id, bytes] of [['r7', forged] as const, ['r8', check] as const]) {
+      await expect(add(id, bytes)).rejects.toMatchObject({ code: '23514' })
+    }
+    await add('r7', check)
+    await vault.checkRootKeys()
+    // Nor does it take the place of a right one: the id is refused, by name, with the two ways out.
+    const own = vaultOf(`${keyText('r7')},${ringText}`)
+    await expect(own.checkRootKeys()).rejects.toMatchObject({
+      code: 'root_key_wrong',
+      message: expect.stringContaining('sallyport keys remove r7') as string,
+    })
+    expect(await own.provesRootKey('r7')).toBe(false)
+    own.close()
+    await fresh.asSuperuser(`delete from sallyport.root_key where id = 'r7'`)
+  })
+
+  it('that come are written down in the log of the installation, each once', async () => {
+    const added = `${keyText('r6')},${ringText}`
+    await Promise.all([vaultOf(added).checkRootKeys(), vaultOf(added).checkRootKeys()])
+    const events = await database.withTenant(INSTALLATION, (tx) => auditEventList(tx, { limit: 200 }))
+    const of = events.filter(({ target }) => target === 'r6').map(({ action, actor, detail }) => [action, actor, JSON.parse(detail)])
+    expect(of).toEqual([['root_key.added', 'system', { id: 'r6', primary: 'r6' }]])
+    expect(await verifyOrganization(database, INSTALLATION)).toMatchObject({ intact: true })
+    await fresh.asSuperuser(`delete from sallyport.root_key where id = 'r6'`)
   })
 
   it('let one of two nodes with different bytes under a new id start', async () => {
@@ -218,6 +262,51 @@ describe('root keys', () => {
     turning.close()
     await fresh.asSuperuser(`delete from sallyport.data_key where root_key_id = 'r5'`)
     await fresh.asSuperuser(`delete from sallyport.root_key where id = 'r5'`)
+  })
+
+  // The risk: another node was given a new key, and this one answers 503 to all that is under it until it happens to look again.
+  it('are looked for again when a data key needs one that is not in use, by many at once, and used at once', async () => {
+    const ahead = vaultOf(ringText)
+    const both = RootKeyring.parse(new Secret(`${ringText},${r8}`))
+    let looks = 0
+    const behind = createVault({
+      database,
+      keyring: RootKeyring.parse(new Secret(ringText)),
+      clock,
+      logger: silent,
+      rereadRootKeys: async () => {
+        looks += 1
+        await behind.useRootKeys(both)
+      },
+    })
+    await ahead.useRootKeys(RootKeyring.parse(new Secret(`${r8},${ringText}`)))
+    const org = await makeOrganization()
+    const envelope = await sealOne(org, ahead)
+    const opened = await Promise.all(Array.from({ length: 10 }, () => behind.open(org, PLACE, envelope)))
+    expect(opened.map((text) => text.reveal())).toEqual(Array.from({ length: 10 }, () => canary.reveal()))
+    expect(looks).toBe(1)
+    for (const each of [ahead, behind]) each.close()
+  })
+
+  it('are looked for behind a transaction that lacks one, which is refused', async () => {
+    const org = await makeOrganization()
+    const ahead = vaultOf(`${r8},${ringText}`)
+    const envelope = await sealOne(org, ahead)
+    const looked = Promise.withResolvers<void>()
+    const behind = createVault({
+      database,
+      keyring: RootKeyring.parse(new Secret(ringText)),
+      clock,
+      logger: silent,
+      rereadRootKeys: async () => looked.resolve(behind.useRootKeys(RootKeyring.parse(new Secret(`${ringText},${r8}`)))),
+    })
+    const inside = () => database.withTenant(org, (tx) => behind.openIn(tx, PLACE, envelope))
+    await expect(inside()).rejects.toMatchObject({ code: 'root_key_missing' })
+    await looked.promise
+    expect((await inside()).reveal()).toBe(canary.reveal())
+    for (const each of [ahead, behind]) each.close()
+    await fresh.asSuperuser(`delete from sallyport.data_key where root_key_id = 'r8'`)
+    await fresh.asSuperuser(`delete from sallyport.root_key where id = 'r8'`)
   })
 
   it('are named when a data key needs one that is not configured', async () => {

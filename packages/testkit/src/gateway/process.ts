@@ -119,6 +119,8 @@ function variables(settings: GatewaySettings, at: { dataDir: string; port: numbe
     SALLYPORT_PORT: String(at.port),
     SALLYPORT_DATA_DIR: at.dataDir,
     SALLYPORT_CONFIG: at.configFile,
+    // Several run side by side; a test that looks at metrics names a port of its own.
+    SALLYPORT_METRICS_PORT: '0',
     ...settings.variables,
   }
 }

@@ -1,4 +1,5 @@
 /** The servers a test run starts for itself, and the databases on them. */
+export { freePort } from './free-port.ts'
 export { ensureTestServers, findChromium, type TestServerOptions, type TestServers } from './test-servers.ts'
 export { findPostgres, startTestPostgres, type TestedMajor, type TestPostgres } from './postgres.ts'
 export { findRedis, startTestRedis, type TestRedis } from './redis.ts'

@@ -47,17 +47,32 @@ export function keySourceSuite(name: string, make: () => Promise<SourceUnderTest
       await it_.publish(fresh('r1'))
       await it_.source.load()
       const heard: string[] = []
-      const stop = it_.source.watch({ changed: async (keys: Secret) => void heard.push(keys.reveal()), failed: () => undefined })
+      const watch = it_.source.watch({ changed: async (keys: Secret) => void heard.push(keys.reveal()), failed: () => undefined })
       const second = fresh('r2')
       await it_.publish(second)
       await expect.poll(() => heard).toEqual([second])
       const third = fresh('r3')
       await it_.publish(third)
       await expect.poll(() => heard).toEqual([second, third])
-      stop()
+      watch.stop()
       await it_.publish(fresh('r4'))
       await it_.source.load()
       expect(heard).toEqual([second, third])
+    })
+
+    it('reads at once when asked, once for many who ask, and tells of what is new before it answers', async () => {
+      await it_.publish(fresh('r1'))
+      await it_.source.load()
+      const heard: string[] = []
+      const watch = it_.source.watch({ changed: async (keys: Secret) => void heard.push(keys.reveal()), failed: () => undefined })
+      const second = fresh('r2')
+      await it_.publish(second)
+      await Promise.all(Array.from({ length: 5 }, () => watch.look()))
+      expect(heard).toEqual([second])
+      watch.stop()
+      await it_.publish(fresh('r3'))
+      await watch.look()
+      expect(heard).toEqual([second])
     })
 
     it('offers a text again that was not taken', async () => {
@@ -65,7 +80,7 @@ export function keySourceSuite(name: string, make: () => Promise<SourceUnderTest
       await it_.source.load()
       let offers = 0
       const failures: unknown[] = []
-      const stop = it_.source.watch({
+      const watch = it_.source.watch({
         changed: async () => {
           offers += 1
           if (offers < 3) throw new Error('not now')
@@ -75,7 +90,7 @@ export function keySourceSuite(name: string, make: () => Promise<SourceUnderTest
       await it_.publish(fresh('r2'))
       await expect.poll(() => offers).toBe(3)
       expect(failures).toHaveLength(2)
-      stop()
+      watch.stop()
     })
 
     it.each(ways.failures)('when it is away (%s): says so, gives nothing, and reads again once it is back', async (way) => {
@@ -85,11 +100,11 @@ export function keySourceSuite(name: string, make: () => Promise<SourceUnderTest
       await expect(it_.source.load()).rejects.toMatchObject({ code: 'key_source_unavailable' })
       const failed = Promise.withResolvers<unknown>()
       const changed = Promise.withResolvers<string>()
-      const stop = it_.source.watch({ changed: async (keys) => changed.resolve(keys.reveal()), failed: (error) => failed.resolve(error) })
+      const watch = it_.source.watch({ changed: async (keys) => changed.resolve(keys.reveal()), failed: (error) => failed.resolve(error) })
       expect(await failed.promise).toMatchObject({ code: 'key_source_unavailable' })
       await it_.failures[way]!.heal()
       expect(await changed.promise).toBe(text)
-      stop()
+      watch.stop()
     })
 
     it.each(ways.refusals)('when it is wrong (%s): refuses, and says nothing of what it was told', async (way) => {

@@ -1,0 +1,46 @@
+/**
+ * Owns the one list of what the gateway counts. A metric that isn't here can't be counted, and a test holds docs/metrics.md against it.
+ * Refuses labels that name a tenant: an organization, a connection or a key never is a label.
+ */
+import { ENGINE_METRICS } from '@sallyport/core'
+import type { MetricDefinition } from '@sallyport/core'
+
+const KEY_METRICS: readonly MetricDefinition[] = [
+  { name: 'sallyport_root_key_age_seconds', kind: 'gauge', help: 'Since when the database knows the primary root key.', labels: {} },
+  {
+    name: 'sallyport_root_keys',
+    kind: 'gauge',
+    help: 'Root keys that the database knows, by whether anything is wrapped under them.',
+    labels: { state: ['primary', 'in_use', 'unused'] },
+  },
+  {
+    name: 'sallyport_data_keys',
+    kind: 'gauge',
+    help: 'Data keys of all organizations: those that seal, those that only open, and those under another root key than the primary.',
+    labels: { state: ['current', 'previous', 'behind'] },
+  },
+  { name: 'sallyport_data_key_oldest_age_seconds', kind: 'gauge', help: 'Age of the oldest data key that still seals.', labels: {} },
+  { name: 'sallyport_data_keys_overdue', kind: 'gauge', help: 'Data keys that seal and are older than 90 days.', labels: {} },
+  {
+    name: 'sallyport_key_tending_total',
+    kind: 'counter',
+    help: 'Hourly looks at all keys, by how they ended.',
+    labels: { outcome: ['done', 'failed'] },
+  },
+]
+
+const PROCESS_METRICS: readonly MetricDefinition[] = [
+  { name: 'process_cpu_seconds_total', kind: 'counter', help: 'User and system CPU time.', labels: {} },
+  { name: 'process_resident_memory_bytes', kind: 'gauge', help: 'Resident memory.', labels: {} },
+  { name: 'process_start_time_seconds', kind: 'gauge', help: 'Start of the process, in seconds since 1970.', labels: {} },
+  { name: 'nodejs_heap_used_bytes', kind: 'gauge', help: 'Heap in use.', labels: {} },
+  { name: 'nodejs_external_memory_bytes', kind: 'gauge', help: 'Memory of buffers and native objects outside the heap.', labels: {} },
+  {
+    name: 'nodejs_event_loop_delay_seconds',
+    kind: 'gauge',
+    help: 'How late the event loop was since the last scrape.',
+    labels: { quantile: ['0.5', '0.99', '1'] },
+  },
+]
+
+export const METRICS: readonly MetricDefinition[] = [...ENGINE_METRICS, ...KEY_METRICS, ...PROCESS_METRICS]

@@ -1,0 +1,70 @@
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { afterEach, describe, expect, it } from 'vitest'
+import { freePort, setStage, startGatewayProcess } from '@sallyport/testkit'
+
+const cleanups: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
+})
+
+const scrape = async (port: number): Promise<string> => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+const valueOf = (text: string, series: string): number | undefined => {
+  const line = text.split('\n').find((each) => each.startsWith(`${series} `))
+  return line === undefined ? undefined : Number(line.slice(series.length + 1))
+}
+
+describe('metrics of a gateway', () => {
+  it('S59 count calls by who answered, show the ages of keys, and last until the drain is over', async () => {
+    const port = await freePort()
+    const stage = await setStage({ variables: { SALLYPORT_METRICS_PORT: String(port) } })
+    cleanups.push(() => stage.close())
+    const held = Promise.withResolvers<() => void>()
+    stage.upstream.answer((request, response) => {
+      if (request.url === '/held') held.resolve(() => response.end('at last'))
+      else response.writeHead(request.url === '/missing' ? 404 : 200).end('from the provider')
+    })
+    for (const path of ['/x', '/x', '/missing']) await (await stage.call(path)).text()
+    await (await stage.call('/x', { method: 'DELETE' })).text()
+    await (await fetch(`${stage.gateway.url}/proxy/api/x`)).text()
+    const counts = (text: string) =>
+      [
+        ['github', 'GET', '2xx', 'provider'],
+        ['github', 'GET', '4xx', 'provider'],
+        ['github', 'DELETE', '2xx', 'provider'],
+        ['none', 'GET', '4xx', 'gateway'],
+      ].map(([provider, method, status, source]) =>
+        valueOf(text, `http_requests_total{provider="${provider}",method="${method}",status="${status}",source="${source}"}`),
+      )
+    await expect.poll(async () => counts(await scrape(port))).toEqual([2, 1, 1, 1])
+    const text = await scrape(port)
+    expect(valueOf(text, 'http_request_duration_seconds_count{provider="github"}')).toBe(4)
+    expect(valueOf(text, 'sallyport_root_keys{state="primary"}')).toBe(1)
+    expect(valueOf(text, 'sallyport_root_key_age_seconds')).toBeLessThan(600)
+    expect(valueOf(text, 'sallyport_data_keys_overdue')).toBe(0)
+    expect(valueOf(text, 'process_cpu_seconds_total')).toBeGreaterThan(0)
+    for (const secret of [stage.key, stage.connection, stage.owner.place.org, stage.token]) expect(text).not.toContain(secret)
+
+    const last = stage.call('/held')
+    const release = await held.promise
+    const stopped = stage.gateway.stop()
+    await expect.poll(async () => (await fetch(`${stage.gateway.url}/readyz`)).status).toBe(503)
+    expect(await scrape(port)).toContain('process_cpu_seconds_total')
+    release()
+    expect(await (await last).text()).toBe('at last')
+    expect(await stopped).toBe(0)
+  })
+
+  it('stand back in development when their port is taken, and say so', async () => {
+    const other = createServer().listen(0, '127.0.0.1')
+    cleanups.push(() => new Promise((resolve) => other.close(resolve)))
+    await once(other, 'listening')
+    const { port } = other.address() as AddressInfo
+    const gateway = await startGatewayProcess({ variables: { SALLYPORT_METRICS_PORT: String(port) } })
+    cleanups.push(() => gateway.stop())
+    expect((await fetch(`${gateway.url}/healthz`)).status).toBe(200)
+    expect(gateway.output()).toContain('No metrics: their port can not be listened on')
+    expect(gateway.output()).toContain('SALLYPORT_METRICS_PORT')
+  })
+})
