@@ -22,6 +22,7 @@ export const SCOPES = [
   'integrations:write',
   'connect_sessions:write',
   'connections:read',
+  'connections:write',
   'requests:read',
 ] as const
 export type Scope = (typeof SCOPES)[number]

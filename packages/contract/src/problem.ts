@@ -27,6 +27,12 @@ export const PROBLEM_CODES = [
   'connection_ambiguous',
   'connection_not_ready',
   'reconnect_required',
+  'client_misconfigured',
+  'provider_unavailable',
+  'provider_rate_limited',
+  'provider_answer_malformed',
+  'refresh_outcome_unknown',
+  'refresh_pending',
   'integration_not_configured',
   // Connecting an account
   'connect_session_invalid',
@@ -56,6 +62,29 @@ export const PROBLEM_CODES = [
 
 export type ProblemCode = (typeof PROBLEM_CODES)[number]
 
+/** Why a connection's credential can't be renewed. See docs/errors.md. */
+export const TROUBLES = [
+  'revoked',
+  'grant_expired',
+  'no_refresh_token',
+  'client_misconfigured',
+  'provider_down',
+  'rate_limited',
+  'malformed',
+  'outcome_unknown',
+  'token_lost',
+] as const
+
+/** How the account of a connection is connected again: where to begin, and for callers who may begin it, a link that was just made. */
+export const reconnectSchema = z
+  .object({
+    endpoint: z.string().describe('POST here, with the integration, the end user and `connection`, to make a link'),
+    link: z.url().optional().describe('For the end user’s browser. Only for callers that hold `connect_sessions:write`'),
+    session: z.string().optional().describe('The connect session behind the link, to be completed by the application'),
+    expires_at: z.iso.datetime().optional(),
+  })
+  .meta({ id: 'Reconnect' })
+
 export const problemSchema = z
   .object({
     type: z.url().describe('Where the code is explained'),
@@ -64,6 +93,9 @@ export const problemSchema = z
     detail: z.string().optional().describe('What happened and what to do next; safe to show'),
     instance: z.string().describe('urn:sallyport:request:{request id}'),
     code: z.enum(PROBLEM_CODES),
+    connection: z.string().optional().describe('The connection that this is about, where it is about its credential'),
+    trouble: z.enum(TROUBLES).optional().describe('What is wrong with the credential of the connection'),
+    reconnect: reconnectSchema.optional().describe('With `reconnect_required`'),
     errors: z.array(z.object({ pointer: z.string().describe('JSON pointer (RFC 6901) into the request'), reason: z.string() })).optional(),
   })
   .meta({ id: 'Problem' })

@@ -1,6 +1,7 @@
 /** Owns the shapes that several operations share: ids, lists, and the resources themselves. Refuses unknown fields in requests. */
 import { z } from 'zod'
 import { ENVIRONMENTS, ROLES, SCOPES } from './access.ts'
+import { PROBLEM_CODES, TROUBLES } from './problem.ts'
 
 const id = (prefix: string, what: string) =>
   z
@@ -113,6 +114,23 @@ export const connectSession = z
 
 export const CONNECTION_STATUS = ['pending', 'active', 'insufficient_scope', 'reconnect_required', 'revoked'] as const
 
+/**
+ * Of the credential, beside the status of the connection: `refreshing` and `outcome_unknown` while a renewal is under way or was interrupted,
+ * `degraded` while renewing fails and is tried again by itself.
+ */
+export const CONNECTION_HEALTH = ['active', 'refreshing', 'degraded', 'outcome_unknown', 'reconnect_required', 'revoked'] as const
+
+export const connectionFailure = z
+  .object({
+    code: z.enum(PROBLEM_CODES).describe('The problem that a call meets when the token has died'),
+    trouble: z.enum(TROUBLES),
+    since: timestamp.describe('Of the first failure in a row'),
+    at: timestamp.describe('Of the last one'),
+    attempts: z.int().describe('Failures in a row'),
+    retry_at: timestamp.nullable().describe('When it is tried again by itself; null when a person must act'),
+  })
+  .meta({ id: 'ConnectionFailure' })
+
 export const connection = z
   .object({
     id: connectionId,
@@ -120,6 +138,8 @@ export const connection = z
     provider: z.string(),
     end_user_id: z.string(),
     status: z.enum(CONNECTION_STATUS),
+    health: z.enum(CONNECTION_HEALTH),
+    failure: connectionFailure.nullable().describe('Why the credential was last not renewed; null since it last was'),
     account: z.object({ id: z.string(), label: z.string().nullable() }).nullable().describe('The account at the provider'),
     granted_scopes: z.array(z.string()),
     missing_scopes: z.array(z.string()),
@@ -129,6 +149,42 @@ export const connection = z
     updated_at: timestamp,
   })
   .meta({ id: 'Connection' })
+
+/** A token goes into a header: visible ASCII (RFC 6750 section 2.1 allows less). */
+const token = z
+  .string()
+  .min(1)
+  .max(16_384)
+  .regex(/^[\u0021-\u007e]+$/u, 'must be visible ASCII')
+
+/** A credential that the tenant already holds. It is sealed at once and never shown again, here or elsewhere. */
+export const connectionImport = z.strictObject({
+  integration: integrationSlug,
+  end_user_id: endUserId,
+  access_token: token,
+  refresh_token: token.optional().describe('Absent: the access token can not be renewed'),
+  expires_at: timestamp.optional().describe('Of the access token. Absent: it does not expire, or nobody knows'),
+  scopes: z
+    .array(
+      z
+        .string()
+        .min(1)
+        .max(256)
+        .regex(/^[\u0021\u0023-\u005b\u005d-\u007e]+$/u, 'must be a scope token'),
+    )
+    .max(200)
+    .optional()
+    .describe('What was granted. Absent: what the integration asks for'),
+  account: z
+    .strictObject({
+      id: z.string().min(1).max(255).regex(PLAIN, PLAIN_REASON),
+      label: z.string().min(1).max(255).regex(PLAIN, PLAIN_REASON).optional(),
+    })
+    .optional()
+    .describe(
+      'The account at the provider, by the stable id that connecting it would find. A reconnect of another account is refused then',
+    ),
+})
 
 export const requestRecord = z
   .object({

@@ -297,6 +297,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
       registerOperations(app, {
         database,
         vault,
+        lineage,
         keeper,
         keys,
         sessions,

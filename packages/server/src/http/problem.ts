@@ -35,6 +35,12 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemRow>> = {
   connection_ambiguous: { status: 409, title: 'More than one connection fits' },
   connection_not_ready: { status: 409, title: 'The connection is not ready' },
   reconnect_required: { status: 409, title: 'Reconnect required' },
+  client_misconfigured: { status: 409, title: 'The provider rejects the integration' },
+  provider_unavailable: { status: 503, title: 'The provider can not renew the credential now' },
+  provider_rate_limited: { status: 503, title: 'The provider limits renewals' },
+  provider_answer_malformed: { status: 503, title: "The provider's answer is no credential" },
+  refresh_outcome_unknown: { status: 503, title: 'The renewal was interrupted' },
+  refresh_pending: { status: 503, title: 'The credential is being renewed' },
   integration_not_configured: { status: 409, title: 'The integration is not configured' },
   connect_session_invalid: { status: 410, title: 'The connect session is over' },
   connect_state_invalid: { status: 400, title: 'The authorization answer is not ours' },
@@ -68,14 +74,28 @@ export interface FieldFault {
   readonly reason: string
 }
 
+/** What a problem about a connection's credential says beside its code. */
+export type CredentialFacts = Pick<Problem, 'connection' | 'trouble' | 'reconnect'>
+
+interface ProblemErrorOptions {
+  readonly faults?: readonly FieldFault[]
+  readonly cause?: unknown
+  readonly facts?: CredentialFacts
+  readonly retryAfterS?: number
+}
+
 /** A failure raised at the HTTP border itself, already in public terms. `detail` is shown to the caller. */
 export class ProblemError extends SallyportError<ProblemCode> {
   override readonly name = 'ProblemError'
   readonly faults: readonly FieldFault[] | undefined
+  readonly facts: CredentialFacts
+  readonly retryAfterS: number | undefined
 
-  constructor(code: ProblemCode, detail: string, options: { readonly faults?: readonly FieldFault[]; readonly cause?: unknown } = {}) {
-    super(code, detail, { publicDetail: detail, ...(options.cause === undefined ? {} : { cause: options.cause }) })
-    this.faults = options.faults
+  constructor(code: ProblemCode, detail: string, { faults, cause, facts = {}, retryAfterS }: ProblemErrorOptions = {}) {
+    super(code, detail, { publicDetail: detail, ...(cause === undefined ? {} : { cause }) })
+    this.faults = faults
+    this.facts = facts
+    this.retryAfterS = retryAfterS
   }
 }
 
@@ -100,6 +120,7 @@ export function problemFor(error: unknown, requestId: string): Problem {
     ...(ours?.publicDetail === undefined ? {} : { detail: ours.publicDetail }),
     instance: `urn:sallyport:request:${requestId}`,
     code,
+    ...(error instanceof ProblemError ? error.facts : {}),
     ...(faults === undefined ? {} : { errors: faults.map((fault) => ({ ...fault })) }),
   }
 }

@@ -5,6 +5,7 @@ import { connectSessionComplete } from './connect-session/complete/handler.ts'
 import { connectSessionCreate } from './connect-session/create/handler.ts'
 import { connectSessionGet } from './connect-session/get/handler.ts'
 import { connectionGet } from './connection/get/handler.ts'
+import { connectionImport } from './connection/import/handler.ts'
 import { connectionList } from './connection/list/handler.ts'
 import { dataKeyList } from './data-key/list/handler.ts'
 import { dataKeyRotate } from './data-key/rotate/handler.ts'
@@ -45,6 +46,7 @@ export const implementations: Implementations = {
   connectSessionComplete,
   connectionList,
   connectionGet,
+  connectionImport,
   requestList,
   dataKeyList,
   dataKeyRotate,

@@ -7,6 +7,7 @@ import type { z } from 'zod'
 import type { Operation, OperationName, Operations } from '@sallyport/contract'
 import type { Provider, Secret } from '@sallyport/core'
 import type { ConnectService } from '../connect/index.ts'
+import type { Lineage } from '../credentials/index.ts'
 import type { Database } from '../db/index.ts'
 import type { Cursors, PathIds, SessionCookie } from '../http/index.ts'
 import type { KeyAuthenticator, Principal, Sessions } from '../identity/index.ts'
@@ -16,6 +17,7 @@ import type { Keeper, Vault } from '../vault/index.ts'
 export interface RouteDeps {
   readonly database: Database
   readonly vault: Pick<Vault, 'seal'>
+  readonly lineage: Pick<Lineage, 'consent'>
   readonly keeper: Pick<Keeper, 'dataKeys' | 'renew' | 'sweepSoon'>
   readonly keys: Pick<KeyAuthenticator, 'mint'>
   readonly sessions: Sessions

@@ -33,6 +33,7 @@ const BODIES: Partial<Record<OperationName, () => unknown>> = {
     client_secret: 'not-a-secret',
   }),
   connectSessionCreate: () => ({ integration: 'github', end_user_id: 'user-1' }),
+  connectionImport: () => ({ integration: 'github', end_user_id: 'user-1', access_token: 'fake-token', refresh_token: 'fake-refresh' }),
   connectSessionComplete: () => ({ code: 'wrong', end_user_id: 'user-1' }),
 }
 

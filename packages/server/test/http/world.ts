@@ -111,10 +111,11 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
   const publicUrl = options.publicUrl ?? 'http://127.0.0.1:7255'
   const https = publicUrl.startsWith('https:')
   const providers = listProviders()
+  const lineage = createLineage({ vault, fingerprintKey: await vault.systemSecret('refresh_fingerprint') })
   const connect = createConnectService({
     database,
     vault,
-    lineage: createLineage({ vault, fingerprintKey: await vault.systemSecret('refresh_fingerprint') }),
+    lineage,
     fetch: () => Promise.reject(new TypeError('this world has no outside')),
     dpopNonces: createDpopNonces(),
     providers: (id) => providers.find((provider) => provider.id === id),
@@ -141,6 +142,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
       registerOperations(app, {
         database,
         vault,
+        lineage,
         keeper,
         keys,
         sessions,

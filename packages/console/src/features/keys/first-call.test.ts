@@ -8,6 +8,8 @@ const connection = (provider: string): Connection => ({
   provider,
   end_user_id: "somebody's; $(id)",
   status: 'active',
+  health: 'active',
+  failure: null,
   account: { id: '1', label: "o'hara" },
   granted_scopes: [],
   missing_scopes: [],

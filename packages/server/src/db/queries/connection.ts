@@ -103,6 +103,23 @@ export async function connectionList(
   return rows.map(connection)
 }
 
+/** A connection of this user and account that has not ended. Index connection_by_user. */
+export async function connectionFindOfAccount(
+  tx: TenantTx,
+  of: { readonly integration: IntegrationId; readonly endUserId: string; readonly account: string },
+): Promise<ConnectionId | undefined> {
+  const row = await tx
+    .selectFrom('sallyport.connection')
+    .select('id')
+    .where('org_id', '=', tx.org)
+    .where('integration_id', '=', of.integration)
+    .where('end_user_id', '=', of.endUserId)
+    .where('account_id', '=', of.account)
+    .where('status', 'not in', ['pending', 'revoked'])
+    .executeTakeFirst()
+  return row?.id
+}
+
 /** False when the connection is gone or of another generation. */
 export async function connectionSetStatus(
   tx: TenantTx,

@@ -65,6 +65,12 @@ export async function integrationFindBySlug(tx: TenantTx, at: Place, slug: strin
   return row && integration(row)
 }
 
+/** The same, held against others that hold it until the transaction ends: they stand in line. */
+export async function integrationHoldBySlug(tx: TenantTx, at: Place, slug: string): Promise<Integration | undefined> {
+  const row = await inPlace(tx, at).where('slug', '=', slug).forNoKeyUpdate().executeTakeFirst()
+  return row && integration(row)
+}
+
 /** By the segment that a callback arrived at. */
 export async function integrationFindByContext(tx: TenantTx, context: string): Promise<Integration | undefined> {
   const row = await tx

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { schemas } from '@sallyport/contract'
 import { formatId, missingScopes, resolveProvider } from '@sallyport/core'
+import { healthOf, TROUBLE_CODES } from '../../credentials/index.ts'
 import type { Connection } from '../../db/index.ts'
 
 /** Metadata only: a connection's tokens have no way out but the call that uses them. */
@@ -11,6 +12,8 @@ export function presentConnection(connection: Connection): z.input<typeof schema
     provider: connection.provider,
     end_user_id: connection.endUserId,
     status: connection.status,
+    health: healthOf(connection),
+    failure: failureOf(connection),
     account: connection.account && { ...connection.account },
     granted_scopes: [...connection.grantedScopes],
     missing_scopes: missingOf(connection),
@@ -18,6 +21,21 @@ export function presentConnection(connection: Connection): z.input<typeof schema
     token_expires_at: connection.tokenExpiresAt?.toISOString() ?? null,
     created_at: connection.createdAt.toISOString(),
     updated_at: connection.updatedAt.toISOString(),
+  }
+}
+
+/** Nothing is tried again by itself that a person must mend or has ended. */
+function failureOf({ failure, status }: Connection): z.input<typeof schemas.connection>['failure'] {
+  if (failure === null) return null
+  const { trouble, since, at, failures: attempts, retryAt } = failure
+  const over = status === 'reconnect_required' || status === 'revoked'
+  return {
+    code: TROUBLE_CODES[trouble],
+    trouble,
+    since: since.toISOString(),
+    at: at.toISOString(),
+    attempts,
+    retry_at: over ? null : retryAt.toISOString(),
   }
 }
 
