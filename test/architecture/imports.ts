@@ -254,6 +254,7 @@ export const WORDS: readonly { readonly word: RegExp; readonly only: readonly st
       'packages/core/src/oauth/account.ts',
       'packages/core/src/oauth/dpop.ts',
       'packages/core/src/oauth/exchange.ts',
+      'packages/core/src/oauth/refresh-grant.ts',
       'packages/core/src/oauth1/flow.ts',
       'packages/core/src/oauth/revoke.ts',
     ],

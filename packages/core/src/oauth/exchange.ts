@@ -26,7 +26,7 @@ import { standardAnswer } from './token-answer.ts'
 /** Bytes of unknown members that are kept beside the tokens. A provider that says more is cut to nothing rather than in the middle. */
 const MAX_EXTRA = 8192
 
-const CLIENT_AUTH: Readonly<Record<AuthorizationServer['tokenAuth'], (secret: string) => ClientAuth>> = {
+export const CLIENT_AUTH: Readonly<Record<AuthorizationServer['tokenAuth'], (secret: string) => ClientAuth>> = {
   client_secret_post: ClientSecretPost,
   client_secret_basic: ClientSecretBasic,
 }
@@ -102,7 +102,7 @@ function tokenSet(body: TokenEndpointResponse, { requestedScopes, now, dpop }: C
   return dpop === undefined ? { ...granted, tokenType: 'bearer' } : { ...granted, tokenType: 'dpop', dpopKey: dpop.key }
 }
 
-function keptExtra(extra: Record<string, unknown>): Secret {
+export function keptExtra(extra: Record<string, unknown>): Secret {
   const text = JSON.stringify(extra)
   return new Secret(Buffer.byteLength(text) > MAX_EXTRA ? '{}' : text)
 }

@@ -1,0 +1,78 @@
+/**
+ * Owns the use of a refresh token (RFC 6749 section 6): one POST, never repeated here, and an answer from a closed list that says whether
+ * the token may have been spent. Refuses to throw: whatever happens is one of the kinds. Refuses to be strict about the form of a success,
+ * because under rotation a success that is thrown away ends the grant.
+ */
+import { allowInsecureRequests, customFetch, refreshTokenGrantRequest } from 'oauth4webapi'
+import { EgressError } from '../http/index.ts'
+import { Secret } from '../kernel/index.ts'
+import type { TokenSet } from '../tokens/index.ts'
+import { CLIENT_AUTH } from './exchange.ts'
+import { provingFetch } from './dpop.ts'
+import type { DpopSender } from './dpop.ts'
+import { readRefreshAnswer } from './refresh-answer.ts'
+import type { RefreshAnswer } from './refresh-answer.ts'
+import { OUTBOUND_LIMITS } from './server.ts'
+import type { AuthorizationServer, OAuthClient, OutboundFetch } from './server.ts'
+
+export interface RefreshGrant {
+  readonly server: AuthorizationServer
+  readonly client: OAuthClient
+  /** The version whose refresh token is shown; what the answer leaves out is taken from it. */
+  readonly parent: TokenSet
+  /** How long the parent's access token lived: taken where the answer names no lifetime that can be meant. Null for unknown. */
+  readonly lifetimeMs: number | null
+  readonly fetch: OutboundFetch
+  /** From start to the last byte of the answer. */
+  readonly timeoutMs: number
+  /** Milliseconds since the epoch by the store's clock, at the call's start or before: an expiry errs on the early side. */
+  readonly now: number
+  /** Proves the parent's key where its tokens are bound to one (RFC 9449 section 5). A refusal for want of a nonce is answered once. */
+  readonly dpop?: Omit<DpopSender, 'key'>
+}
+
+/** Shows the refresh token once. Never rejects; resolves within `timeoutMs`. Nothing of the token or of a body is in any error. */
+export async function refreshTokens(grant: RefreshGrant): Promise<RefreshAnswer> {
+  const { server, client, parent } = grant
+  let called = false
+  const fetch = proving(grant, (url, request) => {
+    called = true
+    return grant.fetch(url, request)
+  })
+  if (parent.refreshToken === null || fetch === undefined) return { kind: 'misconfigured', providerError: undefined }
+  try {
+    const response = await refreshTokenGrantRequest(
+      { issuer: server.issuer, token_endpoint: server.tokenEndpoint },
+      { client_id: client.clientId },
+      CLIENT_AUTH[server.tokenAuth](client.clientSecret.reveal()),
+      parent.refreshToken.reveal(),
+      {
+        // Which plain-text origins may be reached at all is the egress policy's to say.
+        [allowInsecureRequests]: true,
+        [customFetch]: (url, { method, headers, body }) => {
+          const limits = { ...OUTBOUND_LIMITS, totalTimeoutMs: grant.timeoutMs }
+          return fetch(url, { ...limits, method, headers: { ...headers }, body: body.toString() })
+        },
+      },
+    )
+    const { status, headers } = response
+    return readRefreshAnswer({ status, headers, text: new Secret(await response.text()) }, grant)
+  } catch (error) {
+    return failedCall(error, called)
+  }
+}
+
+function proving({ parent, dpop }: RefreshGrant, fetch: OutboundFetch): OutboundFetch | undefined {
+  if (parent.tokenType !== 'dpop') return fetch
+  return dpop === undefined ? undefined : provingFetch(fetch, { ...dpop, key: parent.dpopKey })
+}
+
+/** A failure of the way there or back. The library throws before it calls when the client's id or the endpoint is no such thing. */
+function failedCall(error: unknown, called: boolean): RefreshAnswer {
+  if (!called) return { kind: 'misconfigured', providerError: undefined }
+  if (!(error instanceof EgressError)) return { kind: 'unknown', why: 'reset' }
+  if (error.code === 'egress_refused' || error.code === 'header_refused') return { kind: 'misconfigured', providerError: undefined }
+  if (!error.sent) return { kind: 'unsent' }
+  if (error.code === 'upstream_timeout') return { kind: 'unknown', why: 'timeout' }
+  return { kind: 'unknown', why: error.code === 'upstream_invalid' || error.code === 'upstream_too_large' ? 'malformed' : 'reset' }
+}

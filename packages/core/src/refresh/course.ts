@@ -1,0 +1,107 @@
+/** Owns what the steps of one refresh share: what they are made of, and what they have learned on the way. Refuses to outlive a lease. */
+import type { Clock } from '../kernel/index.ts'
+import type { Logger, Metrics } from '../observability/index.ts'
+import type { CredentialRef, CredentialState, CredentialStore, RefreshIntent, TokenSet } from '../tokens/index.ts'
+import { leaseKey } from '../tokens/index.ts'
+import type { CheckpointHook } from './checkpoints.ts'
+import type { Flight } from './flight.ts'
+import type { LearnedRotation } from './learned.ts'
+import type { Pause, RefreshEndpoint, RefreshEvent, RefreshLimits } from './options.ts'
+import type { FreshnessPolicy, Reading } from './policy.ts'
+import type { Readings } from './readings.ts'
+import type { Turns } from './turn.ts'
+import type { UnsavedAnswers } from './unsaved.ts'
+import type { Changes } from './waiting.ts'
+
+export interface Parts {
+  readonly store: CredentialStore
+  readonly endpoint: (ref: CredentialRef) => Promise<RefreshEndpoint>
+  readonly readings: Readings
+  readonly turns: Turns
+  readonly changes: Changes
+  readonly unsaved: UnsavedAnswers
+  readonly unspent: UnspentIntents
+  readonly learned: LearnedRotation
+  readonly policy: FreshnessPolicy
+  readonly limits: RefreshLimits
+  readonly clock: Clock
+  readonly random: () => number
+  readonly pause: Pause
+  readonly metrics: Metrics
+  readonly logger: Logger
+  readonly node: string
+  readonly reach: CheckpointHook
+  readonly tell: (event: RefreshEvent) => void
+  readonly revokeOrphan: (ref: CredentialRef, tokens: TokenSet) => Promise<void>
+}
+
+/** The next intent to write. */
+export interface Step {
+  readonly parentSeq: bigint
+  readonly replaces: string | null
+  readonly attempt: number
+}
+
+export interface Course {
+  readonly flight: Flight
+  readonly endpoint: RefreshEndpoint
+  /** The head under the lease. */
+  readonly reading: Reading
+  /** Versions whose refresh token the provider refused on this course. */
+  readonly tried: Set<bigint>
+  /** Calls repeated at once after an unknown outcome. */
+  quick: number
+  /** When the first call whose outcome may be unknown was begun, by the store's clock. */
+  since: number | null
+  /** A token was refused whose earlier call had an unknown outcome: that call had spent it. */
+  lost: boolean
+}
+
+interface From {
+  readonly generation: number
+  readonly parentSeq: bigint
+}
+
+/**
+ * Intents of this process that provably led to no call, though the store has them: their withdrawal failed, or their writing was not
+ * acknowledged. Whoever else finds them must take their outcome for unknown; this process need not.
+ */
+export class UnspentIntents {
+  readonly #node: string
+  readonly #ids = new Set<string>()
+  readonly #unacknowledged = new Map<string, From & { readonly attempt: number }>()
+
+  constructor(node: string) {
+    this.#node = node
+  }
+
+  add(intent: RefreshIntent): void {
+    this.#ids.add(intent.id)
+  }
+
+  forget(intent: RefreshIntent): void {
+    this.#ids.delete(intent.id)
+  }
+
+  has({ ref, intent }: CredentialState): boolean {
+    if (intent === null) return false
+    if (this.#ids.has(intent.id)) return true
+    const asked = this.#unacknowledged.get(leaseKey(ref))
+    return (
+      intent.node === this.#node &&
+      intent.state === 'calling' &&
+      asked?.generation === intent.generation &&
+      asked.parentSeq === intent.parentSeq &&
+      asked.attempt === intent.attempt
+    )
+  }
+
+  /** Writes an intent, remembering that no call follows when nobody says whether it was written. */
+  async around<T>(ref: CredentialRef, from: From, attempt: number, write: () => Promise<T>): Promise<T> {
+    const key = leaseKey(ref)
+    this.#unacknowledged.set(key, { generation: from.generation, parentSeq: from.parentSeq, attempt })
+    const written = await write()
+    this.#unacknowledged.delete(key)
+    return written
+  }
+}

@@ -1,0 +1,11 @@
+/** Refreshing by lineage: fresh tokens for callers, over any number of processes. The steps stay inside. */
+export { CHECKPOINTS } from './checkpoints.ts'
+export type { Checkpoint, CheckpointHook } from './checkpoints.ts'
+export { RefreshError } from './errors.ts'
+export type { RefreshErrorCode } from './errors.ts'
+export type { FreshTokens } from './flight.ts'
+export { REFRESH_METRICS } from './metrics.ts'
+export { DEFAULT_REFRESH_LIMITS } from './options.ts'
+export type { Pause, RefreshEndpoint, RefreshEvent, RefreshLimits, RefresherOptions } from './options.ts'
+export { createRefresher } from './refresher.ts'
+export type { FreshOptions, Refresher } from './refresher.ts'

@@ -1,0 +1,185 @@
+/**
+ * Owns what follows from a provider's answer, for each kind of answer and each rotation profile. Refuses to end a grant before every version
+ * that may still be good was tried, and to call a refresh token unspent that may not be.
+ */
+import { writeTokenSet } from '../tokens/index.ts'
+import type { BegunRefresh, CredentialVersion, RefreshTrouble, RotationProfile, SpilledAnswer, TokenSet } from '../tokens/index.ts'
+import type { RefreshAnswer } from '../oauth/index.ts'
+import { pauseAfter } from './backoff.ts'
+import type { Course, Parts, Step } from './course.ts'
+import { failureOf, overFailure, RefreshError } from './errors.ts'
+import { failed, served } from './flight.ts'
+import type { Landing } from './flight.ts'
+import { storeNow } from './policy.ts'
+
+/** A landing, the next call, or undefined: look again. */
+type Next = Landing | Step | undefined
+
+/** Calls repeated at once when nobody knows what became of one; strict is never in a hurry. */
+const QUICK: Readonly<Record<RotationProfile['kind'], number>> = { none: 2, grace: 3, strict: 0 }
+
+/** @throws TokenError `store_unavailable` when the outcome can't be written; only tokens are kept until they can. */
+export async function settle(parts: Parts, course: Course, begun: BegunRefresh, answer: RefreshAnswer): Promise<Next> {
+  if (answer.kind === 'tokens') return await save(parts, course, begun, answer.tokens)
+  if (answer.kind === 'refused') return await refused(parts, course, begun, answer.trouble)
+  if (answer.kind === 'unknown') return await unknown(parts, course, begun, answer)
+  return await unspent(parts, course, begun, harmless(answer))
+}
+
+/** Step 7 and 8: sealed first, then saved, or kept until it can be. */
+async function save(parts: Parts, course: Course, begun: BegunRefresh, tokens: TokenSet): Promise<Next> {
+  const { store, unsaved } = parts
+  const { flight, endpoint, reading } = course
+  const { id: intent, generation, parentSeq } = begun.intent
+  const answer = sealed(parts, course, begun, tokens)
+  await parts.reach('answer_sealed')
+  await parts.reach('settling')
+  let outcome
+  try {
+    outcome = await store.save(flight.ref, { intent, generation, parentSeq, tokens })
+  } catch (error) {
+    parts.logger.warn('An answer of a provider can not be saved now and is kept', { ref: flight.ref, error })
+    await unsaved.keep({ ref: flight.ref, intent, generation, parentSeq, tokens, answer })
+    return { kind: 'served', fresh: { tokens, generation, seq: parentSeq, stale: false, unsaved: true } }
+  }
+  await parts.reach('settled')
+  parts.learned.note(endpoint, begun.parent.tokens, tokens)
+  if (outcome === 'ended') {
+    await parts.revokeOrphan(flight.ref, tokens)
+    return undefined
+  }
+  const wasWell = reading.state.failure === null && begun.intent.attempt === 1
+  const kind = wasWell ? 'refreshed' : 'recovered'
+  parts.tell({ kind, ref: flight.ref, provider: endpoint.provider, generation, health: 'active', trouble: null })
+  return await newHead(parts, course, begun, tokens)
+}
+
+/** The head as it is now: ours, or the one that won. A store that goes away right here does not take the tokens along. */
+async function newHead({ readings }: Parts, { flight }: Course, begun: BegunRefresh, tokens: TokenSet): Promise<Next> {
+  const { generation, parentSeq: seq } = begun.intent
+  const ours: Landing = { kind: 'served', fresh: { tokens, generation, seq, stale: false, unsaved: false } }
+  const reading = await readings.read(flight.ref).catch(() => null)
+  if (reading === null) return ours
+  flight.reading = reading
+  if (reading === undefined) return failed(new RefreshError('credential_absent'))
+  return reading.state.status === 'active' ? served(reading) : failed(overFailure(reading.state.failure?.trouble ?? null))
+}
+
+function sealed({ logger }: Parts, { flight }: Course, begun: BegunRefresh, tokens: TokenSet): SpilledAnswer | undefined {
+  const { id: intent, generation, parentSeq } = begun.intent
+  try {
+    return { ref: flight.ref, intent, generation, parentSeq, sealed: begun.seal(writeTokenSet(tokens)) }
+  } catch (error) {
+    logger.error('An answer could not be sealed; until it is saved, memory alone has it', { ref: flight.ref, error })
+    return undefined
+  }
+}
+
+/** Step 9: the head may have moved; a sibling may be the live one; else it is over. */
+async function refused(parts: Parts, course: Course, begun: BegunRefresh, said: RefreshTrouble): Promise<Next> {
+  const { store, readings } = parts
+  const { flight } = course
+  const { id, generation, headSeq, parentSeq, attempt } = begun.intent
+  await parts.reach('settling')
+  const reading = await readings.read(flight.ref)
+  if (reading === undefined) return failed(new RefreshError('credential_absent'))
+  flight.reading = reading
+  const { state } = reading
+  if (state.status !== 'active' || state.generation !== generation || state.head.seq !== headSeq) {
+    await store.withdraw(flight.ref, id, null)
+    return undefined
+  }
+  const profile = await parts.learned.profileOf(state, course.endpoint)
+  course.tried.add(parentSeq)
+  course.lost ||= attempt > 1 && profile.kind !== 'none'
+  const sibling = (await hopeful(parts, course, profile)).at(0)
+  if (sibling !== undefined) return { parentSeq: sibling.seq, replaces: id, attempt: 1 }
+  const trouble = course.lost ? 'token_lost' : said
+  if (!(await store.end(flight.ref, { generation, headSeq }, 'reconnect_required', trouble))) return undefined
+  await parts.reach('settled')
+  const { provider } = course.endpoint
+  parts.tell({ kind: 'ended', ref: flight.ref, provider, generation, health: 'reconnect_required', trouble })
+  return failed(overFailure(trouble))
+}
+
+/** Versions whose refresh token may be good, newest first. Where tokens rotate, one that has a successor is spent, and showing it is theft. */
+async function hopeful(
+  { store }: Parts,
+  { flight, tried, reading }: Course,
+  profile: RotationProfile,
+): Promise<readonly CredentialVersion[]> {
+  const siblings = await store.siblings(flight.ref)
+  const spent = new Set([reading.state.head, ...siblings].map(({ parentSeq }) => parentSeq))
+  return siblings.filter(({ seq }) => !tried.has(seq) && (profile.kind === 'none' || !spent.has(seq)))
+}
+
+interface Unspent {
+  readonly trouble: RefreshTrouble
+  readonly leastMs?: number
+  readonly providerError?: string | undefined
+}
+
+function harmless(answer: RefreshAnswer & { kind: 'misconfigured' | 'limited' | 'unsent' }): Unspent {
+  if (answer.kind === 'misconfigured') return { trouble: 'client_misconfigured', providerError: answer.providerError }
+  return answer.kind === 'limited' ? { trouble: 'rate_limited', leastMs: answer.retryAfterMs } : { trouble: 'provider_down' }
+}
+
+/** The call spent nothing. After an earlier call of unknown outcome the intent stays, to say so. */
+async function unspent(parts: Parts, course: Course, begun: BegunRefresh, { trouble, leastMs, providerError }: Unspent): Promise<Next> {
+  const { store, random } = parts
+  const { flight, endpoint, reading } = course
+  const { intent } = begun
+  const { state } = reading
+  const retryInMs = pauseAfter(trouble, state.failure?.failures ?? 0, random, leastMs)
+  parts.unspent.add(intent)
+  await parts.reach('settling')
+  const inDoubt = intent.attempt > 1 && (await parts.learned.profileOf(state, endpoint)).kind !== 'none'
+  const note = { trouble, retryInMs }
+  const noted = inDoubt ? await store.doubt(flight.ref, intent.id, note) : await store.withdraw(flight.ref, intent.id, note)
+  if (!inDoubt) parts.unspent.forget(intent)
+  await parts.reach('settled')
+  if (!noted) return undefined
+  tellFailing(parts, course, inDoubt ? 'outcome_unknown' : 'degraded', trouble, providerError)
+  return failed(failureOf(trouble, retryInMs))
+}
+
+/** Step 10. */
+async function unknown(parts: Parts, course: Course, begun: BegunRefresh, answer: RefreshAnswer & { kind: 'unknown' }): Promise<Next> {
+  const { store, random, clock, pause } = parts
+  const { flight, endpoint, reading } = course
+  const { intent } = begun
+  const profile = await parts.learned.profileOf(reading.state, endpoint)
+  if (course.quick < QUICK[profile.kind] && !isHalfOver(profile, course, storeNow(reading, clock.monotonic()))) {
+    course.quick += 1
+    await pause(100 + 200 * random())
+    return { parentSeq: intent.parentSeq, replaces: intent.id, attempt: intent.attempt + 1 }
+  }
+  if (profile.kind === 'none' && answer.why !== 'malformed') return await unspent(parts, course, begun, { trouble: 'provider_down' })
+  const trouble = answer.why === 'malformed' ? 'malformed' : 'outcome_unknown'
+  const overIn = profile.kind === 'strict' ? intent.startedAt + endpoint.requestLifetimeMs - storeNow(reading, clock.monotonic()) : 0
+  const retryInMs = pauseAfter('outcome_unknown', reading.state.failure?.failures ?? 0, random, Math.ceil(overIn))
+  await parts.reach('settling')
+  if (!(await store.doubt(flight.ref, intent.id, { trouble, retryInMs }, answer.raw))) return undefined
+  await parts.reach('settled')
+  tellFailing(parts, course, 'outcome_unknown', trouble)
+  return failed(failureOf(trouble, retryInMs))
+}
+
+function isHalfOver(profile: RotationProfile, { since }: Course, now: number): boolean {
+  return profile.kind === 'grace' && since !== null && now - since >= (profile.seconds * 1000) / 2
+}
+
+/** Once for each change of what is wrong. */
+function tellFailing(
+  parts: Parts,
+  { flight, endpoint, reading: { state } }: Course,
+  health: 'degraded' | 'outcome_unknown',
+  trouble: RefreshTrouble,
+  providerError?: string,
+): void {
+  const same = state.failure?.trouble === trouble && (state.intent?.state === 'unknown') === (health === 'outcome_unknown')
+  if (same) return
+  const named = providerError === undefined ? {} : { providerError }
+  const { ref } = flight
+  parts.tell({ kind: 'failing', ref, provider: endpoint.provider, generation: state.generation, health, trouble, ...named })
+}
