@@ -6,6 +6,7 @@ import { digestEquals, envelopeKeyId, randomToken, sha256 } from '../crypto/inde
 import type { RootKeyring } from '../crypto/index.ts'
 import type { CredentialRef, CredentialStore, CredentialVersion, TokenSet } from '../tokens/index.ts'
 import { proveKeys } from './encryption.ts'
+import { once } from './once.ts'
 import type { LineageRecords, SealedEntry, SealedVersion } from './records.ts'
 import { TokenSealer } from './token-sealer.ts'
 
@@ -147,16 +148,4 @@ export function createSealedStore(records: LineageRecords, keys: RootKeyring): S
 function hasAnotherRefreshToken({ tokens }: CredentialVersion, { tokens: current }: { readonly tokens: TokenSet }): boolean {
   if (tokens.refreshToken === null) return false
   return current.refreshToken === null || !digestEquals(sha256(tokens.refreshToken), sha256(current.refreshToken))
-}
-
-/** Runs `work` until it has succeeded once; callers at the same time share one run. */
-function once(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined
-  return () => {
-    running ??= work().catch((error: unknown) => {
-      running = undefined
-      throw error
-    })
-    return running
-  }
 }

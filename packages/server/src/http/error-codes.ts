@@ -50,6 +50,7 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   key_in_use: 'conflict',
   credential_malformed: 'key_unavailable',
   store_unavailable: 'database_unavailable',
+  store_misconfigured: 'internal',
   // A token of others that is not believed is no credential here.
   jwt_malformed: 'unauthenticated',
   jwt_algorithm: 'unauthenticated',

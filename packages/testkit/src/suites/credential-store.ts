@@ -434,11 +434,13 @@ export function credentialStoreSuite(name: string, make: () => Promise<StoreUnde
       it('lists interrupted credentials, oldest first, until the intent is gone', async () => {
         const [a, b, c] = [await connected(), await connected(), await connected()]
         const begins = [await begun(a.ref), await begun(b.ref), await begun(c.ref)]
-        const mine = async (): Promise<unknown[]> =>
+        const mine = async (): Promise<string[]> =>
           (await other.interrupted(10_000)).filter((ref) => [a, b, c].some((one) => one.ref.id === ref.id)).map(({ id }) => id)
-        expect(await mine()).toEqual([a.ref.id, b.ref.id, c.ref.id])
+        const began = new Map(begins.map(({ intent }, i) => [[a, b, c][i]!.ref.id, intent.startedAt]))
+        const moments = (await mine()).map((id) => began.get(id)!)
+        expect(moments).toEqual([...began.values()].toSorted((x, y) => x - y))
         await store.save(a.ref, answerTo(begins[0]!, someTokens('saved')))
-        expect(await mine()).toEqual([b.ref.id, c.ref.id])
+        expect((await mine()).toSorted()).toEqual([b.ref.id, c.ref.id].toSorted())
         await store.doubt(b.ref, begins[1]!.intent.id, { trouble: 'outcome_unknown', retryInMs: 0 })
         await store.withdraw(c.ref, begins[2]!.intent.id, null)
         expect(await mine()).toEqual([b.ref.id])

@@ -1,0 +1,6 @@
+export { AdvisoryLeases } from './advisory-leases.ts'
+export type { AdvisoryLeaseOptions } from './advisory-leases.ts'
+export type { PostgresAddress } from './connection.ts'
+export type { PostgresOptions } from './database.ts'
+export { createPostgresLeases, createPostgresStore } from './postgres-store.ts'
+export type { PostgresStoreOptions } from './postgres-store.ts'
