@@ -1,11 +1,11 @@
-/** The runbook of docs/keys-sources.md, "From the environment to a KMS", carried out. */
+/** The runbook of docs/keys-sources.md, "From the environment to a KMS", carried out; with a device too, where the settings differ and nothing else. */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, it } from 'vitest'
-import { configFor, setStage, startAws, startGatewayProcess } from '@sallyport/testkit'
+import { configFor, setStage, startAws, startGatewayProcess, startSoftHsm } from '@sallyport/testkit'
 import type { GatewayProcess } from '@sallyport/testkit'
 
 const MAIN = join(import.meta.dirname, '../../packages/server/src/main.ts')
@@ -17,23 +17,57 @@ afterEach(async () => {
 
 type Variables = Readonly<Record<string, string>>
 
-it('root keys move from the environment to a KMS step by step: every call in between is answered, and the old key can go', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'sallyport-moving-'))
-  cleanups.push(() => rm(folder, { recursive: true, force: true }))
+interface Holder {
+  /** What a gateway needs to ask it, and the id of its root key. */
+  readonly settings: Variables
+  readonly wrapper: string
+  readonly rootKeyId: string
+  /** Must not be seen. */
+  readonly secret: string
+}
+
+async function kms(): Promise<Holder> {
   const aws = await startAws()
   cleanups.push(() => aws.close())
-  const dataDir = join(folder, 'data')
   const arn = aws.createKey()
-  const kmsId = `aws-kms.${arn.split('/')[1]}`
-  const hex = randomBytes(32).toString('hex')
-  const environment: Variables = { SALLYPORT_ENCRYPTION_KEYS: `env-1:${hex}` }
-  const kms: Variables = {
+  const settings = {
     SALLYPORT_KEYS_AWS_KMS_KEYS: arn,
     SALLYPORT_KEYS_AWS_KMS_ENDPOINT: aws.endpoint,
     SALLYPORT_KEYS_AWS_ACCESS_KEY_ID: aws.accessKeyId,
     SALLYPORT_KEYS_AWS_SECRET_ACCESS_KEY: aws.secretAccessKey,
   }
-  const wrapping: Variables = { ...kms, SALLYPORT_KEYS_WRAPPER: 'aws-kms' }
+  return { settings, wrapper: 'aws-kms', rootKeyId: `aws-kms.${arn.split('/')[1]}`, secret: aws.secretAccessKey }
+}
+
+async function device(): Promise<Holder> {
+  const hsm = await startSoftHsm()
+  cleanups.push(() => hsm.close())
+  await hsm.makeKey('root-2026')
+  const settings = {
+    ...hsm.environment,
+    SALLYPORT_KEYS_PKCS11_MODULE: hsm.module,
+    SALLYPORT_KEYS_PKCS11_TOKEN_LABEL: hsm.label,
+    SALLYPORT_KEYS_PKCS11_PIN: hsm.pin,
+    SALLYPORT_KEYS_PKCS11_KEYS: 'root-2026',
+  }
+  return { settings, wrapper: 'pkcs11', rootKeyId: 'pkcs11.root-2026', secret: hsm.pin }
+}
+
+it('root keys move from the environment to a KMS step by step: every call in between is answered, and the old key can go', async () => {
+  await moveTo(await kms())
+})
+
+it('root keys move from the environment to a device step by step: every call in between is answered, and the old key can go', async () => {
+  await moveTo(await device())
+})
+
+async function moveTo({ settings, wrapper, rootKeyId, secret }: Holder): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-moving-'))
+  cleanups.push(() => rm(folder, { recursive: true, force: true }))
+  const dataDir = join(folder, 'data')
+  const hex = randomBytes(32).toString('hex')
+  const environment: Variables = { SALLYPORT_ENCRYPTION_KEYS: `env-1:${hex}` }
+  const wrapping: Variables = { ...settings, SALLYPORT_KEYS_WRAPPER: wrapper }
 
   const stage = await setStage({ dataDir, variables: environment })
   cleanups.push(() => stage.close())
@@ -55,22 +89,22 @@ it('root keys move from the environment to a KMS step by step: every call in bet
   const keys = (variables: Variables, ...words: string[]) =>
     sallyport(folder, { ...variables, SALLYPORT_DATA_DIR: dataDir }, ['keys', ...words])
 
-  // 1. Every node learns to ask the KMS; the environment's key still wraps.
-  await withGateway({ ...environment, ...kms })
-  // 2. The KMS wraps. What is under the environment's key follows.
+  // 1. Every node learns to ask; the environment's key still wraps.
+  await withGateway({ ...environment, ...settings })
+  // 2. The other wraps. What is under the environment's key follows.
   await withGateway({ ...environment, ...wrapping })
   const rotated = await keys({ ...environment, ...wrapping }, 'rotate', 'root', '--json')
-  expect([rotated.code, rotated.stdout]).toEqual([0, expect.stringContaining(`"to": "${kmsId}"`)])
+  expect([rotated.code, rotated.stdout]).toEqual([0, expect.stringContaining(`"to": "${rootKeyId}"`)])
   expect(JSON.parse(rotated.stdout)).toMatchObject({ unreadable: 0, left: { 'env-1': 0 } })
   const verified = await keys({ ...environment, ...wrapping }, 'verify', '--json')
   expect([verified.code, JSON.parse(verified.stdout)]).toEqual([0, expect.objectContaining({ faults: [] })])
   // 3. The old key goes out of the database, and out of the environment.
   expect((await keys({ ...environment, ...wrapping }, 'remove', 'env-1')).code).toBe(0)
   const output = await withGateway(wrapping)
-  expect(output).not.toContain(hex)
+  for (const hidden of [hex, secret]) expect(output).not.toContain(hidden)
   const status = await keys(wrapping, 'status', '--json')
-  expect(JSON.parse(status.stdout)).toMatchObject({ root_keys: [{ id: kmsId, primary: true }] })
-})
+  expect(JSON.parse(status.stdout)).toMatchObject({ root_keys: [{ id: rootKeyId, primary: true }] })
+}
 
 interface Ended {
   readonly code: number

@@ -56,6 +56,11 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   return config
 }
 
+/** The process's environment without what is ours: for programs and libraries of others, which find their own settings there. */
+export function environmentOfOthers(env: Environment = process.env): Environment {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('SALLYPORT_')))
+}
+
 /** Each setting with its effective value, redacted, and in brackets where it was written. */
 export function describeConfig(config: Config): Readonly<Record<string, string>> {
   const from = origins.get(config)

@@ -6,7 +6,10 @@ import type { Config } from '../config.ts'
 const KMS = 'arn:aws:kms:eu-central-1:111122223333:key/00000000-0000-0000-0000-000000000000'
 const SECRET = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:sallyport/root-keys-AbCdEf'
 const AWS = { AWS_ACCESS_KEY_ID: 'NOTREAL', AWS_SECRET_ACCESS_KEY: 'not-a-secret' }
+const HSM = { PKCS11_MODULE: '/usr/lib/softhsm/libsofthsm2.so', PKCS11_TOKEN_LABEL: 'a token', PKCS11_PIN: 'not-a-pin' }
 const VAULT = { VAULT_ADDRESS: 'https://vault.internal:8200', VAULT_TOKEN: 'not-a-token' }
+
+const PKCS11_NEEDS = ['keys.pkcs11Keys', 'keys.pkcs11Module', 'keys.pkcs11Pin', 'keys.pkcs11TokenLabel']
 
 type Env = Record<string, string>
 
@@ -48,6 +51,11 @@ describe('where root keys come from', () => {
     ],
     ['AWS KMS, which needs none in the configuration', { WRAPPER: 'aws-kms', AWS_KMS_KEYS: KMS, ...AWS }],
     ['the transit engine', { WRAPPER: 'vault-transit', VAULT_TRANSIT_KEYS: 'sallyport,sallyport-2025', ...VAULT }],
+    ['a device', { WRAPPER: 'pkcs11', PKCS11_KEYS: 'sallyport-2026,id:c0ffee', ...HSM }],
+    [
+      'a device, by its serial number',
+      { WRAPPER: 'pkcs11', PKCS11_KEYS: 'x', PKCS11_MODULE: '/m.so', PKCS11_TOKEN_SERIAL: '0a1b', PKCS11_PIN: 'x' },
+    ],
   ])('can be %s, in production, without any in the configuration', (_name, keys) => {
     expect(faults(keys)).toEqual([])
   })
@@ -85,6 +93,12 @@ describe('where root keys come from', () => {
     ],
     ['a path that leads elsewhere', { SOURCE: 'vault-kv', VAULT_KV_PATH: '../sys/seal', ...VAULT }, ['keys.vaultKvPath']],
     ['a transit key that is a path', { WRAPPER: 'vault-transit', VAULT_TRANSIT_KEYS: 'a/b', ...VAULT }, ['keys.vaultTransitKeys[0]']],
+    ['a module that is named relatively', { WRAPPER: 'pkcs11', PKCS11_KEYS: 'x', ...HSM, PKCS11_MODULE: 'm.so' }, ['keys.pkcs11Module']],
+    ['an empty PIN', { WRAPPER: 'pkcs11', PKCS11_KEYS: 'x', ...HSM, PKCS11_PIN: '' }, ['keys.pkcs11Pin']],
+    ['a device without its module, PIN, token and key', { WRAPPER: 'pkcs11' }, PKCS11_NEEDS],
+    ['a token that is named twice', { PKCS11_KEYS: 'x', ...HSM, PKCS11_TOKEN_SERIAL: 'b' }, ['keys.pkcs11TokenLabel']],
+    ['a label that no token has', { PKCS11_KEYS: 'x', ...HSM, PKCS11_TOKEN_LABEL: 'é'.repeat(17) }, ['keys.pkcs11TokenLabel']],
+    ["a device's key by a name of no kind", { PKCS11_KEYS: 'id:xyz,a b', ...HSM }, ['keys.pkcs11Keys[0]', 'keys.pkcs11Keys[1]']],
     [
       'addresses without TLS, in production',
       { WRAPPER: 'aws-kms', AWS_KMS_KEYS: KMS, ...AWS, AWS_KMS_ENDPOINT: 'http://127.0.0.1:9', VAULT_ADDRESS: 'http://127.0.0.1:8200' },
@@ -103,9 +117,9 @@ describe('where root keys come from', () => {
 
   it('is described without what proves who asks', () => {
     const described = JSON.stringify(
-      describeConfig(load({ SOURCE: 'vault-kv', VAULT_KV_PATH: 'x', ...VAULT, ...AWS, AWS_SESSION_TOKEN: 'not-a-session' })),
+      describeConfig(load({ SOURCE: 'vault-kv', VAULT_KV_PATH: 'x', ...VAULT, ...AWS, ...HSM, AWS_SESSION_TOKEN: 'not-a-session' })),
     )
-    for (const secret of ['not-a-secret', 'not-a-token', 'not-a-session']) expect(described).not.toContain(secret)
+    for (const secret of ['not-a-secret', 'not-a-token', 'not-a-session', 'not-a-pin']) expect(described).not.toContain(secret)
     expect(described).toContain('https://vault.internal:8200')
   })
 })

@@ -14,8 +14,10 @@ import {
   joinRootKeys,
   KeySourceError,
   kvSource,
+  openPkcs11Device,
   parseKmsKeyArn,
   parseSecretArn,
+  pkcs11Key,
   RootKeyring,
   rootKeysOf,
   secretsManagerSource,
@@ -28,12 +30,14 @@ import type {
   HashicorpClient,
   KeyWrapper,
   Logger,
+  Pkcs11Device,
   RootKeys,
   RootKeySource,
   Secret,
   StateListener,
   Watch,
 } from '@sallyport/core'
+import { environmentOfOthers } from '../config.ts'
 import type { Config } from '../config.ts'
 import { HomeError } from './home-error.ts'
 import { configuredRootKeys } from './root-keys.ts'
@@ -75,7 +79,11 @@ export async function openRootKeys(config: Config, fresh: boolean, logger: Logge
   try {
     const source = holders.source()
     const held = source === undefined ? await configuredRootKeys(config, fresh) : ringOf(source, await source.load())
-    const services = [['aws-kms', holders.kmsKeys()] as const, ['vault-transit', holders.transitKeys()] as const]
+    const services = [
+      ['aws-kms', holders.kmsKeys()] as const,
+      ['vault-transit', holders.transitKeys()] as const,
+      ['pkcs11', holders.pkcs11Keys()] as const,
+    ]
     const together = (local: RootKeyring | undefined): RootKeys => ordered(config.keys.wrapper, new Map([['local', local], ...services]))
     return {
       keys: together(held),
@@ -106,6 +114,7 @@ class Holders {
   readonly #doors: Door[] = []
   readonly #awsClients = new Map<string, AwsClient>()
   #hashicorp: HashicorpClient | undefined
+  #device: Pkcs11Device | undefined
 
   constructor(keys: Keys, logger: Logger) {
     this.#keys = keys
@@ -138,7 +147,12 @@ class Holders {
     return setOf(vaultTransitKeys.map((name) => transitKey(this.#vault(), { mount, name })))
   }
 
+  pkcs11Keys(): RootKeys | undefined {
+    return setOf(this.#keys.pkcs11Keys.map((name) => pkcs11Key(this.#token(), name)))
+  }
+
   async close(): Promise<void> {
+    await this.#device?.close()
     for (const door of this.#doors.splice(0)) await door.close()
   }
 
@@ -175,6 +189,18 @@ class Holders {
       onState: this.#telling({ service: 'vault' }),
     })
     return this.#hashicorp
+  }
+
+  #token(): Pkcs11Device {
+    const { pkcs11Module, pkcs11TokenLabel, pkcs11TokenSerial, pkcs11Pin } = this.#keys
+    this.#device ??= openPkcs11Device({
+      module: needed(pkcs11Module),
+      token: pkcs11TokenLabel === undefined ? { by: 'serial', value: needed(pkcs11TokenSerial) } : { by: 'label', value: pkcs11TokenLabel },
+      pin: needed(pkcs11Pin),
+      environment: environmentOfOthers(),
+      onState: this.#telling({ service: 'pkcs11' }),
+    })
+    return this.#device
   }
 
   /** Calls that are refused meanwhile are too many to tell of each. */

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { createLogger, generateKeyBytes, hmacSha256, newId, noMetrics, Secret, systemClock } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
 import { makeCertificate } from '../../../core/test/http/certificates.ts'
@@ -9,6 +9,8 @@ import { startAws } from '../../../testkit/src/aws/index.ts'
 import type { Aws } from '../../../testkit/src/aws/index.ts'
 import { startHashicorp } from '../../../testkit/src/hashicorp/index.ts'
 import type { Hashicorp } from '../../../testkit/src/hashicorp/index.ts'
+import { startSoftHsm } from '../../../testkit/src/softhsm/index.ts'
+import type { SoftHsm } from '../../../testkit/src/softhsm/index.ts'
 import { loadConfig } from '../../src/config.ts'
 import { dataKeyList, organizationCreate } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
@@ -43,7 +45,10 @@ beforeEach(async () => {
   fresh = await freshDatabase(inject('postgresUrl'))
   database = await fresh.open()
 })
-afterEach(() => fresh.drop())
+afterEach(() => {
+  vi.unstubAllEnvs()
+  return fresh.drop()
+})
 
 /** A node as compose makes one, with these settings and a data folder without root keys. */
 async function start(settings: Readonly<Record<string, string>>): Promise<Node> {
@@ -89,6 +94,20 @@ const kmsSettings = (aws: Aws, ...arns: string[]): Record<string, string> => ({
   KEYS_AWS_SECRET_ACCESS_KEY: aws.secretAccessKey,
 })
 const idOf = (arn: string): string => `aws-kms.${arn.split('/')[1]}`
+
+const tokenSettings = (hsm: SoftHsm, ...keys: string[]): Record<string, string> => ({
+  KEYS_PKCS11_MODULE: hsm.module,
+  KEYS_PKCS11_TOKEN_LABEL: hsm.label,
+  KEYS_PKCS11_PIN: hsm.pin,
+  KEYS_PKCS11_KEYS: keys.join(),
+})
+
+/** The module finds its tokens by a variable, which it is given on. */
+async function startToken(): Promise<SoftHsm> {
+  const hsm = await startSoftHsm()
+  for (const [name, value] of Object.entries(hsm.environment)) vi.stubEnv(name, value)
+  return hsm
+}
 
 describe('root keys of a mounted folder', () => {
   it('are taken without a restart when they change, and only when they are the right ones', async () => {
@@ -223,5 +242,61 @@ describe('root keys of a service', () => {
     await other.close()
     await node.close()
     await server.close()
+  })
+})
+
+describe('root keys of a device', () => {
+  it('C-09 take over from those of the configuration and from one another, and nothing is left behind unread', async () => {
+    const hsm = await startToken()
+    await hsm.makeKey('root-2026')
+    await hsm.makeKey('root-2027', { id: 'c0ffee' })
+    const configured = { ENCRYPTION_KEYS: keyText('env-1') }
+    const before = await start(configured)
+    const sealed = [await sealNew(before.vault)]
+    await before.close()
+
+    const moving = await start({ ...configured, KEYS_WRAPPER: 'pkcs11', ...tokenSettings(hsm, 'root-2026') })
+    sealed.push(await sealNew(moving.vault))
+    expect(sealed.map(({ under }) => under)).toEqual(['env-1', 'pkcs11.root-2026'])
+    const moved = await keeperOf(moving).rotateRoot('system')
+    expect([moved.to, moved.dataKeys, moved.unreadable]).toEqual(['pkcs11.root-2026', 1, 0])
+    await keeperOf(moving).removeRootKey('env-1')
+    await moving.close()
+
+    const turning = await start({ KEYS_WRAPPER: 'pkcs11', ...tokenSettings(hsm, 'id:c0ffee', 'root-2026') })
+    const turned = await keeperOf(turning).rotateRoot('system')
+    expect([turned.to, turned.dataKeys, turned.unreadable]).toEqual(['pkcs11-id.c0ffee', 2, 0])
+    await keeperOf(turning).removeRootKey('pkcs11.root-2026')
+    await turning.close()
+
+    const alone = await start({ KEYS_WRAPPER: 'pkcs11', ...tokenSettings(hsm, 'id:c0ffee') })
+    for (const { org, envelope } of sealed) expect((await alone.vault.open(org, PLACE, envelope)).reveal()).toBe(canary.reveal())
+    await alone.close()
+    expect(log.join('\n')).not.toContain(hsm.pin)
+    await hsm.close()
+  })
+
+  it('C-01 refuse the start when the PIN is wrong, the token is away, or holds another key under that name, or one that it would give out', async () => {
+    const hsm = await startToken()
+    await hsm.makeKey('root')
+    await hsm.makeKey('open', { extractable: true })
+    const settings = { KEYS_WRAPPER: 'pkcs11', ...tokenSettings(hsm, 'root') }
+    await (await start(settings)).close()
+    const refused = { code: 'key_source_refused' }
+    await expect(start({ ...settings, KEYS_PKCS11_PIN: '0000' })).rejects.toMatchObject(refused)
+    await expect(start({ ...settings, KEYS_PKCS11_KEYS: 'absent,root' })).rejects.toMatchObject(refused)
+    await expect(start({ ...settings, KEYS_PKCS11_KEYS: 'open,root' })).rejects.toMatchObject(refused)
+    await expect(start({ ...settings, KEYS_PKCS11_MODULE: '/nowhere.so' })).rejects.toMatchObject(refused)
+    hsm.remove()
+    await expect(start(settings)).rejects.toMatchObject({ code: 'key_source_unavailable' })
+    hsm.putBack()
+    await (await start(settings)).close()
+    await hsm.close()
+
+    const another = await startToken()
+    await another.makeKey('root')
+    await expect(start({ KEYS_WRAPPER: 'pkcs11', ...tokenSettings(another, 'root') })).rejects.toMatchObject({ code: 'root_key_wrong' })
+    expect(log.join('\n')).not.toContain(hsm.pin)
+    await another.close()
   })
 })

@@ -30,7 +30,9 @@ export interface SoftHsm {
   /** Every call that looks at a key hangs in the library, which waits for a pipe that nobody writes to; and the end of that. */
   hang(): void
   unhang(): void
-  deleteKeys(): void
+  /** Takes the keys off the token, or puts them back. */
+  hideKeys(): void
+  showKeys(): void
   /** The token says that one more wrong PIN locks it. */
   leaveOneTry(): void
   close(): Promise<void>
@@ -56,6 +58,8 @@ export async function findSoftHsm(): Promise<Programs | undefined> {
   return util === undefined || module === undefined ? undefined : { util, module }
 }
 
+const isKeyFile = (name: string): boolean => name.endsWith('.object') && name !== 'token.object'
+
 /** A fresh token without keys. @throws Error when SoftHSM2 is not installed */
 export async function startSoftHsm(label = 'sallyport'): Promise<SoftHsm> {
   const programs = await findSoftHsm()
@@ -70,7 +74,7 @@ export async function startSoftHsm(label = 'sallyport'): Promise<SoftHsm> {
   const run = (file: string, ...args: string[]) => promisify(execFile)(file, args, { env: environment })
   await run(util, '--init-token', '--free', '--label', label, '--so-pin', soPin, '--pin', pin)
   const own = join(tokens, readdirSync(tokens)[0]!)
-  const away = join(folder, 'away')
+  const [away, hidden] = [join(folder, 'away'), join(folder, 'hidden')]
   const [generation, kept] = [join(own, 'generation'), join(folder, 'generation')]
   return {
     module,
@@ -101,8 +105,13 @@ export async function startSoftHsm(label = 'sallyport'): Promise<SoftHsm> {
       unlinkSync(generation)
       renameSync(kept, generation)
     },
-    deleteKeys() {
-      for (const name of readdirSync(own)) if (name.endsWith('.object') && name !== 'token.object') unlinkSync(join(own, name))
+    hideKeys() {
+      mkdirSync(hidden)
+      for (const name of readdirSync(own)) if (isKeyFile(name)) renameSync(join(own, name), join(hidden, name))
+    },
+    showKeys() {
+      for (const name of readdirSync(hidden)) renameSync(join(hidden, name), join(own, name))
+      rmSync(hidden, { recursive: true })
     },
     leaveOneTry() {
       const file = join(own, 'token.object')
