@@ -260,13 +260,13 @@ describe('root keys of a device', () => {
     expect(sealed.map(({ under }) => under)).toEqual(['env-1', 'pkcs11.root-2026'])
     const moved = await keeperOf(moving).rotateRoot('system')
     expect([moved.to, moved.dataKeys, moved.unreadable]).toEqual(['pkcs11.root-2026', 1, 0])
-    await keeperOf(moving).removeRootKey('env-1')
+    await keeperOf(moving).removeRootKey('env-1', 'system')
     await moving.close()
 
     const turning = await start({ KEYS_WRAPPER: 'pkcs11', ...tokenSettings(hsm, 'id:c0ffee', 'root-2026') })
     const turned = await keeperOf(turning).rotateRoot('system')
     expect([turned.to, turned.dataKeys, turned.unreadable]).toEqual(['pkcs11-id.c0ffee', 2, 0])
-    await keeperOf(turning).removeRootKey('pkcs11.root-2026')
+    await keeperOf(turning).removeRootKey('pkcs11.root-2026', 'system')
     await turning.close()
 
     const alone = await start({ KEYS_WRAPPER: 'pkcs11', ...tokenSettings(hsm, 'id:c0ffee') })
