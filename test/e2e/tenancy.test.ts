@@ -102,15 +102,20 @@ describe('through the control plane', () => {
     integration: 'int',
     connection: 'conn',
     session: 'cs',
+    data_key: 'dk',
   }
+  /** Parameters that name nothing of a tenant's. */
+  const NO_TENANTS: ReadonlySet<string> = new Set(['environment', 'root_key'])
 
   async function objectsOf({ client, place }: Owner, connection: string): Promise<Record<string, string>> {
-    const [keys, integrations] = await Promise.all([
+    const [keys, integrations, dataKeys] = await Promise.all([
       client.call('keyList', { params: place, query: { limit: 1 } }),
       client.call('integrationList', { params: place, query: { limit: 1 } }),
+      client.call('dataKeyList', { params: { org: place.org } }),
     ])
     const { session } = await client.call('connectSessionCreate', { params: place, body: { integration: 'api', end_user_id: 'x' } })
-    return { ...place, connection, key: keys.data[0]!.id, integration: integrations.data[0]!.id, session: session.id }
+    const made = { connection, key: keys.data[0]!.id, integration: integrations.data[0]!.id, session: session.id }
+    return { ...place, ...made, data_key: dataKeys.data[0]!.id }
   }
 
   const BODIES: Partial<Record<OperationName, object>> = {
@@ -119,6 +124,8 @@ describe('through the control plane', () => {
     integrationCreate: { slug: 'mine', provider: 'github', client_id: 'a', client_secret: 'b' },
     connectSessionCreate: { integration: 'api', end_user_id: 'x' },
     connectSessionComplete: { code: 'x', end_user_id: 'x' },
+    dataKeyShred: { dry_run: true },
+    organizationContain: { exposed_until: '2020-01-01T00:00:00Z' },
   }
 
   const named = Object.entries(operations as Record<string, Operation>).filter(([, operation]) => operation.access.audience === 'tenant')
@@ -137,6 +144,7 @@ describe('through the control plane', () => {
   function mixes(parts: readonly string[], own: Record<string, string>, foreign: Record<string, string>): Record<string, string>[] {
     return Array.from({ length: 2 ** parts.length - 1 }, (_, bits) => ({
       environment: 'test',
+      root_key: 'root-1',
       ...Object.fromEntries(parts.map((part, i) => [part, ((bits + 1) >> i) % 2 === 1 ? foreign[part]! : own[part]!])),
     }))
   }
@@ -146,12 +154,12 @@ describe('through the control plane', () => {
     const foreign = await objectsOf(ours, stage.connection)
     let probes = 0
     for (const [name, operation] of named) {
-      const parts = [...operation.path.matchAll(/\{(\w+)\}/gu)].map(([, part]) => part!).filter((part) => part !== 'environment')
+      const parts = [...operation.path.matchAll(/\{(\w+)\}/gu)].map(([, part]) => part!).filter((part) => !NO_TENANTS.has(part))
       for (const ids of mixes(parts, own, foreign)) {
         const random = Object.fromEntries(
           Object.entries(ids).map(([part, id]) => [
             part,
-            id === foreign[part] && part !== 'environment' ? formatId(PREFIXES[part]!, newId(PREFIXES[part]!)) : id,
+            id === foreign[part] && !NO_TENANTS.has(part) ? formatId(PREFIXES[part]!, newId(PREFIXES[part]!)) : id,
           ]),
         )
         const answer = await told(await send(name, operation, ids, theirFullKey))

@@ -205,6 +205,7 @@ export const requestRecord = z
   .meta({ id: 'RequestRecord' })
 
 export const DATA_KEY_STATUS = ['current', 'previous'] as const
+export const ROOT_KEY_STATUS = ['primary', 'configured', 'known'] as const
 
 export const dataKey = z
   .object({
@@ -215,6 +216,63 @@ export const dataKey = z
     retired_at: timestamp.nullable().describe('Since when it only opens'),
   })
   .meta({ id: 'DataKey' })
+
+/** As it stands in the encryption keys, or `aws-kms.{key id}`, `transit.{name}`. */
+export const rootKeyId = z
+  .string()
+  .regex(/^[0-9A-Za-z._-]{1,64}$/u, 'must be 1 to 64 letters, digits, ".", "_" or "-"')
+  .describe('Root key id')
+
+export const rootKey = z
+  .object({
+    id: rootKeyId,
+    status: z.enum(ROOT_KEY_STATUS).describe('`primary` wraps; `configured` unwraps; `known` is remembered by the database alone'),
+    data_keys: z.int().describe("How many of the organization's data keys are under it"),
+    in_use: z.boolean().describe('Whether anything of the installation is under it'),
+    known_since: timestamp,
+  })
+  .meta({ id: 'RootKey' })
+
+export const rewrapReport = z
+  .object({
+    to: rootKeyId.describe('The primary root key'),
+    rewrapped: z.int().describe('Data keys that were under another one before'),
+    unreadable: z.int().describe('Data keys that do not unwrap where they stand; they are left as they are'),
+  })
+  .meta({ id: 'RewrapReport' })
+
+export const keyVerification = z
+  .object({
+    data_keys: z.int(),
+    records: z.int().describe('Records that were opened'),
+    destroyed: z.int().describe('Records whose key was destroyed on purpose'),
+    faults: z
+      .array(z.object({ table: z.string(), record: z.string(), code: z.string() }))
+      .describe('What should open and does not, at most 100; empty: all is well'),
+    faults_total: z.int(),
+  })
+  .meta({ id: 'KeyVerification' })
+
+export const shredReport = z
+  .object({
+    shredded: z.boolean().describe('False: nothing was done; this is what would be lost'),
+    data_keys: z.array(dataKeyId),
+    records: z.int().describe('Sealed records that nobody can open any more'),
+  })
+  .meta({ id: 'ShredReport' })
+
+export const containment = z
+  .object({
+    data_key: z.object({
+      to: dataKeyId.nullable().describe('The key that seals now; null: nothing was ever sealed'),
+      renewed: z.boolean().describe('False: it was made after that moment already'),
+      resealed: z.int(),
+      unreadable: z.int(),
+      left: z.int().describe('Records still under a previous key; repeat the call when it is not 0'),
+    }),
+    root_key: rewrapReport,
+  })
+  .meta({ id: 'Containment' })
 
 export const auditEvent = z
   .object({

@@ -301,6 +301,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
         keeper,
         keys,
         sessions,
+        now: () => clock.now(),
         connect,
         cursors: createCursors(cursorKey),
         providers: [...providers.values()],

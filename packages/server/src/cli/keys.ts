@@ -7,6 +7,7 @@
  *   keys rotate root [--all-data] [--generate]   everything under the primary root key; --all-data: new data keys too
  *   keys rotate data [--org <id>]                new data keys, and every record moved to them
  *   keys verify [--org <id>]                     opens everything
+ *   keys contain <org_...> --exposed-until <moment>   new keys and seals for an organization whose secrets may have been read
  *   keys remove <root key | dk_... --org <id>>   forgets a key that nothing is under
  *   keys remove <org_...> --shred [--yes]        destroys an organization's data keys
  */
@@ -29,6 +30,7 @@ sallyport keys status [--org <org_...>]
 sallyport keys rotate root [--all-data] [--generate]
 sallyport keys rotate data [--org <org_...>]
 sallyport keys verify [--org <org_...>]
+sallyport keys contain <org_...> --exposed-until <2026-11-22T10:00:00Z>
 sallyport keys remove <root key id>
 sallyport keys remove <dk_...> --org <org_...>
 sallyport keys remove <org_...> --shred [--yes]`
@@ -36,6 +38,7 @@ sallyport keys remove <org_...> --shred [--yes]`
 interface Words {
   readonly words: readonly string[]
   readonly org: OrgId | undefined
+  readonly exposedUntil: Date | undefined
   readonly on: ReadonlySet<'append' | 'all-data' | 'generate' | 'shred' | 'yes'>
 }
 
@@ -53,6 +56,7 @@ const WORK: Readonly<Record<string, { readonly words: number; readonly provesRoo
   'rotate root': { words: 2, provesRootKeys: true, work: rotateRoot },
   'rotate data': { words: 2, provesRootKeys: true, work: rotateData },
   verify: { words: 1, provesRootKeys: true, work: verify },
+  contain: { words: 2, provesRootKeys: true, work: contain },
   // Without the key that is to go: it is out of the configuration already, or about to be.
   remove: { words: 2, provesRootKeys: false, work: remove },
 }
@@ -103,17 +107,27 @@ function read(args: readonly string[]): Words | undefined {
         shred: { type: 'boolean' },
         yes: { type: 'boolean' },
         org: { type: 'string' },
+        'exposed-until': { type: 'string' },
         config: { type: 'string' },
       },
     })
     const org = values.org === undefined ? undefined : parseId('org', values.org)
     if (values.org !== undefined && org === undefined) return undefined
     const flags = ['append', 'all-data', 'generate', 'shred', 'yes'] as const
-    return { words: positionals, org, on: new Set(flags.filter((flag) => values[flag] === true)) }
+    const exposedUntil = momentOf(values['exposed-until'])
+    if (exposedUntil === 'malformed') return undefined
+    return { words: positionals, org, exposedUntil, on: new Set(flags.filter((flag) => values[flag] === true)) }
   } catch {
     // parseArgs throws for options it doesn't know: the usage says which there are.
     return undefined
   }
+}
+
+/** RFC 3339 with its zone: a local time would mean another moment on another machine. */
+function momentOf(text: string | undefined): Date | undefined | 'malformed' {
+  if (text === undefined) return undefined
+  const moment = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)$/u.test(text) ? Date.parse(text) : Number.NaN
+  return Number.isNaN(moment) ? 'malformed' : new Date(moment)
 }
 
 function tell({ json, print }: Pick<CommandContext, 'json' | 'print'>, told: Told): number {
@@ -250,6 +264,27 @@ async function verify({ keeper }: Keyroom, { org }: Words): Promise<Told> {
     `${counts.organizations} organizations, ${counts.dataKeys} data keys, ${counts.records} records opened, ${counts.destroyed} shredded, ${rows.length} faults.`,
   ]
   return { json: { ...counts, faults: rows }, text, well: rows.length === 0 }
+}
+
+async function contain({ keeper, now }: Keyroom, { words, exposedUntil }: Words): Promise<Told> {
+  const org = parseId('org', words[1]!)
+  if (org === undefined || exposedUntil === undefined) {
+    throw new CommandError('Say whose secrets may have been read, and until when: sallyport keys contain org_... --exposed-until <moment>')
+  }
+  if (exposedUntil.getTime() > now())
+    throw new CommandError('--exposed-until lies in the future: keys that will be made later were not read.')
+  const { root, to, renewed, resealed, unreadable, left } = await keeper.contain(org, exposedUntil, ACTOR)
+  const id = formatId('org', org)
+  const json = {
+    org: id,
+    data_key: { to: to && formatId('dk', to), renewed, resealed, unreadable, left },
+    root_key: { to: root.to, rewrapped: root.dataKeys, unreadable: root.unreadable },
+  }
+  const made = renewed ? 'has a new data key' : 'has a data key from after that already'
+  const text = [
+    `${id} ${to === null ? 'never sealed anything' : made}; ${resealed} records resealed, ${left} left behind, ${unreadable} unreadable; ${root.dataKeys} data keys rewrapped under ${root.to}, ${root.unreadable} unreadable.`,
+  ]
+  return { json, text, well: left + unreadable + root.unreadable === 0 }
 }
 
 async function remove(room: Keyroom, asked: Words, { config }: CommandContext): Promise<Told> {

@@ -1,7 +1,7 @@
 /** Owns reading ids out of a path. Refuses any spelling but the canonical one, and never fills in a tenant that is missing. */
-import { ENVIRONMENTS } from '@sallyport/contract'
+import { ENVIRONMENTS, schemas } from '@sallyport/contract'
 import { parseId } from '@sallyport/core'
-import type { ConnectionId, ConnectSessionId, Environment, IntegrationId, KeyId, OrgId, ProjectId } from '@sallyport/core'
+import type { ConnectionId, ConnectSessionId, DataKeyId, Environment, IntegrationId, KeyId, OrgId, ProjectId } from '@sallyport/core'
 import { ProblemError } from './problem.ts'
 
 /** What each path parameter of the contract becomes. The name decides the kind, on every route. */
@@ -13,6 +13,9 @@ export interface PathIds {
   readonly integration: IntegrationId
   readonly session: ConnectSessionId
   readonly connection: ConnectionId
+  readonly data_key: DataKeyId
+  /** Text that the operator chose; of the installation and no tenant's. */
+  readonly root_key: string
 }
 
 type Readers = { readonly [Name in keyof PathIds]: (text: string) => PathIds[Name] | undefined }
@@ -25,6 +28,8 @@ const READERS: Readers = {
   integration: (text) => parseId('int', text),
   session: (text) => parseId('cs', text),
   connection: (text) => parseId('conn', text),
+  data_key: (text) => parseId('dk', text),
+  root_key: (text) => (schemas.rootKeyId.safeParse(text).success ? text : undefined),
 }
 
 /**

@@ -8,7 +8,10 @@ import { connectionGet } from './connection/get/handler.ts'
 import { connectionImport } from './connection/import/handler.ts'
 import { connectionList } from './connection/list/handler.ts'
 import { dataKeyList } from './data-key/list/handler.ts'
+import { dataKeyRemove } from './data-key/remove/handler.ts'
 import { dataKeyRotate } from './data-key/rotate/handler.ts'
+import { dataKeyShred } from './data-key/shred/handler.ts'
+import { dataKeyVerify } from './data-key/verify/handler.ts'
 import { whoami } from './identity/whoami/handler.ts'
 import { integrationCreate } from './integration/create/handler.ts'
 import { integrationGet } from './integration/get/handler.ts'
@@ -17,12 +20,16 @@ import { keyCreate } from './key/create/handler.ts'
 import { keyList } from './key/list/handler.ts'
 import { keyRevoke } from './key/revoke/handler.ts'
 import type { Implementations } from './operation.ts'
+import { organizationContain } from './organization/contain/handler.ts'
 import { organizationGet } from './organization/get/handler.ts'
 import { projectGet } from './project/get/handler.ts'
 import { projectList } from './project/list/handler.ts'
 import { projectUpdate } from './project/update/handler.ts'
 import { providerList } from './provider/list/handler.ts'
 import { requestList } from './request/list/handler.ts'
+import { rootKeyList } from './root-key/list/handler.ts'
+import { rootKeyRemove } from './root-key/remove/handler.ts'
+import { rootKeyRotate } from './root-key/rotate/handler.ts'
 import { sessionCreate } from './session/create/handler.ts'
 import { sessionDelete } from './session/delete/handler.ts'
 
@@ -50,6 +57,13 @@ export const implementations: Implementations = {
   requestList,
   dataKeyList,
   dataKeyRotate,
+  dataKeyVerify,
+  dataKeyRemove,
+  dataKeyShred,
+  rootKeyList,
+  rootKeyRotate,
+  rootKeyRemove,
+  organizationContain,
   auditEventList,
   auditVerify,
 }

@@ -18,9 +18,11 @@ export interface RouteDeps {
   readonly database: Database
   readonly vault: Pick<Vault, 'seal'>
   readonly lineage: Pick<Lineage, 'consent'>
-  readonly keeper: Pick<Keeper, 'dataKeys' | 'renew' | 'sweepSoon'>
+  readonly keeper: Omit<Keeper, 'close' | 'organizations' | 'rotateEverything' | 'rotateRoot' | 'start' | 'tend'>
   readonly keys: Pick<KeyAuthenticator, 'mint'>
   readonly sessions: Sessions
+  /** Milliseconds since 1970. */
+  readonly now: () => number
   readonly connect: Pick<ConnectService, 'createSession' | 'getSession' | 'complete'>
   readonly cursors: Cursors
   /** The catalog as configured. */

@@ -73,6 +73,8 @@ export interface Keeper {
   rootKeys(): Promise<readonly RootKeyUse[]>
   /** The id of the one that wraps. */
   readonly primaryRootKey: string
+  /** What this node has of a root key that the database knows. */
+  rootKeyStatus(id: string): 'primary' | 'configured' | 'known'
   /** Every organization of the installation. */
   organizations(): AsyncIterable<OrgId>
   /**
@@ -105,6 +107,11 @@ export interface Keeper {
    * @throws VaultError `root_key_missing`, or `key_in_use` with the counts.
    */
   removeRootKey(id: string, actor: string, org?: OrgId): Promise<void>
+  /**
+   * The same for whoever can't know what other nodes are configured with: refused for a key that this node has, and for one that came after its
+   * primary, which may be on its way to all of them. Throws as `removeRootKey`.
+   */
+  removeRetiredRootKey(id: string, actor: string, org: OrgId): Promise<void>
   /** What `shred` would make unreadable. Changes nothing. */
   losses(org: OrgId): Promise<Losses>
   /** Destroys the organization's data keys. What they sealed can never be opened again, but by restoring a backup of their rows. */
@@ -155,6 +162,11 @@ class DatabaseKeeper implements Keeper {
 
   get primaryRootKey(): string {
     return this.#o.vault.rootKeyIds[0]!
+  }
+
+  rootKeyStatus(id: string): 'primary' | 'configured' | 'known' {
+    if (id === this.primaryRootKey) return 'primary'
+    return this.#o.vault.rootKeyIds.includes(id) ? 'configured' : 'known'
   }
 
   organizations(): AsyncIterable<OrgId> {
@@ -255,6 +267,16 @@ class DatabaseKeeper implements Keeper {
     }
     if (org !== undefined) await database.withTenant(org, (tx) => appendAudit(tx, event))
     logger.info('Removed a root key', { rootKey: id })
+  }
+
+  async removeRetiredRootKey(id: string, actor: string, org: OrgId): Promise<void> {
+    const known = await this.rootKeys()
+    const primary = known.find((key) => key.id === this.primaryRootKey)
+    if (this.rootKeyStatus(id) === 'configured')
+      throw inUse(`root key "${id}" is still configured: take it out of the encryption keys first`)
+    const later = known.find((key) => key.id === id && primary !== undefined && key.createdAt > primary.createdAt)
+    if (later !== undefined) throw inUse(`root key "${id}" came after the primary one: it may be about to be used`)
+    await this.removeRootKey(id, actor, org)
   }
 
   async losses(org: OrgId): Promise<Losses> {

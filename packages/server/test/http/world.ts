@@ -30,6 +30,7 @@ import {
   apiKeyInsert,
   connectionActivate,
   connectionInsert,
+  dataKeyList,
   integrationInsert,
   membershipPut,
   migrate,
@@ -57,7 +58,9 @@ export interface TestOrg {
   /** A key with every scope. */
   readonly key: string
   /** Path parameters that name all of it, in outside spelling. */
-  readonly params: Readonly<Record<'org' | 'project' | 'environment' | 'key' | 'integration' | 'connection' | 'session', string>>
+  readonly params: Readonly<
+    Record<'org' | 'project' | 'environment' | 'key' | 'integration' | 'connection' | 'session' | 'data_key' | 'root_key', string>
+  >
   /** A person of each role, and the `Cookie` header of their session. */
   readonly people: Readonly<Record<Role, { readonly id: UserId; readonly cookie: string }>>
 }
@@ -67,6 +70,8 @@ export interface World {
   readonly port: number
   readonly http: HttpServer
   readonly database: Database
+  /** A superuser's address of it. */
+  readonly adminUrl: string
   readonly vault: Vault
   readonly keys: KeyAuthenticator
   readonly a: TestOrg
@@ -146,6 +151,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
         keeper,
         keys,
         sessions,
+        now: () => Date.now(),
         connect,
         cursors,
         providers,
@@ -166,6 +172,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     port,
     http,
     database,
+    adminUrl: made.url,
     vault,
     keys,
     a,
@@ -259,6 +266,7 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
     ]),
   )
   const people = await makePeople(parts, org, name)
+  const [dataKey] = await database.withTenant(org, dataKeyList)
   const params = {
     org: formatId('org', org),
     project: formatId('proj', projects[0]),
@@ -267,6 +275,8 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
     integration: formatId('int', integration),
     connection: formatId('conn', connection),
     session: formatId('cs', newId('cs')),
+    data_key: formatId('dk', dataKey!.id),
+    root_key: 'test',
   }
   return { org, projects, integration, connection, keyId, key, params, people }
 }
