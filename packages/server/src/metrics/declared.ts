@@ -2,7 +2,7 @@
  * Owns the one list of what the gateway counts. A metric that isn't here can't be counted, and a test holds docs/metrics.md against it.
  * Refuses labels that name a tenant: an organization, a connection or a key never is a label.
  */
-import { ENGINE_METRICS } from '@sallyport/core'
+import { CALL_METRICS, REFRESH_METRICS } from '@sallyport/core'
 import type { MetricDefinition } from '@sallyport/core'
 
 const KEY_METRICS: readonly MetricDefinition[] = [
@@ -43,4 +43,4 @@ const PROCESS_METRICS: readonly MetricDefinition[] = [
   },
 ]
 
-export const METRICS: readonly MetricDefinition[] = [...ENGINE_METRICS, ...KEY_METRICS, ...PROCESS_METRICS]
+export const METRICS: readonly MetricDefinition[] = [...REFRESH_METRICS, ...CALL_METRICS, ...KEY_METRICS, ...PROCESS_METRICS]
