@@ -57,6 +57,8 @@ export interface LineageRecords {
   /** The kind of store, for messages. */
   readonly kind: string
   readonly durability: StoreDurability
+  /** Makes ready what is needed. Before everything else, and again until it has succeeded. */
+  prepare(): Promise<void>
   read(ref: CredentialRef): Promise<SealedState | undefined>
   connect(ref: CredentialRef, version: NewVersion): Promise<{ readonly generation: number; readonly seq: bigint }>
   begin(

@@ -28,7 +28,10 @@ const MAX_TOUCHED = 10_000
 
 export function createSealedStore(records: LineageRecords, keys: RootKeyring): SealedCredentialStore {
   const sealer = new TokenSealer(keys)
-  const ready = once(() => proveKeys(keys, records))
+  const ready = once(async () => {
+    await records.prepare()
+    await proveKeys(keys, records)
+  })
   const touched = new Set<string>()
 
   /** Never fails the read that touched it: the version opens with the key it has. */

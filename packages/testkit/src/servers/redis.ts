@@ -17,13 +17,16 @@ export interface TestRedis {
 
 const READY = 'Ready to accept connections'
 
-/** @throws Error when no `redis-server` or `valkey-server` is on the search path, or it does not start. */
-export async function startTestRedis(): Promise<TestRedis> {
+/**
+ * `settings`: more of the program's own options, such as `['--requirepass', password]`; `{port}` in one is a free port.
+ * @throws Error when no `redis-server` or `valkey-server` is on the search path, or it does not start.
+ */
+export async function startTestRedis(settings: readonly string[] = []): Promise<TestRedis> {
   const program = await findRedis()
   if (program === undefined) throw new Error('redis-server is not installed. On Debian: apt-get install redis-server')
   const folder = await temporaryFolder()
   try {
-    return await onFreePort((port) => startOn(port, program, folder))
+    return await onFreePort((port) => startOn(port, program, folder, settings))
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     throw error
@@ -34,9 +37,14 @@ export function findRedis(): Promise<string | undefined> {
   return findProgram(['redis-server', 'valkey-server'])
 }
 
-async function startOn(port: number, program: string, folder: string): Promise<TestRedis> {
+async function startOn(port: number, program: string, folder: string, more: readonly string[]): Promise<TestRedis> {
   const setpriv = systemProgram('setpriv')
-  const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder, '--daemonize', 'no']
+  const own = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder, '--daemonize', 'no']
+  const settings = [
+    ...own,
+    ...(more.includes('{port}') ? [] : ['--port', String(port)]),
+    ...more.map((one) => one.replace('{port}', String(port))),
+  ]
   const [file = program, ...args] = [...(setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL']), program, ...settings]
   const child = spawn(file, args, { cwd: folder, env: {}, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
   const output = new LastLines()

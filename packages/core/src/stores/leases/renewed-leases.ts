@@ -10,14 +10,14 @@ import type { RenewableHold } from './renewed-lease.ts'
 export interface LeaseRows {
   /** Puts `holder` there until `ttlMs` from now if nobody is, or nobody any more. */
   take(key: string, holder: string, ttlMs: number): Promise<boolean>
-  /** Sets the end anew if `holder` is still there, also when its end has passed and nobody came. */
+  /** Sets the end anew if `holder` is there, and nobody else was since. */
   renew(key: string, holder: string, ttlMs: number): Promise<boolean>
   drop(key: string, holder: string): Promise<void>
   close(): Promise<void>
 }
 
 export interface RenewedLeaseOptions {
-  /** How long a killed holder keeps others out. Renewed each third of it; 1,500 when absent, so that a takeover takes less than two seconds. */
+  /** How long a killed holder keeps others out. Renewed each third of it; 1,200 when absent, so that a takeover takes less than two seconds. */
   readonly ttlMs?: number
   readonly clock?: Clock
 }
@@ -30,7 +30,7 @@ export class RenewedLeases implements LeaseKeeper {
   readonly #clock: Clock
   readonly #drops = new Set<() => Promise<void>>()
 
-  constructor(rows: LeaseRows, { ttlMs = 1_500, clock = systemClock }: RenewedLeaseOptions = {}) {
+  constructor(rows: LeaseRows, { ttlMs = 1_200, clock = systemClock }: RenewedLeaseOptions = {}) {
     this.#rows = rows
     this.#ttlMs = ttlMs
     this.#clock = clock

@@ -57,6 +57,7 @@ export function memoryRecords(memory: CredentialMemory, clock: Clock): LineageRe
   return {
     kind: 'memory',
     durability: DURABILITY,
+    prepare: async () => undefined,
 
     async read(ref) {
       const credential = find(ref)

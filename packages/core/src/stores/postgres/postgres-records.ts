@@ -12,6 +12,7 @@ import * as sql from './statements.ts'
 export interface PostgresRecordsParts {
   readonly database: PostgresDatabase
   readonly durability: () => StoreDurability
+  readonly prepare: () => Promise<void>
   readonly listeners: ChangeListeners
   /** Begins to listen for changes. */
   readonly listen: () => void
@@ -23,7 +24,7 @@ const MAX_TURNS = 100
 const PRUNE_BATCH = 1_000
 const SWEEP_BATCH = 200
 
-export function postgresRecords({ database, durability, listeners, listen, close }: PostgresRecordsParts): LineageRecords {
+export function postgresRecords({ database, durability, prepare, listeners, listen, close }: PostgresRecordsParts): LineageRecords {
   const one = async <Row extends object>(text: string, values: readonly SqlValue[]): Promise<Row | undefined> =>
     (await database.query<Row & Record<string, unknown>>(text, values))[0]
   const refs = async (text: string, values: readonly SqlValue[]): Promise<CredentialRef[]> =>
@@ -34,6 +35,7 @@ export function postgresRecords({ database, durability, listeners, listen, close
     get durability() {
       return durability()
     },
+    prepare,
 
     async read(ref) {
       const row = await one<StateRow>(sql.READ, names(ref))

@@ -31,22 +31,15 @@ export function createPostgresStore({ encryption, url, ca, insecurePlaintext, ..
     ...(ca === undefined ? {} : { ca }),
     ...(insecurePlaintext === undefined ? {} : { insecurePlaintext }),
   })
-  const known = openPostgres(config, options)
+  const database = openPostgres(config, options)
   const listeners = new ChangeListeners()
   const changes = new PostgresChanges(config, (ref) => listeners.tell(ref))
-  let durability = UNKNOWN
-  const database: PostgresDatabase = {
-    async query(text, values) {
-      const rows = await known.query<never>(text, values)
-      if (durability === UNKNOWN) durability = await promised(known)
-      return rows
-    },
-    close: () => known.close(),
-  }
+  let durability = UNREACHED
   const records = postgresRecords({
     database,
     listeners,
     durability: () => durability,
+    prepare: async () => void (durability = await promised(database)),
     listen: () => options.sessions !== false && changes.start(),
     async close() {
       changes.stop()
@@ -76,7 +69,7 @@ export function createPostgresLeases(options: PostgresAddress & PostgresOptions 
 const FAILOVER =
   'What a standby had not received when the server was lost for good is lost with it; the server decides whether a commit waits for one.'
 const BACKUP = 'A backup brings back tokens that providers may have replaced since: each is probed once.'
-const UNKNOWN: StoreDurability = { kind: 'none', limits: ['The server was not reached yet, so nothing is known of its settings.'] }
+const UNREACHED: StoreDurability = { kind: 'none', limits: ['The server was not reached yet, so nothing is known of its settings.'] }
 
 async function promised(database: PostgresDatabase): Promise<StoreDurability> {
   const [row] = await database.query<{ fsync: string; full_page_writes: string; synchronous_commit: string }>(SETTINGS)

@@ -1,0 +1,182 @@
+/**
+ * Owns how the token store reaches Redis. Refuses TLS that isn't verified; refuses other hosts without TLS or without a password, unless told
+ * to; and refuses to wait for a server that does not answer: a connection on which nothing comes back is ended, so that what follows fails at once.
+ */
+import { createHash } from '../../crypto/index.ts'
+import { isIP } from 'node:net'
+import type { Redis, RedisOptions } from 'ioredis'
+import { Secret } from '../../kernel/index.ts'
+import { decoded, hostOf, isLocalHost, misconfigured, readStoreUrl } from '../address.ts'
+import { once } from '../once.ts'
+import { storeUnavailable } from '../records.ts'
+
+export interface RedisAddress {
+  /** `redis://user:password@host:port/db`, or `rediss://` for TLS. */
+  readonly url: string | Secret
+  /** PEM of the authorities to trust, in place of the system's. */
+  readonly ca?: string
+  /** Speaks to another host without TLS, or without a password. Everybody on the way reads along, and may answer in its place. */
+  readonly insecurePlaintext?: boolean
+  readonly insecureNoPassword?: boolean
+  /** How long the server may be silent before it counts as gone; 400 when absent. */
+  readonly answerMs?: number
+}
+
+export type RedisValue = string | number | Uint8Array
+
+/** A script that runs whole or not at all. */
+export interface RedisScript {
+  readonly lua: string
+  /** What the server calls it once it knows it. */
+  readonly sha: string
+}
+
+export function script(lua: string): RedisScript {
+  return { lua, sha: createHash('sha1').update(lua).digest('hex') }
+}
+
+const KIND = 'redis'
+const FIRST_DELAY_MS = 50
+const LAST_DELAY_MS = 1_000
+
+/** @throws TokenError `store_misconfigured` */
+export function redisOptions(address: RedisAddress): RedisOptions {
+  const url = readStoreUrl(address.url, ['redis:', 'rediss:'])
+  const [host, password, tls] = [hostOf(url), decoded(url.password), url.protocol === 'rediss:']
+  if (host === '') throw misconfigured("the store's url needs a host")
+  if (url.search !== '') throw misconfigured("the store's url has options, and none is known")
+  if (!/^\/?\d{0,4}$/u.test(url.pathname)) throw misconfigured("the store's url has a path that is no database number")
+  if (!isLocalHost(host)) {
+    if (!tls && address.insecurePlaintext !== true)
+      throw misconfigured('the store is on another host: use rediss://, or set insecurePlaintext to mean it')
+    if (password === '' && address.insecureNoPassword !== true) {
+      throw misconfigured('the store is on another host and its url has no password: give one, or set insecureNoPassword to mean it')
+    }
+  }
+  const answerMs = address.answerMs ?? 400
+  return {
+    host,
+    port: Number(url.port || '6379'),
+    db: Number(url.pathname.slice(1) || '0'),
+    ...(url.username === '' ? {} : { username: decoded(url.username) }),
+    ...(password === '' ? {} : { password }),
+    ...(tls ? { tls: tlsOptions(host, address.ca) } : {}),
+    connectionName: 'sallyport',
+    connectTimeout: answerMs,
+    socketTimeout: answerMs,
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    // A command whose answer was lost may have run: whoever asked decides whether to ask again.
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: (times) => Math.min(FIRST_DELAY_MS * 2 ** (times - 1), LAST_DELAY_MS) * (0.75 + Math.random() / 2),
+  }
+}
+
+function tlsOptions(host: string, ca: string | undefined): NonNullable<RedisOptions['tls']> {
+  return { rejectUnauthorized: true, ...(isIP(host) === 0 ? { servername: host } : {}), ...(ca === undefined ? {} : { ca }) }
+}
+
+/** One connection, made when it is first needed and again whenever it is lost. Every question rejects with TokenError `store_unavailable`. */
+export class RedisLink {
+  readonly #options: RedisOptions
+  readonly #answerMs: number
+  readonly #client: () => Promise<Redis>
+  #opened: Redis | undefined
+  #closed = false
+
+  constructor(options: RedisOptions) {
+    this.#options = options
+    this.#answerMs = options.connectTimeout!
+    this.#client = once(() => this.#open())
+  }
+
+  /** Calls `heard` with each message on `channel` from now on, and `missed` whenever some may have been missed. */
+  async subscribe(channel: string, heard: (message: string) => void, missed: () => void): Promise<void> {
+    const client = await this.#client()
+    client.on('message', (_channel, message) => heard(message))
+    let first = true
+    client.on('ready', () => {
+      // The first one too when it took more than one attempt to subscribe: listeners were there before.
+      client.subscribe(channel).then(
+        () => (first ? (first = false) : missed()),
+        () => undefined,
+      )
+    })
+    // Shows a connection on which nothing is asked that it is gone: no answer ends it.
+    const pulse = setInterval(() => client.status === 'ready' && void client.ping().catch(() => undefined), PULSE_MS).unref()
+    client.once('end', () => clearInterval(pulse))
+    await this.#ready(client).catch(() => undefined)
+  }
+
+  async ask<Answer>(command: string, ...args: RedisValue[]): Promise<Answer> {
+    try {
+      const client = await this.#ready(await this.#client())
+      return (await client.callBuffer(command, ...args.map(asArgument))) as Answer
+    } catch (error) {
+      throw storeUnavailable(KIND, named(error))
+    }
+  }
+
+  /** By its name, and whole where the server does not know it: at first, and after a restart. */
+  async run<Answer>({ lua, sha }: RedisScript, key: string, ...args: RedisValue[]): Promise<Answer> {
+    try {
+      const client = await this.#ready(await this.#client())
+      const given = args.map(asArgument)
+      try {
+        return (await client.callBuffer('EVALSHA', sha, 1, key, ...given)) as Answer
+      } catch (error) {
+        if (named(error).code !== 'NOSCRIPT') throw error
+        return (await client.callBuffer('EVAL', lua, 1, key, ...given)) as Answer
+      }
+    } catch (error) {
+      throw storeUnavailable(KIND, named(error))
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#opened?.disconnect()
+  }
+
+  async #open(): Promise<Redis> {
+    const { Redis } = await import('ioredis')
+    const client = new Redis({ ...this.#options, protocol: 2, replyMapping: 'legacy' })
+    // What is wrong is told to whoever asks; unheard, it would be written to the terminal.
+    client.on('error', () => undefined)
+    this.#opened = client
+    client.connect().catch(() => undefined)
+    if (this.#closed) client.disconnect()
+    return client
+  }
+
+  /** Waits for a connection in the making, no longer than an answer may take. */
+  async #ready(client: Redis): Promise<Redis> {
+    if (client.status === 'ready') return client
+    if (this.#closed) throw new Error('closed')
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const timer = setTimeout(() => reject(new Error('no connection')), this.#answerMs)
+    const ready = (): void => resolve()
+    client.once('ready', ready)
+    try {
+      await promise
+      return client
+    } finally {
+      clearTimeout(timer)
+      client.off('ready', ready)
+    }
+  }
+}
+
+const PULSE_MS = 4_000
+
+function asArgument(value: RedisValue): string | number | Buffer {
+  return value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : value
+}
+
+/** Redis says what kind of error it is in the first word. The rest may quote the command, so it stays here. */
+function named(error: unknown): Error & { readonly code: string } {
+  const word = error instanceof Error ? /^[A-Z]{3,20}(?= )/u.exec(error.message)?.[0] : undefined
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'NO_ANSWER'
+  return Object.assign(new Error('redis'), { code: word ?? code })
+}
