@@ -101,7 +101,7 @@ function renewed(members: Members, text: Secret, { parent, lifetimeMs, now }: Ex
       ...parent,
       accessToken: new Secret(access_token as string),
       refreshToken: isFilledText(refresh_token) ? new Secret(refresh_token) : parent.refreshToken,
-      expiresAt: lifetime === null ? null : now + lifetime,
+      expiresAt: lifetime === null ? null : Math.floor(now + lifetime),
       scopes: scopesAfter(parent.scopes, scope),
       extra: extraAfter(parent.extra, rest),
     },

@@ -26,5 +26,5 @@ const PAUSES: Readonly<Partial<Record<RefreshTrouble, Pauses>>> = {
 export function pauseAfter(trouble: RefreshTrouble, before: number, random: () => number, least = 0): number {
   const { firstMs, longestMs } = PAUSES[trouble] ?? PAUSES.provider_down!
   const whole = Math.min(firstMs * 2 ** Math.min(before, 20), longestMs)
-  return Math.max(least, Math.round(whole * (0.25 + 0.75 * random())))
+  return Math.ceil(Math.max(least, whole * (0.25 + 0.75 * random())))
 }

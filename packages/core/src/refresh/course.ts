@@ -57,6 +57,11 @@ export interface Course {
   lost: boolean
 }
 
+/** When the call of this intent is over at the provider, whatever became of it; by the store's clock. */
+export function certainlyOverAt({ startedAt }: RefreshIntent, { requestLifetimeMs }: RefreshEndpoint, { startMs }: RefreshLimits): number {
+  return startedAt + startMs + requestLifetimeMs
+}
+
 interface From {
   readonly generation: number
   readonly parentSeq: bigint

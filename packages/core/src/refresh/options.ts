@@ -93,6 +93,8 @@ export interface RefreshLimits {
   readonly callMs: number
   /** A proof of the lease older than this is made again before a call. */
   readonly proofMs: number
+  /** A call begins at most this long after its intent was asked for, or not at all: from the intent on, others count. */
+  readonly startMs: number
   /** Between two looks for interrupted refreshes. */
   readonly recoveryMs: number
   /** A grant unused for so long is renewed; a third of what the most impatient provider allows. */
@@ -111,6 +113,7 @@ export const DEFAULT_REFRESH_LIMITS: RefreshLimits = {
   hintTurnMs: 2_000,
   callMs: 20_000,
   proofMs: 1_000,
+  startMs: 2_000,
   recoveryMs: 250,
   idleMs: 30 * 24 * 3_600_000,
   idleSweepMs: 3_600_000,

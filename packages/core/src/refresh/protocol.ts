@@ -10,6 +10,7 @@ import type { Flight, Landing } from './flight.ts'
 import type { RefreshEndpoint } from './options.ts'
 import { ANY, judge, lifetimeOf, restOf, storeNow } from './policy.ts'
 import type { Reading } from './policy.ts'
+import { certainlyOverAt } from './course.ts'
 import type { Course, Parts, Step } from './course.ts'
 import { settle } from './settle.ts'
 import type { BegunRefresh, Lease, RefreshIntent } from '../tokens/index.ts'
@@ -124,11 +125,11 @@ export class RefreshProtocol {
 
   /** The outcome of the intent's call is unknown, since `startedAt`. */
   async #afterInterruption(course: Course, intent: RefreshIntent): Promise<Landing | Step | undefined> {
-    const { clock, learned, store } = this.#o
+    const { clock, learned, store, limits } = this.#o
     const { flight, endpoint, reading } = course
     course.since = intent.startedAt
     const profile = await learned.profileOf(reading.state, endpoint)
-    const waitMs = profile.kind === 'strict' ? intent.startedAt + endpoint.requestLifetimeMs - storeNow(reading, clock.monotonic()) : 0
+    const waitMs = profile.kind === 'strict' ? certainlyOverAt(intent, endpoint, limits) - storeNow(reading, clock.monotonic()) : 0
     if (waitMs <= 0) return { parentSeq: intent.parentSeq, replaces: intent.id, attempt: intent.attempt + 1 }
     if (intent.state === 'calling') {
       const noted = await store.doubt(flight.ref, intent.id, { trouble: 'outcome_unknown', retryInMs: Math.ceil(waitMs) })
@@ -152,6 +153,7 @@ export class RefreshProtocol {
     const { generation, head } = reading.state
     await this.#o.reach('intent_asked')
     const from = { generation, headSeq: head.seq, parentSeq: step.parentSeq, replaces: step.replaces }
+    const askedAt = this.#o.clock.monotonic()
     const begun = await unspent.around(flight.ref, from, step.attempt, () =>
       store.begin(flight.ref, from, { node: this.#o.node, attempt: step.attempt }),
     )
@@ -159,7 +161,7 @@ export class RefreshProtocol {
     const begunAt = this.#o.clock.monotonic()
     course.since ??= begun.intent.startedAt
     await this.#o.reach('intent_written')
-    const answer = await this.#call(course, lease, begun, begunAt)
+    const answer = await this.#call(course, lease, begun, { askedAt, begunAt })
     if (answer === undefined) return await this.#stepBack(flight, begun)
     return await settle(this.#o, course, begun, answer)
   }
@@ -170,13 +172,14 @@ export class RefreshProtocol {
     if (intent.attempt === 1 && (await this.#o.store.withdraw(ref, intent.id, null))) this.#o.unspent.forget(intent)
   }
 
-  /** Undefined: the lease is not ours any more, and nothing was sent. */
-  async #call(course: Course, lease: Lease, begun: BegunRefresh, begunAt: number): Promise<RefreshAnswer | undefined> {
+  /** Undefined: the lease is not ours any more, or it took too long to come here, and nothing was sent. */
+  async #call(course: Course, lease: Lease, begun: BegunRefresh, { askedAt, begunAt }: IntentTimes): Promise<RefreshAnswer | undefined> {
     const { clock, metrics, pause, random } = this.#o
     const { endpoint } = course
     for (let repeat = 0; ; repeat++) {
       if (!(await this.#isCleared(lease))) return undefined
       const calledAt = clock.monotonic()
+      if (calledAt - askedAt > this.#o.limits.startMs) return undefined
       const answer = await askProvider(endpoint, begun, {
         timeoutMs: callTimeout(endpoint, this.#o.limits.callMs),
         now: begun.intent.startedAt + Math.floor(calledAt - begunAt),
@@ -204,6 +207,12 @@ export class RefreshProtocol {
     }
     return false
   }
+}
+
+/** By the monotonic clock: before the intent was asked for, and when its writing was known. */
+interface IntentTimes {
+  readonly askedAt: number
+  readonly begunAt: number
 }
 
 async function askProvider(

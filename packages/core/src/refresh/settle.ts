@@ -6,6 +6,7 @@ import { writeTokenSet } from '../tokens/index.ts'
 import type { BegunRefresh, CredentialVersion, RefreshTrouble, RotationProfile, SpilledAnswer, TokenSet } from '../tokens/index.ts'
 import type { RefreshAnswer } from '../oauth/index.ts'
 import { pauseAfter } from './backoff.ts'
+import { certainlyOverAt } from './course.ts'
 import type { Course, Parts, Step } from './course.ts'
 import { failureOf, overFailure, RefreshError } from './errors.ts'
 import { failed, served } from './flight.ts'
@@ -156,7 +157,7 @@ async function unknown(parts: Parts, course: Course, begun: BegunRefresh, answer
   }
   if (profile.kind === 'none' && answer.why !== 'malformed') return await unspent(parts, course, begun, { trouble: 'provider_down' })
   const trouble = answer.why === 'malformed' ? 'malformed' : 'outcome_unknown'
-  const overIn = profile.kind === 'strict' ? intent.startedAt + endpoint.requestLifetimeMs - storeNow(reading, clock.monotonic()) : 0
+  const overIn = profile.kind === 'strict' ? certainlyOverAt(intent, endpoint, parts.limits) - storeNow(reading, clock.monotonic()) : 0
   const retryInMs = pauseAfter('outcome_unknown', reading.state.failure?.failures ?? 0, random, Math.ceil(overIn))
   await parts.reach('settling')
   if (!(await store.doubt(flight.ref, intent.id, { trouble, retryInMs }, answer.raw))) return undefined

@@ -42,7 +42,8 @@ export class VirtualTime {
   readonly pause = (ms: number, signal?: AbortSignal): Promise<void> =>
     new Promise((resolve) => {
       const entry = {
-        at: this.clock.monotonic() + ms,
+        // Clocks tell whole milliseconds.
+        at: this.clock.monotonic() + Math.ceil(ms),
         wake: () => {
           this.#waiting.delete(entry)
           resolve()
@@ -105,6 +106,8 @@ export interface Call {
   readonly at: number
   /** What the books say. */
   readonly outcome: 'renewed' | 'again' | 'reuse' | 'refused' | 'untouched'
+  /** Whether the caller heard so. */
+  readonly told: boolean
 }
 
 /** One grant and its books. Token 0 comes with the consent. */
@@ -141,7 +144,7 @@ export class BookkeepingIssuer {
     const token = parent.refreshToken?.reveal() ?? ''
     if (behaviour.latencyMs !== undefined) await this.#time.pause(behaviour.latencyMs)
     const [outcome, answer] = behaviour.commits ? this.#books(token, parent, now) : (['untouched', undefined] as const)
-    this.calls.push({ node, token, at: this.#time.clock.monotonic(), outcome })
+    this.calls.push({ node, token, at: this.#time.clock.monotonic(), outcome, told: behaviour.says === true })
     return behaviour.says === true ? answer! : behaviour.says
   }
 
@@ -194,6 +197,9 @@ export interface NodeOptions {
   readonly checkpoint?: (point: Checkpoint) => Promise<void> | void
   readonly hint?: LeaseKeeper
   readonly leases?: LeaseKeeper
+  /** How far this machine's wall clock is off. */
+  readonly clockOffMs?: number
+  readonly endpointFails?: Error
 }
 
 export interface FleetNode {
@@ -277,17 +283,20 @@ export function createFleet({
         leases,
         ...(options.hint === undefined ? {} : { hint: options.hint }),
         spills: [spill],
-        endpoint: async () => ({
-          provider: 'fake',
-          rotation: declared ?? issuer.rotation,
-          requestLifetimeMs,
-          refresh: (parent, { now }) => issuer.refresh(name, parent, now),
-        }),
+        endpoint: async () => {
+          if (options.endpointFails !== undefined) throw options.endpointFails
+          return {
+            provider: 'fake',
+            rotation: declared ?? issuer.rotation,
+            requestLifetimeMs,
+            refresh: (parent, { now }) => issuer.refresh(name, parent, now),
+          }
+        },
         revokeOrphan: async (_ref, tokens) => void orphans.push(tokens.refreshToken?.reveal() ?? ''),
         logger: createLogger({ level: 'debug', format: 'json', write: (line) => logged.push(line), clock: time.clock }),
         node: name,
         metrics: registry,
-        clock: time.clock,
+        clock: { now: () => time.clock.now() + (options.clockOffMs ?? 0), monotonic: () => time.clock.monotonic() },
         random,
         pause: (ms, signal) => (dead ? never : time.pause(ms, signal)),
         limits: { jitter: 0, ...options.limits },
