@@ -94,6 +94,8 @@ describe('the client', () => {
       name: 'n',
       scopes: ['proxy:call'],
       connection: null,
+      allowed_addresses: null,
+      sender: null,
       created_by: 'system',
       created_at: project.created_at,
       expires_at: null,

@@ -14,6 +14,8 @@ export function inEnvironment(client: Client, at: EnvironmentAddress) {
     keys: {
       list: (query: Input<'keyList'>['query'] = {}, options?: CallOptions) => client.pages('keyList', { params: at, query }, options),
       create: (body: Input<'keyCreate'>['body'], options?: CallOptions) => client.call('keyCreate', { params: at, body }, options),
+      update: (key: string, body: NonNullable<Input<'keyUpdate'>['body']>, options?: CallOptions) =>
+        client.call('keyUpdate', { params: { ...at, key }, body }, options),
       revoke: (key: string, options?: CallOptions) => client.call('keyRevoke', { params: { ...at, key } }, options),
     },
     integrations: {

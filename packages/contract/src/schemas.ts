@@ -72,12 +72,32 @@ export const project = z
   })
   .meta({ id: 'Project' })
 
+/** Judged whole by the gateway: the families, the prefix, and that no bit stands after it. */
+export const addressRange = z
+  .string()
+  .regex(/^[0-9A-Fa-f.:]{2,45}(?:\/\d{1,3})?$/u)
+  .describe('An address, or a range in CIDR notation')
+
+export const addressRanges = z.array(addressRange).min(1).max(50)
+
+export const keySender = z
+  .strictObject({
+    kind: z.enum(['dpop', 'certificate']).describe('A JWK proven by DPoP (RFC 9449), or a TLS client certificate (RFC 8705)'),
+    thumbprint: z
+      .string()
+      .regex(/^[0-9A-Za-z_-]{43}$/u)
+      .describe('SHA-256 in base64url: of the JWK (RFC 7638), or of the DER of the certificate (x5t#S256)'),
+  })
+  .meta({ id: 'KeySender' })
+
 export const apiKey = z
   .object({
     id: keyId,
     name: z.string(),
     scopes: z.array(z.enum(SCOPES)),
     connection: connectionId.nullable().describe('The one connection this key may use, when bound'),
+    allowed_addresses: z.array(z.string()).nullable().describe('From where it may be used, in CIDR; null: from anywhere its makers may'),
+    sender: keySender.nullable().describe('Who alone may use it; null: whoever has it'),
     created_by: z.string(),
     created_at: timestamp,
     expires_at: timestamp.nullable(),

@@ -17,6 +17,7 @@ import {
 } from '@sallyport/core'
 import type { Clock, EgressPolicy, Logger, Metrics, Provider, Secret } from '@sallyport/core'
 import { createUseLog } from './audit/index.ts'
+import { createKeyGuard, createNonces } from './binding/index.ts'
 import type { Config } from './config.ts'
 import { createConnectService } from './connect/index.ts'
 import { createLineage } from './credentials/index.ts'
@@ -29,6 +30,7 @@ import {
   createCursors,
   createHttpServer,
   createSessionCookie,
+  isTrustedPeer,
   problemFor,
   sessionCookieName,
   trustedProxies,
@@ -267,7 +269,18 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     [...providers].map(([id, provider]) => [id, routeOut(provider, egressPolicy(config), { nonces: dpopNonces, clock })]),
   )
   const proxies = trustedProxies(config.trustedProxies)
+  const keyGuard = createKeyGuard({
+    publicUrl: config.publicUrl,
+    certificateHeader: config.senders.certificateHeader,
+    isTrustedPeer: (address) => isTrustedPeer(address, proxies),
+    nonces: createNonces(await vault.systemSecret('dpop_nonce'), clock),
+    requireNonce: config.senders.requireNonce,
+    useLog,
+    clock,
+    logger,
+  })
   const dataPlane = createDataPlane({
+    keyGuard,
     authenticator: keys,
     targets,
     routes: (id) => routes.get(id),
@@ -285,6 +298,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
   })
   const cursorKey = await vault.systemSecret('cursor_key')
   const http = await createHttpServer({
+    keyGuard,
     publicUrl: config.publicUrl,
     trustedProxies: config.trustedProxies,
     limits: config.limits,
@@ -325,6 +339,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
       return inTurn([
         // Answers may be out while their records are still to be handed over.
         () => dataPlane.idle(),
+        async () => keyGuard.close(),
         () => useLog.close(timeoutMs),
         async () => stopListening(),
         () => keeper.close(),

@@ -68,13 +68,13 @@ export function judgeAddress(address: string): string | undefined {
 }
 
 function judgeIpv4(bytes: Uint8Array): string | undefined {
-  return refusedIpv4.find((block) => contains(block, bytes))?.cidr
+  return refusedIpv4.find((block) => containsBytes(block, bytes))?.cidr
 }
 
 function judgeIpv6(bytes: Uint8Array): string | undefined {
-  if (ipv4Inside.some((block) => contains(block, bytes))) return judgeIpv4(bytes.subarray(12))
-  if (!contains(globalIpv6, bytes)) return `outside ${GLOBAL_IPV6}`
-  const block = refusedIpv6.find((candidate) => contains(candidate, bytes))
+  if (ipv4Inside.some((block) => containsBytes(block, bytes))) return judgeIpv4(bytes.subarray(12))
+  if (!containsBytes(globalIpv6, bytes)) return `outside ${GLOBAL_IPV6}`
+  const block = refusedIpv6.find((candidate) => containsBytes(candidate, bytes))
   if (block !== undefined) return block.cidr
   return isIsatap(bytes) ? judgeIpv4(bytes.subarray(12)) : undefined
 }
@@ -84,7 +84,8 @@ function isIsatap(bytes: Uint8Array): boolean {
   return (bytes[8]! & 0xfd) === 0 && bytes[9] === 0 && bytes[10] === 0x5e && bytes[11] === 0xfe
 }
 
-function contains(block: Block, bytes: Uint8Array): boolean {
+/** Whether `bytes`, of the same length as the block's, begin with its prefix. */
+export function containsBytes(block: Pick<Block, 'bytes' | 'bits'>, bytes: Uint8Array): boolean {
   const whole = block.bits >> 3
   for (let i = 0; i < whole; i++) if (block.bytes[i] !== bytes[i]) return false
   const rest = block.bits & 7
@@ -96,12 +97,13 @@ function parseBlock(cidr: string): Block {
   return { cidr, bytes: isIPv4(address) ? bytesOfIpv4(address) : bytesOfIpv6(address), bits: Number(bits) }
 }
 
-function bytesOfIpv4(address: string): Uint8Array {
+/** `address` is known to be valid. */
+export function bytesOfIpv4(address: string): Uint8Array {
   return Uint8Array.from(address.split('.'), Number)
 }
 
 /** RFC 4291 section 2.2. Our own, because ipaddr.js reads `::8.8.8.8` as `::ffff:8.8.8.8`. `address` is known to be valid. */
-function bytesOfIpv6(address: string): Uint8Array {
+export function bytesOfIpv6(address: string): Uint8Array {
   const [head, tail] = address.split('::') as [string, string | undefined]
   const before = groupBytes(head)
   const after = groupBytes(tail ?? '')

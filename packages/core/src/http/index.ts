@@ -1,6 +1,8 @@
 export { EgressError, toEgressError } from './egress-error.ts'
 export type { EgressErrorCode } from './egress-error.ts'
 export { judgeAddress } from './address.ts'
+export { addressBytes, areWithin, isInRanges, parseAddressRange } from './address-range.ts'
+export type { AddressRange } from './address-range.ts'
 export { parseApiBase } from './origin.ts'
 export type { ApiBase, OriginPolicy } from './origin.ts'
 export { fillPath, judgePath } from './path.ts'

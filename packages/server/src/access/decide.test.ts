@@ -21,6 +21,7 @@ function key(scopes: readonly Scope[], at: Partial<KeyPrincipal> = {}): KeyPrinc
     scopes: new Set(scopes),
     connection: null,
     auditUseMode: 'batched',
+    bounds: null,
     ...at,
   }
 }

@@ -11,11 +11,12 @@ import type { ParsedConfig } from './schema.ts'
 import { productionUrlFaults } from './secret-fault.ts'
 
 /** Settings that passed their own check. Groups are always there; what was refused is missing inside. */
-export type Judged = Partial<Omit<ParsedConfig, 'egress' | 'keys' | 'limits' | 'metrics'>> & {
+export type Judged = Partial<Omit<ParsedConfig, 'egress' | 'keys' | 'limits' | 'metrics' | 'senders'>> & {
   readonly egress: Partial<ParsedConfig['egress']>
   readonly keys: Partial<ParsedConfig['keys']>
   readonly limits: Partial<ParsedConfig['limits']>
   readonly metrics: Partial<ParsedConfig['metrics']>
+  readonly senders: Partial<ParsedConfig['senders']>
 }
 
 /** Settings that were written but refused: their absence from `Judged` says nothing. */
@@ -34,8 +35,15 @@ export function judge(config: Judged, refused: Refused): ConfigFault[] {
     ...(config.databaseMigrationUrl !== undefined && config.databaseUrl === undefined && !refused.has('databaseUrl')
       ? [fault('databaseMigrationUrl', 'needs databaseUrl: the embedded database migrates itself')]
       : []),
+    ...senderFaults(config, refused),
     ...(config.mode === 'production' ? productionFaults(config, refused) : []),
   ]
+}
+
+/** A header about certificates is believed of proxies alone. */
+function senderFaults({ senders, trustedProxies = [] }: Judged, refused: Refused): ConfigFault[] {
+  if (senders.certificateHeader === undefined || trustedProxies.length > 0 || refused.has('trustedProxies')) return []
+  return [fault('senders.certificateHeader', 'needs trustedProxies: nobody else may say which certificate a client has')]
 }
 
 /** A step can't be given longer than the whole. */

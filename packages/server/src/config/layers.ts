@@ -195,6 +195,7 @@ const READERS: Readonly<Record<SettingKind, (text: string) => unknown>> = {
   text: (text) => text,
   secret: (text) => new Secret(text),
   integer: readInteger,
+  boolean: readBoolean,
   list: readList,
   integers: (text) => readList(text).map(readInteger),
   json: readJson,
@@ -202,6 +203,10 @@ const READERS: Readonly<Record<SettingKind, (text: string) => unknown>> = {
 
 function readInteger(text: string): unknown {
   return /^(?:0|[1-9]\d{0,15})$/.test(text) ? Number(text) : text
+}
+
+function readBoolean(text: string): unknown {
+  return text === 'true' || (text === 'false' ? false : text)
 }
 
 function readList(text: string): readonly string[] {

@@ -77,6 +77,22 @@ const limits = z.strictObject({
   requestTimeoutMs: integer({ min: 1_000, max: HOUR_MS, by: 120_000 }, 'Time a client has to send its whole request.'),
 })
 
+const senders = z.strictObject({
+  certificateHeader: setting(oneOf(['client-cert', 'x-forwarded-client-cert']).schema.optional(), {
+    ...text,
+    expects: oneOf(['client-cert', 'x-forwarded-client-cert']).expects,
+    otherwise: 'not set: keys that are bound to a certificate are refused',
+    about:
+      "Header in which the trusted proxies name the client's certificate, for keys that are bound to one: `client-cert` (RFC 9440) or `x-forwarded-client-cert` (Envoy's, of which the `Hash` is read). The proxies must replace what a client sends in it.",
+  }),
+  requireNonce: setting(z.boolean().default(false), {
+    kind: 'boolean',
+    expects: 'true or false',
+    about:
+      'Whether DPoP proofs of callers must carry a nonce of this gateway, which proves that they were made a few minutes ago at most, whatever their clock says.',
+  }),
+})
+
 export const configSchema = z.strictObject({
   mode: setting(mode.schema.default('production'), {
     ...text,
@@ -142,6 +158,7 @@ export const configSchema = z.strictObject({
   egress,
   limits,
   metrics,
+  senders,
   providers: setting(z.record(textWithout(providerFault), providerOverlay).default({}), {
     kind: 'json',
     expects:

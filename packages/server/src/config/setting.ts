@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { Secret } from '@sallyport/core'
 
 /** How a value written as text (a variable, a reference in the file) becomes one. Lists are separated by commas; empty text is no entry. */
-export type SettingKind = 'text' | 'secret' | 'integer' | 'list' | 'integers' | 'json'
+export type SettingKind = 'text' | 'secret' | 'integer' | 'list' | 'integers' | 'json' | 'boolean'
 
 export interface SettingFacts {
   readonly kind: SettingKind

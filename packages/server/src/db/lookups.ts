@@ -24,6 +24,12 @@ export interface KeyRecord {
   readonly revokedAt: Date | null
   /** How many keys stand above it: its maker, that one's maker, and so on. */
   readonly makers: number
+  /** The lists of address ranges along the line of its makers, its own first: a call must come from within each. */
+  readonly allowedAddresses: readonly (readonly string[])[]
+  /** RFC 7638 thumbprint of the JWK that its user proves. */
+  readonly dpopThumbprint: string | null
+  /** RFC 8705 thumbprint of the certificate that its user proves. */
+  readonly certificateThumbprint: string | null
   readonly auditUseMode: AuditUseMode
   /** The database's clock at the moment of the answer: expiry is judged against it, on every node alike. */
   readonly now: Date
@@ -198,6 +204,9 @@ interface KeyLookupRow {
   expires_at: Date | null
   revoked_at: Date | null
   makers: number
+  allowed_addresses: string[][]
+  dpop_thumbprint: string | null
+  certificate_thumbprint: string | null
   audit_use_mode: AuditUseMode
   now: Date
 }
@@ -267,6 +276,9 @@ function keyRecord(row: KeyLookupRow): KeyRecord {
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
     makers: row.makers,
+    allowedAddresses: row.allowed_addresses,
+    dpopThumbprint: row.dpop_thumbprint,
+    certificateThumbprint: row.certificate_thumbprint,
     auditUseMode: row.audit_use_mode,
     now: row.now,
   }

@@ -61,6 +61,9 @@ export interface Schema {
     created_by: string
     /** The key behind `created_by`; null when that is no key. Derived by the database. */
     maker: GeneratedAlways<KeyId | null>
+    allowed_addresses: string[] | null
+    dpop_thumbprint: string | null
+    certificate_thumbprint: string | null
     created_at: MadeNow
     expires_at: Date | null
     revoked_at: Date | null

@@ -39,6 +39,11 @@ export function clientAddress(peer: string, forwardedFor: readonly string[], tru
   return nearest
 }
 
+/** Whether the other end of a connection is a trusted proxy, whose headers about its client are believed. */
+export function isTrustedPeer(peer: string, trusted: TrustedProxies): boolean {
+  return isTrusted(plain(peer) ?? peer, trusted)
+}
+
 /** Values of one header by its lower-case name, as they arrived: node joins or drops duplicates in `headers`. */
 export function rawValues(rawHeaders: readonly string[], name: string): string[] {
   return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]!.toLowerCase() === name)

@@ -8,7 +8,8 @@ import { ProblemError } from './problem.ts'
 
 export type Credential =
   | { readonly kind: 'none' }
-  | { readonly kind: 'key'; readonly text: Secret }
+  /** `asBound`: sent as `DPoP`, not as `Bearer`. */
+  | { readonly kind: 'key'; readonly text: Secret; readonly asBound: boolean }
   | { readonly kind: 'session'; readonly token: Secret }
 
 /** Headers in which clients of other APIs carry a key, in lower case. They are only counted: neither plane reads a key from them. */
@@ -19,7 +20,7 @@ const CREDENTIAL_HEADERS: ReadonlySet<string> = new Set(['authorization', ...FOR
 /** Characters of a gateway key; what is shorter holds none, however it is encoded. */
 const KEY_LENGTH = 81
 
-const BEARER = /^bearer +([^\s,]+)$/iu
+const KEY = /^(?<scheme>bearer|dpop) +(?<key>[^\s,]+)$/iu
 const TOO_MANY = 'Send exactly one credential: an Authorization header or the console session, not both and not twice.'
 const MISPLACED =
   'A gateway key was sent outside the Authorization header. It may stand in logs now: revoke it, and send its successor as a bearer token.'
@@ -36,7 +37,7 @@ export function credentialOf(rawHeaders: readonly string[], url: string, session
   const foreign = FOREIGN_KEY_HEADERS.flatMap((name) => rawValues(rawHeaders, name))
   if (authorizations.length + foreign.length + cookies.length > 1) throw new ProblemError('ambiguous_credentials', TOO_MANY)
   if (foreign.length > 0) throw new ProblemError('unauthenticated', 'Send the key as Authorization: Bearer.')
-  if (authorizations[0] !== undefined) return { kind: 'key', text: bearer(authorizations[0]) }
+  if (authorizations[0] !== undefined) return keyOf(authorizations[0])
   return cookies[0] === undefined ? { kind: 'none' } : { kind: 'session', token: cookies[0] }
 }
 
@@ -49,10 +50,10 @@ export function cookieValues(rawHeaders: readonly string[], name: string): Secre
     .map((pair) => new Secret(pair.slice(name.length + 1)))
 }
 
-function bearer(header: string): Secret {
-  const token = BEARER.exec(header)?.[1]
-  if (token === undefined) throw new ProblemError('unauthenticated', 'Send the key as Authorization: Bearer.')
-  return new Secret(token)
+function keyOf(header: string): Credential {
+  const { scheme, key } = KEY.exec(header)?.groups ?? {}
+  if (scheme === undefined || key === undefined) throw new ProblemError('unauthenticated', 'Send the key as Authorization: Bearer.')
+  return { kind: 'key', text: new Secret(key), asBound: scheme.toLowerCase() === 'dpop' }
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The HTTP face: the server, problems, and the guards that every route stands behind. */
-export { clientAddress, rawValues, trustedProxies } from './client-address.ts'
+export { clientAddress, isTrustedPeer, rawValues, trustedProxies } from './client-address.ts'
 export type { TrustedProxies } from './client-address.ts'
 export {
   cookieValues,

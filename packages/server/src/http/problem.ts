@@ -31,6 +31,16 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemRow>> = {
   insufficient_scope: { status: 403, title: 'The key lacks a scope' },
   environment_mismatch: { status: 403, title: 'The key belongs to another environment' },
   cross_site_refused: { status: 403, title: 'Refused as cross-site' },
+  address_refused: { status: 403, title: 'The key is not for this address' },
+  proof_required: { status: 401, title: 'A DPoP proof is required' },
+  proof_invalid: { status: 401, title: 'The DPoP proof is not valid' },
+  proof_key_mismatch: { status: 401, title: 'The DPoP proof is by another key' },
+  proof_request_mismatch: { status: 401, title: 'The DPoP proof is for another request' },
+  proof_expired: { status: 401, title: 'The DPoP proof is too old' },
+  proof_replayed: { status: 401, title: 'The DPoP proof was used before' },
+  proof_nonce_required: { status: 401, title: 'The DPoP proof needs a nonce' },
+  certificate_required: { status: 401, title: 'A client certificate is required' },
+  certificate_mismatch: { status: 401, title: 'The client certificate is another' },
   connection_required: { status: 400, title: 'No connection was named' },
   connection_ambiguous: { status: 409, title: 'More than one connection fits' },
   connection_not_ready: { status: 409, title: 'The connection is not ready' },
@@ -134,7 +144,8 @@ export function problemHeaders(problem: Problem, error: unknown, requestId: stri
     'sallyport-request-id': requestId,
     'sallyport-error-source': 'gateway',
     ...(problem.status === 503 ? { 'retry-after': String(retryAfterS(error)) } : {}),
-    ...(problem.status === 401 ? { 'www-authenticate': 'Bearer realm="sallyport"' } : {}),
+    ...(problem.status === 401 ? { 'www-authenticate': told(error, 'challenge') ?? 'Bearer realm="sallyport"' } : {}),
+    ...nonceHeader(told(error, 'nonce')),
   }
 }
 
@@ -152,6 +163,16 @@ export function sendProblem(response: ServerResponse, error: unknown, requestId:
   response.writeHead(problem.status, { ...problemHeaders(problem, error, requestId), 'content-length': body.length })
   response.end(response.req.method === 'HEAD' ? undefined : body)
   return problem
+}
+
+/** What a refused caller is to answer with next (RFC 9449 section 9). */
+function nonceHeader(nonce: string | undefined): Record<string, string> {
+  return nonce === undefined ? {} : { 'dpop-nonce': nonce }
+}
+
+function told(error: unknown, name: 'challenge' | 'nonce'): string | undefined {
+  const value = error instanceof SallyportError ? (error as { [told in typeof name]?: unknown })[name] : undefined
+  return typeof value === 'string' ? value : undefined
 }
 
 function retryAfterS(error: unknown): number {

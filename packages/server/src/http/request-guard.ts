@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { RouteAccess } from '@sallyport/contract'
 import { decide } from '../access/index.ts'
 import type { AccessPlace, DenialCode } from '../access/index.ts'
+import type { KeyGuard } from '../binding/index.ts'
 import type { KeyAuthenticator, Principal, Sessions } from '../identity/index.ts'
 import { clientAddress, rawValues } from './client-address.ts'
 import type { TrustedProxies } from './client-address.ts'
@@ -32,6 +33,7 @@ declare module 'fastify' {
 
 export interface GuardOptions {
   readonly keys: Pick<KeyAuthenticator, 'cached' | 'authenticate'>
+  readonly keyGuard: Pick<KeyGuard, 'admit'>
   readonly sessions: Pick<Sessions, 'lookup'>
   readonly trustedProxies: TrustedProxies
   /** Origin of the public address: the one site whose pages may act through the session cookie. */
@@ -54,7 +56,7 @@ async function admit(request: FastifyRequest, access: RouteAccess, options: Guar
   const address = addressOf(request, options.trustedProxies)
   const credential = access.audience === 'public' ? NONE : credentialOf(request.raw.rawHeaders, request.url, options.sessionCookie)
   refuseCrossSite(request, credential, options.origin)
-  const principal = access.audience === 'public' ? undefined : await identify(credential, address, options)
+  const principal = access.audience === 'public' ? undefined : await identify(request, credential, address, options)
   const ids = access.audience === 'public' ? {} : pathIds(request.params)
   if (principal !== undefined) authorize(principal, access, ids)
   refuseUntakenBody(request, access)
@@ -68,10 +70,13 @@ export function addressOf(request: Pick<FastifyRequest, 'raw'>, trusted: Trusted
   return clientAddress(request.raw.socket.remoteAddress ?? '', rawValues(request.raw.rawHeaders, 'x-forwarded-for'), trusted)
 }
 
-async function identify(credential: Credential, address: string, { keys, sessions }: GuardOptions): Promise<Principal> {
+async function identify(request: FastifyRequest, credential: Credential, address: string, options: GuardOptions): Promise<Principal> {
+  const { keys, keyGuard, sessions } = options
   if (credential.kind === 'key') {
     const text = credential.text.reveal()
-    return keys.cached(text) ?? (await keys.authenticate(text, address))
+    const principal = keys.cached(text) ?? (await keys.authenticate(text, address))
+    await keyGuard.admit(principal, { request: request.raw, address, key: credential.text, asBound: credential.asBound })
+    return principal
   }
   const person = credential.kind === 'session' ? await sessions.lookup(credential.token, address) : undefined
   if (person === undefined) throw new ProblemError('unauthenticated', 'Send a gateway key as Authorization: Bearer, or sign in.')

@@ -11,6 +11,7 @@ import { operations } from '@sallyport/contract'
 import type { Operation } from '@sallyport/contract'
 import { formatId, newId } from '@sallyport/core'
 import type { Logger } from '@sallyport/core'
+import type { KeyGuard } from '../binding/index.ts'
 import type { KeyAuthenticator, Sessions } from '../identity/index.ts'
 import { trustedProxies } from './client-address.ts'
 import { serveConsole } from './console-pages.ts'
@@ -34,6 +35,7 @@ export interface HttpServerOptions {
   readonly limits?: Partial<ServerLimits>
   readonly logger: Logger
   readonly keys: Pick<KeyAuthenticator, 'cached' | 'authenticate'>
+  readonly keyGuard: Pick<KeyGuard, 'admit'>
   readonly sessions: Pick<Sessions, 'lookup'>
   /** Rejects when this node should get no traffic (database away or not migrated). */
   readonly ready: () => Promise<void>
@@ -122,6 +124,7 @@ async function furnish(app: FastifyInstance, options: HttpServerOptions): Promis
   await collectOpenApi(app, options.publicUrl)
   guardRequests(app, {
     keys: options.keys,
+    keyGuard: options.keyGuard,
     sessions: options.sessions,
     trustedProxies: trustedProxies(options.trustedProxies),
     origin,

@@ -1,6 +1,6 @@
 /** Who calls: gateway keys, console sessions, and the first owner of a development installation. */
 export { principalRef } from './principal.ts'
-export type { KeyPrincipal, PersonPrincipal, Principal } from './principal.ts'
+export type { KeyBounds, KeyPrincipal, PersonPrincipal, Principal } from './principal.ts'
 export { IdentityError } from './identity-error.ts'
 export type { IdentityErrorCode } from './identity-error.ts'
 export { argon2idHasher } from './key-hasher.ts'

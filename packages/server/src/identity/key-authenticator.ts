@@ -13,8 +13,9 @@
  */
 import { SCOPES } from '@sallyport/contract'
 import type { Scope } from '@sallyport/contract'
-import { digestEquals, hmacKey, hmacSha256, mintGatewayKey, parseGatewayKey, randomBytes } from '@sallyport/core'
+import { digestEquals, hmacKey, hmacSha256, mintGatewayKey, parseAddressRange, parseGatewayKey, randomBytes } from '@sallyport/core'
 import type { Clock, Environment, GatewayKeyParts, KeyId, KeyObject, Logger, Secret } from '@sallyport/core'
+import { keySender } from '../db/index.ts'
 import type { Database, KeyRecord, Lookups } from '../db/index.ts'
 import { FailureBudget } from './failure-budget.ts'
 import { IdentityError, unauthenticated } from './identity-error.ts'
@@ -22,7 +23,7 @@ import { argon2idHasher } from './key-hasher.ts'
 import type { KeyHasher } from './key-hasher.ts'
 import { KeyReader } from './key-reader.ts'
 import type { KeyReading } from './key-reader.ts'
-import type { KeyPrincipal } from './principal.ts'
+import type { KeyBounds, KeyPrincipal } from './principal.ts'
 import { RecentMap } from './recent-map.ts'
 import { Turnstile } from './turnstile.ts'
 
@@ -340,7 +341,15 @@ function principalOf(row: KeyRecord): KeyPrincipal {
     scopes: new Set(row.scopes.filter(isScope)),
     connection: row.connection,
     auditUseMode: row.auditUseMode,
+    bounds: boundsOf(row),
   })
+}
+
+/** Parsed once for as long as the key is remembered. A range that can't be read holds no address. */
+function boundsOf({ allowedAddresses, dpopThumbprint, certificateThumbprint }: KeyRecord): KeyBounds | null {
+  const sender = keySender(dpopThumbprint, certificateThumbprint)
+  if (allowedAddresses.length === 0 && sender === null) return null
+  return { addresses: allowedAddresses.map((list) => list.map(parseAddressRange).filter((range) => typeof range !== 'string')), sender }
 }
 
 /** A scope that this version doesn't know gives nothing. */

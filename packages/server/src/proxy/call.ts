@@ -45,17 +45,24 @@ export interface ProxyCall {
 const PREFIX = '/proxy/'
 const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/u
 // `token` is how clients of GitHub's API present a token; both words are matched without regard to case (RFC 9110 section 11.1).
-const CREDENTIAL = /^(?:bearer|token) +(?<key>\S+)$/iu
+// `DPoP` is how clients present a key that is bound to one of theirs (RFC 9449 section 7.1).
+const CREDENTIAL = /^(?<scheme>bearer|token|dpop) +(?<key>\S+)$/iu
 /** In a URL the beginning of a key is enough: what was cut off may stand in another log. */
 const KEY_IN_URL = /[?&;=/]sp_(?:live|test)_/u
 
 export const isProxyUrl = (url: string): boolean => url.startsWith(PREFIX)
 
+export interface PresentedKey {
+  readonly text: string
+  /** Sent as `DPoP`. */
+  readonly asBound: boolean
+}
+
 /**
  * The key's text as presented; never stored, never logged. Read before anything else, so that a stranger learns nothing of the rest.
  * @throws CallError `unauthenticated`, `ambiguous_credentials`
  */
-export function presentedKey(rawHeaders: readonly string[]): string {
+export function presentedKey(rawHeaders: readonly string[]): PresentedKey {
   const headers = pick(rawHeaders)
   const values = headers.get('authorization') ?? []
   // Other texts in these are no credentials here: a client may send a placeholder, and none of them goes on.
@@ -65,10 +72,10 @@ export function presentedKey(rawHeaders: readonly string[]): string {
       publicDetail: 'Send one gateway key, once, in one Authorization header.',
     })
   }
-  const key = CREDENTIAL.exec(values[0] ?? '')?.groups?.['key']
-  if (key === undefined)
+  const { scheme, key } = CREDENTIAL.exec(values[0] ?? '')?.groups ?? {}
+  if (scheme === undefined || key === undefined)
     throw new CallError('unauthenticated', 'no bearer key', { publicDetail: 'Send a Sallyport key as Authorization: Bearer sp_...' })
-  return key
+  return { text: key, asBound: scheme.toLowerCase() === 'dpop' }
 }
 
 /** Reads the rest of a call off the wire. @throws CallError | ProblemError(bad_request) for a misplaced key | EgressError(path_refused) */

@@ -6,13 +6,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { cleanRequestHeaders, EgressError, formatId, hasCode, newId, readTokenSet } from '@sallyport/core'
 import type { Clock, Egress, JudgedPath, Logger, Metrics, Provider, RequestId, TokenSet, Uuid } from '@sallyport/core'
 import type { UseLog } from '../audit/index.ts'
+import type { KeyGuard } from '../binding/index.ts'
 import type { ProxyTarget, ProxyTargetConnection, RequestRecordRow } from '../db/index.ts'
 import { sendProblem } from '../http/index.ts'
 import type { KeyAuthenticator, KeyPrincipal } from '../identity/index.ts'
 import { credentialPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
 import { absent, CallError, isProxyUrl, presentedKey, readCall } from './call.ts'
-import type { ProxyCall, Selector } from './call.ts'
+import type { PresentedKey, ProxyCall, Selector } from './call.ts'
 import type { CallShares } from './call-shares.ts'
 import { pathOnly } from './routes-out.ts'
 import type { RouteOut } from './routes-out.ts'
@@ -20,6 +21,7 @@ import type { TargetCache, TargetWanted } from './target-cache.ts'
 
 export interface DataPlaneOptions {
   readonly authenticator: KeyAuthenticator
+  readonly keyGuard: Pick<KeyGuard, 'admit'>
   readonly targets: TargetCache
   readonly routes: (provider: Provider['id']) => RouteOut | undefined
   /** True when a connection of the same project stands in the other environment (K-13). */
@@ -112,8 +114,9 @@ class Passage {
 
   async #pass(): Promise<void> {
     const key = presentedKey(this.#request.rawHeaders)
-    const principal = this.#o.authenticator.cached(key) ?? (await this.#authenticate(key))
+    const principal = this.#o.authenticator.cached(key.text) ?? (await this.#authenticate(key.text))
     this.#trace.principal = principal
+    if (principal.bounds !== null || key.asBound) await this.#admit(principal, key)
     const call = readCall(this.#request.url!, this.#request.rawHeaders)
     this.#trace.call = call
     const headers = this.#judge(principal, call)
@@ -162,6 +165,11 @@ class Passage {
       responseHeaders: ['sallyport-request-id', this.#name, 'sallyport-error-source', 'provider', ...CONTAINMENT],
     })
     this.#record(result.status, 'provider', result.aborted ?? null, result.bytesIn, result.bytesOut)
+  }
+
+  #admit(principal: KeyPrincipal, { text, asBound }: PresentedKey): Promise<void> | undefined {
+    const address = this.#o.clientAddress(this.#request)
+    return this.#o.keyGuard.admit(principal, { request: this.#request, address, key: text, asBound })
   }
 
   #authenticate(key: string): Promise<KeyPrincipal> {

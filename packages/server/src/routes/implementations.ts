@@ -19,6 +19,7 @@ import { integrationList } from './integration/list/handler.ts'
 import { keyCreate } from './key/create/handler.ts'
 import { keyList } from './key/list/handler.ts'
 import { keyRevoke } from './key/revoke/handler.ts'
+import { keyUpdate } from './key/update/handler.ts'
 import type { Implementations } from './operation.ts'
 import { organizationContain } from './organization/contain/handler.ts'
 import { organizationGet } from './organization/get/handler.ts'
@@ -44,6 +45,7 @@ export const implementations: Implementations = {
   projectUpdate,
   keyList,
   keyCreate,
+  keyUpdate,
   keyRevoke,
   integrationList,
   integrationCreate,

@@ -107,6 +107,7 @@ export async function createGateway(serverUrl: string, options: GatewayOptions):
     scopes: new Set(['connect_sessions:write']),
     connection: null,
     auditUseMode: 'batched',
+    bounds: null,
   }
   const rows = <Row extends object>(sql: string, values?: unknown[]): Promise<Row[]> =>
     db.asSuperuser<Row & Record<string, unknown>>(sql, values)
@@ -161,6 +162,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
   })
   const http = await createHttpServer({
     publicUrl,
+    keyGuard: { admit: () => undefined },
     trustedProxies: [],
     logger,
     keys: { cached: () => undefined, authenticate: () => Promise.reject(new TypeError('no key is asked here')) },

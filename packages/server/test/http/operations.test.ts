@@ -26,6 +26,7 @@ const BODIES: Partial<Record<OperationName, () => unknown>> = {
   sessionCreate: () => ({ owner_token: 'x'.repeat(43) }),
   projectUpdate: () => ({ name: 'Renamed' }),
   keyCreate: () => ({ name: 'made', scopes: ['proxy:call'] }),
+  keyUpdate: () => ({ name: 'Renamed', allowed_addresses: ['0.0.0.0/0', '::/0'] }),
   integrationCreate: () => ({
     slug: `s${newId('int').replaceAll('-', '')}`,
     provider: 'github',

@@ -23,7 +23,9 @@ import {
 } from '@sallyport/core'
 import type { ConnectionId, IntegrationId, KeyId, OrgId, ProjectId, UserId } from '@sallyport/core'
 import { createDatabase, dropDatabase } from '../../../testkit/src/servers/index.ts'
-import { appendAudit } from '../../src/audit/index.ts'
+import { appendAudit, createUseLog } from '../../src/audit/index.ts'
+import { createKeyGuard, createNonces } from '../../src/binding/index.ts'
+import type { CertificateHeader } from '../../src/binding/index.ts'
 import { createConnectService } from '../../src/connect/index.ts'
 import { createLineage } from '../../src/credentials/index.ts'
 import {
@@ -40,7 +42,15 @@ import {
   requestRecordInsertMany,
 } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
-import { createCursors, createHttpServer, createSessionCookie, problemFor, sessionCookieName } from '../../src/http/index.ts'
+import {
+  createCursors,
+  createHttpServer,
+  createSessionCookie,
+  isTrustedPeer,
+  problemFor,
+  sessionCookieName,
+  trustedProxies,
+} from '../../src/http/index.ts'
 import type { HttpServer, ServerLimits } from '../../src/http/index.ts'
 import { createKeyAuthenticator, createSessions } from '../../src/identity/index.ts'
 import type { KeyAuthenticator } from '../../src/identity/index.ts'
@@ -83,6 +93,8 @@ export interface World {
     options: { project?: ProjectId; environment?: Environment; scopes?: readonly Scope[]; connection?: ConnectionId; expiresInS?: number },
   ): Promise<string>
   ownerToken(person: UserId): Promise<string>
+  /** Resolves when what is written in groups is committed. */
+  flush(): Promise<void>
   close(): Promise<void>
 }
 
@@ -93,6 +105,8 @@ export interface WorldOptions {
   readonly publicUrl?: string
   readonly consoleFolder?: string
   readonly ready?: () => Promise<void>
+  readonly certificateHeader?: CertificateHeader
+  readonly requireNonce?: boolean
   readonly dataPlane?: Parameters<typeof createHttpServer>[0]['dataPlane']
 }
 
@@ -133,8 +147,20 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
   })
   const keeper = createKeeper({ database, vault, clock: systemClock, logger, metrics: noMetrics, rotateAfterDays: 90 })
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
+  const useLog = createUseLog({ database, logger })
+  const keyGuard = createKeyGuard({
+    publicUrl,
+    certificateHeader: options.certificateHeader,
+    isTrustedPeer: (address) => isTrustedPeer(address, trustedProxies(options.trustedProxies ?? [])),
+    nonces: createNonces(await vault.systemSecret('dpop_nonce'), systemClock),
+    requireNonce: options.requireNonce ?? false,
+    useLog,
+    clock: systemClock,
+    logger,
+  })
   const http = await createHttpServer({
     publicUrl,
+    keyGuard,
     trustedProxies: options.trustedProxies ?? [],
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     logger,
@@ -180,9 +206,12 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     log,
     makeKey: async (at, wanted) => (await insertKey(parts, at.org, { project: at.projects[0], ...wanted })).text,
     ownerToken: (person) => ownerToken(database, person),
+    flush: () => useLog.flush(),
     close: async () => {
       await http.close(5_000)
       keys.close()
+      keyGuard.close()
+      await useLog.close()
       await keeper.close()
       vault.close()
       await database.close()

@@ -15,11 +15,20 @@ export interface ApiKey {
   readonly name: string
   readonly scopes: readonly Scope[]
   readonly connection: ConnectionId | null
+  /** Ranges that it may be used from, in CIDR; null for anywhere. Its makers' hold beside its own. */
+  readonly allowedAddresses: readonly string[] | null
+  readonly sender: KeySender | null
   /** `user_...`, `key_...` or `system`. */
   readonly createdBy: string
   readonly createdAt: Date
   readonly expiresAt: Date | null
   readonly revokedAt: Date | null
+}
+
+/** Who alone may use a key: whoever proves this JWK (RFC 9449), or this certificate (RFC 8705). SHA-256 in base64url. */
+export interface KeySender {
+  readonly kind: 'dpop' | 'certificate'
+  readonly thumbprint: string
 }
 
 export interface NewApiKey extends Place {
@@ -29,6 +38,9 @@ export interface NewApiKey extends Place {
   readonly secretArgon2id: string
   readonly scopes: readonly Scope[]
   readonly connection: ConnectionId | null
+  /** Judged by `parseAddressRange`; absent or null for anywhere. */
+  readonly allowedAddresses?: readonly string[] | null
+  readonly sender?: KeySender | null
   readonly createdBy: string
   readonly expiresAt: Date | null
 }
@@ -44,6 +56,9 @@ const COLUMNS = [
   'created_at',
   'expires_at',
   'revoked_at',
+  'allowed_addresses',
+  'dpop_thumbprint',
+  'certificate_thumbprint',
 ] as const
 
 /** @throws DatabaseError `conflict` when the project, or the connection in the same project and environment, doesn't exist. */
@@ -62,6 +77,9 @@ export async function apiKeyInsert(tx: TenantTx, key: NewApiKey): Promise<ApiKey
       connection_id: key.connection,
       created_by: key.createdBy,
       expires_at: key.expiresAt,
+      allowed_addresses: key.allowedAddresses ? [...key.allowedAddresses] : null,
+      dpop_thumbprint: key.sender?.kind === 'dpop' ? key.sender.thumbprint : null,
+      certificate_thumbprint: key.sender?.kind === 'certificate' ? key.sender.thumbprint : null,
     })
     .returning(COLUMNS)
     .executeTakeFirstOrThrow()
@@ -137,6 +155,49 @@ export async function apiKeyRevoke(tx: TenantTx, at: Place, id: KeyId): Promise<
   return key && { key, ended: rows.map(apiKey) }
 }
 
+/** What of a key may be changed later. Absent stays as it is. */
+export interface KeyChange {
+  readonly name?: string
+  readonly allowedAddresses?: readonly string[] | null
+}
+
+/**
+ * Changes a key that is on; undefined when there is none. Every key that came of it is written too, unchanged, so that all nodes read it anew:
+ * what holds for a maker holds for them.
+ */
+export async function apiKeyUpdate(tx: TenantTx, at: Place, id: KeyId, change: KeyChange): Promise<ApiKey | undefined> {
+  const line = await lockLine(tx, at, id)
+  if (line.length === 0) return undefined
+  const { name, allowedAddresses } = change
+  const row = await tx
+    .updateTable('sallyport.api_key')
+    .set({
+      ...(name === undefined ? {} : { name }),
+      ...(allowedAddresses === undefined ? {} : { allowed_addresses: allowedAddresses && [...allowedAddresses] }),
+    })
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .where('revoked_at', 'is', null)
+    .returning(COLUMNS)
+    .executeTakeFirst()
+  if (row === undefined) return undefined
+  noteChange(tx, 'api_key', id)
+  const below = allowedAddresses === undefined ? [] : line.filter((one) => one !== id)
+  if (below.length > 0) await announce(tx, below)
+  return apiKey(row)
+}
+
+/** Writes rows as they are: the trigger on the table tells every node. */
+async function announce(tx: TenantTx, ids: readonly KeyId[]): Promise<void> {
+  await tx
+    .updateTable('sallyport.api_key')
+    .set((row) => ({ name: row.ref('name') }))
+    .where('org_id', '=', tx.org)
+    .where('id', 'in', [...ids])
+    .execute()
+  for (const id of ids) noteChange(tx, 'api_key', id)
+}
+
 /** The key and all that came of it, locked until the end of the transaction. Until one look finds no more: a lock may have waited for a key being made. */
 async function lockLine(tx: TenantTx, at: Place, id: KeyId): Promise<readonly KeyId[]> {
   let line = await lockSeenLine(tx, at, id)
@@ -185,9 +246,17 @@ function apiKey(row: Pick<Selectable<Schema['sallyport.api_key']>, (typeof COLUM
     name: row.name,
     scopes: row.scopes,
     connection: row.connection_id,
+    allowedAddresses: row.allowed_addresses,
+    sender: keySender(row.dpop_thumbprint, row.certificate_thumbprint),
     createdBy: row.created_by,
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
   }
+}
+
+/** The two columns as one. */
+export function keySender(dpop: string | null, certificate: string | null): KeySender | null {
+  if (dpop !== null) return { kind: 'dpop', thumbprint: dpop }
+  return certificate === null ? null : { kind: 'certificate', thumbprint: certificate }
 }

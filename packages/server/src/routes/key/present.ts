@@ -10,6 +10,8 @@ export function presentKey(key: ApiKey): z.input<typeof schemas.apiKey> {
     name: key.name,
     scopes: [...key.scopes],
     connection: key.connection && formatId('conn', key.connection),
+    allowed_addresses: key.allowedAddresses && [...key.allowedAddresses],
+    sender: key.sender,
     created_by: key.createdBy,
     created_at: key.createdAt.toISOString(),
     expires_at: key.expiresAt?.toISOString() ?? null,

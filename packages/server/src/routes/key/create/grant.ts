@@ -4,8 +4,10 @@
  */
 import { operations, ROLE_CONTAINS } from '@sallyport/contract'
 import type { Operation, Role, Scope } from '@sallyport/contract'
-import type { ConnectionId, OrgId } from '@sallyport/core'
-import type { Database } from '../../../db/index.ts'
+import { areWithin, parseAddressRange } from '@sallyport/core'
+import type { AddressRange, ConnectionId, OrgId } from '@sallyport/core'
+import { keySender } from '../../../db/index.ts'
+import type { Database, KeySender } from '../../../db/index.ts'
 import { notFound, ProblemError } from '../../../http/index.ts'
 import type { KeyPrincipal, PersonPrincipal, Principal } from '../../../identity/index.ts'
 
@@ -17,6 +19,10 @@ export interface WantedKey {
   readonly connection: ConnectionId | null
   /** Null: it does not expire. */
   readonly expiresInS: number | null
+  /** Null: as the maker. */
+  readonly allowedAddresses: readonly string[] | null
+  /** Null: as the maker. */
+  readonly sender: KeySender | null
 }
 
 export interface Grant {
@@ -24,6 +30,8 @@ export interface Grant {
   readonly connection: ConnectionId | null
   /** By the database's clock. */
   readonly expiresAt: Date | null
+  readonly allowedAddresses: readonly string[] | null
+  readonly sender: KeySender | null
 }
 
 /** What the maker is, as the database says at this moment. */
@@ -34,12 +42,16 @@ interface Maker {
   readonly expiresAt: Date | null
   /** Keys that would stand above the one that is made. */
   readonly makers: number
+  /** Lists along its line; it may be used from where all of them say. */
+  readonly allowedAddresses: readonly (readonly string[])[]
+  readonly sender: KeySender | null
 }
 
 /**
  * The key that may be made.
  * @throws ProblemError `insufficient_scope` or `forbidden` when more is wanted than the maker has, `unauthenticated` when the maker ended
- * meanwhile. Nothing is narrowed in silence but the connection: a bound key makes keys bound to the same one.
+ * meanwhile, `validation_failed` for a range that is none. Nothing is narrowed in silence but what a key is bound to: its connection, its
+ * addresses and its sender hold for the keys that it makes.
  */
 export async function grantFrom(lookups: Database['lookups'], principal: Principal, org: OrgId, wanted: WantedKey): Promise<Grant> {
   const maker = principal.kind === 'key' ? await readKey(lookups, principal) : await readPerson(lookups, principal, org)
@@ -53,7 +65,52 @@ export async function grantFrom(lookups: Database['lookups'], principal: Princip
   if (maker.connection !== null && wanted.connection !== null && wanted.connection !== maker.connection) {
     throw new ProblemError('forbidden', 'This key is bound to one connection and makes keys for that one only.')
   }
-  return { scopes: [...new Set(wanted.scopes)], connection: maker.connection ?? wanted.connection, expiresAt }
+  return {
+    scopes: [...new Set(wanted.scopes)],
+    connection: maker.connection ?? wanted.connection,
+    expiresAt,
+    allowedAddresses: addressesWithin(maker, wanted.allowedAddresses) ?? maker.allowedAddresses[0] ?? null,
+    sender: senderFrom(maker, wanted.sender),
+  }
+}
+
+/** The ranges as they were asked for. @throws ProblemError as `grantFrom`. */
+function addressesWithin(maker: Pick<Maker, 'allowedAddresses'>, wanted: readonly string[] | null): readonly string[] | null {
+  if (wanted === null) return null
+  const ranges = wanted.map(requireRange)
+  for (const list of maker.allowedAddresses) {
+    if (!areWithin(ranges, list.map(requireRange))) throw new ProblemError('forbidden', "A key can't be used from where its maker can't.")
+  }
+  return wanted
+}
+
+function requireRange(text: string, index: number): AddressRange {
+  const range = parseAddressRange(text)
+  if (typeof range !== 'string') return range
+  const faults = [{ pointer: `/body/allowed_addresses/${index}`, reason: range }]
+  throw new ProblemError('validation_failed', 'A range of addresses is not one.', { faults })
+}
+
+function senderFrom(maker: Maker, wanted: KeySender | null): KeySender | null {
+  if (maker.sender === null || wanted === null) return maker.sender ?? wanted
+  if (wanted.kind === maker.sender.kind && wanted.thumbprint === maker.sender.thumbprint) return wanted
+  throw new ProblemError('forbidden', 'This key is bound to its sender and makes keys for that one only.')
+}
+
+/**
+ * The ranges that a key may be given later, by whoever changes it.
+ * @throws ProblemError as `grantFrom`; `forbidden` also when a key that is held to addresses would free another.
+ */
+export async function addressesFrom(
+  lookups: Database['lookups'],
+  principal: Principal,
+  wanted: readonly string[] | null,
+): Promise<readonly string[] | null> {
+  const maker = principal.kind === 'key' ? await readKey(lookups, principal) : { allowedAddresses: [] }
+  if (wanted === null && maker.allowedAddresses.length > 0) {
+    throw new ProblemError('forbidden', 'This key is held to addresses, and frees no key from its own.')
+  }
+  return addressesWithin(maker, wanted)
 }
 
 async function readKey(lookups: Database['lookups'], principal: KeyPrincipal): Promise<Maker> {
@@ -61,7 +118,15 @@ async function readKey(lookups: Database['lookups'], principal: KeyPrincipal): P
   const alive = key !== undefined && key.revokedAt === null && (key.expiresAt === null || key.expiresAt > key.now)
   if (!alive) throw ended()
   const own = new Set(key.scopes)
-  return { now: key.now, mayGive: (scope) => own.has(scope), connection: key.connection, expiresAt: key.expiresAt, makers: key.makers + 1 }
+  return {
+    now: key.now,
+    mayGive: (scope) => own.has(scope),
+    connection: key.connection,
+    expiresAt: key.expiresAt,
+    makers: key.makers + 1,
+    allowedAddresses: key.allowedAddresses,
+    sender: keySender(key.dpopThumbprint, key.certificateThumbprint),
+  }
 }
 
 async function readPerson(lookups: Database['lookups'], principal: PersonPrincipal, org: OrgId): Promise<Maker> {
@@ -70,7 +135,7 @@ async function readPerson(lookups: Database['lookups'], principal: PersonPrincip
   const role = session.memberships.get(org)
   if (role === undefined) throw notFound()
   const mayGive = (scope: Scope): boolean => ROLE_CONTAINS[role].includes(roleBehind(scope))
-  return { now: session.now, mayGive, connection: null, expiresAt: null, makers: 0 }
+  return { now: session.now, mayGive, connection: null, expiresAt: null, makers: 0, allowedAddresses: [], sender: null }
 }
 
 /** The maker is no longer what it was when the request was let in. */

@@ -15,7 +15,13 @@ import { ended, grantFrom } from './grant.ts'
 export const keyCreate = implement('keyCreate', async (call) => {
   const { body, deps, ids, principal } = call
   await inEnvironment(call, () => Promise.resolve())
-  const wanted = { scopes: body.scopes, connection: boundTo(body.connection), expiresInS: body.expires_in_s ?? null }
+  const wanted = {
+    scopes: body.scopes,
+    connection: boundTo(body.connection),
+    expiresInS: body.expires_in_s ?? null,
+    allowedAddresses: body.allowed_addresses ?? null,
+    sender: body.sender ?? null,
+  }
   const grant = await grantFrom(deps.database.lookups, principal, ids.org, wanted)
   const id = newId('key')
   const createdBy = principalRef(principal)
@@ -25,8 +31,9 @@ export const keyCreate = implement('keyCreate', async (call) => {
     if (principal.kind === 'key' && !(await apiKeyHold(tx, at, principal.keyId))) throw ended()
     if (grant.connection !== null) found(await connectionFind(tx, at, grant.connection))
     const made = await apiKeyInsert(tx, { ...at, ...grant, id, name: body.name, secretHmac: hmac, secretArgon2id: argon2id, createdBy })
-    const { scopes, connection, expires_at } = presentKey(made)
-    const detail = { name: body.name, scopes, connection, expires_at }
+    const { scopes, connection, expires_at, allowed_addresses, sender } = presentKey(made)
+    const bounds = { ...(allowed_addresses && { allowed_addresses }), ...(sender && { sender: { ...sender } }) }
+    const detail = { name: body.name, scopes, connection, expires_at, ...bounds }
     await appendAudit(tx, { action: 'key.created', actor: createdBy, target: formatId('key', id), detail })
     return made
   })

@@ -1,0 +1,142 @@
+/**
+ * Owns the question whether a key that was proven may be used from here, by this caller; on every call, of both planes. Refuses in this order:
+ * the address, then the proof or the certificate, so that a stranger's address costs no signature.
+ */
+import type { IncomingMessage } from 'node:http'
+import { addressBytes, digestEquals, isInRanges, judgeDpopProof } from '@sallyport/core'
+import type { Clock, DigestInput, Logger } from '@sallyport/core'
+import type { UseLog } from '../audit/index.ts'
+import { rawValues } from '../http/index.ts'
+import type { KeyBounds, KeyPrincipal } from '../identity/index.ts'
+import { BindingError, refusedProof } from './binding-error.ts'
+import { certificateThumbprint } from './client-certificate.ts'
+import type { CertificateHeader } from './client-certificate.ts'
+import type { Nonces } from './nonces.ts'
+import { ProofMemory } from './proof-memory.ts'
+import type { Taken } from './proof-memory.ts'
+import { Refusals } from './refusals.ts'
+
+export interface KeyGuardOptions {
+  /** What callers write before the path. Without trailing slash. */
+  readonly publicUrl: string
+  /** The header in which trusted proxies name the client's certificate; undefined when none does. */
+  readonly certificateHeader: CertificateHeader | undefined
+  /** True for the address of a peer whose headers are believed. */
+  readonly isTrustedPeer: (address: string) => boolean
+  readonly nonces: Nonces
+  /** Whether proofs must carry a nonce of ours. */
+  readonly requireNonce: boolean
+  readonly useLog: Pick<UseLog, 'use'>
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** A key as a caller presented it. */
+export interface Presented {
+  readonly request: Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders' | 'socket'>
+  /** The client's, as trusted proxies give it. */
+  readonly address: string
+  /** The key's text: proofs name its hash. */
+  readonly key: DigestInput
+  /** It came as `Authorization: DPoP`, by which the caller says that it is bound (RFC 9449 section 7.1). */
+  readonly asBound: boolean
+}
+
+export interface KeyGuard {
+  /**
+   * Undefined at once for a key that has no bounds, or none but addresses that hold this one.
+   * @throws BindingError, at once or in the promise; the refusal is on record then.
+   */
+  admit(principal: KeyPrincipal, presented: Presented): Promise<void> | undefined
+  close(): void
+}
+
+const SWEEP_MS = 60_000
+
+export function createKeyGuard(options: KeyGuardOptions): KeyGuard {
+  return new BoundKeyGuard(options)
+}
+
+class BoundKeyGuard implements KeyGuard {
+  readonly #o: KeyGuardOptions
+  readonly #proofs: ProofMemory
+  readonly #refusals: Refusals
+  readonly #sweeper: NodeJS.Timeout
+
+  constructor(options: KeyGuardOptions) {
+    this.#o = options
+    this.#proofs = new ProofMemory(options.clock)
+    this.#refusals = new Refusals(options.useLog, options.logger)
+    this.#sweeper = setInterval(() => this.#proofs.sweep(), SWEEP_MS)
+    this.#sweeper.unref()
+  }
+
+  admit(principal: KeyPrincipal, presented: Presented): Promise<void> | undefined {
+    const { bounds } = principal
+    const sender = bounds?.sender ?? null
+    if (presented.asBound && sender?.kind !== 'dpop') throw new BindingError('unauthenticated', 'sent as bound to a DPoP key, and is not')
+    if (bounds === null) return undefined
+    try {
+      requireAddress(bounds, presented.address)
+      if (sender?.kind === 'certificate') this.#requireCertificate(sender.thumbprint, presented)
+    } catch (error) {
+      throw this.#noted(error, principal, presented)
+    }
+    if (sender?.kind !== 'dpop') return undefined
+    return this.#requireProof(principal, sender.thumbprint, presented).catch((error: unknown) => {
+      throw this.#noted(error, principal, presented)
+    })
+  }
+
+  close(): void {
+    clearInterval(this.#sweeper)
+    this.#refusals.close()
+  }
+
+  async #requireProof({ org, keyId }: KeyPrincipal, thumbprint: string, { request, key }: Presented): Promise<void> {
+    const { publicUrl, clock, nonces, requireNonce } = this.#o
+    const [proof, ...others] = rawValues(request.rawHeaders, 'dpop')
+    if (proof === undefined) throw new BindingError('proof_required', 'no proof')
+    if (others.length > 0) throw new BindingError('proof_invalid', 'more than one proof')
+    const expected = {
+      thumbprint,
+      method: request.method ?? '',
+      url: publicUrl + (request.url ?? ''),
+      token: key,
+      now: clock.now(),
+      nonceIsGood: requireNonce ? (nonce: string) => nonces.isGood(nonce) : undefined,
+    }
+    const { id } = await judgeDpopProof(proof, expected).catch((error: unknown) => {
+      throw refusedProof(error, () => nonces.current())
+    })
+    // The signature is checked by now: nobody else can use up a proof's one time.
+    requireTaken(this.#proofs.take(org, keyId, id))
+  }
+
+  #requireCertificate(thumbprint: string, { request }: Presented): void {
+    const { certificateHeader, isTrustedPeer } = this.#o
+    const believed = certificateHeader !== undefined && isTrustedPeer(request.socket.remoteAddress ?? '')
+    const shown = believed ? certificateThumbprint(request.rawHeaders, certificateHeader) : undefined
+    if (shown === undefined) throw new BindingError('certificate_required', 'no certificate, or none that can be believed')
+    if (!digestEquals(Buffer.from(shown), Buffer.from(thumbprint))) throw new BindingError('certificate_mismatch', 'another certificate')
+  }
+
+  #noted(error: unknown, principal: KeyPrincipal, { address }: Presented): unknown {
+    // Asking for a nonce is part of the exchange, not a refusal of the caller.
+    if (error instanceof BindingError && error.code !== 'proof_nonce_required') this.#refusals.note(principal, error.code, address)
+    return error
+  }
+}
+
+function requireAddress({ addresses }: KeyBounds, address: string): void {
+  if (addresses.length === 0) return
+  const bytes = addressBytes(address)
+  if (bytes === undefined || !addresses.every((ranges) => isInRanges(bytes, ranges))) {
+    throw new BindingError('address_refused', 'outside the ranges of the key')
+  }
+}
+
+function requireTaken(taken: Taken): void {
+  if (taken === 'replayed') throw new BindingError('proof_replayed', 'a proof that was used before')
+  if (taken === 'full') throw new BindingError('overloaded', 'too many proofs to remember')
+}

@@ -1,0 +1,40 @@
+import { formatId } from '@sallyport/core'
+import { appendAudit } from '../../../audit/index.ts'
+import { apiKeyFind, apiKeyUpdate } from '../../../db/index.ts'
+import { notFound, ProblemError } from '../../../http/index.ts'
+import { principalRef } from '../../../identity/index.ts'
+import { boundConnection } from '../../connection/bound.ts'
+import { implement } from '../../operation.ts'
+import { found, inEnvironment } from '../../tenant.ts'
+import { addressesFrom } from '../create/grant.ts'
+import { presentKey } from '../present.ts'
+
+/**
+ * What a key is bound to stays: its scopes, connection and sender, and a revoked key, are never changed. To a key bound to one connection, keys
+ * bound otherwise are absent.
+ */
+export const keyUpdate = implement('keyUpdate', async (call) => {
+  const { body, deps, ids, principal } = call
+  // The place first: a stranger to it learns nothing of what was wrong with the body.
+  await inEnvironment(call, () => Promise.resolve())
+  const wanted = body.allowed_addresses
+  const allowedAddresses = wanted === undefined ? undefined : await addressesFrom(deps.database.lookups, principal, wanted)
+  const change = {
+    ...(body.name === undefined ? {} : { name: body.name }),
+    ...(allowedAddresses === undefined ? {} : { allowedAddresses }),
+  }
+  return inEnvironment(call, async (tx, at) => {
+    const only = boundConnection(principal)
+    const before = found(await apiKeyFind(tx, at, ids.key))
+    if (only !== null && before.connection !== only) throw notFound()
+    const key = await apiKeyUpdate(tx, at, ids.key, change)
+    if (key === undefined) throw new ProblemError('conflict', 'This key is revoked. Revoked keys are not changed.')
+    const shown = presentKey(key)
+    const detail = {
+      ...(body.name === undefined ? {} : { name: shown.name }),
+      ...(wanted === undefined ? {} : { allowed_addresses: shown.allowed_addresses }),
+    }
+    await appendAudit(tx, { action: 'key.updated', actor: principalRef(principal), target: formatId('key', ids.key), detail })
+    return shown
+  })
+})
