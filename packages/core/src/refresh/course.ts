@@ -1,12 +1,14 @@
 /** Owns what the steps of one refresh share: what they are made of, and what they have learned on the way. Refuses to outlive a lease. */
 import type { Clock } from '../kernel/index.ts'
 import type { Logger, Metrics } from '../observability/index.ts'
-import type { CredentialRef, CredentialState, CredentialStore, RefreshIntent, TokenSet } from '../tokens/index.ts'
+import type { CredentialRef, CredentialState, CredentialStore, RefreshIntent, RotationProfile, TokenSet } from '../tokens/index.ts'
 import { leaseKey } from '../tokens/index.ts'
 import type { CheckpointHook } from './checkpoints.ts'
+import type { StoreContact } from './contact.ts'
 import type { Flight } from './flight.ts'
 import type { LearnedRotation } from './learned.ts'
 import type { Pause, RefreshEndpoint, RefreshEvent, RefreshLimits } from './options.ts'
+import { storeNow } from './policy.ts'
 import type { FreshnessPolicy, Reading } from './policy.ts'
 import type { Readings } from './readings.ts'
 import type { Turns } from './turn.ts'
@@ -17,6 +19,7 @@ export interface Parts {
   readonly store: CredentialStore
   readonly endpoint: (ref: CredentialRef) => Promise<RefreshEndpoint>
   readonly readings: Readings
+  readonly contact: StoreContact
   readonly turns: Turns
   readonly changes: Changes
   readonly unsaved: UnsavedAnswers
@@ -57,9 +60,19 @@ export interface Course {
   lost: boolean
 }
 
-/** When the call of this intent is over at the provider, whatever became of it; by the store's clock. */
-export function certainlyOverAt({ startedAt }: RefreshIntent, { requestLifetimeMs }: RefreshEndpoint, { startMs }: RefreshLimits): number {
-  return startedAt + startMs + requestLifetimeMs
+/**
+ * In how long the call of this intent is over at the provider, whatever became of it. 0 where showing the token again does no harm, and when it
+ * is over.
+ */
+export function overIn(
+  profile: RotationProfile,
+  { reading, endpoint }: Course,
+  { startedAt }: RefreshIntent,
+  { startMs }: RefreshLimits,
+  monotonic: number,
+): number {
+  if (profile.kind !== 'strict') return 0
+  return Math.max(0, Math.ceil(startedAt + startMs + endpoint.requestLifetimeMs - storeNow(reading, monotonic)))
 }
 
 interface From {

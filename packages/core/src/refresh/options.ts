@@ -95,6 +95,11 @@ export interface RefreshLimits {
   readonly proofMs: number
   /** A call begins at most this long after its intent was asked for, or not at all: from the intent on, others count. */
   readonly startMs: number
+  /**
+   * Another process's intent is not probed before the store has answered for so long without a break: whoever could not save an answer has
+   * saved it by then.
+   */
+  readonly contactMs: number
   /** Between two looks for interrupted refreshes. */
   readonly recoveryMs: number
   /** A grant unused for so long is renewed; a third of what the most impatient provider allows. */
@@ -114,6 +119,7 @@ export const DEFAULT_REFRESH_LIMITS: RefreshLimits = {
   callMs: 20_000,
   proofMs: 1_000,
   startMs: 2_000,
+  contactMs: 3_000,
   recoveryMs: 250,
   idleMs: 30 * 24 * 3_600_000,
   idleSweepMs: 3_600_000,

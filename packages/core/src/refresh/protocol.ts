@@ -8,12 +8,12 @@ import type { Checkpoint } from './checkpoints.ts'
 import { failed, served } from './flight.ts'
 import type { Flight, Landing } from './flight.ts'
 import type { RefreshEndpoint } from './options.ts'
-import { ANY, judge, lifetimeOf, restOf, storeNow } from './policy.ts'
+import { ANY, judge, lifetimeOf, restOf } from './policy.ts'
 import type { Reading } from './policy.ts'
-import { certainlyOverAt } from './course.ts'
+import { overIn } from './course.ts'
 import type { Course, Parts, Step } from './course.ts'
 import { settle } from './settle.ts'
-import type { BegunRefresh, Lease, RefreshIntent } from '../tokens/index.ts'
+import type { BegunRefresh, Lease, RefreshIntent, RotationProfile } from '../tokens/index.ts'
 import type { RefreshAnswer } from '../oauth/index.ts'
 
 /** How often one flight begins anew, because the head moved or the lease was lost, before it gives up. */
@@ -129,7 +129,7 @@ export class RefreshProtocol {
     const { flight, endpoint, reading } = course
     course.since = intent.startedAt
     const profile = await learned.profileOf(reading.state, endpoint)
-    const waitMs = profile.kind === 'strict' ? certainlyOverAt(intent, endpoint, limits) - storeNow(reading, clock.monotonic()) : 0
+    const waitMs = Math.max(this.#contactMissing(intent, profile), overIn(profile, course, intent, limits, clock.monotonic()))
     if (waitMs <= 0) return { parentSeq: intent.parentSeq, replaces: intent.id, attempt: intent.attempt + 1 }
     if (intent.state === 'calling') {
       const noted = await store.doubt(flight.ref, intent.id, { trouble: 'outcome_unknown', retryInMs: Math.ceil(waitMs) })
@@ -144,6 +144,12 @@ export class RefreshProtocol {
       })
     }
     return flight.recovering ? { kind: 'left', lookAgainMs: waitMs } : failed(failureOf('outcome_unknown', waitMs))
+  }
+
+  /** Under grace only a break that was seen counts: the window goes on meanwhile. */
+  #contactMissing({ node }: RefreshIntent, { kind }: RotationProfile): number {
+    if (kind === 'none' || node === this.#o.node) return 0
+    return this.#o.contact.missing(this.#o.limits.contactMs, kind === 'grace')
   }
 
   /** One intent, one call, one outcome. */

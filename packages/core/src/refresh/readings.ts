@@ -5,6 +5,7 @@
 import type { Clock } from '../kernel/index.ts'
 import { leaseKey } from '../tokens/index.ts'
 import type { CredentialRef, CredentialStore } from '../tokens/index.ts'
+import type { StoreContact } from './contact.ts'
 import type { Reading } from './policy.ts'
 
 interface Queue {
@@ -15,9 +16,11 @@ interface Queue {
 export class Readings {
   readonly #store: CredentialStore
   readonly #clock: Clock
+  readonly #contact: StoreContact
   readonly #queues = new Map<string, Queue>()
 
-  constructor(store: CredentialStore, clock: Clock) {
+  constructor(store: CredentialStore, clock: Clock, contact: StoreContact) {
+    this.#contact = contact
     this.#store = store
     this.#clock = clock
   }
@@ -45,7 +48,7 @@ export class Readings {
 
   async #ask(ref: CredentialRef): Promise<Reading | undefined> {
     const askedAt = this.#clock.monotonic()
-    const state = await this.#store.read(ref)
+    const state = await this.#contact.through(() => this.#store.read(ref))
     return state === undefined ? undefined : { state, askedAt }
   }
 }

@@ -7,12 +7,14 @@ import { hasCode } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import { leaseKey } from '../tokens/index.ts'
 import type { CredentialRef, CredentialStore } from '../tokens/index.ts'
+import type { StoreContact } from './contact.ts'
 import type { Landing } from './flight.ts'
 import type { UnsavedAnswers } from './unsaved.ts'
 
 interface Parts {
   readonly store: CredentialStore
   readonly unsaved: UnsavedAnswers
+  readonly contact: StoreContact
   readonly clock: Clock
   readonly logger: Logger
   readonly isFlying: (key: string) => boolean
@@ -44,12 +46,12 @@ export class Recovery {
   }
 
   async #run(): Promise<void> {
-    const { store, unsaved, clock } = this.#o
+    const { store, unsaved, clock, contact } = this.#o
     if (clock.monotonic() >= this.#adoptAfter) {
       await unsaved.adopt()
       this.#adoptAfter = clock.monotonic() + ADOPT_EVERY_MS
     }
-    const interrupted = await store.interrupted(PER_PASS)
+    const interrupted = await contact.through(() => store.interrupted(PER_PASS))
     this.#forgetOthers(new Set(interrupted.map(leaseKey)))
     const due = interrupted.filter((ref) => this.#isDue(leaseKey(ref))).values()
     await Promise.all(Array.from({ length: AT_ONCE }, () => this.#work(due)))

@@ -1,7 +1,7 @@
 /** The refresher over the store in memory, in a time of its own: see test/refresh/fleet.ts. */
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { ANSWERS, createFleet, gate, NEVER_HEARS, ref, SWALLOWS } from '../../test/refresh/fleet.ts'
+import { ANSWERS, createFleet, gate, MemorySpill, NEVER_HEARS, ref, SWALLOWS } from '../../test/refresh/fleet.ts'
 import type { Fleet, FleetNode } from '../../test/refresh/fleet.ts'
 import { Secret } from '../kernel/index.ts'
 import { leaseKey } from '../tokens/index.ts'
@@ -314,6 +314,25 @@ describe('a store that goes away', () => {
     expect([shown(fleet), fleet.spill.kept.size]).toEqual([['refresh-0'], 0])
   })
 
+  it('F-12 for everybody: who sees it come back does not probe ahead of who has an answer to save', async () => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect()
+    const [holder, other] = [fleet.node({ spill: new MemorySpill() }), fleet.node({ spill: new MemorySpill() })]
+    holder.away.add('save')
+    await access(fleet, holder)
+    for (const node of [holder, other]) node.away.add('all')
+    other.refresher.start()
+    await fleet.time.pass(20_000)
+    holder.away.delete('all')
+    other.away.clear()
+    await fleet.time.pass(1_500)
+    holder.away.clear()
+    await fleet.time.pass(10_000)
+    other.refresher.close()
+    expect(await access(fleet, other)).toBe('access-1')
+    expect(shown(fleet)).toEqual(['refresh-0'])
+  })
+
   it('F-26 is waited for by a drain as long as it may', async () => {
     const fleet = createFleet()
     await fleet.connect()
@@ -431,6 +450,23 @@ describe('a refused refresh token', () => {
     fleet.issuer.next.push({ commits: false, says: { kind: 'refused', trouble: 'grant_expired' } })
     expect((await fleet.time.until(slow.refresher.fresh(ref))).tokens.expiresAt).toBeNull()
     expect(await access(fleet, node)).toBe('access-0')
+  })
+
+  it('gives the turn to its parent while that is in its grace and may bring another successor', async () => {
+    const fleet = createFleet({ rotation: GRACE })
+    fleet.issuer.oneSuccessor = true
+    await fleet.connect()
+    const node = fleet.node()
+    fleet.issuer.livesMs = 0
+    await access(fleet, node)
+    const { head } = (await fleet.store.read(ref))!
+    // Another showing of the parent, whose answer never came, has ended the head's token.
+    await fleet.issuer.refresh('x', { ...head.tokens, refreshToken: new Secret('refresh-0') }, fleet.time.clock.now())
+    expect(await access(fleet, node)).toBe('access-3')
+    expect(fleet.issuer.calls.map(({ token, outcome }) => [token, outcome]).slice(2)).toEqual([
+      ['refresh-1', 'refused'],
+      ['refresh-0', 'again'],
+    ])
   })
 
   it('gives the turn to a sibling that may be the live one', async () => {

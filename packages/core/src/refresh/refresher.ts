@@ -9,6 +9,7 @@ import { noMetrics } from '../observability/index.ts'
 import type { Logger, Metrics } from '../observability/index.ts'
 import { leaseKey } from '../tokens/index.ts'
 import type { CredentialRef } from '../tokens/index.ts'
+import { StoreContact } from './contact.ts'
 import { UnspentIntents } from './course.ts'
 import type { Parts } from './course.ts'
 import { failureOf, overFailure, RefreshError } from './errors.ts'
@@ -92,10 +93,12 @@ class LineageRefresher implements Refresher {
     this.#logger = logger
     this.#pause = pause
     this.#rest = options.pause ?? systemRest
+    const contact = new StoreContact(clock)
     this.#parts = {
       store,
       endpoint: options.endpoint,
-      readings: new Readings(store, clock),
+      readings: new Readings(store, clock, contact),
+      contact,
       turns: new Turns(leases, hint, this.#limits, pause),
       changes: new Changes(store, pause),
       unsaved: new UnsavedAnswers({
@@ -125,6 +128,7 @@ class LineageRefresher implements Refresher {
     this.#recovery = new Recovery({
       store,
       unsaved: this.#parts.unsaved,
+      contact,
       clock,
       logger,
       isFlying: (key) => this.#flights.has(key),

@@ -6,7 +6,7 @@ import { writeTokenSet } from '../tokens/index.ts'
 import type { BegunRefresh, CredentialVersion, RefreshTrouble, RotationProfile, SpilledAnswer, TokenSet } from '../tokens/index.ts'
 import type { RefreshAnswer } from '../oauth/index.ts'
 import { pauseAfter } from './backoff.ts'
-import { certainlyOverAt } from './course.ts'
+import { overIn } from './course.ts'
 import type { Course, Parts, Step } from './course.ts'
 import { failureOf, overFailure, RefreshError } from './errors.ts'
 import { failed, served } from './flight.ts'
@@ -103,15 +103,24 @@ async function refused(parts: Parts, course: Course, begun: BegunRefresh, said: 
   return failed(overFailure(trouble))
 }
 
-/** Versions whose refresh token may be good, newest first. Where tokens rotate, one that has a successor is spent, and showing it is theft. */
+/**
+ * Versions whose refresh token may be good, the most hopeful first. Where tokens rotate, one that has a successor is spent, and showing it is
+ * theft; but within its grace it brings another successor when none of those that it brought is good any more.
+ */
 async function hopeful(
-  { store }: Parts,
+  { store, clock }: Parts,
   { flight, tried, reading }: Course,
   profile: RotationProfile,
 ): Promise<readonly CredentialVersion[]> {
   const siblings = await store.siblings(flight.ref)
-  const spent = new Set([reading.state.head, ...siblings].map(({ parentSeq }) => parentSeq))
-  return siblings.filter(({ seq }) => !tried.has(seq) && (profile.kind === 'none' || !spent.has(seq)))
+  const successors = Map.groupBy([reading.state.head, ...siblings], ({ parentSeq }) => parentSeq)
+  const untried = siblings.filter(({ seq }) => !tried.has(seq))
+  if (profile.kind === 'none') return untried
+  const unspent = untried.filter(({ seq }) => !successors.has(seq))
+  if (profile.kind === 'strict') return unspent
+  const graceFrom = storeNow(reading, clock.monotonic()) - profile.seconds * 1000
+  const inGrace = untried.filter(({ seq }) => successors.get(seq)?.some(({ obtainedAt }) => obtainedAt >= graceFrom))
+  return [...unspent, ...inGrace]
 }
 
 interface Unspent {
@@ -157,8 +166,8 @@ async function unknown(parts: Parts, course: Course, begun: BegunRefresh, answer
   }
   if (profile.kind === 'none' && answer.why !== 'malformed') return await unspent(parts, course, begun, { trouble: 'provider_down' })
   const trouble = answer.why === 'malformed' ? 'malformed' : 'outcome_unknown'
-  const overIn = profile.kind === 'strict' ? certainlyOverAt(intent, endpoint, parts.limits) - storeNow(reading, clock.monotonic()) : 0
-  const retryInMs = pauseAfter('outcome_unknown', reading.state.failure?.failures ?? 0, random, Math.ceil(overIn))
+  const least = overIn(profile, course, intent, parts.limits, clock.monotonic())
+  const retryInMs = pauseAfter('outcome_unknown', reading.state.failure?.failures ?? 0, random, least)
   await parts.reach('settling')
   if (!(await store.doubt(flight.ref, intent.id, { trouble, retryInMs }, answer.raw))) return undefined
   await parts.reach('settled')

@@ -30,7 +30,8 @@ interface Parts {
 }
 
 const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 5_000
+/** Shorter than `contactMs`: who sees the store come back must not be ahead of who has something to save. */
+const LONGEST_PAUSE_MS = 500
 
 export class UnsavedAnswers {
   readonly #o: Parts

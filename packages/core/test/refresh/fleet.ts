@@ -119,6 +119,8 @@ export class BookkeepingIssuer {
   readonly next: Behaviour[] = []
   rotation: RotationProfile
   ended = false
+  /** Under grace: another successor ends the one before. */
+  oneSuccessor = false
   livesMs: number | null = HOUR_MS
   #serial = 0
   #access = 0
@@ -158,6 +160,7 @@ export class BookkeepingIssuer {
       return ['renewed', this.#tokensFor(this.#issue(), parent, now)]
     }
     const inGrace = this.rotation.kind === 'grace' && this.#time.clock.monotonic() - token.spentAt <= this.rotation.seconds * 1000
+    if (inGrace && this.oneSuccessor) for (const other of this.#tokens.values()) if (other !== token) other.alive = false
     if (inGrace) return ['again', this.#tokensFor(this.#issue(), parent, now)]
     this.ended = true
     return ['reuse', refused]
@@ -200,6 +203,8 @@ export interface NodeOptions {
   /** How far this machine's wall clock is off. */
   readonly clockOffMs?: number
   readonly endpointFails?: Error
+  /** Its own, instead of the one all have. */
+  readonly spill?: MemorySpill
 }
 
 export interface FleetNode {
@@ -282,7 +287,7 @@ export function createFleet({
         store: unreliable(open(), away),
         leases,
         ...(options.hint === undefined ? {} : { hint: options.hint }),
-        spills: [spill],
+        spills: [options.spill ?? spill],
         endpoint: async () => {
           if (options.endpointFails !== undefined) throw options.endpointFails
           return {
