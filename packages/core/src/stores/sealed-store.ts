@@ -23,15 +23,20 @@ export interface Rewrappable {
 export interface SealedCredentialStore extends CredentialStore, Rewrappable {}
 
 const INTENT_BYTES = 16
+const MAX_NAME = 512
 /** Rewritings on touch that are remembered, so that two processes with different current keys don't rewrite each other's for ever. */
 const MAX_TOUCHED = 10_000
 
 export function createSealedStore(records: LineageRecords, keys: RootKeyring): SealedCredentialStore {
   const sealer = new TokenSealer(keys)
-  const ready = once(async () => {
+  const prepared = once(async () => {
     await records.prepare()
     await proveKeys(keys, records)
   })
+  const ready = async (ref?: CredentialRef): Promise<void> => {
+    if (ref !== undefined) requireNames(ref)
+    await prepared()
+  }
   const touched = new Set<string>()
 
   /** Never fails the read that touched it: the version opens with the key it has. */
@@ -60,7 +65,7 @@ export function createSealedStore(records: LineageRecords, keys: RootKeyring): S
     currentKeyId: sealer.currentKeyId,
 
     async read(ref) {
-      await ready()
+      await ready(ref)
       const state = await records.read(ref)
       if (state === undefined) return undefined
       const head = sealer.openVersion(ref, state.head)
@@ -69,12 +74,12 @@ export function createSealedStore(records: LineageRecords, keys: RootKeyring): S
     },
 
     async connect(ref, tokens) {
-      await ready()
+      await ready(ref)
       return records.connect(ref, sealer.version(ref, tokens))
     },
 
     async begin(ref, from, made) {
-      await ready()
+      await ready(ref)
       const begun = await records.begin(ref, from, { ...made, id: randomToken(INTENT_BYTES) })
       if (begun === undefined) return undefined
       const { intent } = begun
@@ -83,27 +88,27 @@ export function createSealedStore(records: LineageRecords, keys: RootKeyring): S
     },
 
     async save(ref, { tokens, ...answer }) {
-      await ready()
+      await ready(ref)
       return records.save(ref, answer, sealer.version(ref, tokens))
     },
 
     async withdraw(ref, intent, failure) {
-      await ready()
+      await ready(ref)
       return records.withdraw(ref, intent, failure)
     },
 
     async doubt(ref, intent, failure, answer) {
-      await ready()
+      await ready(ref)
       return records.doubt(ref, intent, failure, answer && sealer.sealUnread(ref, intent, answer))
     },
 
     async end(ref, at, status, trouble) {
-      await ready()
+      await ready(ref)
       return records.end(ref, at, status, trouble)
     },
 
     async siblings(ref) {
-      await ready()
+      await ready(ref)
       const lineage = await records.lineage(ref)
       if (lineage === undefined) return []
       const head = sealer.openVersion(ref, lineage.head)
@@ -131,7 +136,7 @@ export function createSealedStore(records: LineageRecords, keys: RootKeyring): S
     },
 
     async remove(ref) {
-      await ready()
+      await ready(ref)
       return records.remove(ref)
     },
 
@@ -144,6 +149,18 @@ export function createSealedStore(records: LineageRecords, keys: RootKeyring): S
 
     onChange: (listener) => records.onChange(listener),
     close: () => records.close(),
+  }
+}
+
+/**
+ * Names are part of keys and of what is sealed.
+ * @throws TypeError for names that no store could keep: empty, over 512 bytes, with a NUL, or not well-formed.
+ */
+function requireNames({ scope, id }: CredentialRef): void {
+  for (const name of [scope, id]) {
+    if (typeof name !== 'string' || name === '' || Buffer.byteLength(name) > MAX_NAME || name.includes('\0') || !name.isWellFormed()) {
+      throw new TypeError(`a credential's scope and id are texts of 1 to ${MAX_NAME} bytes`)
+    }
   }
 }
 

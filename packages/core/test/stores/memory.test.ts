@@ -1,7 +1,7 @@
 /** The store in memory does what stores do; the others are measured against it. */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { CredentialMemory, createMemoryStore } from '../../src/index.ts'
-import { credentialStoreSuite } from '../../../testkit/src/suites/index.ts'
+import { CredentialMemory, createMemoryLeases, createMemoryStore } from '../../src/index.ts'
+import { credentialStoreSuite, leaseKeeperSuite, sealedStoreSuite } from '../../../testkit/src/suites/index.ts'
 
 credentialStoreSuite(
   'memory',
@@ -22,4 +22,25 @@ credentialStoreSuite(
     }
   },
   { failures: [], survives: true, ownClock: false, namesReturn: true },
+)
+
+sealedStoreSuite('memory', async () => {
+  const memories = new Map<string, CredentialMemory>()
+  return {
+    async open(name, encryption) {
+      const memory = memories.get(name) ?? new CredentialMemory()
+      memories.set(name, memory)
+      return createMemoryStore({ memory, encryption })
+    },
+    close: async () => undefined,
+  }
+})
+
+leaseKeeperSuite(
+  'memory',
+  async () => {
+    const held = new Map<string, object>()
+    return { open: async () => createMemoryLeases(held), failures: {}, close: async () => undefined }
+  },
+  { failures: [], dies: false, stalls: false },
 )

@@ -7,7 +7,7 @@ import type { LeaseKeeper } from '../../src/index.ts'
 import { startWire } from '../../../testkit/src/refresh-proof/wire.ts'
 import type { Wire } from '../../../testkit/src/refresh-proof/wire.ts'
 import { createDatabase, dropDatabase } from '../../../testkit/src/servers/index.ts'
-import { credentialStoreSuite, leaseKeeperSuite, someTokens } from '../../../testkit/src/suites/index.ts'
+import { credentialStoreSuite, leaseKeeperSuite, sealedStoreSuite, someTokens } from '../../../testkit/src/suites/index.ts'
 
 const admin = inject('postgresUrl')
 
@@ -74,6 +74,20 @@ credentialStoreSuite(
   },
   { failures: ['refused connections', 'black hole'], survives: true, ownClock: true, namesReturn: true },
 )
+
+sealedStoreSuite('Postgres', async () => {
+  const databases = new Map<string, Promise<{ name: string; url: string }>>()
+  return {
+    async open(name, encryption) {
+      const database = databases.get(name) ?? createDatabase(admin)
+      databases.set(name, database)
+      return createPostgresStore({ url: (await database).url, encryption })
+    },
+    async close() {
+      for (const database of databases.values()) await dropDatabase(admin, (await database).name)
+    },
+  }
+})
 
 async function leasePlace(make: (url: string) => LeaseKeeper) {
   const { url, wire, through, direct, close } = await place()

@@ -10,7 +10,7 @@ import type { LeaseKeeper } from '../../src/index.ts'
 import { startWire } from '../../../testkit/src/refresh-proof/wire.ts'
 import type { Wire } from '../../../testkit/src/refresh-proof/wire.ts'
 import { startTestRedis } from '../../../testkit/src/servers/index.ts'
-import { credentialStoreSuite, leaseKeeperSuite, someTokens } from '../../../testkit/src/suites/index.ts'
+import { credentialStoreSuite, leaseKeeperSuite, sealedStoreSuite, someTokens } from '../../../testkit/src/suites/index.ts'
 import { makeCertificate } from '../http/certificates.ts'
 
 const encryption = { key: randomBytes(32).toString('hex') }
@@ -90,6 +90,14 @@ describe.each([
     },
     { failures: ['refused connections', 'black hole'], survives: true, ownClock: true, namesReturn: true },
   )
+})
+
+sealedStoreSuite('Redis', async () => {
+  const server = await startTestRedis()
+  return {
+    open: async (name, encryption) => createRedisStore({ url: `${server.url}/${name.replace('store-', '')}`, encryption }),
+    close: () => server.stop(),
+  }
 })
 
 leaseKeeperSuite(

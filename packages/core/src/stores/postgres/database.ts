@@ -90,7 +90,6 @@ export class PostgresChanges {
   #timer: NodeJS.Timeout | undefined
   #delay = FIRST_DELAY_MS
   #state: 'idle' | 'running' | 'stopped' = 'idle'
-  #heard = false
 
   constructor(config: ClientConfig, tell: (ref: CredentialRef | 'unknown') => void) {
     this.#config = { ...config, connectionTimeoutMillis: HEARTBEAT_MS, query_timeout: HEARTBEAT_MS }
@@ -126,8 +125,8 @@ export class PostgresChanges {
       return
     }
     this.#delay = FIRST_DELAY_MS
-    if (this.#heard) this.#tell('unknown')
-    this.#heard = true
+    // Also the first time: listeners were there before, and what they remember with them.
+    this.#tell('unknown')
     this.#beat(client)
   }
 

@@ -95,14 +95,8 @@ export class RedisLink {
   async subscribe(channel: string, heard: (message: string) => void, missed: () => void): Promise<void> {
     const client = await this.#client()
     client.on('message', (_channel, message) => heard(message))
-    let first = true
-    client.on('ready', () => {
-      // The first one too when it took more than one attempt to subscribe: listeners were there before.
-      client.subscribe(channel).then(
-        () => (first ? (first = false) : missed()),
-        () => undefined,
-      )
-    })
+    // Also the first time: listeners may have been there before, and what they remember with them.
+    client.on('ready', () => void client.subscribe(channel).then(missed, () => undefined))
     // Shows a connection on which nothing is asked that it is gone: no answer ends it.
     const pulse = setInterval(() => client.status === 'ready' && void client.ping().catch(() => undefined), PULSE_MS).unref()
     client.once('end', () => clearInterval(pulse))

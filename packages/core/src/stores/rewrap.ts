@@ -1,0 +1,85 @@
+/**
+ * Owns the sweep that seals everything in a store under its current key. Refuses to remember where it was: what is done is seen by its key,
+ * so a sweep that was killed begins again and does what is left, and two at once do each entry once.
+ */
+import { envelopeKeyId } from '../crypto/index.ts'
+import { SallyportError } from '../kernel/index.ts'
+import { TokenError } from '../tokens/index.ts'
+import type { SealedEntry } from './records.ts'
+import type { Rewrappable } from './sealed-store.ts'
+
+export interface RewrapProgress {
+  /** Entries looked at so far. */
+  readonly looked: number
+  /** Of these, sealed anew by this sweep. */
+  readonly renewed: number
+}
+
+export interface RewrapReport extends RewrapProgress {
+  /** Entries a key, counted after the sweep. */
+  readonly byKey: ReadonlyMap<string, number>
+  /** Entries that are not under the current key. 0: the other keys may go, once no process seals under them. */
+  readonly remaining: number
+  /** Of the remaining, those that could not be opened: their key is missing, or they were damaged. */
+  readonly unreadable: number
+}
+
+export interface RewrapOptions {
+  /** After each batch. */
+  readonly onProgress?: (progress: RewrapProgress) => void
+  /** Ends the sweep between two entries; it rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+/** Rounds over the store: what others seal meanwhile under another key is met by the next one. */
+const MAX_ROUNDS = 3
+
+/** @throws TokenError `store_unavailable`; begin again then. */
+export async function rewrap(store: Rewrappable, { onProgress, signal }: RewrapOptions = {}): Promise<RewrapReport> {
+  let [looked, renewed] = [0, 0]
+  for (let round = 1; ; round++) {
+    let unreadable = 0
+    for await (const entries of store.sealedEntries()) {
+      for (const entry of entries) {
+        signal?.throwIfAborted()
+        const outcome = await renewOne(store, entry)
+        looked += 1
+        if (outcome === 'renewed') renewed += 1
+        if (outcome === 'unreadable') unreadable += 1
+      }
+      onProgress?.({ looked, renewed })
+    }
+    const byKey = await countByKey(store)
+    const remaining = [...byKey].reduce((sum, [id, count]) => sum + (id === store.currentKeyId ? 0 : count), 0)
+    if (remaining <= unreadable || round === MAX_ROUNDS) return { looked, renewed, byKey, remaining, unreadable }
+  }
+}
+
+async function renewOne(store: Rewrappable, entry: SealedEntry): Promise<'renewed' | 'left' | 'unreadable'> {
+  try {
+    return (await store.renew(entry)) ? 'renewed' : 'left'
+  } catch (error) {
+    if (error instanceof SallyportError && !(error instanceof TokenError)) return 'unreadable'
+    throw error
+  }
+}
+
+/** Entries a key; what is no envelope counts under ''. */
+async function countByKey(store: Rewrappable): Promise<Map<string, number>> {
+  const counted = new Map<string, number>()
+  for await (const entries of store.sealedEntries()) {
+    for (const { sealed } of entries) {
+      const id = keyOf(sealed)
+      counted.set(id, (counted.get(id) ?? 0) + 1)
+    }
+  }
+  return counted
+}
+
+function keyOf(sealed: Uint8Array): string {
+  try {
+    return envelopeKeyId(sealed)
+  } catch {
+    return ''
+  }
+}
