@@ -339,6 +339,23 @@ export const operations = {
     response: s.connection,
     status: 201,
   }),
+  connectionRefresh: define({
+    method: 'POST',
+    path: `${ENV}/connections/{connection}/refresh`,
+    tag: 'Connections',
+    summary: 'Renew the credential now; one that can not be renewed and lives stays as it is',
+    access: {
+      audience: 'tenant',
+      role: 'DEVELOPER',
+      scope: 'connections:write',
+      tenant: 'environment',
+      audit: 'connection.refresh_requested',
+      bodyLimit: 0,
+    },
+    params: inEnvironment.extend({ connection: s.connectionId }),
+    response: s.connection,
+    status: 200,
+  }),
   requestList: define({
     method: 'GET',
     path: `${ENV}/requests`,

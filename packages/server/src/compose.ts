@@ -3,24 +3,27 @@
  * each other, and the one place that takes it apart again. Refuses to listen before everything behind the port is checked.
  */
 import { createServer } from 'node:net'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import {
   createDpopNonces,
   createEgress,
   createLogger,
+  DEFAULT_REFRESH_LIMITS,
   listProviders,
   MetricsRegistry,
+  randomBase62,
   resolveProvider,
   SallyportError,
   systemClock,
   writeLine,
 } from '@sallyport/core'
-import type { Clock, EgressPolicy, Logger, Metrics, Provider, Secret } from '@sallyport/core'
+import type { Clock, EgressPolicy, Logger, Metrics, Provider, Refresher, Secret } from '@sallyport/core'
 import { createUseLog } from './audit/index.ts'
 import { createKeyGuard, createNonces } from './binding/index.ts'
 import type { Config } from './config.ts'
 import { createConnectService } from './connect/index.ts'
-import { createLineage } from './credentials/index.ts'
+import { createExplain, createLineage, createRenewal, createRowLeases, createTenantStore, createTransitions } from './credentials/index.ts'
 import { connectionFind } from './db/index.ts'
 import type { Database } from './db/index.ts'
 import { HomeError, migrateGiven, openHome, openRootKeys } from './home/index.ts'
@@ -39,7 +42,7 @@ import type { HttpServer } from './http/index.ts'
 import { createKeyAuthenticator, createSessions, ensureDevelopmentOwner, ownerLink } from './identity/index.ts'
 import type { DevelopmentOwner } from './identity/index.ts'
 import { METRICS, startMetricsServer, watchProcess } from './metrics/index.ts'
-import { createCallShares, createDataPlane, createTargetCache, routeOut } from './proxy/index.ts'
+import { createCallShares, createCredentialLife, createDataPlane, createTargetCache, routeOut } from './proxy/index.ts'
 import type { TargetWanted } from './proxy/index.ts'
 import { registerOperations } from './routes/index.ts'
 import { createKeeper, createVault } from './vault/index.ts'
@@ -265,6 +268,31 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     maxEntries: MAX_TARGETS,
   })
   const stopListening = database.onChange((change) => targets.drop(change))
+  const store = createTenantStore({ database, vault, lineage, transitions: createTransitions({ useLog, logger }) })
+  const leases = config.databaseLeases === 'session' ? database.sessionLeases() : createRowLeases(database)
+  const refresher = createRenewal({
+    store,
+    leases,
+    database,
+    vault,
+    providers: (id) => providers.get(id),
+    fetch: (input, init) => egress.fetch(input, init),
+    dpopNonces,
+    clock,
+    logger,
+    metrics,
+    node: `${hostname().slice(0, 64)}/${process.pid}/${randomBase62(8)}`,
+  })
+  const explain = createExplain({ connect, database, clock, logger })
+  const { bufferMs, jitter } = DEFAULT_REFRESH_LIMITS
+  const life = createCredentialLife({
+    fresh: (ref, options) => refresher.fresh(ref, options),
+    clock,
+    bufferMs,
+    jitter,
+    // What it means for the connection is on record already; the call it stood beside has gone on.
+    onFailure: (error) => logger.debug('A credential was not renewed beside a call', { error }),
+  })
   const routes = new Map(
     [...providers].map(([id, provider]) => [id, routeOut(provider, egressPolicy(config), { nonces: dpopNonces, clock })]),
   )
@@ -287,6 +315,8 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     otherEnvironment: (wanted) => isInOtherEnvironment(database, wanted),
     vault,
     egress,
+    life,
+    explained: (error, principal, connection) => explain(error, principal, principal, connection),
     shares: createCallShares(Math.ceil(config.egress.maxConnectionsPerOrigin * ORGANIZATION_SHARE)),
     useLog,
     clock,
@@ -305,13 +335,15 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     logger,
     keys,
     sessions,
-    ready: () => database.ping(),
+    ready: () => requireReady(database, refresher),
     dataPlane: (request, response) => dataPlane.handle(request, response),
     register(app) {
       registerOperations(app, {
         database,
         vault,
         lineage,
+        refresher,
+        explain,
         keeper,
         keys,
         sessions,
@@ -332,6 +364,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     SWEEP_EVERY_MS,
   )
   sweeper.unref()
+  refresher.start()
   return {
     http,
     close(timeoutMs) {
@@ -340,6 +373,10 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
         // Answers may be out while their records are still to be handed over.
         () => dataPlane.idle(),
         async () => keyGuard.close(),
+        () => saveAnswers(refresher, Math.max(config.saveTimeoutMs, timeoutMs), logger),
+        async () => refresher.close(),
+        () => leases.close(),
+        () => store.close(),
         () => useLog.close(timeoutMs),
         async () => stopListening(),
         () => keeper.close(),
@@ -356,6 +393,18 @@ interface Running {
   readonly rootKeys: OpenRootKeys
   readonly engine: Engine
   readonly scraped: Closing
+}
+
+/** Not while an answer of a provider is nowhere but here: whatever sends traffic should know that this node is not well. */
+async function requireReady(database: Database, refresher: Refresher): Promise<void> {
+  await database.ping()
+  if (refresher.unsaved > 0) throw new SallyportError('answers_unsaved', 'answers of providers are not saved yet')
+}
+
+/** Refuses to go on to the end while a refresh is under way or an answer is not saved, for as long as was configured. */
+async function saveAnswers(refresher: Refresher, timeoutMs: number, logger: Logger): Promise<void> {
+  const left = await refresher.drain(timeoutMs)
+  if (left.underWay + left.unsaved > 0) logger.error('Ending with refreshes that are not saved; the spill has what came back', { ...left })
 }
 
 function gatewayOf(config: Config, { home, rootKeys, engine, scraped }: Running, owner: DevelopmentOwner | undefined): Gateway {

@@ -3,7 +3,7 @@
  * machine's wall clock: expiries are compared with the store's, carried on by monotonic time.
  */
 import { leaseKey } from '../tokens/index.ts'
-import type { CredentialRef, CredentialState, CredentialVersion, RefreshTrouble } from '../tokens/index.ts'
+import type { CredentialRef, CredentialState, CredentialVersion, RefreshTrouble, TokenSet } from '../tokens/index.ts'
 
 /** A state with the moment it was asked for, by the monotonic clock: it is older than the answer, so tokens look older, never younger. */
 export interface Reading {
@@ -38,6 +38,9 @@ export type Judgement =
   | { readonly kind: 'over'; readonly trouble: RefreshTrouble | null }
   | { readonly kind: 'resting'; readonly trouble: RefreshTrouble; readonly retryAfterMs: number }
 
+/** As much of a version as its age needs. */
+type Aging = Pick<CredentialVersion, 'seq' | 'obtainedAt'> & { readonly tokens: Pick<TokenSet, 'expiresAt'> }
+
 /** A token that dies on its way is of no use. */
 const LEAST_LIFE_MS = 2_000
 
@@ -46,7 +49,7 @@ export function storeNow({ state, askedAt }: Reading, monotonic: number): number
 }
 
 /** How long the access token was to live, or null. */
-export function lifetimeOf({ tokens, obtainedAt }: CredentialVersion): number | null {
+export function lifetimeOf({ tokens, obtainedAt }: Aging): number | null {
   return tokens.expiresAt === null ? null : Math.max(0, tokens.expiresAt - obtainedAt)
 }
 
@@ -71,7 +74,8 @@ export function restOf(reading: Reading, monotonic: number, want: Want): (Judgem
   return { kind: 'resting', trouble: failure.trouble, retryAfterMs }
 }
 
-export function bufferFor(ref: CredentialRef, version: CredentialVersion, { bufferMs, jitter }: FreshnessPolicy): number {
+/** How much life left makes a version due. */
+export function bufferFor(ref: CredentialRef, version: Aging, { bufferMs, jitter }: Pick<FreshnessPolicy, 'bufferMs' | 'jitter'>): number {
   const buffer = bufferMs * (1 + jitter * share(`${leaseKey(ref)}:${version.seq}`))
   return Math.min(buffer, (lifetimeOf(version) ?? Number.POSITIVE_INFINITY) / 4)
 }

@@ -133,6 +133,12 @@ export const configSchema = z.strictObject({
     'The same database for migrations, as a login that may create roles. Needs `databaseUrl`.',
     postgresUrlFaults,
   ),
+  databaseLeases: setting(oneOf(['session', 'row']).schema.default('session'), {
+    ...text,
+    expects: oneOf(['session', 'row']).expects,
+    about:
+      'How nodes agree which of them renews a credential: `session` by locks of a session that end with the node, `row` by rows with an end, for poolers that hand out sessions by the transaction.',
+  }),
   redisUrl: secret(
     'Redis or Valkey, an accelerator only: nothing is kept there alone, and without it everything works. This version judges the address and uses it for nothing yet.',
     redisUrlFaults,
@@ -155,6 +161,10 @@ export const configSchema = z.strictObject({
     about: 'One JSON object a line, or text for a person.',
   }),
   drainTimeoutMs: integer({ min: 0, max: 600_000, by: 25_000 }, 'Time that running calls have to finish after SIGTERM or SIGINT.'),
+  saveTimeoutMs: integer(
+    { min: 1_000, max: 600_000, by: 30_000 },
+    'Time that the end waits for renewed credentials to be saved when the database is away. What is not saved then is in the folder `spill` of `dataDir`, sealed, and is saved by the next start.',
+  ),
   egress,
   limits,
   metrics,

@@ -292,7 +292,7 @@ function failureOf({ trouble, at, failures, retryAt }: ConnectionFailure): Refre
 }
 
 /** @throws TypeError for a name that no connection can have (a programming error). */
-function placeOf({ scope, id }: CredentialRef): ConnectionPlace {
+export function placeOf({ scope, id }: CredentialRef): ConnectionPlace {
   if (!isUuid(scope) || !isUuid(id)) throw new TypeError('a credential of the gateway is named by an organization and a connection')
   return { org: scope as string as OrgId, connection: id as string as ConnectionId }
 }

@@ -1,7 +1,8 @@
 /** Owns the gateway's one pool and the objects over it. Refuses to open with a login, a server or a schema that can't be trusted. */
 import { Client, Pool } from 'pg'
 import type { ClientConfig } from 'pg'
-import type { Logger, OrgId, Secret } from '@sallyport/core'
+import { AdvisoryLeases } from '@sallyport/core'
+import type { LeaseKeeper, Logger, OrgId, Secret } from '@sallyport/core'
 import { openChangeFeed } from './changes.ts'
 import type { ChangeFeed, ChangeListener } from './changes.ts'
 import { databaseError, translated } from './errors.ts'
@@ -36,6 +37,8 @@ export interface Database {
   proxyTarget(ask: ProxyTargetAsk): Promise<ProxyTarget>
   readonly lookups: Lookups
   readonly system: SystemStore
+  /** Leases that end with this process, on a connection of their own. Each call makes a keeper, for its caller to close. */
+  sessionLeases(): LeaseKeeper
   /** Hears of changes by any node; `unknown` when some may have been missed. The answer ends it. */
   onChange(listener: ChangeListener): () => void
   /** `ok` turns false at once when the server goes, and true when changes are heard again. */
@@ -64,7 +67,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   }
   await judge(config)
   const feed = await openChangeFeed(config, options.logger)
-  return overPool(createPool(config, options), feed)
+  return overPool(createPool(config, options), feed, config)
 }
 
 async function judge(config: ClientConfig): Promise<void> {
@@ -98,12 +101,13 @@ function createPool(config: ClientConfig, { poolSize = 10, statementTimeoutMs = 
   return pool
 }
 
-function overPool(pool: Pool, feed: ChangeFeed): Database {
+function overPool(pool: Pool, feed: ChangeFeed, config: ClientConfig): Database {
   return {
     withTenant: (org, fn) => withTenant(pool, org, fn, (changes) => feed.announce(changes)),
     proxyTarget: (ask) => readProxyTarget(pool, ask),
     lookups: createLookups(pool),
     system: createSystemStore(pool),
+    sessionLeases: () => new AdvisoryLeases(config),
     onChange: (listener) => feed.onChange(listener),
     health: {
       get ok() {

@@ -149,6 +149,12 @@ export interface Schema {
     answer: Generated<Buffer | null>
     answer_under: GeneratedAlways<DataKeyId | null>
   }
+  'sallyport.refresh_lease': {
+    org_id: OrgId
+    connection_id: ConnectionId
+    holder: string
+    expires_at: Date
+  }
   'sallyport.connect_session': {
     org_id: OrgId
     id: ConnectSessionId

@@ -13,6 +13,7 @@ import type {
   KeySourceErrorCode,
   OAuth1ErrorCode,
   OAuthErrorCode,
+  RefreshErrorCode,
   TokenErrorCode,
 } from '@sallyport/core'
 import type { AuditErrorCode } from '../audit/index.ts'
@@ -22,6 +23,7 @@ import type { IdentityErrorCode } from '../identity/index.ts'
 import type { VaultErrorCode } from '../vault/index.ts'
 
 type CoreErrorCode =
+  | RefreshErrorCode
   | CatalogErrorCode
   | CryptoErrorCode
   | EgressErrorCode
@@ -50,6 +52,7 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   key_in_use: 'conflict',
   credential_malformed: 'key_unavailable',
   store_unavailable: 'database_unavailable',
+  credential_absent: 'connection_not_ready',
   store_misconfigured: 'internal',
   // A token of others that is not believed is no credential here.
   jwt_malformed: 'unauthenticated',

@@ -17,7 +17,6 @@ export type CallErrorCode = Extract<
   | 'not_found'
   | 'connection_ambiguous'
   | 'connection_not_ready'
-  | 'reconnect_required'
   | 'environment_mismatch'
   | 'insufficient_scope'
   | 'path_refused'

@@ -3,8 +3,8 @@
  * buffers a body, and with warm caches nothing on it waits for the database. Refuses to hold a credential longer than the call's start.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { cleanRequestHeaders, EgressError, formatId, hasCode, newId, readTokenSet } from '@sallyport/core'
-import type { Clock, Egress, JudgedPath, Logger, Metrics, Provider, RequestId, TokenSet, Uuid } from '@sallyport/core'
+import { cleanRequestHeaders, EgressError, formatId, hasCode, newId, readTokenSet, RefreshError } from '@sallyport/core'
+import type { Clock, ConnectionId, Egress, JudgedPath, Logger, Metrics, Provider, RequestId, TokenSet, Uuid } from '@sallyport/core'
 import type { UseLog } from '../audit/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
 import type { ProxyTarget, ProxyTargetConnection, RequestRecordRow } from '../db/index.ts'
@@ -17,7 +17,8 @@ import type { PresentedKey, ProxyCall, Selector } from './call.ts'
 import type { CallShares } from './call-shares.ts'
 import { pathOnly } from './routes-out.ts'
 import type { RouteOut } from './routes-out.ts'
-import type { TargetCache, TargetWanted } from './target-cache.ts'
+import type { CredentialLife, RenewedTokens } from './credential-life.ts'
+import type { KnownTarget, TargetCache, TargetWanted } from './target-cache.ts'
 
 export interface DataPlaneOptions {
   readonly authenticator: KeyAuthenticator
@@ -28,6 +29,9 @@ export interface DataPlaneOptions {
   readonly otherEnvironment: (wanted: TargetWanted) => Promise<boolean>
   readonly vault: Vault
   readonly egress: Egress
+  readonly life: CredentialLife
+  /** The problem of a call that needed another credential than there is, with the way to one for this caller. Never rejects. */
+  readonly explained: (error: unknown, principal: KeyPrincipal, connection: ConnectionId) => Promise<unknown>
   readonly shares: CallShares
   readonly useLog: UseLog
   readonly clock: Clock
@@ -108,8 +112,13 @@ class Passage {
     try {
       await this.#pass()
     } catch (error) {
-      this.#refuse(error)
+      this.#refuse(await this.#explained(error))
     }
+  }
+
+  async #explained(error: unknown): Promise<unknown> {
+    const { principal, target } = this.#trace
+    return principal === undefined || target === undefined ? error : this.#o.explained(error, principal, target.id)
   }
 
   async #pass(): Promise<void> {
@@ -125,6 +134,7 @@ class Passage {
     const { candidate, provider } = await this.#choose(target, wanted)
     this.#trace.target = candidate
     this.#trace.provider = provider
+    requireUsable(candidate)
     const route = this.#o.routes(provider)
     if (route === undefined) throw new CallError('integration_not_configured', `the catalog has no provider ${provider}`)
     const method = this.#request.method!
@@ -133,9 +143,10 @@ class Passage {
         publicDetail: 'This method and path are not allowed by the integration.',
       })
     }
+    const renewed = await this.#renewed(principal, candidate, target)
     const leave = this.#o.shares.enter(principal.org, route.base.origin)
     try {
-      await this.#callOut(principal, candidate, route, call, headers)
+      await this.#callOut(principal, candidate, renewed, route, call, headers)
     } finally {
       leave()
     }
@@ -144,13 +155,14 @@ class Passage {
   async #callOut(
     principal: KeyPrincipal,
     candidate: ProxyTargetConnection,
+    renewed: RenewedTokens | undefined,
     route: RouteOut,
     call: ProxyCall,
     headers: string[],
   ): Promise<void> {
     const method = this.#request.method!
-    await this.#o.useLog.use(principal.org, principal.auditUseMode, this.#useEvent(principal, candidate, method, call))
-    const tokens = await this.#open(principal, candidate)
+    await this.#o.useLog.use(principal.org, principal.auditUseMode, this.#useEvent(principal, candidate, renewed, method, call))
+    const tokens = renewed?.tokens ?? (await this.#open(principal, candidate))
     const result = await this.#o.egress.forward({
       base: route.base,
       method,
@@ -164,12 +176,19 @@ class Passage {
       rewriteTo: `${this.#o.publicUrl}/proxy/${call.integration}`,
       responseHeaders: ['sallyport-request-id', this.#name, 'sallyport-error-source', 'provider', ...CONTAINMENT],
     })
+    // The answer is the caller's as it is; that the token was refused is worth a renewal beside it.
+    if (result.status === 401) this.#o.life.refused(principal.org, candidate, renewed?.seq)
     this.#record(result.status, 'provider', result.aborted ?? null, result.bytesIn, result.bytesOut)
   }
 
   #admit(principal: KeyPrincipal, { text, asBound }: PresentedKey): Promise<void> | undefined {
     const address = this.#o.clientAddress(this.#request)
     return this.#o.keyGuard.admit(principal, { request: this.#request, address, key: text, asBound })
+  }
+
+  /** Undefined while the credential of the target can be used as it stands, which is decided without waiting. */
+  #renewed(principal: KeyPrincipal, candidate: ProxyTargetConnection, target: KnownTarget): Promise<RenewedTokens> | undefined {
+    return this.#o.life.isUsable(principal.org, candidate, target) ? undefined : this.#o.life.renewed(principal.org, candidate)
   }
 
   #authenticate(key: string): Promise<KeyPrincipal> {
@@ -201,24 +220,29 @@ class Passage {
         publicDetail: 'This user has several connections to the integration; name one with Sallyport-Connection.',
       })
     }
-    requireUsable(candidate, this.#o.clock)
     return { candidate, provider: target.integration.provider }
   }
 
   async #open(principal: KeyPrincipal, { id, credential }: ProxyTargetConnection): Promise<TokenSet> {
-    if (credential === null) throw reconnectRequired()
+    if (credential === null) throw new RefreshError('reconnect_required')
     const { seq, sealed } = credential
     const place = credentialPlace(id, seq)
     const text = this.#o.vault.openCached(principal.org, place, sealed) ?? (await this.#o.vault.open(principal.org, place, sealed))
     return readTokenSet(text)
   }
 
-  #useEvent(principal: KeyPrincipal, target: ProxyTargetConnection, method: string, call: ProxyCall): Parameters<UseLog['use']>[2] {
+  #useEvent(
+    principal: KeyPrincipal,
+    target: ProxyTargetConnection,
+    renewed: RenewedTokens | undefined,
+    method: string,
+    call: ProxyCall,
+  ): Parameters<UseLog['use']>[2] {
     return {
       action: 'credential.used',
       actor: nameOf(principal, 'key', principal.keyId),
       target: nameOf(target, 'conn', target.id),
-      detail: { request: this.#name, integration: call.integration, method, seq: String(target.credential?.seq ?? 0) },
+      detail: { request: this.#name, integration: call.integration, method, seq: String(renewed?.seq ?? target.credential?.seq ?? 0) },
     }
   }
 
@@ -303,8 +327,8 @@ function selectorFor(principal: KeyPrincipal, named: Selector): Selector {
   return named
 }
 
-function requireUsable({ status, credential }: ProxyTargetConnection, clock: Clock): void {
-  if (status === 'reconnect_required' || status === 'revoked') throw reconnectRequired()
+function requireUsable({ status, trouble, credential }: ProxyTargetConnection): void {
+  if (status === 'reconnect_required' || status === 'revoked') throw new RefreshError('reconnect_required', trouble)
   if (status !== 'active') {
     throw new CallError('connection_not_ready', `connection is ${status}`, {
       publicDetail:
@@ -313,14 +337,7 @@ function requireUsable({ status, credential }: ProxyTargetConnection, clock: Clo
           : 'The user granted fewer scopes than the integration requires; reconnect and grant them all.',
     })
   }
-  const expiresAt = credential?.expiresAt ?? null
-  if (expiresAt !== null && expiresAt.getTime() <= clock.now()) throw reconnectRequired()
-}
-
-function reconnectRequired(): CallError {
-  return new CallError('reconnect_required', 'no usable credential', {
-    publicDetail: 'The credential of this connection can no longer be used; start a connect session with `connection` set to it.',
-  })
+  if (credential === null) throw new RefreshError('reconnect_required')
 }
 
 /**

@@ -33,8 +33,8 @@ function stage({ maxEntries = 100, patienceMs = 600_000 } = {}) {
 }
 
 function found(): ProxyTarget {
-  const connection = { id: newId('conn'), status: 'active', trouble: null, generation: 1, credential: null } as const
-  return { integration: { id: newId('int'), provider: 'github' }, connections: [connection] }
+  const connection = { id: newId('conn'), status: 'active', trouble: null, retryAt: null, generation: 1, credential: null } as const
+  return { now: new Date(), integration: { id: newId('int'), provider: 'github' }, connections: [connection] }
 }
 
 const wantedOf = (org: OrgId = newId('org')): TargetWanted => ({
@@ -73,17 +73,33 @@ describe('what the data plane remembers of connections', () => {
     for (const other of others) expect(cache.peek(other)).toBeUndefined()
   })
 
-  it('is dropped with its organization on any change of what it is made of, and with everything when changes were missed', async () => {
+  it('is dropped on any change of what it is made of, and with everything when changes were missed', async () => {
     const { cache, load } = stage()
     const [ours, theirs] = [wantedOf(), wantedOf()]
-    for (const table of ['connection', 'integration', 'data_key'] as const) {
+    await load(theirs)
+    for (const table of ['integration', 'data_key'] as const) {
       await load(ours)
-      await load(theirs)
-      cache.drop({ table, org: ours.org, id: newId('conn') })
+      cache.drop({ table, org: ours.org, id: newId('int') })
       expect([cache.peek(ours), cache.peek(theirs) === undefined]).toEqual([undefined, false])
     }
     cache.drop('unknown')
     expect(cache.peek(theirs)).toBeUndefined()
+  })
+
+  // The risk: a connection whose refreshes fail costs its whole organization every cached row, again and again.
+  it('is dropped on a change of its connection, and when its user may have another one now, and not on those of others', async () => {
+    const { cache, load } = stage()
+    const [wanted, other] = [wantedOf(), wantedOf()]
+    const neighbour = { ...other, org: wanted.org }
+    const ofUser = { ...wanted, selector: { connection: undefined, endUser: 'user user x' } }
+    const [id] = (await load(wanted)).connections.map((one) => one.id)
+    await load(neighbour)
+    await load(ofUser)
+    cache.drop({ table: 'connection', org: wanted.org, id: id! })
+    expect([wanted, ofUser, neighbour].map((one) => cache.peek(one) !== undefined)).toEqual([false, false, true])
+    await load(wanted)
+    cache.drop({ table: 'connection', org: newId('org'), id: id! })
+    expect(cache.peek(wanted)).toBeDefined()
   })
 
   // The risk: a read that began before a revocation is kept after it, and shows the old state for ten seconds.
@@ -150,10 +166,10 @@ describe('what the data plane remembers of connections', () => {
     it('K-04 is not given any more once word of a change came, whatever the database says', async () => {
       const { cache, clock, answers, load } = stage({ patienceMs: 0 })
       const wanted = wantedOf()
-      await load(wanted)
+      const { connections } = await load(wanted)
       clock.advance(MAX_AGE_MS)
       const before = cache.load(wanted)
-      cache.drop({ table: 'connection', org: wanted.org, id: newId('conn') })
+      cache.drop({ table: 'connection', org: wanted.org, id: connections[0]!.id })
       const after = cache.load(wanted)
       for (const answer of answers.splice(0)) answer(away())
       await expect(before).rejects.toMatchObject({ code: 'database_unavailable' })
@@ -174,7 +190,7 @@ describe('what the data plane remembers of connections', () => {
   it('keeps no failure, no absence, and no more entries than it may', async () => {
     const { cache, load } = stage({ maxEntries: 3 })
     const absent = wantedOf()
-    await load(absent, { integration: undefined, connections: [] })
+    await load(absent, { now: undefined, integration: undefined, connections: [] })
     expect(cache.peek(absent)).toBeUndefined()
     const failing = createTargetCache({
       clock: new ManualClock(),

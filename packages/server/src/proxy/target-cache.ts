@@ -16,22 +16,22 @@ export interface TargetWanted {
   readonly selector: Selector
 }
 
+/** A target with the moment it was asked for, by the monotonic clock. */
+export interface KnownTarget extends ProxyTarget {
+  readonly askedAt: number
+}
+
 export interface TargetCache {
   /** What is known and fresh, without waiting. */
-  peek(wanted: TargetWanted): ProxyTarget | undefined
+  peek(wanted: TargetWanted): KnownTarget | undefined
   /**
    * Reads it, once however many ask at the same time. When the database is away, or says nothing for a moment, what is known is given
    * up to its longest age; once a change of it was heard, nothing is known.
    * @throws whatever `read` does, when there is nothing to give instead.
    */
-  load(wanted: TargetWanted): Promise<ProxyTarget>
+  load(wanted: TargetWanted): Promise<KnownTarget>
   /** Forgets what a change touches; `unknown` forgets everything. */
   drop(change: Change | 'unknown'): void
-}
-
-interface Entry {
-  readonly target: ProxyTarget
-  readonly readAt: number
 }
 
 export interface TargetCacheOptions {
@@ -50,31 +50,31 @@ export interface TargetCacheOptions {
 /** A read under way. */
 interface Flight {
   readonly begunAt: number
-  readonly target: Promise<ProxyTarget>
+  readonly target: Promise<KnownTarget>
 }
 
 export function createTargetCache(options: TargetCacheOptions): TargetCache {
   const { read, clock, maxAgeMs, maxAgeAwayMs, patienceMs, maxEntries } = options
-  const byOrg = new Map<OrgId, Map<string, Entry>>()
+  const byOrg = new Map<OrgId, Map<string, KnownTarget>>()
   const loading = new Map<string, Flight>()
   let entries = 0
   // Counts drops. What was read before a drop and arrives after it must not be kept: it may show the row as it was.
   let epoch = 0
 
-  const known = (wanted: TargetWanted, ageMs: number): ProxyTarget | undefined => {
-    const entry = byOrg.get(wanted.org)?.get(keyOf(wanted))
-    return entry !== undefined && clock.monotonic() - entry.readAt < ageMs ? entry.target : undefined
+  const known = (wanted: TargetWanted, ageMs: number): KnownTarget | undefined => {
+    const target = byOrg.get(wanted.org)?.get(keyOf(wanted))
+    return target !== undefined && clock.monotonic() - target.askedAt < ageMs ? target : undefined
   }
 
-  const peek = (wanted: TargetWanted): ProxyTarget | undefined => known(wanted, maxAgeMs)
+  const peek = (wanted: TargetWanted): KnownTarget | undefined => known(wanted, maxAgeMs)
 
-  const keep = (wanted: TargetWanted, entry: Entry): void => {
+  const keep = (wanted: TargetWanted, target: KnownTarget): void => {
     if (entries >= maxEntries) forgetOldestOrg()
-    const own = byOrg.get(wanted.org) ?? new Map<string, Entry>()
+    const own = byOrg.get(wanted.org) ?? new Map<string, KnownTarget>()
     byOrg.set(wanted.org, own)
     const key = keyOf(wanted)
     if (!own.has(key)) entries += 1
-    own.set(key, entry)
+    own.set(key, target)
   }
 
   const forget = (org: OrgId): void => {
@@ -94,8 +94,9 @@ export function createTargetCache(options: TargetCacheOptions): TargetCache {
     const begun = epoch
     const begunAt = clock.monotonic()
     const target = read(wanted)
-      .then((found) => {
-        if (begun === epoch && found.connections.length > 0) keep(wanted, { target: found, readAt: begunAt })
+      .then((read) => {
+        const found: KnownTarget = Object.assign(read, { askedAt: begunAt })
+        if (begun === epoch && found.connections.length > 0) keep(wanted, found)
         return found
       })
       .finally(() => loading.delete(name))
@@ -104,7 +105,7 @@ export function createTargetCache(options: TargetCacheOptions): TargetCache {
     return flight
   }
 
-  const load = async (wanted: TargetWanted): Promise<ProxyTarget> => {
+  const load = async (wanted: TargetWanted): Promise<KnownTarget> => {
     const { begunAt, target } = fly(wanted)
     try {
       // Who joins a read that is late already waits no longer than who began it.
@@ -119,10 +120,21 @@ export function createTargetCache(options: TargetCacheOptions): TargetCache {
     }
   }
 
+  /** What one connection's change can touch: itself, and its user's choice among several. */
+  const forgetConnection = (org: OrgId, id: string): void => {
+    const own = byOrg.get(org)
+    if (own === undefined) return
+    for (const [key, { connections }] of own) {
+      if (!isOfUser(key) && connections.every((one) => one.id !== id)) continue
+      own.delete(key)
+      entries -= 1
+    }
+  }
+
   const drop = (change: Change | 'unknown'): void => {
     if (change !== 'unknown' && change.table === 'api_key') return
     epoch += 1
-    if (change !== 'unknown') return forget(change.org)
+    if (change !== 'unknown') return change.table === 'connection' ? forgetConnection(change.org, change.id) : forget(change.org)
     byOrg.clear()
     entries = 0
   }
@@ -143,6 +155,12 @@ async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined
 
 /** Every discriminator of the answer; the parts can't run into each other because none but the last may hold a space. */
 function keyOf({ project, environment, integration, selector }: TargetWanted): string {
-  const which: ConnectionId | string = selector.connection ?? `user ${selector.endUser ?? ''}`
+  const which: ConnectionId | string = selector.connection ?? `${OF_USER}${selector.endUser ?? ''}`
   return `${project} ${environment} ${integration} ${which}`
+}
+
+const OF_USER = 'user '
+
+function isOfUser(key: string): boolean {
+  return key.split(' ', 4)[3] === OF_USER.trim()
 }

@@ -7,6 +7,7 @@ import { connectSessionGet } from './connect-session/get/handler.ts'
 import { connectionGet } from './connection/get/handler.ts'
 import { connectionImport } from './connection/import/handler.ts'
 import { connectionList } from './connection/list/handler.ts'
+import { connectionRefresh } from './connection/refresh/handler.ts'
 import { dataKeyList } from './data-key/list/handler.ts'
 import { dataKeyRemove } from './data-key/remove/handler.ts'
 import { dataKeyRotate } from './data-key/rotate/handler.ts'
@@ -56,6 +57,7 @@ export const implementations: Implementations = {
   connectionList,
   connectionGet,
   connectionImport,
+  connectionRefresh,
   requestList,
   dataKeyList,
   dataKeyRotate,

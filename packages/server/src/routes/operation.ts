@@ -5,9 +5,9 @@
 import type { FastifyReply } from 'fastify'
 import type { z } from 'zod'
 import type { Operation, OperationName, Operations } from '@sallyport/contract'
-import type { Provider, Secret } from '@sallyport/core'
+import type { Provider, Refresher, Secret } from '@sallyport/core'
 import type { ConnectService } from '../connect/index.ts'
-import type { Lineage } from '../credentials/index.ts'
+import type { Explain, Lineage } from '../credentials/index.ts'
 import type { Database } from '../db/index.ts'
 import type { Cursors, PathIds, SessionCookie } from '../http/index.ts'
 import type { KeyAuthenticator, Principal, Sessions } from '../identity/index.ts'
@@ -19,6 +19,8 @@ export interface RouteDeps {
   readonly vault: Pick<Vault, 'seal'>
   readonly lineage: Pick<Lineage, 'consent'>
   readonly keeper: Omit<Keeper, 'close' | 'organizations' | 'rotateEverything' | 'rotateRoot' | 'start' | 'tend'>
+  readonly refresher: Pick<Refresher, 'refreshNow'>
+  readonly explain: Explain
   readonly keys: Pick<KeyAuthenticator, 'mint'>
   readonly sessions: Sessions
   /** Milliseconds since 1970. */

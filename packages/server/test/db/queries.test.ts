@@ -73,14 +73,16 @@ describe('proxyTarget', () => {
       { connection: tenant.connection, endUserId: 'user-1' },
     ]) {
       expect(await ask(over)).toEqual({
+        now: expect.any(Date),
         integration: { id: tenant.integration, provider: 'github' },
         connections: [
           {
             id: tenant.connection,
             status: 'active',
             trouble: null,
+            retryAt: null,
             generation: 1,
-            credential: { seq: 1n, sealed: Buffer.from('sealed 1'), expiresAt: null },
+            credential: { seq: 1n, sealed: Buffer.from('sealed 1'), obtainedAt: expect.any(Date), expiresAt: null },
           },
         ],
       })
@@ -94,7 +96,11 @@ describe('proxyTarget', () => {
       { connection: tenant.connection, endUserId: 'user-2' },
       {},
     ]) {
-      expect(await ask(over)).toEqual({ integration: { id: tenant.integration, provider: 'github' }, connections: [] })
+      expect(await ask(over)).toEqual({
+        now: expect.any(Date),
+        integration: { id: tenant.integration, provider: 'github' },
+        connections: [],
+      })
     }
   })
 
@@ -107,7 +113,7 @@ describe('proxyTarget', () => {
       { org: newId('org'), connection: tenant.connection },
       { org: stranger.org, connection: tenant.connection },
     ]) {
-      expect(await ask(over)).toEqual({ integration: undefined, connections: [] })
+      expect(await ask(over)).toEqual({ now: undefined, integration: undefined, connections: [] })
     }
     expect((await ask({ ...stranger.place, org: stranger.org, connection: tenant.connection })).connections).toEqual([])
   })

@@ -8,6 +8,7 @@ import {
   connectionInsert,
   credentialInsert,
   intentPut,
+  leaseTake,
   membershipPut,
   organizationCreate,
   organizationFind,
@@ -64,6 +65,7 @@ async function fillTables(tenant: Tenant): Promise<void> {
       })
       .execute()
     await intentPut(tx, connection, { id: randomUUID(), generation: 1, parentSeq: 1n, headSeq: 1n, attempt: 1, node: 'a node' })
+    await leaseTake(tx, connection, 'a holder', 60_000)
     await tx
       .insertInto('sallyport.request_record')
       .values({

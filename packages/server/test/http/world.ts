@@ -21,13 +21,14 @@ import {
   sha256,
   systemClock,
 } from '@sallyport/core'
-import type { ConnectionId, IntegrationId, KeyId, OrgId, ProjectId, UserId } from '@sallyport/core'
+import type { ConnectionId, IntegrationId, KeyId, OrgId, ProjectId, TokenSet, UserId } from '@sallyport/core'
 import { createDatabase, dropDatabase } from '../../../testkit/src/servers/index.ts'
 import { appendAudit, createUseLog } from '../../src/audit/index.ts'
 import { createKeyGuard, createNonces } from '../../src/binding/index.ts'
 import type { CertificateHeader } from '../../src/binding/index.ts'
 import { createConnectService } from '../../src/connect/index.ts'
-import { createLineage } from '../../src/credentials/index.ts'
+import { createExplain, createLineage, createRenewal, createTenantStore, createTransitions } from '../../src/credentials/index.ts'
+import type { Lineage } from '../../src/credentials/index.ts'
 import {
   apiKeyInsert,
   connectionActivate,
@@ -145,9 +146,24 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     clock: systemClock,
     logger,
   })
+  const useLog = createUseLog({ database, logger })
+  const store = createTenantStore({ database, vault, lineage, transitions: createTransitions({ useLog, logger }) })
+  const leases = database.sessionLeases()
+  const refresher = createRenewal({
+    store,
+    leases,
+    database,
+    vault,
+    providers: (id) => providers.find((provider) => provider.id === id),
+    fetch: () => Promise.reject(new TypeError('this world has no outside')),
+    dpopNonces: createDpopNonces(),
+    clock: systemClock,
+    logger,
+    node: 'a world',
+  })
+  const explain = createExplain({ connect, database, clock: systemClock, logger })
   const keeper = createKeeper({ database, vault, clock: systemClock, logger, metrics: noMetrics, rotateAfterDays: 90 })
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
-  const useLog = createUseLog({ database, logger })
   const keyGuard = createKeyGuard({
     publicUrl,
     certificateHeader: options.certificateHeader,
@@ -174,6 +190,8 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
         database,
         vault,
         lineage,
+        refresher,
+        explain,
         keeper,
         keys,
         sessions,
@@ -190,7 +208,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     consoleFolder: options.consoleFolder ?? '/nonexistent',
   })
   const port = await http.listen(0, '127.0.0.1')
-  const parts = { database, vault, keys, cookieName: sessionCookieName(https) }
+  const parts = { database, vault, lineage, keys, cookieName: sessionCookieName(https) }
   const url = `http://127.0.0.1:${port}`
   const [a, b] = [await makeOrg(parts, 'A'), await makeOrg(parts, 'B')]
   return {
@@ -212,6 +230,8 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
       keys.close()
       keyGuard.close()
       await useLog.close()
+      refresher.close()
+      await leases.close()
       await keeper.close()
       vault.close()
       await database.close()
@@ -241,12 +261,19 @@ async function dropRole(adminUrl: string, role: string): Promise<void> {
 interface Parts {
   readonly database: Database
   readonly vault: Vault
+  readonly lineage: Lineage
   readonly keys: KeyAuthenticator
   readonly cookieName: string
 }
 
+/** They do not expire, and can't be renewed. */
+function tokensThatStay(): TokenSet {
+  const text = { accessToken: new Secret('fake-access'), refreshToken: null, tokenType: 'bearer', expiresAt: null } as const
+  return { ...text, scopes: ['repo'], extra: new Secret('{}') }
+}
+
 async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
-  const { database, vault } = parts
+  const { database, vault, lineage } = parts
   const org = newId('org')
   const projects = [newId('proj'), newId('proj')] as const
   const integration = newId('int')
@@ -268,6 +295,7 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
       scopes: ['repo'],
     })
     await connectionInsert(tx, { ...at, id: connection, integration, endUserId: 'user-1' })
+    await lineage.consent(tx, connection, tokensThatStay())
     const account = { id: '1', label: 'octo' }
     await connectionActivate(tx, connection, { generation: 1, status: 'active', grantedScopes: ['repo'], account })
     await appendAudit(tx, { action: 'organization.created', actor: 'system', target: formatId('org', org), detail: { name } })

@@ -20,6 +20,8 @@ export interface GatewaySettings {
   readonly port?: number
   /** Administrative URL of a server to run on instead of the embedded one; a database and a login are made there. */
   readonly postgresUrl?: string | undefined
+  /** Or the database of another gateway, as its `database` says. */
+  readonly database?: Readonly<Record<string, string>>
   /** Further SALLYPORT_* variables. */
   readonly variables?: Readonly<Record<string, string>>
   /** Content of the configuration file, as JSON (which is YAML). */
@@ -35,6 +37,8 @@ export interface GatewayProcess {
   readonly starterToken: string
   /** Administrative URL of its database; undefined on the embedded one. */
   readonly databaseUrl: string | undefined
+  /** The variables that name its database; for a second gateway on the same one. */
+  readonly database: Readonly<Record<string, string>>
   /** Everything it printed so far, both streams. */
   output(): string
   /** SIGTERM; resolves with the exit code. */
@@ -71,7 +75,7 @@ export async function startGatewayProcess(settings: GatewaySettings = {}): Promi
   const folder = own ?? (await mkdtemp(join(tmpdir(), 'sallyport-config-')))
   const configFile = join(folder, 'sallyport.yaml')
   await writeFile(configFile, JSON.stringify(settings.file ?? {}))
-  const database = await databaseVariables(settings.postgresUrl)
+  const database = settings.database ?? (await databaseVariables(settings.postgresUrl))
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(ROOT, 'packages/server/src/main.ts'), 'serve'], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -100,6 +104,7 @@ export async function startGatewayProcess(settings: GatewaySettings = {}): Promi
     port,
     dataDir,
     databaseUrl: database['SALLYPORT_DATABASE_MIGRATION_URL'],
+    database,
     pid: child.pid!,
     output: text,
     ended,

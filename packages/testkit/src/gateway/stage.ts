@@ -107,7 +107,15 @@ export async function connectAccount(owner: Owner, endUserId: string, again?: st
 
 export async function createKey(
   { client, place }: Owner,
-  scopes: ('proxy:call' | 'connections:read' | 'requests:read' | 'keys:write' | 'keys:read' | 'connect_sessions:write')[],
+  scopes: (
+    | 'proxy:call'
+    | 'connections:read'
+    | 'requests:read'
+    | 'keys:write'
+    | 'keys:read'
+    | 'connect_sessions:write'
+    | 'connections:write'
+  )[],
   more: { connection?: string; expires_in_s?: number } = {},
 ): Promise<string> {
   return (await client.call('keyCreate', { params: place, body: { name: 'a test', scopes, ...more } })).secret

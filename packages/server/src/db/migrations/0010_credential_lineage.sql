@@ -63,10 +63,24 @@ create table sallyport.refresh_intent (
 create index refresh_intent_started on sallyport.refresh_intent (started_at);
 create index refresh_intent_under on sallyport.refresh_intent (org_id, answer_under, connection_id);
 
+-- Who may begin a refresh, where no session can be held that would say so by being there (`databaseLeases: row`).
+create table sallyport.refresh_lease (
+  org_id uuid not null,
+  connection_id uuid not null,
+  holder text not null check (length(holder) between 1 and 64),
+  expires_at timestamptz not null,
+  primary key (org_id, connection_id),
+  foreign key (org_id, connection_id) references sallyport.connection (org_id, id) on delete cascade
+);
+
 alter table sallyport.refresh_intent enable row level security, force row level security;
 create policy tenant on sallyport.refresh_intent to sallyport_app
   using (org_id = sallyport.current_org()) with check (org_id = sallyport.current_org());
+alter table sallyport.refresh_lease enable row level security, force row level security;
+create policy tenant on sallyport.refresh_lease to sallyport_app
+  using (org_id = sallyport.current_org()) with check (org_id = sallyport.current_org());
 grant select, insert, delete, update (state, answer) on sallyport.refresh_intent to sallyport_app;
+grant select, insert, update, delete on sallyport.refresh_lease to sallyport_app;
 
 grant select (org_id, connection_id, started_at) on sallyport.refresh_intent to sallyport_lookup;
 grant select (head_seq, retry_at) on sallyport.connection to sallyport_lookup;
@@ -74,23 +88,24 @@ grant select (org_id, connection_id, seq, obtained_at, refreshable) on sallyport
 create policy lookup on sallyport.refresh_intent for select to sallyport_lookup using (true);
 create policy lookup on sallyport.credential_version for select to sallyport_lookup using (true);
 
--- As in 0005, with the trouble of the connection.
+-- As in 0005, with what the age and the failures of the credential say, and the moment by which they are judged.
 drop function sallyport.proxy_target(uuid, uuid, text, text, uuid, text);
 create function sallyport.proxy_target(
     the_org uuid, the_project uuid, the_environment text, the_slug text, the_connection uuid, the_user text)
   returns table (
-    integration_id uuid, provider text, connection_id uuid, status text, trouble text, generation int, seq bigint, sealed bytea,
-    expires_at timestamptz)
+    integration_id uuid, provider text, now timestamptz, connection_id uuid, status text, trouble text, retry_at timestamptz,
+    generation int, seq bigint, sealed bytea, obtained_at timestamptz, expires_at timestamptz)
   language plpgsql volatile security invoker
   set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform set_config('sallyport.org', the_org::text, true);
   return query
-    select i.id, i.provider, c.id, c.status, c.trouble, c.generation, v.seq, v.sealed, v.expires_at
+    select i.id, i.provider, clock_timestamp(), c.id, c.status, c.trouble, c.retry_at,
+      c.generation, v.seq, v.sealed, v.obtained_at, v.expires_at
     from sallyport.integration i
     left join lateral (
-      select k.id, k.status, k.trouble, k.generation, k.head_seq
+      select k.id, k.status, k.trouble, k.retry_at, k.generation, k.head_seq
       from sallyport.connection k
       where k.org_id = i.org_id and k.project_id = i.project_id and k.environment = i.environment and k.integration_id = i.id
         and (the_connection is not null or the_user is not null)

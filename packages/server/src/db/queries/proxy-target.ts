@@ -19,12 +19,16 @@ export interface ProxyTargetConnection {
   readonly status: ConnectionStatus
   /** Why it was last not refreshed; null since it last was. */
   readonly trouble: RefreshTrouble | null
+  /** When it is tried again; null as `trouble`. */
+  readonly retryAt: Date | null
   readonly generation: number
   /** The head; null before the first credential. */
-  readonly credential: { readonly seq: bigint; readonly sealed: Buffer; readonly expiresAt: Date | null } | null
+  readonly credential: { readonly seq: bigint; readonly sealed: Buffer; readonly obtainedAt: Date; readonly expiresAt: Date | null } | null
 }
 
 export interface ProxyTarget {
+  /** The database's clock at the reading; undefined as `integration`. */
+  readonly now: Date | undefined
   /** Undefined: no such integration in this place; then there are no connections either. */
   readonly integration: { readonly id: IntegrationId; readonly provider: string } | undefined
   /**
@@ -37,12 +41,15 @@ export interface ProxyTarget {
 interface Row {
   integration_id: IntegrationId
   provider: string
+  now: Date
   connection_id: ConnectionId | null
   status: ConnectionStatus
   trouble: RefreshTrouble | null
+  retry_at: Date | null
   generation: number
   seq: string | null
   sealed: Buffer | null
+  obtained_at: Date | null
   expires_at: Date | null
 }
 
@@ -52,6 +59,7 @@ export async function readProxyTarget(pool: Pool, ask: ProxyTargetAsk): Promise<
   const { rows } = await translated(() => pool.query<Row>('select * from sallyport.proxy_target($1, $2, $3, $4, $5, $6)', values))
   const [first] = rows
   return {
+    now: first?.now,
     integration: first && { id: first.integration_id, provider: first.provider },
     connections: alike(rows.flatMap(targetConnection)),
   }
@@ -65,7 +73,9 @@ function alike(connections: readonly ProxyTargetConnection[]): readonly ProxyTar
 
 function targetConnection(row: Row): ProxyTargetConnection[] {
   if (row.connection_id === null) return []
+  const { seq, sealed, obtained_at: obtainedAt } = row
   const credential =
-    row.seq === null || row.sealed === null ? null : { seq: BigInt(row.seq), sealed: row.sealed, expiresAt: row.expires_at }
-  return [{ id: row.connection_id, status: row.status, trouble: row.trouble, generation: row.generation, credential }]
+    seq === null || sealed === null || obtainedAt === null ? null : { seq: BigInt(seq), sealed, obtainedAt, expiresAt: row.expires_at }
+  const { connection_id: id, status, trouble, retry_at: retryAt, generation } = row
+  return [{ id, status, trouble, retryAt, generation, credential }]
 }
