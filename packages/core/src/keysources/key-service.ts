@@ -1,9 +1,11 @@
 /**
  * Owns how a key that a service holds becomes a root key of ours: the stored form, the binding to the place, one question for many that ask the
- * same. Refuses to rely on the service for the binding: whatever it makes of the context it is given, the place is inside what it encrypts too.
+ * same. Refuses to rely on the service for the binding: whatever it makes of the context it is given, the place is inside what it encrypts too; and
+ * for the rest: what it encrypted, it has to open again before that is the only copy.
  */
-import { CryptoError, digestEquals, parseWrapped, placeFrame, serialiseWrapped, sha256 } from '../crypto/index.ts'
+import { CryptoError, digestEquals, KeySourceError, parseWrapped, placeFrame, serialiseWrapped, sha256 } from '../crypto/index.ts'
 import type { KeyWrapper, SealPlace } from '../crypto/index.ts'
+import { hasCode } from '../kernel/index.ts'
 
 /** One key of a service. Both calls have the place, to be bound as the service knows how to. */
 export interface ServiceKey {
@@ -20,13 +22,16 @@ const DIGEST_BYTES = 32
 export function rootKeyOf(service: ServiceKey): KeyWrapper {
   const running = new Map<string, Promise<Buffer>>()
   const { id } = service
+  const decrypt = provenDecrypt(service)
   return {
     id,
     async wrap(bytes, place) {
       if (bytes.length === 0 || bytes.length > MAX_BYTES) throw new TypeError(`a root key wraps 1 to ${MAX_BYTES} bytes`)
       const plaintext = Buffer.concat([sha256(placeFrame(place, id)), bytes])
       try {
-        return serialiseWrapped({ keyId: id, ciphertext: await service.encrypt(plaintext, place) })
+        const ciphertext = await service.encrypt(plaintext, place)
+        await requireOpens(id, decrypt(ciphertext, place), plaintext)
+        return serialiseWrapped({ keyId: id, ciphertext })
       } finally {
         plaintext.fill(0)
       }
@@ -35,8 +40,47 @@ export function rootKeyOf(service: ServiceKey): KeyWrapper {
       const { keyId, ciphertext } = parseWrapped(wrapped)
       if (keyId !== id) throw new CryptoError('key_unknown', `no key with id ${keyId}`)
       const binding = sha256(placeFrame(place, id))
-      return opened(await once(running, sha256(binding, wrapped).toString('hex'), () => service.decrypt(ciphertext, place)), binding)
+      return opened(await once(running, sha256(binding, wrapped).toString('hex'), () => decrypt(ciphertext, place)), binding)
     },
+  }
+}
+
+/** A wrong answer is noticed while the key still exists: another's, a stale one of something in between, or nothing sensible. */
+async function requireOpens(id: string, opening: Promise<Buffer>, plaintext: Buffer): Promise<void> {
+  const opened = await opening.catch((error: unknown) => {
+    if (hasCode(error, 'decrypt_failed')) return Buffer.alloc(0)
+    throw error
+  })
+  const same = digestEquals(opened, plaintext)
+  opened.fill(0)
+  if (!same) throw new KeySourceError('key_source_refused', `what ${id} encrypted does not open again`)
+}
+
+/**
+ * `decrypt`, telling a ciphertext that is damaged from a key that is gone, which some services answer alike: after a failure the last one that
+ * opened has to open once more. Damage is counted and passed over; a wrong service must stop whoever asks.
+ */
+function provenDecrypt(service: ServiceKey): ServiceKey['decrypt'] {
+  let last: Parameters<ServiceKey['decrypt']> | undefined
+  return async (ciphertext, place) => {
+    try {
+      const plaintext = await service.decrypt(ciphertext, place)
+      last = [Buffer.from(ciphertext), place]
+      return plaintext
+    } catch (error) {
+      if (hasCode(error, 'decrypt_failed') && last !== undefined) await requireStillOpens(service, last)
+      throw error
+    }
+  }
+}
+
+async function requireStillOpens(service: ServiceKey, last: Parameters<ServiceKey['decrypt']>): Promise<void> {
+  try {
+    const plaintext = await service.decrypt(...last)
+    plaintext.fill(0)
+  } catch (error) {
+    if (!hasCode(error, 'decrypt_failed')) throw error
+    throw new KeySourceError('key_source_refused', `${service.id} no longer opens what it opened before`)
   }
 }
 

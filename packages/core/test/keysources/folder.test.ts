@@ -41,6 +41,15 @@ keySourceSuite(
 )
 
 describe('a mounted folder', () => {
+  it('C-01 whose file is a folder, or whose name is longer than the system takes, gives nothing', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sallyport-secret-'))
+    await mkdir(join(folder, 'root-keys'))
+    const away = { code: 'key_source_unavailable' }
+    await expect(folderSource(folder, 5).load()).rejects.toMatchObject({ ...away, message: expect.stringContaining('EISDIR') as string })
+    await expect(folderSource(`/${'x'.repeat(5000)}`, 5).load()).rejects.toMatchObject(away)
+    await rm(folder, { recursive: true })
+  })
+
   it('is named by no path when it fails', async () => {
     const error: unknown = await folderSource('/nowhere/at/all', 5)
       .load()

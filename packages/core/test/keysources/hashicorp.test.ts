@@ -14,8 +14,10 @@ const roleOf = (server: Hashicorp): HashicorpAuth => ({ roleId: server.roleId, s
 const tokenOf = (server: Hashicorp): HashicorpAuth => ({ token: new Secret(server.token) })
 const PLACE = { purpose: 'p', org: 'o', table: 't', column: 'c', record: 'r', seq: 1n }
 
-const AWAY = ['throttled', 'internal', 'sealed', 'standby', 'silent', 'reset'] as const
-const WRONG = ['denied', 'page'] as const
+const AWAY = ['throttled', 'internal', 'sealed', 'standby', 'silent', 'reset', 'trickle', 'cut'] as const
+const HICCUPS = ['throttled', 'internal', 'sealed', 'reset', 'cut', 'slow'] as const
+const WRONG = ['denied', 'page', 'flood'] as const
+const LIES = ['stale', 'garbage'] as const
 const failuresOf = (server: Hashicorp) =>
   Object.fromEntries(AWAY.map((way) => [way, { fail: () => server.behave(way), heal: () => server.behave('lawful') }]))
 const waysOf = (server: Hashicorp, ways: readonly HashicorpBehaviour[], times?: number) =>
@@ -38,8 +40,9 @@ for (const [kind, authOf] of [
         other: transitKey(client, { mount: 'transit', name: 'two' }),
         asked: () => server.calls.length,
         failures: failuresOf(server),
-        hiccups: waysOf(server, ['throttled', 'internal', 'sealed', 'reset'], 2),
-        refusals: waysOf(server, WRONG),
+        hiccups: waysOf(server, HICCUPS, 2),
+        refusals: { ...waysOf(server, WRONG), 'the key is deleted': () => server.deleteTransitKey('one') },
+        lies: waysOf(server, LIES),
         careless: () => server.behave('careless'),
         close: async () => {
           await egress.close()
@@ -47,7 +50,7 @@ for (const [kind, authOf] of [
         },
       }
     },
-    { failures: [...AWAY], hiccups: ['throttled', 'internal', 'sealed', 'reset'], refusals: [...WRONG], careless: true },
+    { failures: [...AWAY], hiccups: [...HICCUPS], refusals: [...WRONG, 'the key is deleted'], lies: [...LIES], careless: true },
   )
 }
 
@@ -77,7 +80,52 @@ keySourceSuite(
   { failures: [...AWAY], refusals: [...WRONG, 'no such field'] },
 )
 
+/** A server that says nothing but this. */
+const saying = (status: number, body: unknown): Pick<Egress, 'fetch'> => ({ fetch: async () => Response.json(body, { status }) })
+
 describe('calls to HashiCorp Vault', () => {
+  it.each([
+    [412, 'key_source_unavailable'],
+    [429, 'key_source_unavailable'],
+    [472, 'key_source_unavailable'],
+    [473, 'key_source_unavailable'],
+    [500, 'key_source_unavailable'],
+    [501, 'key_source_unavailable'],
+    [502, 'key_source_unavailable'],
+    [503, 'key_source_unavailable'],
+    [504, 'key_source_unavailable'],
+    [400, 'key_source_refused'],
+    [403, 'key_source_refused'],
+    [404, 'key_source_refused'],
+    [405, 'key_source_refused'],
+    [204, 'key_source_refused'],
+  ])('take status %d for %s, and pass on nothing that came with it', async (status, code) => {
+    const egress =
+      status === 204 ? { fetch: async () => new Response(null, { status }) } : saying(status, { errors: ['internal-host-7 said so'] })
+    const client = createHashicorpClient({ egress, address: 'https://vault.example', auth: { token: new Secret('t') }, limits: QUICK })
+    const error: unknown = await kvSource(client, { mount: 'secret', path: 'x' }, 5)
+      .load()
+      .catch((caught: unknown) => caught)
+    expect(error).toMatchObject({ code })
+    expect(String(error)).not.toContain('internal-host-7')
+  })
+
+  it.each<[string, unknown]>([
+    ['a deleted version', { data: { data: null, metadata: { version: 2, deletion_time: '2026-01-01T00:00:00Z' } } }],
+    ['an empty field', { data: { data: { 'root-keys': '' }, metadata: { version: 1 } } }],
+    ['a field that is no text', { data: { data: { 'root-keys': ['k1:00'] }, metadata: { version: 1 } } }],
+    ['an engine of version 1', { data: { 'root-keys': 'k1:00' } }],
+    ['an answer that is empty', {}],
+  ])('take %s for no root keys', async (_name, body) => {
+    const client = createHashicorpClient({
+      egress: saying(200, body),
+      address: 'https://v',
+      auth: { token: new Secret('t') },
+      limits: QUICK,
+    })
+    await expect(kvSource(client, { mount: 'secret', path: 'x' }, 5).load()).rejects.toMatchObject({ code: 'key_source_refused' })
+  })
+
   it('log in once for many, again before the token ends, and again when it ended early', async () => {
     const server = await startHashicorp()
     const egress = doorTo(server)

@@ -6,10 +6,26 @@ import { createCipheriv, createDecipheriv, randomBytes, randomUUID } from 'node:
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { answerBadly, isBadAnswer } from '../servers/bad-answers.ts'
+import type { BadAnswer } from '../servers/bad-answers.ts'
 import { signatureFault } from './signature.ts'
 
-/** What the next requests meet. `other_key`: as if another key or secret had been asked for. `careless`: a KMS that binds no context. */
-export type AwsBehaviour = 'lawful' | 'throttled' | 'internal' | 'silent' | 'reset' | 'page' | 'denied' | 'other_key' | 'careless'
+/**
+ * What the next requests meet. `other_key`: as if another key or secret had been asked for. `disabled`: as if an operator had disabled the key.
+ * `careless`: a KMS that binds no context. `stale`: what was said to the same question's kind last time. `garbage`: other bytes of the same form.
+ */
+export type AwsBehaviour =
+  | 'lawful'
+  | BadAnswer
+  | 'moved'
+  | 'throttled'
+  | 'internal'
+  | 'denied'
+  | 'disabled'
+  | 'other_key'
+  | 'careless'
+  | 'stale'
+  | 'garbage'
 
 export interface Aws {
   /** Of both services. */
@@ -73,6 +89,7 @@ class Desk {
   readonly inputs: Record<string, unknown>[] = []
   readonly #keys = new Map<string, Buffer>()
   readonly #secrets = new Map<string, string>()
+  readonly #said = new Map<string, Outcome>()
 
   createKey(): string {
     const arn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/${randomUUID()}`
@@ -91,11 +108,13 @@ class Desk {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const behaviour = this.#next()
-    if (behaviour === 'silent') return
-    if (behaviour === 'reset') return void request.socket.resetAndDestroy()
-    const outcome = this.#answer(request, target, Buffer.concat(chunks), behaviour)
-    if (behaviour === 'page') return void response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Welcome</h1>')
-    response.writeHead(outcome.status, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify(outcome.body))
+    if (behaviour === 'moved') return void response.writeHead(307, { location: 'http://127.0.0.1:9/' }).end()
+    const right = this.#answer(request, target, Buffer.concat(chunks), behaviour)
+    const outcome = behaviour === 'stale' ? (this.#said.get(target) ?? right) : behaviour === 'garbage' ? scrambled(right) : right
+    this.#said.set(target, outcome)
+    const answer = { status: outcome.status, type: 'application/x-amz-json-1.1', body: JSON.stringify(outcome.body) }
+    if (isBadAnswer(behaviour)) return answerBadly(response, behaviour, answer)
+    response.writeHead(answer.status, { 'content-type': answer.type }).end(answer.body)
   }
 
   #next(): AwsBehaviour {
@@ -112,6 +131,7 @@ class Desk {
     if (behaviour === 'throttled') return refused('ThrottlingException')
     if (behaviour === 'internal') return refused('KMSInternalException', 500)
     if (behaviour === 'denied') return refused('com.amazonaws.kms#AccessDeniedException')
+    if (behaviour === 'disabled') return refused('DisabledException')
     const input = JSON.parse(body.toString('utf8')) as Record<string, unknown>
     this.inputs.push(input)
     const other = behaviour === 'other_key'
@@ -170,6 +190,13 @@ class Desk {
 function aad(context: unknown, behaviour: AwsBehaviour): Buffer {
   const entries = behaviour === 'careless' ? [] : Object.entries((context ?? {}) as Record<string, string>)
   return Buffer.from(JSON.stringify(entries.toSorted(([a], [b]) => (a < b ? -1 : 1))))
+}
+
+function scrambled({ status, body }: Outcome): Outcome {
+  const of = body as Readonly<Record<string, unknown>>
+  const scramble = (name: string): object =>
+    typeof of[name] === 'string' ? { [name]: randomBytes(Buffer.from(of[name], 'base64').length).toString('base64') } : {}
+  return { status, body: { ...of, ...scramble('CiphertextBlob'), ...scramble('Plaintext') } }
 }
 
 function named(arn: string, behaviour: AwsBehaviour): string {

@@ -8,19 +8,24 @@ import { createServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { answerBadly, isBadAnswer } from '../servers/bad-answers.ts'
+import type { BadAnswer } from '../servers/bad-answers.ts'
 
-/** What the next requests meet. `careless`: a version that doesn't know associated data. `standby`: a redirect to the active node. */
+/**
+ * What the next requests meet. `careless`: a version that doesn't know associated data. `standby`: a redirect to the active node. `stale`: what was
+ * said to the same question's kind last time. `garbage`: other bytes of the same form.
+ */
 export type HashicorpBehaviour =
   | 'lawful'
   | 'throttled'
   | 'internal'
   | 'sealed'
   | 'standby'
-  | 'silent'
-  | 'reset'
-  | 'page'
+  | BadAnswer
   | 'denied'
   | 'careless'
+  | 'stale'
+  | 'garbage'
 
 export interface Hashicorp {
   readonly address: string
@@ -30,6 +35,7 @@ export interface Hashicorp {
   readonly secretId: string
   /** Makes or rotates the transit key. */
   rotateTransitKey(name: string): void
+  deleteTransitKey(name: string): void
   /** A new version of `secret/<path>`. */
   putSecret(path: string, data: Readonly<Record<string, unknown>>): void
   behave(behaviour: HashicorpBehaviour, times?: number): void
@@ -60,6 +66,7 @@ export async function startHashicorp(tls?: { readonly cert: string; readonly key
     roleId: desk.roleId,
     secretId: desk.secretId,
     rotateTransitKey: (name) => desk.rotateTransitKey(name),
+    deleteTransitKey: (name) => desk.deleteTransitKey(name),
     putSecret: (path, data) => desk.putSecret(path, data),
     behave: (behaviour, times = Number.POSITIVE_INFINITY) => {
       desk.behaviour = behaviour
@@ -86,9 +93,14 @@ class Desk {
   readonly namespaces: (string | undefined)[] = []
   readonly #transit = new Map<string, Buffer[]>()
   readonly #secrets = new Map<string, Readonly<Record<string, unknown>>[]>()
+  readonly #said = new Map<string, Outcome>()
 
   rotateTransitKey(name: string): void {
     this.#transit.set(name, [...(this.#transit.get(name) ?? []), randomBytes(32)])
+  }
+
+  deleteTransitKey(name: string): void {
+    this.#transit.delete(name)
   }
 
   putSecret(path: string, data: Readonly<Record<string, unknown>>): void {
@@ -101,12 +113,14 @@ class Desk {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const behaviour = this.#next()
-    if (behaviour === 'silent') return
-    if (behaviour === 'reset') return void request.socket.resetAndDestroy()
-    if (behaviour === 'page') return void response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Welcome</h1>')
     if (behaviour === 'standby') return void response.writeHead(307, { location: 'http://127.0.0.1:9/' }).end()
-    const { status, body } = this.#answer(request, Buffer.concat(chunks).toString('utf8'), behaviour)
-    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+    const right = this.#answer(request, Buffer.concat(chunks).toString('utf8'), behaviour)
+    const kind = String(request.url)
+    const outcome = behaviour === 'stale' ? (this.#said.get(kind) ?? right) : behaviour === 'garbage' ? scrambled(right) : right
+    this.#said.set(kind, outcome)
+    const answer = { status: outcome.status, type: 'application/json', body: JSON.stringify(outcome.body) }
+    if (isBadAnswer(behaviour)) return answerBadly(response, behaviour, answer)
+    response.writeHead(answer.status, { 'content-type': answer.type }).end(answer.body)
   }
 
   #next(): HashicorpBehaviour {
@@ -155,6 +169,15 @@ class Desk {
       body: { data: { data, metadata: { version: versions.length, destroyed: false, deletion_time: '' } }, lease_duration: 0 },
     }
   }
+}
+
+function scrambled({ status, body }: Outcome): Outcome {
+  const { data } = body as { readonly data?: Readonly<Record<string, unknown>> }
+  const random = (text: unknown): string => randomBytes(Buffer.from(String(text), 'base64').length).toString('base64')
+  if (typeof data?.['ciphertext'] === 'string') {
+    return { status, body: { data: { ...data, ciphertext: `vault:v1:${random(data['ciphertext'].split(':')[2])}` } } }
+  }
+  return typeof data?.['plaintext'] === 'string' ? { status, body: { data: { plaintext: random(data['plaintext']) } } } : { status, body }
 }
 
 function encrypted(versions: readonly Buffer[], plaintext: string, aad: Buffer): Outcome {

@@ -13,10 +13,12 @@ export interface WrapperUnderTest {
   readonly asked?: () => number
   /** Makes the holder fail for good (`key_source_unavailable`), each way it can, and heals it. */
   readonly failures: Readonly<Record<string, { fail(): void; heal(): void }>>
-  /** Makes the holder fail once or twice, in a way that passes. */
+  /** Makes the holder fail once or twice, or take its time, in a way that passes. */
   readonly hiccups: Readonly<Record<string, () => void>>
   /** Ways to be told no or something wrong: `key_source_refused`. */
   readonly refusals: Readonly<Record<string, () => void>>
+  /** The holder answers in the right form, and something else than what was asked. */
+  readonly lies?: Readonly<Record<string, () => void>>
   /** The holder forgets to bind what it is told to. */
   careless?(): void
   close(): Promise<void>
@@ -36,7 +38,7 @@ const ELSEWHERE: readonly Partial<SealPlace>[] = [
 export function keyWrapperSuite(
   name: string,
   make: () => Promise<WrapperUnderTest>,
-  ways: { failures: string[]; hiccups: string[]; refusals: string[]; careless: boolean },
+  ways: { failures: string[]; hiccups: string[]; refusals: string[]; lies?: string[]; careless: boolean },
 ): void {
   describe(`a root key: ${name}`, () => {
     let it_: WrapperUnderTest
@@ -112,7 +114,7 @@ export function keyWrapperSuite(
       expect(opened.slice(1).every((one) => one.equals(bytes))).toBe(true)
     })
 
-    it.each(ways.hiccups)('asks again after %s', async (way) => {
+    it.each(ways.hiccups)('bears %s', async (way) => {
       const bytes = randomBytes(32)
       it_.hiccups[way]!()
       const wrapped = await it_.wrapper.wrap(bytes, PLACE)
@@ -142,5 +144,17 @@ export function keyWrapperSuite(
       await expect(it_.wrapper.unwrap(wrapped, PLACE)).rejects.toMatchObject({ code: 'key_source_refused' })
       await expect(it_.wrapper.wrap(randomBytes(32), PLACE)).rejects.toMatchObject({ code: 'key_source_refused' })
     })
+
+    it.each(ways.lies ?? [])(
+      'takes nothing for a key that is none: neither wraps nor unwraps while its holder says something else (%s)',
+      async (way) => {
+        const [bytes, elsewhere] = [randomBytes(32), { ...PLACE, record: 'another-record' }]
+        const wrapped = await it_.wrapper.wrap(bytes, PLACE)
+        await it_.wrapper.wrap(randomBytes(32), elsewhere)
+        it_.lies![way]!()
+        await expect(it_.wrapper.wrap(randomBytes(32), elsewhere)).rejects.toMatchObject({ code: 'key_source_refused' })
+        await expect(it_.wrapper.unwrap(wrapped, PLACE)).rejects.toMatchObject({ code: 'decrypt_failed' })
+      },
+    )
   })
 }

@@ -1,6 +1,6 @@
 /**
  * Owns one token of a PKCS#11 module: finding it, logging in once, its AES keys, and AES-256-GCM with them (PKCS#11 v2.40, Current Mechanisms,
- * section 2.12.3). Refuses a key that the token would give out, a PIN that might be its last, and to call anything wrapped that doesn't open again.
+ * section 2.12.3). Refuses a key that the token would give out, and a PIN that might be its last.
  */
 import { CryptoError, digestEquals, KeySourceError, randomBytes } from '../../crypto/index.ts'
 import {
@@ -44,6 +44,7 @@ const NEVERS: ReadonlySet<Answer> = new Set([
   'ARGUMENTS_BAD',
   'ATTRIBUTE_SENSITIVE',
   'ATTRIBUTE_TYPE_INVALID',
+  'CANT_LOCK',
   'FUNCTION_NOT_SUPPORTED',
   'KEY_SIZE_RANGE',
   'KEY_TYPE_INCONSISTENT',
@@ -97,13 +98,7 @@ export class Token {
 
   /** `key` is a label, or `id:` and the key's id in hex. The plaintext is left as it is. */
   async encrypt(key: string, place: Uint8Array, plaintext: Uint8Array): Promise<Buffer> {
-    const handle = await this.#key(key)
-    const ciphertext = await this.#encrypt(handle, place, plaintext)
-    const opened = await this.#decrypt(handle, place, ciphertext)
-    const same = digestEquals(opened, plaintext)
-    opened.fill(0)
-    if (!same) throw new KeySourceError('key_source_refused', 'the PKCS#11 device does not open again what it encrypted')
-    return ciphertext
+    return this.#encrypt(await this.#key(key), place, plaintext)
   }
 
   /** The plaintext, in memory of its own. @throws CryptoError `decrypt_failed` */
