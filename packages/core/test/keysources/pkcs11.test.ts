@@ -15,7 +15,7 @@ import type { DeviceProcess, Pkcs11Device, Pkcs11Options } from '../../src/keyso
 
 const PLACE = { purpose: 'p', org: 'o', table: 't', column: 'c', record: 'r', seq: 1n }
 /** A process is started within it, also on a machine that has other things to do. */
-const PATIENT = { deadlineMs: 4_000, firstPauseMs: 5, longestPauseMs: 20, firstRestMs: 500, longestRestMs: 500 }
+const PATIENT = { deadlineMs: 8_000, firstPauseMs: 5, longestPauseMs: 20, firstRestMs: 500, longestRestMs: 500 }
 
 interface Watched {
   readonly device: Pkcs11Device
@@ -35,7 +35,7 @@ function watched(hsm: SoftHsm, otherwise: Partial<Pkcs11Options> = {}): Watched 
     pin: new Secret(hsm.pin),
     environment: hsm.environment,
     limits: PATIENT,
-    answerMs: 2_000,
+    answerMs: 3_000,
     ...otherwise,
     start(environment): DeviceProcess {
       const started = start(environment)
