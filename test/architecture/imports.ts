@@ -229,6 +229,7 @@ export const WORDS: readonly { readonly word: RegExp; readonly only: readonly st
       'packages/server/src/identity/',
       'packages/server/src/connect/',
       'packages/server/src/proxy/',
+      'packages/server/src/revocation/',
       'packages/server/src/routes/',
       'packages/server/src/vault/',
       'packages/server/src/compose.ts',

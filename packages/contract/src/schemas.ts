@@ -16,6 +16,7 @@ export const integrationId = id('int', 'Integration id')
 export const connectionId = id('conn', 'Connection id')
 export const connectSessionId = id('cs', 'Connect session id')
 export const requestId = id('req', 'Request id')
+export const bulkRevocationId = id('bulk', 'Bulk revocation id')
 export const dataKeyId = id('dk', 'Data key id')
 
 export const environment = z.enum(ENVIRONMENTS)
@@ -205,6 +206,54 @@ export const connectionImport = z.strictObject({
       'The account at the provider, by the stable id that connecting it would find. A reconnect of another account is refused then',
     ),
 })
+
+export const PROVIDER_REVOCATION_STATE = ['done', 'queued', 'impossible', 'none'] as const
+
+export const disconnection = z
+  .object({
+    connection,
+    provider_revocation: z
+      .object({
+        state: z
+          .enum(PROVIDER_REVOCATION_STATE)
+          .describe(
+            '`done` there; `queued`: tried again for 30 days; `impossible`, with the reason; `none`: there was no token to take back',
+          ),
+        reason: z.string().nullable(),
+      })
+      .describe('What the provider knows of it. Here the connection is over either way'),
+  })
+  .meta({ id: 'Disconnection' })
+
+export const endUserErasure = z
+  .object({
+    connections: z.int(),
+    connect_sessions: z.int(),
+    keys: z.int().describe('Keys that were bound to one of the connections, and went with it'),
+    provider_revocations: z.int().describe('Grants that their providers are now told about'),
+  })
+  .meta({ id: 'EndUserErasure' })
+
+export const bulkRevocation = z
+  .object({
+    id: bulkRevocationId,
+    state: z.enum(['running', 'done']),
+    found: z.int().describe('Connections that it was to end when it began'),
+    ended: z.int().describe('Connections that it has ended so far; those that others ended meanwhile are not among them'),
+    requested_by: z.string(),
+    created_at: timestamp,
+    finished_at: timestamp.nullable(),
+  })
+  .meta({ id: 'BulkRevocation' })
+
+export const blastRadius = z
+  .object({
+    connections: z.int(),
+    end_users: z.int(),
+    bound_keys: z.int().describe('Keys that can do nothing more, because their one connection ends'),
+    integrations: z.array(z.object({ id: integrationId, slug: integrationSlug, provider: z.string(), connections: z.int() })),
+  })
+  .meta({ id: 'BlastRadius' })
 
 export const requestRecord = z
   .object({

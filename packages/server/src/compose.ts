@@ -43,6 +43,7 @@ import { createKeyAuthenticator, createSessions, ensureDevelopmentOwner, ownerLi
 import type { DevelopmentOwner } from './identity/index.ts'
 import { METRICS, startMetricsServer, watchProcess } from './metrics/index.ts'
 import { createCallShares, createCredentialLife, createDataPlane, createTargetCache, routeOut } from './proxy/index.ts'
+import { createRevocationService } from './revocation/index.ts'
 import type { TargetWanted } from './proxy/index.ts'
 import { registerOperations } from './routes/index.ts'
 import { createKeeper, createVault } from './vault/index.ts'
@@ -259,6 +260,15 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     clock,
     logger,
   })
+  const revocation = createRevocationService({
+    database,
+    vault,
+    fetch: (input, init) => egress.fetch(input, init),
+    providers: (id) => providers.get(id),
+    clock,
+    logger,
+    metrics,
+  })
   const targets = createTargetCache({
     read: (wanted) => readTarget(database, wanted),
     clock,
@@ -278,6 +288,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     providers: (id) => providers.get(id),
     fetch: (input, init) => egress.fetch(input, init),
     dpopNonces,
+    revokeOrphan: (ref, tokens) => revocation.queue.orphan(ref, tokens),
     clock,
     logger,
     metrics,
@@ -349,6 +360,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
         sessions,
         now: () => clock.now(),
         connect,
+        revocation,
         cursors: createCursors(cursorKey),
         providers: [...providers.values()],
         sessionCookie: createSessionCookie(https),
@@ -359,6 +371,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     },
     consoleFolder: join(import.meta.dirname, '../../console/dist'),
   })
+  revocation.start()
   const sweeper = setInterval(
     () => void connect.sweepExpired().catch((error: unknown) => logger.warn('The sweep failed', { error })),
     SWEEP_EVERY_MS,
@@ -379,6 +392,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
         () => store.close(),
         () => useLog.close(timeoutMs),
         async () => stopListening(),
+        () => revocation.close(),
         () => keeper.close(),
         async () => keys.close(),
         async () => vault.close(),

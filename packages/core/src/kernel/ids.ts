@@ -4,7 +4,22 @@
  */
 import { randomUUID } from 'node:crypto'
 
-export type IdPrefix = 'org' | 'proj' | 'key' | 'int' | 'conn' | 'cs' | 'user' | 'req' | 'evt' | 'dk' | 'pkey' | 'whk'
+export type IdPrefix =
+  | 'org'
+  | 'proj'
+  | 'key'
+  | 'int'
+  | 'conn'
+  | 'cs'
+  | 'user'
+  | 'req'
+  | 'evt'
+  | 'dk'
+  | 'pkey'
+  | 'whk'
+  | 'rev'
+  | 'bulk'
+  | 'esrc'
 
 /** A UUID as stored: 36 lower-case characters. Branded so that one kind never stands where another is expected. */
 export type Uuid<Kind extends string = string> = string & { readonly __kind: Kind }
@@ -18,6 +33,9 @@ export type ConnectSessionId = Uuid<'cs'>
 export type UserId = Uuid<'user'>
 export type RequestId = Uuid<'req'>
 export type DataKeyId = Uuid<'dk'>
+export type RevocationId = Uuid<'rev'>
+export type BulkRevocationId = Uuid<'bulk'>
+export type EventSourceId = Uuid<'esrc'>
 
 export type Environment = 'live' | 'test'
 

@@ -9,7 +9,25 @@ export { DatabaseError } from './errors.ts'
 export type { DatabaseErrorCode } from './errors.ts'
 export type { TenantTx } from './tenant.ts'
 export type { Change, ChangeListener } from './changes.ts'
-export type { ConnectionPlace, DataKeyCensus, KeyRecord, Lookups, OAuthStateRecord, SessionRecord, SweepCounts } from './lookups.ts'
+export type {
+  ClaimedRevocation,
+  ConnectionPlace,
+  DataKeyCensus,
+  KeyRecord,
+  Lookups,
+  OAuthStateRecord,
+  SessionRecord,
+  SweepCounts,
+} from './lookups.ts'
 export type { RootKeyUse, SystemStore } from './system.ts'
-export type { AuditUseMode, ConnectionStatus, ConnectSessionStatus, DataKeyStatus, IntentState, SavedAs } from './schema.ts'
+export type {
+  AuditUseMode,
+  ConnectionStatus,
+  ConnectSessionStatus,
+  DataKeyStatus,
+  IntentState,
+  RevocationCause,
+  RevocationState,
+  SavedAs,
+} from './schema.ts'
 export * from './queries/index.ts'

@@ -4,7 +4,18 @@
  */
 import type { Pool } from 'pg'
 import type { Role, Scope } from '@sallyport/contract'
-import type { ConnectionId, ConnectSessionId, Environment, KeyId, OrgId, ProjectId, UserId } from '@sallyport/core'
+import type {
+  BulkRevocationId,
+  ConnectSessionId,
+  ConnectionId,
+  Environment,
+  IntegrationId,
+  KeyId,
+  OrgId,
+  ProjectId,
+  RevocationId,
+  UserId,
+} from '@sallyport/core'
 import { DatabaseError, translated } from './errors.ts'
 import type { AuditUseMode } from './schema.ts'
 
@@ -51,6 +62,14 @@ export interface OAuthStateRecord {
   readonly expired: boolean
 }
 
+/** A revocation that this node has taken. `attempt` names this taking: by it alone it is settled. */
+export interface ClaimedRevocation {
+  readonly org: OrgId
+  readonly id: RevocationId
+  readonly integration: IntegrationId
+  readonly attempt: number
+}
+
 /** What one sweep cleared, by kind of row. See 0009_unconfirmed.sql. */
 export interface SweepCounts {
   readonly states: number
@@ -92,6 +111,15 @@ export interface Lookups {
   interruptedRefreshes(most: number): Promise<readonly ConnectionPlace[]>
   /** Usable connections whose head holds a refresh token and is from before `unusedSince`, oldest first, at most `most` (1,000). */
   idleCredentials(unusedSince: Date, most: number): Promise<readonly ConnectionPlace[]>
+  /**
+   * Takes revocations of whichever tenants that are due, at most `most` (100), for `seconds`, but none of the integrations `without`. Nobody else is
+   * given them until then.
+   */
+  revocationClaim(claim: { most: number; seconds: number; without: readonly IntegrationId[] }): Promise<readonly ClaimedRevocation[]>
+  /** Takes one bulk revocation that is due, for `seconds`. */
+  bulkRevocationClaim(seconds: number): Promise<{ readonly org: OrgId; readonly id: BulkRevocationId } | undefined>
+  /** Forgets revocations that were settled 30 days ago, at most `most` (10,000). How many. */
+  revocationSweep(most: number): Promise<number>
   /** Ids of organizations, in order, at most `limit` (1,000). */
   organizationPage(page: { after?: OrgId | undefined; limit: number }): Promise<OrgId[]>
   /** The same of those with a data key that is under another root key than `primaryRoot`, no longer current, or made before `madeBefore`. */
@@ -159,6 +187,23 @@ export function createLookups(pool: Pool): Lookups {
     },
     async idleCredentials(unusedSince, most) {
       return (await rows<ConnectionPlaceRow>('select * from sallyport.idle_credentials($1, $2)', [unusedSince, most])).map(connectionPlace)
+    },
+    async revocationClaim({ most, seconds, without }) {
+      const text = 'select * from sallyport.revocation_claim($1, $2, $3)'
+      const found = await rows<{ org_id: OrgId; id: RevocationId; integration_id: IntegrationId; attempts: number }>(text, [
+        most,
+        seconds,
+        [...without],
+      ])
+      return found.map(({ org_id, id, integration_id, attempts }) => ({ org: org_id, id, integration: integration_id, attempt: attempts }))
+    },
+    async bulkRevocationClaim(seconds) {
+      const [row] = await rows<{ org_id: OrgId; id: BulkRevocationId }>('select * from sallyport.bulk_revocation_claim($1)', [seconds])
+      return row && { org: row.org_id, id: row.id }
+    },
+    async revocationSweep(most) {
+      const [row] = await rows<{ swept: string }>('select sallyport.revocation_sweep($1) as swept', [most])
+      return row === undefined ? unanswered() : Number(row.swept)
     },
     async organizationPage({ after, limit }) {
       return (await rows<{ id: OrgId }>('select id from sallyport.organization_page($1, $2) as id', [after ?? null, limit])).map(

@@ -1,6 +1,7 @@
 /** Owns what the query builder knows of the tables: every column the gateway's role may name. Refuses tables that only functions touch. */
 import type { Role, Scope } from '@sallyport/contract'
 import type {
+  BulkRevocationId,
   ConnectionId,
   ConnectSessionId,
   DataKeyId,
@@ -11,6 +12,7 @@ import type {
   ProjectId,
   RefreshTrouble,
   RequestId,
+  RevocationId,
   UserId,
 } from '@sallyport/core'
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely'
@@ -21,6 +23,8 @@ export type ConnectSessionStatus = 'open' | 'authorizing' | 'awaiting_confirmati
 /** What a refreshed version was when it was saved. */
 export type SavedAs = 'head' | 'sibling'
 export type IntentState = 'calling' | 'unknown'
+export type RevocationCause = 'disconnected' | 'bulk' | 'end_user_deleted' | 'event' | 'orphaned'
+export type RevocationState = 'waiting' | 'done' | 'given_up'
 export type DataKeyStatus = 'current' | 'previous' | 'destroyed'
 
 /** bigint columns: PostgreSQL's text outside, a bigint in our types. */
@@ -184,6 +188,39 @@ export interface Schema {
     verifier: Buffer
     verifier_under: GeneratedAlways<DataKeyId | null>
     expires_at: Date
+  }
+  'sallyport.revocation': {
+    org_id: OrgId
+    id: RevocationId
+    integration_id: IntegrationId
+    connection_id: ConnectionId
+    account_id: string | null
+    cause: RevocationCause
+    state: Generated<RevocationState>
+    reason: string | null
+    /** Null once it is settled. */
+    sealed: Buffer | null
+    sealed_under: GeneratedAlways<DataKeyId | null>
+    attempts: Generated<number>
+    made_at: MadeNow
+    next_at: MadeNow
+    settled_at: Date | null
+  }
+  'sallyport.bulk_revocation': {
+    org_id: OrgId
+    id: BulkRevocationId
+    project_id: ProjectId | null
+    environment: Environment | null
+    integration_id: IntegrationId | null
+    provider: string | null
+    requested_by: string
+    state: Generated<'running' | 'done'>
+    found: Big
+    ended: ColumnType<string, bigint | number | undefined, string>
+    last_id: ConnectionId | null
+    made_at: MadeNow
+    next_at: MadeNow
+    finished_at: Date | null
   }
   'sallyport.request_record': {
     org_id: OrgId

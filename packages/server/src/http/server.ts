@@ -96,7 +96,7 @@ function createApp(
     genReqId: () => formatId('req', newId('req')),
     requestIdHeader: false,
     trustProxy: false,
-    routerOptions: { maxParamLength: 512, ignoreTrailingSlash: false, caseSensitive: true },
+    routerOptions: { maxParamLength: 3072, ignoreTrailingSlash: false, caseSensitive: true },
     // Answered by the node server underneath.
     clientErrorHandler: () => undefined,
     frameworkErrors: (error, request, reply) => sendFailure(error, request, reply, options.logger),

@@ -1,7 +1,17 @@
 /** Owns reading ids out of a path. Refuses any spelling but the canonical one, and never fills in a tenant that is missing. */
 import { ENVIRONMENTS, schemas } from '@sallyport/contract'
 import { parseId } from '@sallyport/core'
-import type { ConnectionId, ConnectSessionId, DataKeyId, Environment, IntegrationId, KeyId, OrgId, ProjectId } from '@sallyport/core'
+import type {
+  BulkRevocationId,
+  ConnectSessionId,
+  ConnectionId,
+  DataKeyId,
+  Environment,
+  IntegrationId,
+  KeyId,
+  OrgId,
+  ProjectId,
+} from '@sallyport/core'
 import { ProblemError } from './problem.ts'
 
 /** What each path parameter of the contract becomes. The name decides the kind, on every route. */
@@ -16,6 +26,9 @@ export interface PathIds {
   readonly data_key: DataKeyId
   /** Text that the operator chose; of the installation and no tenant's. */
   readonly root_key: string
+  readonly bulk: BulkRevocationId
+  /** The application's own name of a person, opaque here. */
+  readonly end_user: string
 }
 
 type Readers = { readonly [Name in keyof PathIds]: (text: string) => PathIds[Name] | undefined }
@@ -30,6 +43,8 @@ const READERS: Readers = {
   connection: (text) => parseId('conn', text),
   data_key: (text) => parseId('dk', text),
   root_key: (text) => (schemas.rootKeyId.safeParse(text).success ? text : undefined),
+  bulk: (text) => parseId('bulk', text),
+  end_user: (text) => schemas.endUserId.safeParse(text).data,
 }
 
 /**

@@ -29,6 +29,15 @@ const KEY_METRICS: readonly MetricDefinition[] = [
   },
 ]
 
+const REVOCATION_METRICS: readonly MetricDefinition[] = [
+  {
+    name: 'sallyport_provider_revocations_total',
+    kind: 'counter',
+    help: 'Tries to take tokens back at their provider, by what came of them.',
+    labels: { provider: 'open', outcome: ['done', 'retry', 'impossible', 'given_up'] },
+  },
+]
+
 const PROCESS_METRICS: readonly MetricDefinition[] = [
   { name: 'process_cpu_seconds_total', kind: 'counter', help: 'User and system CPU time.', labels: {} },
   { name: 'process_resident_memory_bytes', kind: 'gauge', help: 'Resident memory.', labels: {} },
@@ -43,4 +52,10 @@ const PROCESS_METRICS: readonly MetricDefinition[] = [
   },
 ]
 
-export const METRICS: readonly MetricDefinition[] = [...REFRESH_METRICS, ...CALL_METRICS, ...KEY_METRICS, ...PROCESS_METRICS]
+export const METRICS: readonly MetricDefinition[] = [
+  ...REFRESH_METRICS,
+  ...CALL_METRICS,
+  ...KEY_METRICS,
+  ...REVOCATION_METRICS,
+  ...PROCESS_METRICS,
+]

@@ -1,11 +1,15 @@
 /** Owns the list of all handlers. An operation of the contract that is missing here does not compile. */
 import { auditEventList } from './audit-event/list/handler.ts'
 import { auditVerify } from './audit-event/verify/handler.ts'
+import { bulkRevocationCreate } from './bulk-revocation/create/handler.ts'
+import { bulkRevocationGet } from './bulk-revocation/get/handler.ts'
 import { connectSessionComplete } from './connect-session/complete/handler.ts'
 import { connectSessionCreate } from './connect-session/create/handler.ts'
 import { connectSessionGet } from './connect-session/get/handler.ts'
 import { connectionGet } from './connection/get/handler.ts'
 import { connectionImport } from './connection/import/handler.ts'
+import { connectionRevoke } from './connection/revoke/handler.ts'
+import { endUserDelete } from './end-user/delete/handler.ts'
 import { connectionList } from './connection/list/handler.ts'
 import { connectionRefresh } from './connection/refresh/handler.ts'
 import { dataKeyList } from './data-key/list/handler.ts'
@@ -58,6 +62,10 @@ export const implementations: Implementations = {
   connectionGet,
   connectionImport,
   connectionRefresh,
+  connectionRevoke,
+  endUserDelete,
+  bulkRevocationCreate,
+  bulkRevocationGet,
   requestList,
   dataKeyList,
   dataKeyRotate,

@@ -5,6 +5,7 @@ export {
   clientSecretPlace,
   credentialPlace,
   refreshAnswerPlace,
+  revocationPlace,
   SEALED_COLUMNS,
   spilledAnswerPlace,
   verifierPlace,

@@ -4,6 +4,7 @@ import { Pool } from 'pg'
 import { hasCode, newId } from '@sallyport/core'
 import {
   apiKeyInsert,
+  bulkRevocationInsert,
   connectSessionInsert,
   connectionInsert,
   credentialInsert,
@@ -13,6 +14,7 @@ import {
   organizationCreate,
   organizationFind,
   projectList,
+  revocationInsertMany,
 } from '../../src/db/index.ts'
 import type { Database, TenantTx } from '../../src/db/index.ts'
 import { readProxyTarget } from '../../src/db/queries/proxy-target.ts'
@@ -66,6 +68,10 @@ async function fillTables(tenant: Tenant): Promise<void> {
       .execute()
     await intentPut(tx, connection, { id: randomUUID(), generation: 1, parentSeq: 1n, headSeq: 1n, attempt: 1, node: 'a node' })
     await leaseTake(tx, connection, 'a holder', 60_000)
+    await revocationInsertMany(tx, [
+      { id: newId('rev'), integration, connection, accountId: null, cause: 'disconnected', sealed: Buffer.from('x'), delaySeconds: 3600 },
+    ])
+    await bulkRevocationInsert(tx, { id: newId('bulk'), filter: {}, requestedBy: 'system', found: 0 })
     await tx
       .insertInto('sallyport.request_record')
       .values({

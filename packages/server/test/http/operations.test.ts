@@ -35,6 +35,7 @@ const BODIES: Partial<Record<OperationName, () => unknown>> = {
   }),
   connectSessionCreate: () => ({ integration: 'github', end_user_id: 'user-1' }),
   connectionImport: () => ({ integration: 'github', end_user_id: 'user-1', access_token: 'fake-token', refresh_token: 'fake-refresh' }),
+  bulkRevocationCreate: () => ({ provider: 'google', dry_run: false }),
   connectSessionComplete: () => ({ code: 'wrong', end_user_id: 'user-1' }),
   dataKeyShred: () => ({ dry_run: true }),
   organizationContain: () => ({ exposed_until: '2020-01-01T00:00:00Z' }),
@@ -51,7 +52,7 @@ const NEEDS_MORE: ReadonlySet<OperationName> = new Set([
 const NO_TENANTS: ReadonlySet<string> = new Set(['environment', 'root_key'])
 
 function pathOf(operation: Operation, params: Readonly<Record<string, string>>): string {
-  return operation.path.replace(/\{(\w+)\}/gu, (_, name: string) => params[name] ?? '')
+  return operation.path.replace(/\{(\w+)\}/gu, (_, name: string) => encodeURIComponent(params[name] ?? ''))
 }
 
 function ask(
@@ -187,6 +188,8 @@ function randomParams(like: TestOrg['params']): Record<string, string> {
     connection: formatId('conn', newId('conn')),
     session: formatId('cs', newId('cs')),
     data_key: formatId('dk', newId('dk')),
+    bulk: formatId('bulk', newId('bulk')),
+    end_user: 'a user of nobody',
   }
   return { ...like, ...fresh }
 }

@@ -11,6 +11,7 @@ import type { Environment, Role, Scope } from '@sallyport/contract'
 import {
   createDpopNonces,
   createLogger,
+  EgressError,
   formatId,
   generateKeyBytes,
   listProviders,
@@ -34,6 +35,7 @@ import {
   connectionActivate,
   connectionInsert,
   dataKeyList,
+  connectSessionInsert,
   integrationInsert,
   membershipPut,
   migrate,
@@ -55,6 +57,7 @@ import {
 import type { HttpServer, ServerLimits } from '../../src/http/index.ts'
 import { createKeyAuthenticator, createSessions } from '../../src/identity/index.ts'
 import type { KeyAuthenticator } from '../../src/identity/index.ts'
+import { createRevocationService } from '../../src/revocation/index.ts'
 import { registerOperations } from '../../src/routes/index.ts'
 import { clientSecretPlace, createKeeper, createVault } from '../../src/vault/index.ts'
 import type { Vault } from '../../src/vault/index.ts'
@@ -70,7 +73,10 @@ export interface TestOrg {
   readonly key: string
   /** Path parameters that name all of it, in outside spelling. */
   readonly params: Readonly<
-    Record<'org' | 'project' | 'environment' | 'key' | 'integration' | 'connection' | 'session' | 'data_key' | 'root_key', string>
+    Record<
+      'org' | 'project' | 'environment' | 'key' | 'integration' | 'connection' | 'session' | 'data_key' | 'root_key' | 'bulk' | 'end_user',
+      string
+    >
   >
   /** A person of each role, and the `Cookie` header of their session. */
   readonly people: Readonly<Record<Role, { readonly id: UserId; readonly cookie: string }>>
@@ -163,6 +169,15 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
   })
   const explain = createExplain({ connect, database, clock: systemClock, logger })
   const keeper = createKeeper({ database, vault, clock: systemClock, logger, metrics: noMetrics, rotateAfterDays: 90 })
+  const revocation = createRevocationService({
+    database,
+    vault,
+    fetch: () => Promise.reject(new EgressError('upstream_unreachable', 'ECONNREFUSED')),
+    providers: (id) => providers.find((provider) => provider.id === id),
+    clock: systemClock,
+    logger,
+    metrics: noMetrics,
+  })
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
   const keyGuard = createKeyGuard({
     publicUrl,
@@ -197,6 +212,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
         sessions,
         now: () => Date.now(),
         connect,
+        revocation,
         cursors,
         providers,
         sessionCookie,
@@ -233,6 +249,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
       refresher.close()
       await leases.close()
       await keeper.close()
+      await revocation.close()
       vault.close()
       await database.close()
       await dropDatabase(adminUrl, made.name)
@@ -279,6 +296,7 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
   const integration = newId('int')
   const connection = newId('conn')
   const at = { project: projects[0], environment: 'test' } as const
+  const endUser = `a user of ${name}`
   await database.withTenant(org, async (tx) => {
     await organizationCreate(tx, { name: `Organization ${name}` })
     for (const id of projects) await projectCreate(tx, { id, name: `Project of ${name}`, returnOrigins: ['https://app.test'] })
@@ -298,6 +316,20 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
     await lineage.consent(tx, connection, tokensThatStay())
     const account = { id: '1', label: 'octo' }
     await connectionActivate(tx, connection, { generation: 1, status: 'active', grantedScopes: ['repo'], account })
+    // Somebody who is in the middle of connecting, and of whom nothing else is known.
+    await connectSessionInsert(tx, {
+      ...at,
+      id: newId('cs'),
+      integration,
+      connection: null,
+      reconnect: false,
+      endUserId: endUser,
+      linkHash: sha256(randomBytes(32)),
+      returnTo: null,
+      startedBy: 'system',
+      consoleSessionHash: null,
+      ttlSeconds: 600,
+    })
     await appendAudit(tx, { action: 'organization.created', actor: 'system', target: formatId('org', org), detail: { name } })
   })
   const { id: keyId, text: key } = await insertKey(parts, org, at)
@@ -334,6 +366,8 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
     session: formatId('cs', newId('cs')),
     data_key: formatId('dk', dataKey!.id),
     root_key: 'test',
+    bulk: formatId('bulk', newId('bulk')),
+    end_user: endUser,
   }
   return { org, projects, integration, connection, keyId, key, params, people }
 }

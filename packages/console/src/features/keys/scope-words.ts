@@ -11,6 +11,6 @@ export const SCOPE_WORDS: Readonly<Record<Scope, string>> = {
   'integrations:write': 'Add integrations',
   'connect_sessions:write': 'Begin connecting accounts',
   'connections:read': 'List connections',
-  'connections:write': 'Refresh and import connections',
+  'connections:write': 'Refresh, import and disconnect connections, and forget end users',
   'requests:read': 'List requests',
 }

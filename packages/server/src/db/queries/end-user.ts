@@ -1,0 +1,77 @@
+/** Owns what is kept of one end user of an application, and its erasure. Refuses the audit log: its chain outlives everybody. */
+import { sql } from 'kysely'
+import type { ConnectionId, KeyId, RequestId } from '@sallyport/core'
+import { noteChange } from '../tenant.ts'
+import type { TenantTx } from '../tenant.ts'
+import type { Place } from './page.ts'
+
+/** What stands in a request record where the path was. */
+export const ERASED_PATH = '(erased)'
+
+/** Every connection of an end user in a place, ended ones too, in the order of their ids. Index connection_by_end_user. */
+export async function endUserConnections(tx: TenantTx, at: Place, endUserId: string): Promise<ConnectionId[]> {
+  const rows = await tx
+    .selectFrom('sallyport.connection')
+    .select('id')
+    .where('org_id', '=', tx.org)
+    .where('project_id', '=', at.project)
+    .where('environment', '=', at.environment)
+    .where('end_user_id', '=', endUserId)
+    .orderBy('id')
+    .execute()
+  return rows.map(({ id }) => id)
+}
+
+/**
+ * Takes the paths out of the records of calls through `connections`, within the next `limit` records of the place after `after`; index
+ * request_record_list. The last record looked at, or undefined at the end.
+ */
+export async function requestRecordErase(
+  tx: TenantTx,
+  at: Place,
+  page: { readonly connections: readonly ConnectionId[]; readonly after: string; readonly limit: number },
+): Promise<RequestId | undefined> {
+  const { rows } = await sql<{ last: RequestId | null; seen: string }>`
+    with page as materialized (
+      select r.id, r.connection_id from sallyport.request_record r
+      where r.org_id = ${tx.org} and r.project_id = ${at.project} and r.environment = ${at.environment} and r.id > ${page.after}::uuid
+      order by r.id limit ${page.limit}
+    ), erased as (
+      update sallyport.request_record r set path = ${ERASED_PATH}
+      from page where r.org_id = ${tx.org} and r.id = page.id and page.connection_id = any (${[...page.connections]}::uuid[])
+    )
+    select (array_agg(id order by id desc))[1] as last, count(*) as seen from page`.execute(tx)
+  const [row] = rows
+  return row === undefined || Number(row.seen) < page.limit ? undefined : (row.last ?? undefined)
+}
+
+export interface ErasedEndUser {
+  readonly connections: number
+  readonly sessions: number
+  /** Keys that were bound to one of the connections, and went with it. */
+  readonly keys: readonly KeyId[]
+}
+
+/** Removes the rows themselves: sessions with their states, connections with what hangs on them. */
+export async function endUserDelete(tx: TenantTx, at: Place, endUserId: string): Promise<ErasedEndUser> {
+  const ids = await endUserConnections(tx, at, endUserId)
+  for (const id of ids) noteChange(tx, 'connection', id)
+  const sessions = await tx
+    .deleteFrom('sallyport.connect_session')
+    .where('org_id', '=', tx.org)
+    .where('project_id', '=', at.project)
+    .where('environment', '=', at.environment)
+    .where('end_user_id', '=', endUserId)
+    .executeTakeFirst()
+  if (ids.length === 0) return { connections: 0, sessions: Number(sessions.numDeletedRows), keys: [] }
+  const keys = await tx
+    .selectFrom('sallyport.api_key')
+    .select('id')
+    .where('org_id', '=', tx.org)
+    .where('connection_id', 'in', ids)
+    .orderBy('id')
+    .execute()
+  for (const { id } of keys) noteChange(tx, 'api_key', id)
+  const gone = await tx.deleteFrom('sallyport.connection').where('org_id', '=', tx.org).where('id', 'in', ids).executeTakeFirst()
+  return { connections: Number(gone.numDeletedRows), sessions: Number(sessions.numDeletedRows), keys: keys.map(({ id }) => id) }
+}

@@ -1,0 +1,117 @@
+/**
+ * Owns the one transaction that ends connections: their tokens move, sealed anew, to the queue of what the provider is to be told; the
+ * connections lose credential, refresh under way and generation; the log says so. Refuses to leave any of these for later: after the commit no
+ * call finds a token here, and no kill loses one there.
+ */
+import { formatId, hasCode, newId, readTokenSet } from '@sallyport/core'
+import type { ConnectionId, RevocationId, TokenSet } from '@sallyport/core'
+import { appendAudit } from '../audit/index.ts'
+import type { JsonObject } from '../audit/index.ts'
+import { connectionEndMany, connectionHoldLive, credentialListNewest, revocationInsertMany } from '../db/index.ts'
+import type { EndingVersion, LiveConnection, NewRevocation, RevocationCause, TenantTx } from '../db/index.ts'
+import { credentialPlace, revocationPlace } from '../vault/index.ts'
+import type { Vault } from '../vault/index.ts'
+import { tokensToRevoke, writeTokensToRevoke } from './tokens.ts'
+import type { TokensToRevoke } from './tokens.ts'
+
+export interface Ending {
+  readonly actor: string
+  readonly cause: RevocationCause
+  /** False: the provider itself said that the grant is over there. */
+  readonly tellProvider: boolean
+  /** Further facts for the log; never a token, never a name of a person. */
+  readonly detail?: JsonObject
+  /** How long the queue leaves the revocation to the caller, who tries it at once. */
+  readonly delaySeconds?: number
+}
+
+export interface Ended {
+  readonly connection: ConnectionId
+  /** Null: there is nothing to tell the provider. */
+  readonly revocation: RevocationId | null
+}
+
+/** Versions of one connection whose tokens are looked at. Older ones are over at every provider that rotates. */
+const NEWEST = 8
+
+/** Ends those of `ids` that have not ended. Safe to repeat and to race: of two, the second finds nothing. */
+export async function endConnections(
+  tx: TenantTx,
+  vault: Pick<Vault, 'seal' | 'openIn'>,
+  ids: readonly ConnectionId[],
+  ending: Ending,
+): Promise<readonly Ended[]> {
+  const live = await connectionHoldLive(tx, ids)
+  if (live.length === 0) return []
+  const held = live.map(({ id }) => id)
+  const versions = ending.tellProvider ? await credentialListNewest(tx, held, NEWEST) : []
+  const made: NewRevocation[] = []
+  for (const connection of live) {
+    const tokens = await openTokens(
+      tx,
+      vault,
+      versions.filter((version) => version.connection === connection.id),
+    )
+    if (tokens !== undefined) made.push(await newRevocation(tx, vault, connection, tokens, ending))
+  }
+  await revocationInsertMany(tx, made)
+  await connectionEndMany(tx, held)
+  const of = new Map(made.map(({ connection, id }) => [connection, id]))
+  await appendAudit(tx, ...live.map((connection) => event(connection, ending, of.get(connection.id))))
+  return live.map(({ id }) => ({ connection: id, revocation: of.get(id) ?? null }))
+}
+
+async function newRevocation(
+  tx: TenantTx,
+  vault: Pick<Vault, 'seal'>,
+  { id: connection, integration, accountId }: Pick<LiveConnection, 'id' | 'integration' | 'accountId'>,
+  tokens: TokensToRevoke,
+  { cause, delaySeconds = 0 }: Pick<Ending, 'cause' | 'delaySeconds'>,
+): Promise<NewRevocation> {
+  const id = newId('rev')
+  const sealed = await vault.seal(tx, revocationPlace(id), writeTokensToRevoke(tokens))
+  return { id, integration, connection, accountId, cause, sealed, delaySeconds }
+}
+
+/** Queues tokens that arrived after their connection had ended: a refresh that was under way brought them. */
+export async function queueOrphan(
+  tx: TenantTx,
+  vault: Pick<Vault, 'seal'>,
+  of: Pick<LiveConnection, 'id' | 'integration' | 'accountId'>,
+  tokens: TokenSet,
+): Promise<RevocationId | undefined> {
+  const found = tokensToRevoke([{ tokens, lives: true }])
+  if (found === undefined) return undefined
+  const made = await newRevocation(tx, vault, of, found, { cause: 'orphaned' })
+  await revocationInsertMany(tx, [made])
+  return made.id
+}
+
+/** A version that does not open (its key was destroyed, its bytes changed) can't be taken back, and must not keep the connection alive. */
+async function openTokens(
+  tx: TenantTx,
+  vault: Pick<Vault, 'openIn'>,
+  versions: readonly EndingVersion[],
+): Promise<TokensToRevoke | undefined> {
+  const opened: { tokens: TokenSet; lives: boolean }[] = []
+  for (const { connection, seq, sealed, lives } of versions) {
+    try {
+      opened.push({ tokens: readTokenSet(await vault.openIn(tx, credentialPlace(connection, seq), sealed)), lives })
+    } catch (error) {
+      if (!LOST.some((code) => hasCode(error, code))) throw error
+    }
+  }
+  return tokensToRevoke(opened)
+}
+
+const LOST = ['decrypt_failed', 'envelope_malformed', 'envelope_version_unknown', 'data_key_missing', 'credential_malformed'] as const
+
+function event({ id, generation, status }: LiveConnection, { actor, cause, detail = {} }: Ending, revocation: RevocationId | undefined) {
+  const queued = revocation === undefined ? {} : { revocation: formatId('rev', revocation) }
+  return {
+    action: 'connection.revoked',
+    actor,
+    target: formatId('conn', id),
+    detail: { cause, generation, was: status, ...queued, ...detail },
+  }
+}

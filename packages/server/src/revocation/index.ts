@@ -1,0 +1,6 @@
+/** The end of connections: here at once, at their providers as soon as those listen. */
+export { createRevocationService } from './service.ts'
+export type { Disconnected, ProviderRevocation, RevocationService, RevocationServiceOptions } from './service.ts'
+export { endConnections } from './ending.ts'
+export type { Ended, Ending } from './ending.ts'
+export type { Erasure } from './erasure.ts'

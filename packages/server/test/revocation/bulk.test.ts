@@ -1,0 +1,159 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { newId, writeTokenSet } from '@sallyport/core'
+import type { BulkRevocationId, ConnectionId } from '@sallyport/core'
+import { verifyOrganization } from '../../src/audit/index.ts'
+import { credentialPlace } from '../../src/vault/index.ts'
+import { connect, createRevocationWorld, makeRevocableTenant, openRevokingNode, tokenSet } from './world.ts'
+import type { RevocableTenant, RevocationWorld, RevokingNode } from './world.ts'
+
+let world: RevocationWorld
+let one: RevokingNode
+let two: RevokingNode
+
+beforeAll(async () => {
+  world = await createRevocationWorld(inject('postgresUrl'))
+  ;[one, two] = world.nodes
+})
+afterAll(() => world?.close())
+
+/** Many connections by one statement: what is measured is their end, not their making. */
+async function fill(node: RevokingNode, tenant: RevocableTenant, count: number): Promise<void> {
+  const ids = Array.from({ length: count }, () => newId('conn'))
+  for (let from = 0; from < count; from += 1000) {
+    const page = ids.slice(from, from + 1000)
+    const sealed: Buffer[] = []
+    await node.database.withTenant(tenant.org, async (tx) => {
+      for (const [n, id] of page.entries())
+        sealed.push(await node.vault.seal(tx, credentialPlace(id, 1n), writeTokenSet(tokenSet(`bulk-${from + n}`))))
+    })
+    await world.rows(
+      `with made as (
+         insert into sallyport.connection (org_id, id, project_id, environment, integration_id, end_user_id, status, head_seq, account_id)
+         select $1, v.id, $2, $3, $4, 'user-' || v.id, 'active', 1, 'account-' || v.id from unnest($5::uuid[]) as v (id))
+       insert into sallyport.credential_version (org_id, connection_id, seq, generation, sealed)
+       select $1, v.id, 1, 1, v.sealed from unnest($5::uuid[], $6::bytea[]) as v (id, sealed)`,
+      [tenant.org, tenant.place.project, tenant.place.environment, tenant.integration, page, sealed],
+    )
+  }
+}
+
+async function finish(node: RevokingNode, tenant: RevocableTenant, id: BulkRevocationId) {
+  await world.rows('update sallyport.bulk_revocation set next_at = clock_timestamp()')
+  while (await node.service.bulk.work());
+  return node.service.bulk.find(tenant.org, id)
+}
+
+const count = async (sql: string, values: unknown[]): Promise<number> =>
+  Number((await world.rows<{ n: string }>(`select count(*) as n from ${sql}`, values))[0]!.n)
+
+/** Resolves when the bulk revocation has ended at least `least` connections. */
+async function passed(id: BulkRevocationId, least: number): Promise<void> {
+  for (;;) {
+    const [row] = await world.rows<{ ended: string }>('select ended from sallyport.bulk_revocation where id = $1', [id])
+    if (Number(row!.ended) >= least) return
+  }
+}
+
+function spawnWorker() {
+  return fork(new URL('bulk-process.ts', import.meta.url), {
+    env: {
+      ...process.env,
+      TEST_DATABASE_URL: world.db.url.reveal(),
+      TEST_ROOT_KEYS: world.rootKeys,
+      TEST_PROVIDER: world.provider.origin,
+    },
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+  })
+}
+
+describe('a bulk revocation', () => {
+  it('N14 shows first what it would end, and changes nothing by that', async () => {
+    const tenant = await makeRevocableTenant(one)
+    await connect(one, tenant, tokenSet('a'), { endUser: 'u1', account: 'a1' })
+    await connect(one, tenant, tokenSet('b'), { endUser: 'u1', account: 'a2' })
+    expect(await one.service.bulk.preview(tenant.org, { provider: 'github' })).toEqual({
+      connections: 2,
+      endUsers: 1,
+      boundKeys: 0,
+      byIntegration: [{ integration: tenant.integration, slug: 'api', provider: 'github', connections: 2 }],
+    })
+    for (const filter of [{ provider: 'google' }, { integration: newId('int') }, { place: { environment: 'live' as const } }]) {
+      expect(await one.service.bulk.preview(tenant.org, filter)).toMatchObject({ connections: 0, endUsers: 0, byIntegration: [] })
+    }
+    expect(await count("sallyport.connection where org_id = $1 and status = 'active'", [tenant.org])).toBe(2)
+    expect(await world.events(tenant.org)).toEqual([])
+  })
+
+  it('ends what its filter names and no more, and neither what another organization has nor what is connected afterwards', async () => {
+    const [tenant, other] = [await makeRevocableTenant(one), await makeRevocableTenant(one)]
+    const id = await connect(one, tenant, tokenSet('mine'))
+    await connect(one, other, tokenSet('theirs'))
+    const { bulk } = await one.service.bulk.begin(tenant.org, { integration: tenant.integration }, 'user_of_a_test')
+    const later = await connect(one, tenant, tokenSet('later'))
+    expect(await finish(two, tenant, bulk.id)).toMatchObject({ state: 'done', found: 1, ended: 1 })
+    const status = await world.rows<{ id: ConnectionId; status: string }>(
+      'select id, status from sallyport.connection where org_id = any ($1) order by id',
+      [[tenant.org, other.org]],
+    )
+    expect(status.filter((row) => row.status === 'revoked').map((row) => row.id)).toEqual([id])
+    expect(status.find((row) => row.id === later)!.status).toBe('active')
+    const byPeople = (await world.events(tenant.org)).filter(({ actor }) => actor !== 'system')
+    expect(byPeople.map(({ action, actor }) => `${action} ${actor}`)).toEqual([
+      'bulk_revocation.started user_of_a_test',
+      'connection.revoked user_of_a_test',
+      'bulk_revocation.finished user_of_a_test',
+    ])
+  })
+
+  it('V-07 goes on where it was after kill -9, and ends each connection once, on record', async () => {
+    const tenant = await makeRevocableTenant(one)
+    const size = 5_000
+    await fill(one, tenant, size)
+    const first = await openRevokingNode(await world.db.open({ poolSize: 2 }), {
+      rootKeys: world.rootKeys,
+      providerOrigin: world.provider.origin,
+    })
+    const { bulk, radius } = await first.service.bulk.begin(tenant.org, { provider: 'github' }, 'user_of_a_test')
+    expect(radius.connections).toBe(size)
+    await first.close()
+    await world.rows('update sallyport.bulk_revocation set next_at = clock_timestamp() where id = $1', [bulk.id])
+    const child = spawnWorker()
+    const gone = once(child, 'exit')
+    await passed(bulk.id, 500)
+    child.kill('SIGKILL')
+    await gone
+    const [killed] = await world.rows<{ ended: string; state: string }>(
+      'select ended, state from sallyport.bulk_revocation where id = $1',
+      [bulk.id],
+    )
+    expect(killed!.state).toBe('running')
+    expect(Number(killed!.ended)).toBeLessThan(size)
+    const finished = await finish(two, tenant, bulk.id)
+    expect(finished).toMatchObject({ state: 'done', found: size, ended: size })
+    expect(await count("sallyport.connection where org_id = $1 and status = 'revoked'", [tenant.org])).toBe(size)
+    expect(await count('sallyport.credential_version where org_id = $1', [tenant.org])).toBe(0)
+    expect(await count('sallyport.revocation where org_id = $1', [tenant.org])).toBe(size)
+    const events = await world.events(tenant.org)
+    const actions = events.filter(({ actor }) => actor !== 'system').map(({ action }) => action)
+    expect(actions.filter((action) => action === 'connection.revoked')).toHaveLength(size)
+    expect([actions.at(0), actions.at(-1)]).toEqual(['bulk_revocation.started', 'bulk_revocation.finished'])
+    expect(await verifyOrganization(two.database, tenant.org)).toMatchObject({ intact: true })
+    expect(events.find(({ action }) => action === 'bulk_revocation.finished')!.detail).toEqual({ found: size, ended: size })
+  })
+
+  it('V-07 is shared by two nodes at work on it at once', async () => {
+    const tenant = await makeRevocableTenant(two)
+    await fill(two, tenant, 1_000)
+    const { bulk } = await two.service.bulk.begin(tenant.org, {}, 'user_of_a_test')
+    const child = spawnWorker()
+    const gone = once(child, 'exit')
+    await finish(two, tenant, bulk.id)
+    await gone
+    expect(await finish(two, tenant, bulk.id)).toMatchObject({ state: 'done', ended: 1_000 })
+    const actions = (await world.events(tenant.org)).map(({ action }) => action)
+    expect(actions.filter((action) => action === 'connection.revoked')).toHaveLength(1_000)
+    expect(actions.filter((action) => action === 'bulk_revocation.finished')).toHaveLength(1)
+  })
+})
