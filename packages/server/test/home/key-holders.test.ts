@@ -2,13 +2,13 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest'
-import { createLogger, generateKeyBytes, hmacSha256, newId, noMetrics, Secret, systemClock } from '@sallyport/core'
-import type { OrgId } from '@sallyport/core'
+import { createLogger, generateKeyBytes, hmacSha256, ManualClock, newId, noMetrics, Secret, systemClock } from '@sallyport/core'
+import type { Clock, OrgId } from '@sallyport/core'
 import { makeCertificate } from '../../../core/test/http/certificates.ts'
 import { startAws } from '../../../testkit/src/aws/index.ts'
-import type { Aws } from '../../../testkit/src/aws/index.ts'
+import type { Aws, AwsBehaviour } from '../../../testkit/src/aws/index.ts'
 import { startHashicorp } from '../../../testkit/src/hashicorp/index.ts'
-import type { Hashicorp } from '../../../testkit/src/hashicorp/index.ts'
+import type { Hashicorp, HashicorpBehaviour } from '../../../testkit/src/hashicorp/index.ts'
 import { startSoftHsm } from '../../../testkit/src/softhsm/index.ts'
 import type { SoftHsm } from '../../../testkit/src/softhsm/index.ts'
 import { loadConfig } from '../../src/config.ts'
@@ -16,6 +16,7 @@ import { dataKeyList, organizationCreate } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
 import { openRootKeys } from '../../src/home/index.ts'
 import type { OpenRootKeys } from '../../src/home/index.ts'
+import { problemFor } from '../../src/http/index.ts'
 import { createKeeper, createVault } from '../../src/vault/index.ts'
 import type { Keeper, TenantPlace, Vault } from '../../src/vault/index.ts'
 import { freshDatabase, silent } from '../db/fresh-database.ts'
@@ -51,12 +52,18 @@ afterEach(() => {
 })
 
 /** A node as compose makes one, with these settings and a data folder without root keys. */
-async function start(settings: Readonly<Record<string, string>>): Promise<Node> {
+async function start(settings: Readonly<Record<string, string>>, more: { clock?: Clock; on?: Database } = {}): Promise<Node> {
   const env: Record<string, string> = { SALLYPORT_MODE: 'development', SALLYPORT_DATA_DIR: join(folder, 'no-such-data') }
   for (const [name, value] of Object.entries(settings)) env[`SALLYPORT_${name}`] = value
   const logger = createLogger({ level: 'debug', format: 'json', write: (line) => void log.push(line) })
   const rootKeys = await openRootKeys(loadConfig({ env, readFile: noFile }), false, logger)
-  const vault = createVault({ database, keyring: rootKeys.keys, clock: systemClock, logger })
+  const vault = createVault({
+    database: more.on ?? database,
+    keyring: rootKeys.keys,
+    clock: more.clock ?? systemClock,
+    logger,
+    rereadRootKeys: () => rootKeys.reread(),
+  })
   const close = async (): Promise<void> => {
     vault.close()
     await rootKeys.close()
@@ -74,13 +81,13 @@ function noFile(): never {
   throw Object.assign(new Error('ENOENT'), { code: 'ENOENT' })
 }
 
-async function sealNew(vault: Vault): Promise<{ org: OrgId; envelope: Buffer; under: string | null | undefined }> {
+async function sealNew(vault: Vault, on = database): Promise<{ org: OrgId; envelope: Buffer; under: string | null | undefined }> {
   const org = newId('org')
-  const envelope = await database.withTenant(org, async (tx) => {
+  const envelope = await on.withTenant(org, async (tx) => {
     await organizationCreate(tx, { name: 'An organization' })
     return vault.seal(tx, PLACE, canary)
   })
-  const [key] = await database.withTenant(org, dataKeyList)
+  const [key] = await on.withTenant(org, dataKeyList)
   return { org, envelope, under: key?.rootKeyId }
 }
 
@@ -149,6 +156,112 @@ describe('root keys of a mounted folder', () => {
       message: expect.stringContaining('key 1 is not 32 bytes') as string,
     })
     expect((await database.system.rootKeys()).size).toBe(0)
+  })
+})
+
+/** A service that holds root keys, and how it can go wrong. */
+interface Holder {
+  readonly settings: Record<string, string>
+  go(way: string): void
+  close(): Promise<void>
+}
+
+const HOLDERS: Readonly<Record<string, { readonly ways: readonly string[]; make(): Promise<Holder> }>> = {
+  'AWS KMS': {
+    ways: ['throttled', 'internal', 'silent', 'reset', 'page', 'denied', 'other_key'],
+    async make() {
+      const aws = await startAws()
+      const settings = { KEYS_WRAPPER: 'aws-kms', ...kmsSettings(aws, aws.createKey()) }
+      return { settings, go: (way) => aws.behave(way as AwsBehaviour), close: () => aws.close() }
+    },
+  },
+  'Vault transit': {
+    ways: ['throttled', 'internal', 'sealed', 'standby', 'silent', 'reset', 'page', 'denied'],
+    async make() {
+      const server = await startHashicorp()
+      server.rotateTransitKey('sallyport')
+      const settings = {
+        KEYS_WRAPPER: 'vault-transit',
+        KEYS_VAULT_TRANSIT_KEYS: 'sallyport',
+        KEYS_VAULT_ADDRESS: server.address,
+        KEYS_VAULT_TOKEN: server.token,
+      }
+      return { settings, go: (way) => server.behave(way as HashicorpBehaviour), close: () => server.close() }
+    },
+  },
+}
+
+/** One gateway, one service and a database of their own: several stand in their failures side by side. */
+async function standsWhile(way: string, make: () => Promise<Holder>): Promise<void> {
+  const own = await freshDatabase(inject('postgresUrl'))
+  const on = await own.open()
+  const holder = await make()
+  const clock = new ManualClock()
+  const { vault, close } = await start(holder.settings, { clock, on })
+  const { org, envelope } = await sealNew(vault, on)
+  const opened = async (): Promise<string> => (await vault.open(org, PLACE, envelope)).reveal()
+  await expect.poll(async () => (await opened(), vault.openCached(org, PLACE, envelope)), { message: way }).toBeDefined()
+  holder.go(way)
+  clock.advance(599_000)
+  expect(await opened(), way).toBe(canary.reveal())
+  clock.advance(1_000)
+  expect(vault.openCached(org, PLACE, envelope), way).toBeUndefined()
+  const refused = await Promise.allSettled([
+    opened(),
+    on.withTenant(org, (tx) => vault.openIn(tx, PLACE, envelope)),
+    // Nothing is sealed either: neither for the organization that has a key, nor for a new one under some other.
+    on.withTenant(org, (tx) => vault.seal(tx, PLACE, canary)),
+    sealNew(vault, on),
+  ])
+  for (const each of refused) {
+    const problem = each.status === 'rejected' ? problemFor(each.reason, 'req_0') : undefined
+    expect([way, problem?.status, problem?.code]).toEqual([way, 503, 'key_unavailable'])
+  }
+  expect(await own.asSuperuser('select count(*)::int as keys from sallyport.data_key'), way).toEqual([{ keys: 1 }])
+  holder.go('lawful')
+  await expect.poll(() => opened().catch(() => undefined), { timeout: 20_000, message: way }).toBe(canary.reveal())
+  await close()
+  await holder.close()
+  await own.drop()
+}
+
+describe.each(Object.entries(HOLDERS))('a running gateway whose root keys %s holds', (_name, { ways, make }) => {
+  it(`C-09 goes on with data keys in memory for their time, then answers 503, and heals by itself: ${ways.join(', ')}`, async () => {
+    await Promise.all(ways.map((way) => standsWhile(way, make)))
+    expect(log.join('\n')).not.toContain(canary.reveal())
+  })
+})
+
+describe('a root key that only other nodes were given so far', () => {
+  it('C-09 is read from the source when it is met, at most every few seconds, and the call goes through', async () => {
+    const aws = await startAws()
+    const [r1, r2] = [keyText('r1'), keyText('r2')]
+    const arn = aws.putSecret(r1)
+    // An hour between readings: what is learned in this test is learned by need.
+    const settings = {
+      KEYS_SOURCE: 'aws-secrets-manager',
+      KEYS_AWS_SECRET: arn,
+      KEYS_RELOAD_MS: '3600000',
+      KEYS_AWS_SECRETS_MANAGER_ENDPOINT: aws.endpoint,
+      KEYS_AWS_ACCESS_KEY_ID: aws.accessKeyId,
+      KEYS_AWS_SECRET_ACCESS_KEY: aws.secretAccessKey,
+    }
+    const behind = await start(settings)
+    behind.rootKeys.watch((keys) => behind.vault.useRootKeys(keys))
+    const ahead = await start({ ENCRYPTION_KEYS: `${r2},${r1}` })
+    const { org, envelope } = await sealNew(ahead.vault)
+    const reads = (): number => aws.calls.filter((call) => call.includes('GetSecretValue')).length
+    const before = reads()
+    const opening = () => Promise.allSettled(Array.from({ length: 20 }, () => behind.vault.open(org, PLACE, envelope)))
+    // Not there yet: said as what it is, and the place is asked once for all.
+    for (const each of await opening()) expect(each).toMatchObject({ reason: { code: 'root_key_missing' } })
+    aws.putSecret(`${r2},${r1}`, arn)
+    await opening()
+    expect(reads() - before).toBe(1)
+    await expect.poll(async () => (await opening()).every(({ status }) => status === 'fulfilled'), { timeout: 15_000 }).toBe(true)
+    expect(reads() - before).toBe(2)
+    await Promise.all([behind.close(), ahead.close()])
+    await aws.close()
   })
 })
 

@@ -1,13 +1,20 @@
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
-import { formatId, hmacSha256 } from '@sallyport/core'
+import { formatId, hmacSha256, newId, Secret } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
-import { auditEventList, credentialHead, dataKeyList } from '../../src/db/index.ts'
+import { verifyOrganization } from '../../src/audit/index.ts'
+import { auditEventList, credentialHead, dataKeyList, organizationCreate } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
 import { credentialPlace } from '../../src/vault/index.ts'
 import { freshDatabase } from '../db/fresh-database.ts'
 import type { FreshDatabase, Tenant } from '../db/fresh-database.ts'
 import { fillTenant, keyText, openNode } from './rotation-world.ts'
 import type { Node } from './rotation-world.ts'
+
+const ROTATING = fileURLToPath(new URL('root-rotating-process.ts', import.meta.url))
 
 let fresh: FreshDatabase
 let database: Database
@@ -52,6 +59,23 @@ async function tenantsUnder(rootKeys: string, count: number): Promise<Tenant[]> 
   return Promise.all(Array.from({ length: count }, () => fillTenant(database, vault, 3)))
 }
 
+/** Organizations with a data key and nothing under it. */
+async function organizationsUnder(rootKeys: string, count: number): Promise<OrgId[]> {
+  const { vault } = await nodeWith(rootKeys)
+  await vault.systemSecret('key_pepper')
+  const place = { purpose: 'p', table: 't', column: 'c', record: 'r', seq: 0n }
+  return Promise.all(
+    Array.from({ length: count }, async () => {
+      const org = newId('org')
+      await database.withTenant(org, async (tx) => {
+        await organizationCreate(tx, { name: 'An organization' })
+        await vault.seal(tx, place, new Secret('not a secret'))
+      })
+      return org
+    }),
+  )
+}
+
 describe('rotating the root key', () => {
   it('S35 rewraps every data key and every secret of the installation, and the old key is then needed for nothing', async () => {
     const tenants = await tenantsUnder(r1, 5)
@@ -81,6 +105,62 @@ describe('rotating the root key', () => {
     expect(reports.reduce((sum, { systemSecrets }) => sum + systemSecrets, 0)).toBe(1)
     expect(await one.keeper.rotateRoot('system')).toMatchObject({ dataKeys: 0, systemSecrets: 0 })
     for (const { org } of tenants) expect(await eventsOf(org)).toHaveLength(1)
+  })
+
+  it('C-08 goes on after kill -9 at any moment, ten times over: each key under the one or the other, none lost, each step in the log', async () => {
+    const orgs = await organizationsUnder(r1, 150)
+    const rotating = (rootKeys: string): ChildProcess => {
+      const env = { TEST_DATABASE_URL: fresh.url.reveal(), TEST_ROOT_KEYS: rootKeys, PATH: process.env['PATH'] }
+      return fork(ROTATING, { env })
+    }
+    /** To one key, then back to the other: there is always something to do. */
+    const order = (round: number): string => (round % 2 === 0 ? both : `${r1},${r2}`)
+    const first = rotating(order(0))
+    await once(first, 'message')
+    const began = performance.now()
+    expect((await once(first, 'message'))[0]).toEqual({ dataKeys: 150, systemSecrets: 1, unreadable: 0 })
+    const took = performance.now() - began
+    await once(first, 'exit')
+    for (let round = 1; round <= 10; round++) {
+      const child = rotating(order(round))
+      const gone = once(child, 'exit')
+      await once(child, 'message')
+      setTimeout(() => child.kill('SIGKILL'), Math.random() * took)
+      await gone
+      const rows = await fresh.asSuperuser<{ fits: boolean }>(
+        `select root_key_id = sallyport.envelope_key_name(wrapped) and root_key_id in ('r1', 'r2') as fits from sallyport.data_key`,
+      )
+      expect(rows.map(({ fits }) => fits)).toEqual(Array.from({ length: 150 }, () => true))
+    }
+    const last = rotating(order(0))
+    await once(last, 'message')
+    const [{ unreadable }] = (await once(last, 'message')) as [{ unreadable: number }]
+    expect(unreadable).toBe(0)
+    const alone = await nodeWith(both)
+    expect((await alone.keeper.rootKeys()).map(({ id, dataKeys, systemSecrets }) => [id, dataKeys, systemSecrets])).toEqual([
+      ['r1', 0, 0],
+      ['r2', 150, 1],
+    ])
+    expect(await alone.keeper.verify('system')).toMatchObject({ organizations: 150, dataKeys: 150, records: 0, faults: [] })
+    for (const org of orgs) {
+      const steps = (await eventsOf(org)).filter(({ action }) => action === 'root_key.rotated').map(({ from, to }) => `${from} ${to}`)
+      expect(steps).toEqual(steps.map((_, n) => (n % 2 === 0 ? 'r1 r2' : 'r2 r1')))
+      expect(steps.at(-1)).toBe('r1 r2')
+    }
+    expect(await verifyOrganization(database, orgs[0]!)).toMatchObject({ intact: true })
+  })
+
+  it('C-08 is done once by two processes at once', async () => {
+    await organizationsUnder(r1, 150)
+    const env = { TEST_DATABASE_URL: fresh.url.reveal(), TEST_ROOT_KEYS: both, PATH: process.env['PATH'] }
+    const children = [1, 2].map(() => fork(ROTATING, ['wait'], { env }))
+    await Promise.all(children.map((child) => once(child, 'message')))
+    const reports = children.map((child) => once(child, 'message') as Promise<[{ dataKeys: number; systemSecrets: number }]>)
+    for (const child of children) child.send('go')
+    const done = (await Promise.all(reports)).map(([report]) => report)
+    expect(done.reduce((sum, { dataKeys }) => sum + dataKeys, 0)).toBe(150)
+    expect(done.reduce((sum, { systemSecrets }) => sum + systemSecrets, 0)).toBe(1)
+    expect(Math.min(...done.map(({ dataKeys }) => dataKeys))).toBeGreaterThan(0)
   })
 
   it('C-07 goes on while a node that has both keys, the old one first, seals and opens', async () => {
