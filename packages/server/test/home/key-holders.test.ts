@@ -162,14 +162,14 @@ describe('root keys of a mounted folder', () => {
 /** A service that holds root keys, and how it can go wrong. */
 interface Holder {
   readonly settings: Record<string, string>
-  go(way: string): void
-  close(): Promise<void>
+  readonly go: (way: string) => void
+  readonly close: () => Promise<void>
 }
 
-const HOLDERS: Readonly<Record<string, { readonly ways: readonly string[]; make(): Promise<Holder> }>> = {
+const HOLDERS: Readonly<Record<string, { readonly ways: readonly string[]; readonly make: () => Promise<Holder> }>> = {
   'AWS KMS': {
     ways: ['throttled', 'internal', 'silent', 'reset', 'page', 'denied', 'other_key'],
-    async make() {
+    make: async () => {
       const aws = await startAws()
       const settings = { KEYS_WRAPPER: 'aws-kms', ...kmsSettings(aws, aws.createKey()) }
       return { settings, go: (way) => aws.behave(way as AwsBehaviour), close: () => aws.close() }
@@ -177,7 +177,7 @@ const HOLDERS: Readonly<Record<string, { readonly ways: readonly string[]; make(
   },
   'Vault transit': {
     ways: ['throttled', 'internal', 'sealed', 'standby', 'silent', 'reset', 'page', 'denied'],
-    async make() {
+    make: async () => {
       const server = await startHashicorp()
       server.rotateTransitKey('sallyport')
       const settings = {
@@ -197,7 +197,8 @@ async function standsWhile(way: string, make: () => Promise<Holder>): Promise<vo
   const on = await own.open()
   const holder = await make()
   const clock = new ManualClock()
-  const { vault, close } = await start(holder.settings, { clock, on })
+  const node = await start(holder.settings, { clock, on })
+  const { vault } = node
   const { org, envelope } = await sealNew(vault, on)
   const opened = async (): Promise<string> => (await vault.open(org, PLACE, envelope)).reveal()
   await expect.poll(async () => (await opened(), vault.openCached(org, PLACE, envelope)), { message: way }).toBeDefined()
@@ -220,7 +221,7 @@ async function standsWhile(way: string, make: () => Promise<Holder>): Promise<vo
   expect(await own.asSuperuser('select count(*)::int as keys from sallyport.data_key'), way).toEqual([{ keys: 1 }])
   holder.go('lawful')
   await expect.poll(() => opened().catch(() => undefined), { timeout: 20_000, message: way }).toBe(canary.reveal())
-  await close()
+  await node.close()
   await holder.close()
   await own.drop()
 }

@@ -143,7 +143,7 @@ describe('rotating the root key', () => {
     ])
     expect(await alone.keeper.verify('system')).toMatchObject({ organizations: 150, dataKeys: 150, records: 0, faults: [] })
     for (const org of orgs) {
-      const steps = (await eventsOf(org)).filter(({ action }) => action === 'root_key.rotated').map(({ from, to }) => `${from} ${to}`)
+      const steps = (await eventsOf(org)).filter(({ action }) => action === 'root_key.rotated').map(({ from, to }) => [from, to].join(' '))
       expect(steps).toEqual(steps.map((_, n) => (n % 2 === 0 ? 'r1 r2' : 'r2 r1')))
       expect(steps.at(-1)).toBe('r1 r2')
     }
