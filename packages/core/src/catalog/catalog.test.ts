@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { checkedRecord, listProviders, resolveProvider } from './catalog.ts'
+import { checkedRecord, idleRenewalMs, listProviders, resolveProvider } from './catalog.ts'
 import { CatalogError } from './errors.ts'
 import { github } from './providers/github.ts'
 
@@ -18,6 +18,13 @@ describe('the catalog', () => {
       expect(provider.origins.every((origin) => origin.startsWith('https://'))).toBe(true)
       expect(Object.isFrozen(provider.oauth.authorizationParams)).toBe(true)
     }
+  })
+
+  it('F-01 has grants renewed well before the most impatient provider lets them die of disuse', () => {
+    const days = 24 * 60 * 60 * 1000
+    expect(idleRenewalMs()).toBe(30 * days)
+    expect(idleRenewalMs([checkedRecord({ ...github, grant: { idleDays: 14 } }), ...listProviders()])).toBeCloseTo((14 / 3) * days)
+    for (const { grant } of listProviders()) expect(idleRenewalMs()).toBeLessThanOrEqual(((grant?.idleDays ?? 365) / 3) * days)
   })
 
   it('does not know others, nor names of object members', () => {

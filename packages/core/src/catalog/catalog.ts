@@ -22,6 +22,8 @@ export interface ProviderOverlay {
   readonly tokenBinding?: 'dpop' | undefined
 }
 
+const DAY_MS = 24 * 60 * 60 * 1000
+
 const OVERLAID = ['authorizationEndpoint', 'tokenEndpoint', 'userinfoEndpoint', 'apiBase'] as const
 
 type CompleteOverlay = ProviderOverlay & Readonly<Record<(typeof OVERLAID)[number], string>>
@@ -32,6 +34,11 @@ const RECORDS: ReadonlyMap<string, Provider> = new Map([github, google].map((rec
 /** Every known provider, in the order of their ids. */
 export function listProviders(): readonly Provider[] {
   return [...RECORDS.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+/** The longest that a grant is left unused: a third of what the most impatient provider allows, and a month at most. Milliseconds. */
+export function idleRenewalMs(providers: readonly Provider[] = listProviders()): number {
+  return Math.min(30, ...providers.flatMap(({ grant }) => (grant === undefined ? [] : [grant.idleDays / 3]))) * DAY_MS
 }
 
 /**

@@ -43,6 +43,12 @@ const revocation = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('none') }),
 ])
 
+/** What ends a grant besides its being taken back. Absent: nothing that the provider documents. */
+const grantLife = z.strictObject({
+  /** A refresh token dies when it was not used, or not replaced, for so many days. */
+  idleDays: z.int().min(1).max(3650),
+})
+
 /** Where the credential goes on a call. `{token}` in the template stands for it. */
 const injection = z.strictObject({
   kind: z.literal('header'),
@@ -86,6 +92,7 @@ export const providerSchema = z.strictObject({
   defaultScopes: z.array(scope),
   scopeContents: z.record(scope, z.array(scope)),
   rotation,
+  grant: grantLife.optional(),
   revocation,
   /** After so long a token request of ours is certainly over at the provider. Milliseconds. */
   requestLifetimeMs: z.int().min(1000).max(600_000),

@@ -46,14 +46,17 @@ export const github: z.input<typeof providerSchema> = {
     project: ['read:project'],
     'write:packages': ['read:packages'],
   },
-  // Tokens of OAuth apps do not expire and are not refreshed.
-  rotation: { kind: 'none' },
+  // Tokens of OAuth apps do not expire and are not refreshed. Those of GitHub Apps are, and a refresh token that was used works no more:
+  // https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens
+  rotation: { kind: 'strict' },
+  // Six months from when it was given; a refresh gives a new one.
+  grant: { idleDays: 180 },
   // https://docs.github.com/en/rest/apps/oauth-applications: the client deletes the account's whole grant, or one token of it.
   revocation: {
     kind: 'client_delete',
     grant: 'https://api.github.com/applications/{client_id}/grant',
     token: 'https://api.github.com/applications/{client_id}/token',
   },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 30_000,
   origins: ['https://github.com', 'https://api.github.com'],
 }

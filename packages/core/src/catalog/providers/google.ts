@@ -49,6 +49,8 @@ export const google: z.input<typeof providerSchema> = {
     ],
   },
   rotation: { kind: 'none' },
+  // "Not used for six months": https://developers.google.com/identity/protocols/oauth2#expiration
+  grant: { idleDays: 180 },
   // Either token ends the account's whole grant to the project, and proves itself.
   revocation: { kind: 'rfc7009', endpoint: 'https://oauth2.googleapis.com/revoke', clientAuth: 'none', reach: 'account' },
   requestLifetimeMs: 60_000,
