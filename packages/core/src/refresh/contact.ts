@@ -18,12 +18,13 @@ export class StoreContact {
     this.#clock = clock
   }
 
-  /** Asks, and takes note of whether there was an answer. */
-  async through<T>(ask: () => Promise<T>): Promise<T> {
+  /** Asks, and takes note of whether there was an answer, from the store and not from what remembers it. */
+  async through<T>(ask: () => Promise<T>, isFromStore: (answer: T) => boolean = () => true): Promise<T> {
     const askedAt = this.#clock.monotonic()
     try {
       const answer = await ask()
-      this.#answered(askedAt)
+      if (isFromStore(answer)) this.#answered(askedAt)
+      else this.#broken()
       return answer
     } catch (error) {
       if (hasCode(error, 'store_unavailable')) this.#broken()

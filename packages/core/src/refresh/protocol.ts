@@ -81,7 +81,7 @@ export class RefreshProtocol {
   /** Reads the head again and judges it for this flight. Undefined: the provider is to be asked. */
   async #look(flight: Flight): Promise<Landing | undefined> {
     const { readings, clock, policy, metrics } = this.#o
-    const reading = await readings.read(flight.ref)
+    const reading = await readings.readNow(flight.ref)
     flight.reading = reading
     if (reading === undefined) return failed(new RefreshError('credential_absent'))
     const now = clock.monotonic()

@@ -3,7 +3,7 @@
  * caller a reading that was begun before it asked: it may have written meanwhile.
  */
 import type { Clock } from '../kernel/index.ts'
-import { leaseKey } from '../tokens/index.ts'
+import { leaseKey, TokenError } from '../tokens/index.ts'
 import type { CredentialRef, CredentialStore } from '../tokens/index.ts'
 import type { StoreContact } from './contact.ts'
 import type { Reading } from './policy.ts'
@@ -35,6 +35,13 @@ export class Readings {
     return queue.next
   }
 
+  /** As the store has it now. @throws TokenError `store_unavailable` also for what a cache remembers of it: nothing is decided on that. */
+  async readNow(ref: CredentialRef): Promise<Reading | undefined> {
+    const reading = await this.read(ref)
+    if (reading?.state.stale === true) throw new TokenError('store_unavailable', 'the store is away; a cache answered')
+    return reading
+  }
+
   #start(key: string, ref: CredentialRef): Promise<Reading | undefined> {
     const running = this.#ask(ref)
     const queue: Queue = { running, next: undefined }
@@ -48,7 +55,10 @@ export class Readings {
 
   async #ask(ref: CredentialRef): Promise<Reading | undefined> {
     const askedAt = this.#clock.monotonic()
-    const state = await this.#contact.through(() => this.#store.read(ref))
+    const state = await this.#contact.through(
+      () => this.#store.read(ref),
+      (read) => read?.stale !== true,
+    )
     return state === undefined ? undefined : { state, askedAt }
   }
 }

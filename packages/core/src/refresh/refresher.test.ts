@@ -284,6 +284,23 @@ describe('a store that goes away', () => {
     expect(fleet.issuer.calls).toEqual([])
   })
 
+  it('F-11 altogether: what a cache remembers is served while it can be used, and decides nothing', async () => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect({ livesMs: 60 * MINUTE })
+    const node = fleet.node({ remembers: true })
+    await fleet.time.pass(54 * MINUTE)
+    await access(fleet, node)
+    node.away.add('all')
+    await fleet.time.pass(2 * MINUTE)
+    expect(await fleet.time.until(node.refresher.fresh(ref))).toMatchObject({ stale: true })
+    await expect(fleet.time.until(node.refresher.refreshNow(ref))).rejects.toMatchObject({ code: 'store_unavailable' })
+    await fleet.time.pass(10 * MINUTE)
+    await expect(fleet.time.until(node.refresher.fresh(ref))).rejects.toMatchObject({ code: 'store_unavailable' })
+    expect(fleet.issuer.calls).toEqual([])
+    node.away.clear()
+    expect(await access(fleet, node)).toBe('access-1')
+  })
+
   it('F-12 after the call: the answer is kept, spilled, served and saved when the store is back', async () => {
     const fleet = createFleet({ rotation: STRICT })
     await fleet.connect()

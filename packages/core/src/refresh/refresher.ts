@@ -7,7 +7,7 @@ import { hasCode, systemClock } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import { noMetrics } from '../observability/index.ts'
 import type { Logger, Metrics } from '../observability/index.ts'
-import { leaseKey } from '../tokens/index.ts'
+import { leaseKey, TokenError } from '../tokens/index.ts'
 import type { CredentialRef } from '../tokens/index.ts'
 import { StoreContact } from './contact.ts'
 import { UnspentIntents } from './course.ts'
@@ -145,7 +145,7 @@ class LineageRefresher implements Refresher {
   }
 
   async refreshNow(ref: CredentialRef, options: FreshOptions = {}): Promise<FreshTokens> {
-    const reading = await this.#parts.readings.read(ref)
+    const reading = await this.#parts.readings.readNow(ref)
     if (reading === undefined) throw new RefreshError('credential_absent')
     return await this.#freshFor(ref, { afterSeq: reading.state.head.seq, byHand: true }, options)
   }
@@ -234,6 +234,7 @@ class LineageRefresher implements Refresher {
     if (judged.kind === 'fresh') return served(reading)
     if (judged.kind === 'over') return failed(overFailure(judged.trouble))
     if (memory?.generation === reading.state.generation && memory.parentSeq >= reading.state.head.seq) return this.#fromMemory(ref)
+    if (reading.state.stale === true) return this.#usable(reading, want) ?? failed(new TokenError('store_unavailable', 'the store is away'))
     if (judged.kind !== 'resting') return reading
     return this.#usable(reading, want) ?? failed(failureOf(judged.trouble, judged.retryAfterMs))
   }

@@ -59,7 +59,7 @@ async function save(parts: Parts, course: Course, begun: BegunRefresh, tokens: T
 async function newHead({ readings }: Parts, { flight }: Course, begun: BegunRefresh, tokens: TokenSet): Promise<Next> {
   const { generation, parentSeq: seq } = begun.intent
   const ours: Landing = { kind: 'served', fresh: { tokens, generation, seq, stale: false, unsaved: false } }
-  const reading = await readings.read(flight.ref).catch(() => null)
+  const reading = await readings.readNow(flight.ref).catch(() => null)
   if (reading === null) return ours
   flight.reading = reading
   if (reading === undefined) return failed(new RefreshError('credential_absent'))
@@ -82,7 +82,7 @@ async function refused(parts: Parts, course: Course, begun: BegunRefresh, said: 
   const { flight } = course
   const { id, generation, headSeq, parentSeq, attempt } = begun.intent
   await parts.reach('settling')
-  const reading = await readings.read(flight.ref)
+  const reading = await readings.readNow(flight.ref)
   if (reading === undefined) return failed(new RefreshError('credential_absent'))
   flight.reading = reading
   const { state } = reading

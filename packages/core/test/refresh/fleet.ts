@@ -14,6 +14,7 @@ import {
   MetricsRegistry,
   Secret,
   TokenError,
+  withReadCache,
 } from '@sallyport/core'
 import type {
   Checkpoint,
@@ -203,6 +204,8 @@ export interface NodeOptions {
   /** How far this machine's wall clock is off. */
   readonly clockOffMs?: number
   readonly endpointFails?: Error
+  /** Whether it has a cache before its store. */
+  readonly remembers?: boolean
   /** Its own, instead of the one all have. */
   readonly spill?: MemorySpill
 }
@@ -284,7 +287,7 @@ export function createFleet({
       let dead = false
       const never = new Promise<never>(() => undefined)
       const refresher = createRefresher({
-        store: unreliable(open(), away),
+        store: options.remembers === true ? withReadCache(unreliable(open(), away), { clock: time.clock }) : unreliable(open(), away),
         leases,
         ...(options.hint === undefined ? {} : { hint: options.hint }),
         spills: [options.spill ?? spill],
