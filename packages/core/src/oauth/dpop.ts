@@ -42,7 +42,8 @@ export interface DpopSender {
 
 /**
  * `fetch`, each of whose requests carries a proof: for a token endpoint, or with `accessToken` for a protected resource. A request that the
- * server refuses for want of a nonce (section 8, section 9) was not acted upon, so it is repeated once with the nonce that came with the refusal.
+ * server refuses for want of a nonce (section 8, section 9) was not acted upon, so it is repeated once with the nonce that came with the refusal,
+ * in what is left of the request's time.
  * @throws CryptoError `key_invalid`
  */
 export function provingFetch(fetch: OutboundFetch, { key, nonces, now }: DpopSender, accessToken?: Secret): OutboundFetch {
@@ -50,16 +51,18 @@ export function provingFetch(fetch: OutboundFetch, { key, nonces, now }: DpopSen
   const token = accessToken === undefined ? {} : { accessToken }
   return async (url, request) => {
     const { origin } = new URL(url)
-    const send = async (nonce: string | undefined): Promise<Response> => {
+    const startedAt = performance.now()
+    const send = async (nonce: string | undefined, totalTimeoutMs: number): Promise<Response> => {
       const proof = makeDpopProof(signer, { method: request.method, url, now: now(), nonce, ...token })
-      const response = await fetch(url, { ...request, headers: { ...request.headers, dpop: proof } })
+      const response = await fetch(url, { ...request, totalTimeoutMs, headers: { ...request.headers, dpop: proof } })
       nonces.put(origin, response.headers.get('dpop-nonce'))
       return response
     }
     const sent = nonces.get(origin)
-    const response = await send(sent)
+    const response = await send(sent, request.totalTimeoutMs)
     const given = nonces.get(origin)
-    return given !== sent && (await wantsNonce(response)) ? send(given) : response
+    const leftMs = Math.floor(request.totalTimeoutMs - (performance.now() - startedAt))
+    return leftMs > 0 && given !== sent && (await wantsNonce(response)) ? send(given, leftMs) : response
   }
 }
 

@@ -21,6 +21,7 @@ import {
   fetchAccount,
   judgeAnswer,
   provingFetch,
+  refreshTokens,
 } from '../../src/oauth/index.ts'
 import type { AuthorizationServer, DpopSender, OutboundFetch } from '../../src/oauth/index.ts'
 import type { TokenSet } from '../../src/tokens/index.ts'
@@ -110,11 +111,15 @@ describe('S74 a token that is bound to a key', () => {
 
   it('is renewed with a proof, into one that is bound to the same key', async () => {
     const sender = freshSender()
-    const { refreshToken } = await connect(sender)
-    const answer = await refresh(refreshToken!, provingFetch(outbound, sender))
-    expect(answer).toMatchObject({ token_type: 'DPoP' })
-    const renewed = new Secret(answer['access_token'] as string)
-    expect(await fetchAccount(account(), renewed, outbound, sender)).toMatchObject({ id: 'grace' })
+    const parent = await connect(sender)
+    // Another process: it knows no nonce yet.
+    const dpop = { nonces: createDpopNonces(), now: () => Date.now() }
+    const limits = { lifetimeMs: null, timeoutMs: 5000, now: Date.now() }
+    const answer = await refreshTokens({ server, client, parent, fetch: outbound, dpop, ...limits })
+    if (answer.kind !== 'tokens') throw new Error(`the refresh ended as ${answer.kind}`)
+    expect([answer.tokens.tokenType, answer.tokens.dpopKey?.reveal()]).toEqual(['dpop', sender.key.reveal()])
+    expect(answer.tokens.accessToken.reveal()).not.toBe(parent.accessToken.reveal())
+    expect(await fetchAccount(account(), answer.tokens.accessToken, outbound, sender)).toMatchObject({ id: 'grace' })
   })
 
   it('is not renewed without a proof', async () => {
@@ -191,6 +196,18 @@ describe('a proving fetch', () => {
       await provingFetch(fetch, sender)('https://as.example/token', request)
       expect(proofs.map((proof) => proof['nonce'])).toEqual(['n-1'])
     }
+  })
+
+  it('is not longer under way for the second request than it may be for one', async () => {
+    const { fetch } = scripted(nonceWanted('n-1'), new Response('{}'))
+    const times: number[] = []
+    const timed: OutboundFetch = async (url, sent) => {
+      times.push(sent.totalTimeoutMs)
+      return fetch(url, sent)
+    }
+    await provingFetch(timed, freshSender())('https://as.example/token', request)
+    expect(times[0]).toBe(1000)
+    expect(times[1]).toBeLessThan(1000)
   })
 
   it('gives no server the nonce of another', async () => {
