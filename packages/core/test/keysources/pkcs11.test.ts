@@ -5,7 +5,7 @@ import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { startSoftHsm } from '../../../testkit/src/softhsm/index.ts'
+import { findInMemory, startSoftHsm } from '../../../testkit/src/softhsm/index.ts'
 import type { SoftHsm } from '../../../testkit/src/softhsm/index.ts'
 import { keyWrapperSuite } from '../../../testkit/src/suites/index.ts'
 import { parseWrapped, placeFrame } from '../../src/crypto/index.ts'
@@ -200,6 +200,19 @@ describe('a PKCS#11 token', () => {
     expect(of('environ')).toContain('FOR_THE_MODULE=a-value')
     expect(of('environ')).not.toContain('PATH=')
     expect(of('environ') + of('cmdline')).not.toContain(hsm.pin)
+  })
+
+  it('leaves neither its PIN nor a key in the memory of its process once a question is answered', async () => {
+    const seen = open()
+    const keys = Array.from({ length: 20 }, () => randomBytes(32))
+    const root = pkcs11Key(seen.device, 'root')
+    const wrapped = await Promise.all(keys.map((bytes) => root.wrap(bytes, PLACE)))
+    expect(await Promise.all(wrapped.map((one) => root.unwrap(one, PLACE)))).toEqual(keys)
+    const pid = seen.pids[0]!
+    // What is wiped last is wiped once the answer has been sent. The variable's name is there to be found.
+    const found = (): number[] => findInMemory(pid, [...keys, Buffer.from(hsm.pin), Buffer.from('SOFTHSM2_CONF')])
+    await expect.poll(found, { timeout: 10_000 }).toEqual([...keys.map(() => 0), 0, expect.any(Number)])
+    expect(found().at(-1)).toBeGreaterThan(0)
   })
 
   it('that hangs holds up neither the event loop nor the end of the gateway', async () => {

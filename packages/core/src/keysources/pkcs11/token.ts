@@ -75,25 +75,21 @@ export class Token {
   }
 
   /**
-   * Initializes the module, opens a session and logs in, with one attempt. Wipes the PIN.
+   * Initializes the module, opens a session and logs in, with one attempt. Wiping the PIN is the caller's.
    * @throws KeySourceError `key_source_unavailable` when the token isn't there; PinRefused; `key_source_refused` when it can't serve.
    */
   static async open(module: Pkcs11Module, name: TokenName, pin: Buffer): Promise<Token> {
-    try {
-      await initialize(module)
-      const slot = await findSlot(module, name)
-      await requireMechanism(module, slot)
-      refuseRisk(slot)
-      const session = await module.within(async (memory) => {
-        const handle = memory.words(0)
-        done('C_OpenSession', await module.call('C_OpenSession', slot.id, SERIAL_SESSION, 0, 0, handle.at))
-        return wordOf(handle)
-      })
-      await logIn(module, session, pin)
-      return new Token(module, session)
-    } finally {
-      pin.fill(0)
-    }
+    await initialize(module)
+    const slot = await findSlot(module, name)
+    await requireMechanism(module, slot)
+    refuseRisk(slot)
+    const session = await module.within(async (memory) => {
+      const handle = memory.words(0)
+      done('C_OpenSession', await module.call('C_OpenSession', slot.id, SERIAL_SESSION, 0, 0, handle.at))
+      return wordOf(handle)
+    })
+    await logIn(module, session, pin)
+    return new Token(module, session)
   }
 
   /** `key` is a label, or `id:` and the key's id in hex. The plaintext is left as it is. */
