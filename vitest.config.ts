@@ -34,7 +34,7 @@ export default defineConfig({
           include: [
             'packages/core/test/stores/postgres.test.ts',
             'packages/server/test/{db,audit,vault,home,identity,http,connect,credentials,revocation}/**/*.test.ts',
-            'test/e2e/{data-plane,octokit,tenancy}.test.ts',
+            'test/e2e/{data-plane,octokit,refresh,tenancy}.test.ts',
           ],
           ...integration,
         },

@@ -10,6 +10,7 @@ import {
   createEgress,
   createLogger,
   DEFAULT_REFRESH_LIMITS,
+  FileSpill,
   listProviders,
   MetricsRegistry,
   randomBase62,
@@ -18,12 +19,21 @@ import {
   systemClock,
   writeLine,
 } from '@sallyport/core'
-import type { Clock, EgressPolicy, Logger, Metrics, Provider, Refresher, Secret } from '@sallyport/core'
+import type { Clock, EgressPolicy, Logger, Metrics, Provider, Refresher, Secret, Spill } from '@sallyport/core'
 import { createUseLog } from './audit/index.ts'
 import { createKeyGuard, createNonces } from './binding/index.ts'
 import type { Config } from './config.ts'
 import { createConnectService } from './connect/index.ts'
-import { createExplain, createLineage, createRenewal, createRowLeases, createTenantStore, createTransitions } from './credentials/index.ts'
+import {
+  createAccelerator,
+  createExplain,
+  createLineage,
+  createRenewal,
+  createRowLeases,
+  createTenantStore,
+  createTransitions,
+} from './credentials/index.ts'
+import type { Accelerator } from './credentials/index.ts'
 import { connectionFind } from './db/index.ts'
 import type { Database } from './db/index.ts'
 import { HomeError, migrateGiven, openHome, openRootKeys } from './home/index.ts'
@@ -280,9 +290,13 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
   const stopListening = database.onChange((change) => targets.drop(change))
   const store = createTenantStore({ database, vault, lineage, transitions: createTransitions({ useLog, logger }) })
   const leases = config.databaseLeases === 'session' ? database.sessionLeases() : createRowLeases(database)
+  const node = `${hostname().slice(0, 64)}/${process.pid}/${randomBase62(8)}`
+  const accelerator = config.redisUrl === undefined ? undefined : createAccelerator({ url: config.redisUrl, node, logger })
   const refresher = createRenewal({
     store,
     leases,
+    ...(accelerator === undefined ? {} : { hint: accelerator.hint }),
+    spills: [spillOf(config, logger), ...(accelerator === undefined ? [] : [accelerator.spill])],
     database,
     vault,
     providers: (id) => providers.get(id),
@@ -292,7 +306,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     clock,
     logger,
     metrics,
-    node: `${hostname().slice(0, 64)}/${process.pid}/${randomBase62(8)}`,
+    node,
   })
   const explain = createExplain({ connect, database, clock, logger })
   const { bufferMs, jitter } = DEFAULT_REFRESH_LIMITS
@@ -346,7 +360,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     logger,
     keys,
     sessions,
-    ready: () => requireReady(database, refresher),
+    ready: () => readiness(database, refresher, accelerator),
     dataPlane: (request, response) => dataPlane.handle(request, response),
     register(app) {
       registerOperations(app, {
@@ -389,6 +403,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
         () => saveAnswers(refresher, Math.max(config.saveTimeoutMs, timeoutMs), logger),
         async () => refresher.close(),
         () => leases.close(),
+        async () => accelerator?.close(),
         () => store.close(),
         () => useLog.close(timeoutMs),
         async () => stopListening(),
@@ -410,9 +425,17 @@ interface Running {
 }
 
 /** Not while an answer of a provider is nowhere but here: whatever sends traffic should know that this node is not well. */
-async function requireReady(database: Database, refresher: Refresher): Promise<void> {
+async function readiness(database: Database, refresher: Refresher, accelerator: Accelerator | undefined): Promise<'ok' | 'degraded'> {
   await database.ping()
   if (refresher.unsaved > 0) throw new SallyportError('answers_unsaved', 'answers of providers are not saved yet')
+  return accelerator === undefined || accelerator.ok ? 'ok' : 'degraded'
+}
+
+/** Beside the embedded database, or where the gateway was told to keep what is its own: on this machine, whatever database it runs on. */
+function spillOf({ dataDir }: Config, logger: Logger): Spill {
+  return new FileSpill(join(dataDir, 'spill'), {
+    onUnreadable: (name) => logger.error('An answer that waits to be saved can not be read; its file is left where it is', { name }),
+  })
 }
 
 /** Refuses to go on to the end while a refresh is under way or an answer is not saved, for as long as was configured. */

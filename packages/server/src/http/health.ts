@@ -1,14 +1,17 @@
 /**
  * Owns the two questions that a supervisor asks. Refuses details: outside, a node is up or ready or it isn't (battery X-06).
  *   /healthz  the process answers
- *   /readyz   it should get traffic: not draining, database reachable and migrated
+ *   /readyz   it should get traffic: not draining, database reachable and migrated, nothing unsaved; `degraded` when Redis is away
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { formatId, newId } from '@sallyport/core'
 
+/** `degraded`: traffic is welcome, and something that makes it faster is away. */
+export type Readiness = 'ok' | 'degraded'
+
 export interface Health {
   /** Rejects when this node should get no traffic. Asked on each `/readyz`; must answer or fail in bounded time. */
-  readonly ready: () => Promise<void>
+  readonly ready: () => Promise<Readiness>
   readonly draining: () => boolean
 }
 
@@ -17,24 +20,25 @@ export function createHealthListener(health: Health): (request: IncomingMessage,
   return (request, response) => {
     const path = request.url?.split('?', 1)[0]
     if (request.method !== 'GET' && request.method !== 'HEAD') return false
-    if (path === '/healthz') answer(response, true)
-    else if (path === '/readyz') void isReady(health).then((ready) => answer(response, ready))
+    if (path === '/healthz') answer(response, 'ok')
+    else if (path === '/readyz') void readinessOf(health).then((ready) => answer(response, ready))
     else return false
     return true
   }
 }
 
 /** Any failure means no: why is in the log of whoever failed. */
-async function isReady(health: Health): Promise<boolean> {
-  if (health.draining()) return false
+async function readinessOf(health: Health): Promise<Readiness | 'unavailable'> {
+  if (health.draining()) return 'unavailable'
   return health.ready().then(
-    () => !health.draining(),
-    () => false,
+    (ready) => (health.draining() ? 'unavailable' : ready),
+    () => 'unavailable',
   )
 }
 
-function answer(response: ServerResponse, good: boolean): void {
-  const body = JSON.stringify({ status: good ? 'ok' : 'unavailable' })
+function answer(response: ServerResponse, status: Readiness | 'unavailable'): void {
+  const good = status !== 'unavailable'
+  const body = JSON.stringify({ status })
   response.writeHead(good ? 200 : 503, {
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(body),

@@ -17,6 +17,7 @@ import { trustedProxies } from './client-address.ts'
 import { serveConsole } from './console-pages.ts'
 import { addSecurityHeaders } from './headers.ts'
 import { createHealthListener } from './health.ts'
+import type { Readiness } from './health.ts'
 import { parseJsonBody } from './json-body.ts'
 import { createDrainingServer, DEFAULT_SERVER_LIMITS } from './node-server.ts'
 import type { ServerLimits } from './node-server.ts'
@@ -38,7 +39,7 @@ export interface HttpServerOptions {
   readonly keyGuard: Pick<KeyGuard, 'admit'>
   readonly sessions: Pick<Sessions, 'lookup'>
   /** Rejects when this node should get no traffic (database away or not migrated). */
-  readonly ready: () => Promise<void>
+  readonly ready: () => Promise<Readiness>
   /** Takes requests of the data plane before Fastify sees them: true when taken. Never throws; answers its own failures. */
   readonly dataPlane: (request: IncomingMessage, response: ServerResponse) => boolean
   /** Adds the control plane's operations and the connect pages. Every route needs an access declaration. */

@@ -167,7 +167,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
     logger,
     keys: { cached: () => undefined, authenticate: () => Promise.reject(new TypeError('no key is asked here')) },
     sessions,
-    ready: () => database.ping(),
+    ready: () => database.ping().then(() => 'ok'),
     dataPlane: () => false,
     register: (app) => connect.registerPages(app),
     consoleFolder: '/nonexistent',

@@ -16,6 +16,7 @@ let world: World
 let folder: string
 /** A file that exists, one folder up. */
 let outside: string
+let redisAway = false
 let databaseAway = false
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sallyport-console-'))
@@ -30,6 +31,7 @@ beforeAll(async () => {
     consoleFolder: folder,
     ready: async () => {
       if (databaseAway) throw new Error('canary: the database at db.internal is away')
+      return redisAway ? 'degraded' : 'ok'
     },
   })
 })
@@ -47,6 +49,9 @@ describe('health', () => {
     expect(await send(world, '/readyz')).toMatchObject({ status: 503, text: '{"status":"unavailable"}', headers: { 'retry-after': '1' } })
     expect(await send(world, '/healthz')).toMatchObject({ status: 200 })
     databaseAway = false
+    redisAway = true
+    expect(await send(world, '/readyz')).toMatchObject({ status: 200, text: '{"status":"degraded"}' })
+    redisAway = false
     expect(await send(world, '/readyz', { method: 'HEAD' })).toMatchObject({ status: 200, text: '' })
   })
 })

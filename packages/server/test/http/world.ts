@@ -111,7 +111,7 @@ export interface WorldOptions {
   /** Decides only what browsers are told; the server listens on loopback without TLS either way. */
   readonly publicUrl?: string
   readonly consoleFolder?: string
-  readonly ready?: () => Promise<void>
+  readonly ready?: Parameters<typeof createHttpServer>[0]['ready']
   readonly certificateHeader?: CertificateHeader
   readonly requireNonce?: boolean
   readonly dataPlane?: Parameters<typeof createHttpServer>[0]['dataPlane']
@@ -197,7 +197,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     logger,
     keys,
     sessions,
-    ready: options.ready ?? (() => database.ping()),
+    ready: options.ready ?? (() => database.ping().then(() => 'ok')),
     dataPlane: options.dataPlane ?? (() => false),
     register: (app) => {
       const sessionCookie = createSessionCookie(https)

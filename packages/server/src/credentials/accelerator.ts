@@ -1,0 +1,64 @@
+/**
+ * Owns what Redis does for refreshing: a hint at who is at it already, and one more place for answers that can't be saved. Refuses to be
+ * needed: it decides nothing, it is never waited for long, and without it everything works as before.
+ */
+import { createRedisLeases, RedisSpill } from '@sallyport/core'
+import type { LeaseKeeper, Logger, Secret, Spill } from '@sallyport/core'
+
+export interface Accelerator {
+  readonly hint: LeaseKeeper
+  readonly spill: Spill
+  /** False from the first question that was not answered until the first that is. */
+  readonly ok: boolean
+  close(): Promise<void>
+}
+
+const PROBE_EVERY_MS = 1_000
+
+/** @param options.node names the key that is asked for to see whether Redis answers. @throws TokenError `store_misconfigured` */
+export function createAccelerator({
+  url,
+  node,
+  logger,
+}: {
+  readonly url: Secret
+  readonly node: string
+  readonly logger: Logger
+}): Accelerator {
+  const hint = createRedisLeases({ url })
+  const spill = new RedisSpill({ url }, { onUnreadable: (name) => logger.error('An answer in Redis can not be read', { name }) })
+  let ok = true
+  let closed = false
+  let timer: NodeJS.Timeout | undefined
+
+  const probe = async (): Promise<void> => {
+    const answered = await hint.take(`sallyport:probe:${node}`).then(
+      async (lease) => {
+        await lease?.release()
+        return true
+      },
+      () => false,
+    )
+    if (closed) return
+    if (answered !== ok) {
+      if (answered) logger.info('Redis answers again')
+      else logger.warn('Redis does not answer; everything goes on without it')
+    }
+    ok = answered
+    timer = setTimeout(() => void probe(), PROBE_EVERY_MS).unref()
+  }
+  void probe()
+
+  return {
+    hint,
+    spill,
+    get ok() {
+      return ok
+    },
+    async close() {
+      closed = true
+      clearTimeout(timer)
+      await Promise.all([hint.close(), spill.close()])
+    },
+  }
+}
