@@ -69,6 +69,8 @@ export function judge(reading: Reading, monotonic: number, want: Want, policy: F
 export function restOf(reading: Reading, monotonic: number, want: Want): (Judgement & { kind: 'resting' }) | undefined {
   const { failure, intent } = reading.state
   if (failure === null || intent?.state === 'calling') return undefined
+  // Whoever made the call has said since that there was none.
+  if (intent === null && failure.trouble === 'outcome_unknown') return undefined
   const retryAfterMs = failure.retryAt - storeNow(reading, monotonic)
   if (retryAfterMs <= 0 || (want.byHand && failure.trouble !== 'rate_limited')) return undefined
   return { kind: 'resting', trouble: failure.trouble, retryAfterMs }

@@ -350,6 +350,17 @@ describe('a store that goes away', () => {
     expect(shown(fleet)).toEqual(['refresh-0'])
   })
 
+  it('F-12 and takes its process along: a caller is not told to wait for what lies in a spill', async () => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect()
+    const first = fleet.node()
+    first.away.add('save')
+    await access(fleet, first)
+    await first.kill()
+    expect(await access(fleet, fleet.node())).toBe('access-1')
+    expect([shown(fleet), fleet.spill.kept.size]).toEqual([['refresh-0'], 0])
+  })
+
   it('F-26 is waited for by a drain as long as it may', async () => {
     const fleet = createFleet()
     await fleet.connect()
@@ -407,6 +418,26 @@ describe('a process that is held up', () => {
     expect((await fleet.store.read(ref))!.failure).toBeNull()
   })
 
+  it.each([
+    ['intent_written', 0],
+    ['call_cleared', 1_500],
+  ] as const)('S31 starts no call when its lease was lost at %s, %s ms before', async (where, ms) => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect()
+    const other = fleet.node()
+    let times = 0
+    const stopped = fleet.node({
+      checkpoint: async (point) => {
+        if (point !== where || times++ > 0) return
+        fleet.held.delete(leaseKey(ref))
+        await fleet.time.pause(ms)
+        expect(await other.refresher.fresh(ref).catch((error: unknown) => error)).toBeInstanceOf(RefreshError)
+      },
+    })
+    expect(await access(fleet, stopped, { patienceMs: MINUTE })).toBe('access-1')
+    expect([shown(fleet), times]).toEqual([['refresh-0'], 2])
+  })
+
   it('F-25 so long after its intent that others would take the call for over makes a new one', async () => {
     const fleet = createFleet({ rotation: STRICT })
     await fleet.connect()
@@ -444,6 +475,19 @@ describe('a refused refresh token', () => {
     for (const node of nodes) for (let i = 0; i < 3; i++) expect(await failure(fleet, node)).toMatchObject({ trouble: 'grant_expired' })
     expect(fleet.issuer.calls).toHaveLength(1)
     expect(nodes.flatMap(({ events }) => events.map(({ kind, health }) => [kind, health]))).toEqual([['ended', 'reconnect_required']])
+  })
+
+  it('shows no ancestor that was spent under strict', async () => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect()
+    const node = fleet.node()
+    for (let i = 0; i < 2; i++) {
+      await access(fleet, node)
+      await fleet.time.pass(60 * MINUTE)
+    }
+    fleet.issuer.revoke()
+    expect(await failure(fleet, node)).toMatchObject({ trouble: 'grant_expired' })
+    expect(shown(fleet)).toEqual(['refresh-0', 'refresh-1', 'refresh-2'])
   })
 
   it('is benign when the head has moved meanwhile', async () => {
@@ -754,6 +798,26 @@ describe('recovery', () => {
     other.refresher.start()
     await fleet.time.until(given)
     other.refresher.close()
+    expect(shown(fleet)).toEqual(['refresh-0'])
+  })
+
+  it('shows nothing for an intent whose parent has a late successor by now', async () => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect()
+    const { generation, head } = (await fleet.store.read(ref))!
+    const from = { generation, headSeq: head.seq, parentSeq: head.seq }
+    const first = (await fleet.store.begin(ref, { ...from, replaces: null }, { node: 'stopped', attempt: 1 }))!.intent
+    await fleet.store.begin(ref, { ...from, replaces: first.id }, { node: 'died', attempt: 2 })
+    const answer = await fleet.issuer.refresh('stopped', head.tokens, fleet.time.clock.now())
+    if (answer.kind !== 'tokens') throw new Error('the issuer of this test answers')
+    await fleet.store.save(ref, { intent: first.id, generation, parentSeq: head.seq, tokens: answer.tokens })
+    await fleet.time.pass(20_000)
+    const node = fleet.node()
+    await fleet.time.until(node.refresher.recover())
+    await fleet.time.pass(20_000)
+    await fleet.time.until(node.refresher.recover())
+    expect((await fleet.store.read(ref))!.intent).toBeNull()
+    expect(await access(fleet, node)).toBe('access-1')
     expect(shown(fleet)).toEqual(['refresh-0'])
   })
 
