@@ -75,8 +75,12 @@ export function overIn(
   return Math.max(0, Math.ceil(startedAt + startMs + endpoint.requestLifetimeMs - storeNow(reading, monotonic)))
 }
 
+/** Remembered at once; one that is forgotten is taken for unknown, which is safe. */
+const MAX_UNSPENT = 10_000
+
 interface From {
   readonly generation: number
+  readonly replaces: string | null
   readonly parentSeq: bigint
 }
 
@@ -87,13 +91,14 @@ interface From {
 export class UnspentIntents {
   readonly #node: string
   readonly #ids = new Set<string>()
-  readonly #unacknowledged = new Map<string, From & { readonly attempt: number }>()
+  readonly #unacknowledged = new Map<string, Omit<From, 'replaces'> & { readonly attempt: number }>()
 
   constructor(node: string) {
     this.#node = node
   }
 
   add(intent: RefreshIntent): void {
+    if (this.#ids.size >= MAX_UNSPENT) this.#ids.clear()
     this.#ids.add(intent.id)
   }
 
@@ -120,6 +125,7 @@ export class UnspentIntents {
     this.#unacknowledged.set(key, { generation: from.generation, parentSeq: from.parentSeq, attempt })
     const written = await write()
     this.#unacknowledged.delete(key)
+    if (from.replaces !== null) this.#ids.delete(from.replaces)
     return written
   }
 }

@@ -25,8 +25,8 @@ export interface Flight {
   readonly key: string
   /** Looks after an intent that nobody seems to look after; never waits for others. */
   readonly recovering: boolean
-  /** Raised by callers that join. */
-  want: Want
+  /** Of the caller that began it; those that join look again when it lands without what they want. */
+  readonly want: Want
   /** The last one. */
   reading: Reading | undefined
   /** The head when the flight began, to tell another's work by. */
@@ -40,10 +40,4 @@ export function failed(error: Error): Landing {
 
 export function served({ state: { head } }: Reading): Landing {
   return { kind: 'served', fresh: { tokens: head.tokens, generation: head.generation, seq: head.seq, stale: false, unsaved: false } }
-}
-
-/** The stronger of both: what satisfies it satisfies each. */
-export function bothWants(one: Want, other: Want): Want {
-  const [a, b] = [one.afterSeq, other.afterSeq]
-  return { afterSeq: a === null ? b : b === null || a > b ? a : b, byHand: one.byHand || other.byHand }
 }

@@ -361,6 +361,45 @@ describe('a store that goes away', () => {
     expect([shown(fleet), fleet.spill.kept.size]).toEqual([['refresh-0'], 0])
   })
 
+  it('F-12 and takes its process along: what it had is kept beside what others got meanwhile', async () => {
+    const fleet = createFleet({ rotation: GRACE })
+    await fleet.connect()
+    const spill = new MemorySpill()
+    const first = fleet.node({ spill })
+    first.away.add('save')
+    await access(fleet, first)
+    await first.kill()
+    const other = fleet.node({ spill: new MemorySpill() })
+    await fleet.time.until(other.refresher.recover())
+    expect(await access(fleet, other)).toBe('access-2')
+    await fleet.time.until(fleet.node({ spill }).refresher.recover())
+    expect((await fleet.store.siblings(ref)).map(({ tokens }) => tokens.refreshToken?.reveal())).toEqual(['refresh-1', 'refresh-0'])
+    expect(spill.kept.size).toBe(0)
+  })
+
+  it('F-12 and takes its process along: what it had for a grant that has ended is handed on to be revoked', async () => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect()
+    const first = fleet.node()
+    first.away.add('save')
+    await access(fleet, first)
+    await first.kill()
+    await fleet.store.end(ref, { generation: 1 }, 'revoked', 'revoked')
+    await fleet.time.until(fleet.node().refresher.recover())
+    expect([fleet.orphans, fleet.spill.kept.size]).toEqual([['refresh-1'], 0])
+  })
+
+  it('when it is to be told that nothing was spent: the same process needs no probe', async () => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect()
+    const node = fleet.node()
+    node.away.add('withdraw')
+    fleet.issuer.next.push({ commits: false, says: { kind: 'limited', retryAfterMs: 0 } })
+    await expect(fleet.time.until(node.refresher.fresh(ref))).rejects.toMatchObject({ code: 'store_unavailable' })
+    node.away.clear()
+    expect(await access(fleet, node)).toBe('access-1')
+  })
+
   it('F-26 is waited for by a drain as long as it may', async () => {
     const fleet = createFleet()
     await fleet.connect()
@@ -795,6 +834,10 @@ describe('recovery', () => {
     fleet.issuer.next.push({ ...ANSWERS, latencyMs: 4_000 })
     const [busy, other] = [fleet.node(), fleet.node()]
     const given = busy.refresher.fresh(ref)
+    await fleet.time.pass(100)
+    const before = fleet.time.clock.monotonic()
+    await fleet.time.until(other.refresher.recover())
+    expect(fleet.time.clock.monotonic()).toBe(before)
     other.refresher.start()
     await fleet.time.until(given)
     other.refresher.close()

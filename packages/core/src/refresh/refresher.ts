@@ -13,7 +13,7 @@ import { StoreContact } from './contact.ts'
 import { UnspentIntents } from './course.ts'
 import type { Parts } from './course.ts'
 import { failureOf, overFailure, RefreshError } from './errors.ts'
-import { bothWants, failed, served } from './flight.ts'
+import { failed, served } from './flight.ts'
 import type { Flight, FreshTokens, Landing } from './flight.ts'
 import { LearnedRotation } from './learned.ts'
 import { DEFAULT_REFRESH_LIMITS } from './options.ts'
@@ -211,7 +211,6 @@ class LineageRefresher implements Refresher {
         this.#metrics.count('token_refresh_dedup_local_total', {})
       }
       flying ??= this.#begin(ref, want, reading, false)
-      flying.flight.want = bothWants(flying.flight.want, want)
       const landing = await this.#await(flying, since, options)
       const answer = this.#answerFrom(landing, flying.flight, want, own)
       if (answer !== undefined) return taken(answer)

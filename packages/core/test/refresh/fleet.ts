@@ -18,6 +18,7 @@ import {
 } from '@sallyport/core'
 import type {
   Checkpoint,
+  Clock,
   CredentialRef,
   CredentialStore,
   HeldLeases,
@@ -34,6 +35,12 @@ import type {
 
 export const ref: CredentialRef = { scope: 'provider', id: 'user' }
 const HOUR_MS = 3_600_000
+
+/** What an issuer needs of a time. */
+export interface Timeline {
+  readonly clock: Clock
+  pause(ms: number): Promise<void>
+}
 
 /** Time that passes when nobody can go on: to the next moment somebody waits for. */
 export class VirtualTime {
@@ -115,7 +122,7 @@ export interface Call {
 export class BookkeepingIssuer {
   readonly calls: Call[] = []
   readonly #tokens = new Map<string, IssuedToken>()
-  readonly #time: VirtualTime
+  readonly #time: Timeline
   /** Behaviours for the next calls; afterwards it answers. */
   readonly next: Behaviour[] = []
   rotation: RotationProfile
@@ -126,7 +133,7 @@ export class BookkeepingIssuer {
   #serial = 0
   #access = 0
 
-  constructor(time: VirtualTime, rotation: RotationProfile) {
+  constructor(time: Timeline, rotation: RotationProfile) {
     this.#time = time
     this.rotation = rotation
     this.#issue()
@@ -338,7 +345,7 @@ export function gate(): { readonly opened: Promise<void>; open(): void; readonly
   return { opened: opened.promise, open: opened.resolve, reached: reached.promise, reach: reached.resolve }
 }
 
-function numbersOf(text: string, metric: string): number {
+export function numbersOf(text: string, metric: string): number {
   const lines = text.split('\n').filter((line) => line.startsWith(`${metric} `) || line.startsWith(`${metric}{`))
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
 }
