@@ -22,6 +22,8 @@ let owner: Owner
 let connection: string
 let key: string
 let api: string
+/** The next request is refused as if its nonce were over. */
+let outdated = false
 /** Every request that reached the server. */
 const seen: { call: string; authorization: string; proof: string | undefined }[] = []
 
@@ -88,6 +90,11 @@ function serve(origin: string, redirectUri: string): void {
   http.on('request', (request, response) => {
     const { authorization = '', dpop } = request.headers
     seen.push({ call: `${request.method} ${request.url}`, authorization, proof: typeof dpop === 'string' ? dpop : undefined })
+    if (outdated) {
+      outdated = false
+      response.writeHead(401, { 'www-authenticate': 'DPoP error="use_dpop_nonce"', 'dpop-nonce': 'another' }).end()
+      return
+    }
     void handle(request, response)
   })
 }
@@ -110,7 +117,10 @@ async function connectAccount(redirectUri: string): Promise<string> {
   return made
 }
 
-const call = (path: string, init: { readonly headers?: Readonly<Record<string, string>> } = {}): Promise<Response> =>
+const call = (
+  path: string,
+  init: { readonly method?: string; readonly body?: string; readonly headers?: Readonly<Record<string, string>> } = {},
+): Promise<Response> =>
   fetch(`${gateway.url}/proxy/${SLUG}${path}`, {
     ...init,
     headers: { authorization: `Bearer ${key}`, 'sallyport-connection': connection, ...init.headers },
@@ -121,6 +131,16 @@ describe('S74 a connection whose token is bound to a key', () => {
     seen.length = 0
     expect((await call('/me')).status).toBe(200)
     expect(seen.map((request) => request.call)).toEqual(['GET /me', 'GET /me'])
+  })
+
+  it('gets the refusal of a call with a body for want of a nonce, and the next goes through', async () => {
+    outdated = true
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    const refused = await call('/me', { method: 'POST', body: 'a=b', headers })
+    expect([refused.status, refused.headers.get('sallyport-error-source')]).toEqual([401, 'provider'])
+    expect(seen.at(-1)!.call).toBe('POST /me')
+    expect((await call('/me')).status).toBe(200)
+    expect((await call('/me', { method: 'POST', body: 'a=b', headers })).status).toBe(200)
   })
 
   it('is called like any other, and goes out with a proof for each request', async () => {
@@ -142,6 +162,13 @@ describe('S74 a connection whose token is bound to a key', () => {
       fetch(`${api}/me`, { headers: { authorization, dpop: proof } }),
     ])
     expect(stolen.map(({ status }) => status)).toEqual([401, 401])
+  })
+
+  it('is renewed with a proof of its key, and called with what came of it', async () => {
+    seen.length = 0
+    await owner.client.call('connectionRefresh', { params: { ...owner.place, connection } })
+    expect(seen.map((request) => [request.call, request.proof !== undefined])).toEqual([['POST /token', true]])
+    expect((await call('/me')).status).toBe(200)
   })
 
   it('takes no proof from the caller, and shows none', async () => {

@@ -163,12 +163,13 @@ class Passage {
     const method = this.#request.method!
     await this.#o.useLog.use(principal.org, principal.auditUseMode, this.#useEvent(principal, candidate, renewed, method, call))
     const tokens = renewed?.tokens ?? (await this.#open(principal, candidate))
+    const proven = tokens.tokenType === 'bearer' ? undefined : route.prove(tokens, method, call.path)
     const result = await this.#o.egress.forward({
       base: route.base,
       method,
       path: call.path as JudgedPath,
       headers: route.withDefaults(headers),
-      ...(tokens.tokenType === 'bearer' ? { inject: route.inject(tokens.accessToken) } : route.prove(tokens, method, call.path)),
+      ...(proven?.parts ?? { inject: route.inject(tokens.accessToken) }),
       body: call.contentLength === 0 ? null : this.#request,
       ...(call.contentLength === undefined ? {} : { contentLength: call.contentLength }),
       maxRequestBytes: this.#o.maxRequestBytes,
@@ -177,7 +178,7 @@ class Passage {
       responseHeaders: ['sallyport-request-id', this.#name, 'sallyport-error-source', 'provider', ...CONTAINMENT],
     })
     // The answer is the caller's as it is; that the token was refused is worth a renewal beside it.
-    if (result.status === 401) this.#o.life.refused(principal.org, candidate, renewed?.seq)
+    if (result.status === 401 && proven?.wantedNonce() !== true) this.#o.life.refused(principal.org, candidate, renewed?.seq)
     this.#record(result.status, 'provider', result.aborted ?? null, result.bytesIn, result.bytesOut)
   }
 

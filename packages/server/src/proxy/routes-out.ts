@@ -3,7 +3,7 @@
  * and which calls are allowed. Refuses a provider that is not in the catalog.
  */
 import { challengesForNonce, headerText, makeDpopProof, openProofKey, parseApiBase, Secret } from '@sallyport/core'
-import type { ApiBase, Clock, DpopNonces, DpopTokens, ForwardCall, Injection, OriginPolicy, Provider } from '@sallyport/core'
+import type { ApiBase, Clock, DpopNonces, DpopTokens, ForwardCall, Injection, OriginPolicy, ParsedHeaders, Provider } from '@sallyport/core'
 
 export interface RouteOut {
   readonly base: ApiBase
@@ -13,11 +13,17 @@ export interface RouteOut {
    * A token bound to a key as it goes into this one request, with its proof (RFC 9449 section 7), and what to do when the provider wants a nonce.
    * @throws CryptoError `key_invalid`
    */
-  prove(tokens: DpopTokens, method: string, path: string): Pick<ForwardCall, 'inject' | 'again'>
+  prove(tokens: DpopTokens, method: string, path: string): ProvenCall
   /** `headers` (flat) with the provider's defaults for names the caller did not send. */
   withDefaults(headers: string[]): string[]
   /** Whether the record's rules let this call out (S-18). Judged before the credential is opened. */
   allows(method: string, path: string): boolean
+}
+
+export interface ProvenCall {
+  readonly parts: Pick<ForwardCall, 'inject' | 'again'>
+  /** Whether the answer that was passed on refused the proof for want of a nonce: that says nothing of the token. */
+  readonly wantedNonce: () => boolean
 }
 
 /** What proofs need beside a key. */
@@ -45,13 +51,7 @@ export function routeOut(provider: Provider, policy: OriginPolicy, proving: Prov
   }
 }
 
-function proven(
-  { accessToken, dpopKey }: DpopTokens,
-  method: string,
-  base: ApiBase,
-  path: string,
-  { nonces, clock }: Proving,
-): Pick<ForwardCall, 'inject' | 'again'> {
+function proven({ accessToken, dpopKey }: DpopTokens, method: string, base: ApiBase, path: string, { nonces, clock }: Proving): ProvenCall {
   const key = openProofKey(dpopKey)
   const url = base.origin + base.basePath + pathOnly(path)
   const injections = (nonce: string | undefined): Injection[] => {
@@ -62,15 +62,14 @@ function proven(
     ]
   }
   const sent = nonces.get(base.origin)
-  return {
-    inject: injections(sent),
-    again(status, headers) {
-      nonces.put(base.origin, headerText(headers, 'dpop-nonce') ?? null)
-      const given = nonces.get(base.origin)
-      const wanted = given !== sent && challengesForNonce(status, headerText(headers, 'www-authenticate'))
-      return wanted ? injections(given) : undefined
-    },
+  let wanted = false
+  const again = (status: number, headers: ParsedHeaders): Injection[] | undefined => {
+    nonces.put(base.origin, headerText(headers, 'dpop-nonce') ?? null)
+    wanted = challengesForNonce(status, headerText(headers, 'www-authenticate'))
+    const given = nonces.get(base.origin)
+    return wanted && given !== sent ? injections(given) : undefined
   }
+  return { parts: { inject: injections(sent), again }, wantedNonce: () => wanted }
 }
 
 function hasName(headers: readonly string[], name: string): boolean {
