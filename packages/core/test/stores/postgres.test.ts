@@ -69,10 +69,11 @@ credentialStoreSuite(
       ref: async () => ({ scope: 'a-provider', id: randomUUID() }),
       dump: () => dumpOf(direct),
       failures: failing(wire, 4_000),
+      reset: () => wire.reset(),
       close,
     }
   },
-  { failures: ['refused connections', 'black hole'], survives: true, ownClock: true, namesReturn: true },
+  { failures: ['refused connections', 'black hole'], survives: true, ownClock: true, connections: true, namesReturn: true },
 )
 
 sealedStoreSuite('Postgres', async () => {

@@ -85,10 +85,11 @@ describe.each([
         ref: async () => ({ scope: 'a-provider', id: `{${randomUUID()}}:*` }),
         dump: () => dumpOf(direct),
         failures: failing(wire),
+        reset: () => wire.reset(),
         close,
       }
     },
-    { failures: ['refused connections', 'black hole'], survives: true, ownClock: true, namesReturn: true },
+    { failures: ['refused connections', 'black hole'], survives: true, ownClock: true, connections: true, namesReturn: true },
   )
 })
 

@@ -5,7 +5,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import fc from 'fast-check'
 import { createMemoryStore, Secret } from '@sallyport/core'
-import type { BearerTokens, BegunRefresh, CredentialRef, CredentialState, CredentialStore, SpilledAnswer, TokenSet } from '@sallyport/core'
+import { someTokens } from './tokens.ts'
+import type { BegunRefresh, CredentialRef, CredentialState, CredentialStore, SpilledAnswer, TokenSet } from '@sallyport/core'
 
 export interface StoreUnderTest {
   /** A store on the records of this test run, as another process would open it. The suite closes it. */
@@ -16,6 +17,8 @@ export interface StoreUnderTest {
   dump(): Promise<Uint8Array>
   /** Takes the store away, each way it can go, and brings it back as it was. `withinMs`: how soon every question is to be answered meanwhile. */
   readonly failures: Readonly<Record<string, { fail(): Promise<void>; heal(): Promise<void>; readonly withinMs: number }>>
+  /** Ends every connection to the store, which may come again at once. Undefined where there is none. */
+  readonly reset?: () => void
   close(): Promise<void>
 }
 
@@ -26,25 +29,14 @@ export interface StoreWays {
   readonly survives: boolean
   /** The store tells the time, not the process that asks. */
   readonly ownClock: boolean
+  /** There are connections that end: `reset`. */
+  readonly connections?: boolean
   /** A name that was removed may be connected again. */
   readonly namesReturn: boolean
 }
 
 const NODE = { node: 'a-node', attempt: 1 }
 const HOUR = 3_600_000
-
-/** Tokens that can be told apart, and found in a dump: `name` stands in each. */
-export function someTokens(name: string, changes: Partial<BearerTokens> = {}): TokenSet {
-  return {
-    accessToken: new Secret(`fake-access-${name}`),
-    refreshToken: new Secret(`fake-refresh-${name}`),
-    tokenType: 'bearer',
-    expiresAt: 1_900_000_000_000,
-    scopes: ['read', 'write'],
-    extra: new Secret(JSON.stringify({ workspace: `fake-extra-${name}` })),
-    ...changes,
-  }
-}
 
 const accessOf = (version: { readonly tokens: TokenSet } | undefined): string | undefined => version?.tokens.accessToken.reveal()
 
@@ -593,6 +585,34 @@ export function credentialStoreSuite(name: string, make: () => Promise<StoreUnde
             { timeout: 20_000 },
           )
           .toBe(true)
+      })
+
+      when(ways.connections === true)('does once what is repeated because nobody knows whether it was done', async () => {
+        const { ref } = await connected()
+        const untilDone = async <T>(work: () => Promise<T>): Promise<T> => {
+          for (;;) {
+            try {
+              return await work()
+            } catch (error) {
+              expect(error).toMatchObject({ code: 'store_unavailable' })
+            }
+          }
+        }
+        const rounds = 25
+        for (let round = 0; round < rounds; round++) {
+          const begin = await untilDone(async () => begun(ref))
+          const resetting = (async () => {
+            for (let turn = round % 7; turn > 0; turn--) await new Promise(setImmediate)
+            place.reset!()
+          })()
+          expect(await untilDone(() => store.save(ref, answerTo(begin, someTokens(`round-${round}`))))).toBe('head')
+          await resetting
+        }
+        const head = await untilDone(() => other.read(ref))
+        expect(accessOf(head!.head)).toBe(`fake-access-round-${rounds - 1}`)
+        const names = (await untilDone(() => other.siblings(ref))).map(accessOf)
+        expect(names).toHaveLength(rounds)
+        expect(new Set(names).size).toBe(rounds)
       })
 
       it('does what the exact store in memory does, whatever is asked in whatever order', async () => {

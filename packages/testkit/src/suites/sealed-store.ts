@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { envelopeKeyId, rewrap, Secret } from '@sallyport/core'
 import type { CredentialRef, EncryptionConfig, SealedCredentialStore } from '@sallyport/core'
-import { someTokens } from './credential-store.ts'
+import { someTokens } from './tokens.ts'
 
 export interface SealedStoreUnderTest {
   /** A store of its own for each name, with these keys. */

@@ -146,7 +146,8 @@ export class RedisLink {
 
   /** Waits for a connection in the making, no longer than an answer may take. */
   async #ready(client: Redis): Promise<Redis> {
-    if (client.status === 'ready') return client
+    // Between a connection's end and the word of it, it is still called ready.
+    if (client.status === 'ready' && client.stream.writable) return client
     if (this.#closed) throw new Error('closed')
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const timer = setTimeout(() => reject(new Error('no connection')), this.#answerMs)
