@@ -105,6 +105,9 @@ export interface RefreshLimits {
   /** A grant unused for so long is renewed; a third of what the most impatient provider allows. */
   readonly idleMs: number
   readonly idleSweepMs: number
+  /** How long versions are kept that are not the head any more: one of them may be the live one. */
+  readonly keepMs: number
+  readonly pruneMs: number
 }
 
 export const DEFAULT_REFRESH_LIMITS: RefreshLimits = {
@@ -123,4 +126,6 @@ export const DEFAULT_REFRESH_LIMITS: RefreshLimits = {
   recoveryMs: 250,
   idleMs: 30 * 24 * 3_600_000,
   idleSweepMs: 3_600_000,
+  keepMs: 30 * 24 * 3_600_000,
+  pruneMs: 24 * 3_600_000,
 }

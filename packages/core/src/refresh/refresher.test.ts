@@ -890,6 +890,21 @@ describe('recovery', () => {
   })
 })
 
+describe('versions that are no head any more', () => {
+  it('are kept for a month and forgotten then, but for the head', async () => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect()
+    const node = fleet.node()
+    await access(fleet, node)
+    await fleet.time.pass(29 * 24 * 60 * MINUTE)
+    expect(await node.refresher.prune()).toBe(0)
+    await fleet.time.pass(2 * 24 * 60 * MINUTE)
+    expect(await node.refresher.prune()).toBe(1)
+    expect((await fleet.store.read(ref))!.head.tokens.accessToken.reveal()).toBe('access-1')
+    expect(await fleet.store.siblings(ref)).toEqual([])
+  })
+})
+
 describe('grants that nobody uses', () => {
   it('are renewed before they die of it', async () => {
     const fleet = createFleet({ rotation: STRICT })

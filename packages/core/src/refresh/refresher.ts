@@ -48,7 +48,9 @@ export interface Refresher {
   recover(): Promise<void>
   /** Renews grants that were not used for long. How many it tried. @throws TokenError `store_unavailable`. */
   sweepIdle(limit?: number): Promise<number>
-  /** Begins both in the background. */
+  /** Forgets versions that are neither head nor in use and older than `keepMs`. How many. @throws TokenError `store_unavailable`. */
+  prune(): Promise<number>
+  /** Begins all three in the background. */
   start(): void
   /** Answers of providers that are not saved yet. While there is one, this process must not end and is not ready. */
   readonly unsaved: number
@@ -166,9 +168,14 @@ class LineageRefresher implements Refresher {
     return idle.length
   }
 
+  async prune(): Promise<number> {
+    return await this.#parts.store.prune(this.#clock.now() - this.#limits.keepMs)
+  }
+
   start(): void {
     void this.#repeat(this.#limits.recoveryMs, 'Interrupted refreshes can not be looked for', () => this.recover())
     void this.#repeat(this.#limits.idleSweepMs, 'Unused grants can not be looked for', () => this.sweepIdle())
+    void this.#repeat(this.#limits.pruneMs, 'Old versions can not be forgotten', () => this.prune())
   }
 
   async drain(timeoutMs: number): Promise<{ readonly underWay: number; readonly unsaved: number }> {
