@@ -22,8 +22,8 @@ export interface SoftHsm {
   readonly pin: string
   /** An AES-256 key as it should be, but for what is said otherwise. */
   makeKey(label: string, otherwise?: Partial<Making>): Promise<void>
-  /** The same from bytes that are known here. */
-  importKey(label: string, bytes: Uint8Array): Promise<void>
+  /** The same from bytes that are known here, as text of 32 characters: SoftHSM2's tool reads bytes as far as the first zero or line break. */
+  importKey(label: string, bytes: string): Promise<void>
   /** Takes the token out of its slot, or puts it back. */
   remove(): void
   putBack(): void
