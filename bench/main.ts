@@ -1,14 +1,16 @@
 /**
- * `npm run bench`: the gateway's proxied call beside the upstream itself, a bare pass-through and Fastify with reply-from. Prints a table and
- * writes `reports/bench.json`. Exit code 1 when any answer was wrong, never for a figure.
+ * `npm run bench`: the gateway's proxied call beside the upstream itself, a bare pass-through and Fastify with reply-from; then the figures of keys. Prints
+ * tables and writes `reports/bench.json` and `reports/bench-keys.json`. Exit code 1 when any answer was wrong, never for a figure.
  *
- *   npm run bench                   about three minutes
+ *   npm run bench                   about four minutes
  *   npm run bench -- --long         about a quarter of an hour
+ *   npm run bench -- --only keys    or calls
  *   npm run bench -- --cpu-prof     with a CPU profile of the gateway in reports/profile
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { KEYS_PLANS, measureKeys, tableOfKeys } from './keys.ts'
 import { PLANS } from './plan.ts'
 import { errorsOf, tableOf } from './report.ts'
 import { runBenchmark } from './run.ts'
@@ -21,21 +23,43 @@ async function main(): Promise<number> {
       long: { type: 'boolean', default: false },
       tiny: { type: 'boolean', default: false },
       'cpu-prof': { type: 'boolean', default: false },
+      only: { type: 'string' },
     },
   })
-  const plan = values.tiny ? PLANS.tiny : values.long ? PLANS.long : PLANS.quick
-  const asked = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => asked.abort())
-  const report = await runBenchmark({
-    plan,
-    progress: (what) => console.log(`> ${what}`),
-    signal: asked.signal,
-    ...(values['cpu-prof'] ? { profileDir: join(REPORTS, 'profile') } : {}),
-  })
+  const size = values.tiny ? 'tiny' : values.long ? 'long' : 'quick'
+  if (values.only !== undefined && values.only !== 'calls' && values.only !== 'keys') throw new Error('--only takes calls or keys')
   mkdirSync(REPORTS, { recursive: true })
-  writeFileSync(join(REPORTS, 'bench.json'), `${JSON.stringify(report, null, 2)}\n`)
-  console.log(`\n${tableOf(report)}\n\nAll samples: reports/bench.json`)
+  const code = values.only === 'keys' ? 0 : await calls(size, values['cpu-prof'])
+  if (values.only !== 'calls') await keys(size)
+  return code
+}
+
+type Size = keyof typeof PLANS
+
+const progress = (what: string): void => console.log(`> ${what}`)
+
+async function calls(size: Size, profiled: boolean): Promise<number> {
+  const asked = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => asked.abort())
+  const report = await runBenchmark({
+    plan: PLANS[size],
+    progress,
+    signal: asked.signal,
+    ...(profiled ? { profileDir: join(REPORTS, 'profile') } : {}),
+  })
+  write('bench.json', report)
+  console.log(`\n${tableOf(report)}\n\nAll samples: reports/bench.json\n`)
   return Object.keys(errorsOf(report)).length === 0 ? 0 : 1
+}
+
+async function keys(size: Size): Promise<void> {
+  const report = await measureKeys(KEYS_PLANS[size], progress)
+  write('bench-keys.json', report)
+  console.log(`\n${tableOfKeys(report)}\n\nAll figures: reports/bench-keys.json`)
+}
+
+function write(name: string, report: object): void {
+  writeFileSync(join(REPORTS, name), `${JSON.stringify(report, null, 2)}\n`)
 }
 
 try {

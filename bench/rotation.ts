@@ -6,11 +6,12 @@
  *   node bench/rotation.ts [records]        100,000 when absent; a minute or two
  */
 import { setTimeout as wait } from 'node:timers/promises'
-import { createLogger, generateKeyBytes, noMetrics, RootKeyring, Secret, systemClock } from '@sallyport/core'
+import { createLogger, generateKeyBytes, MetricsRegistry, RootKeyring, Secret, systemClock } from '@sallyport/core'
 import type { ConnectionId, OrgId } from '@sallyport/core'
 import { freshDatabase, makeTenant } from '../packages/server/test/db/fresh-database.ts'
 import { credentialHead } from '../packages/server/src/db/index.ts'
 import type { Database } from '../packages/server/src/db/index.ts'
+import { METRICS } from '../packages/server/src/metrics/index.ts'
 import { createKeeper, createVault, credentialPlace } from '../packages/server/src/vault/index.ts'
 import type { Vault } from '../packages/server/src/vault/index.ts'
 import { credentialAdvance } from '../packages/server/test/vault/rotation-writes.ts'
@@ -30,7 +31,7 @@ async function measure(url: string): Promise<number> {
     return { database, vault: createVault({ database, keyring: RootKeyring.parse(ring), clock: systemClock, logger }) }
   }) as [Node, Node]
   await rotating.vault.checkRootKeys()
-  const keeper = createKeeper({ ...rotating, clock: systemClock, logger, metrics: noMetrics, rotateAfterDays: 0 })
+  const keeper = createKeeper({ ...rotating, clock: systemClock, logger, metrics: new MetricsRegistry(METRICS), rotateAfterDays: 0 })
   const { org, connection } = await makeTenant(rotating.database)
   for (let n = 0; n < records; n += 1000) {
     await rotating.database.withTenant(org, async (tx) => {

@@ -57,6 +57,25 @@ describe('frame', () => {
     expect(frame(['a', '']).equals(frame(['a']))).toBe(false)
   })
 
+  it('writes each part behind its length in four bytes, whatever the parts are', () => {
+    const plain = (parts: readonly string[]): Buffer =>
+      Buffer.concat(
+        parts.flatMap((part) => {
+          const length = Buffer.alloc(4)
+          length.writeUInt32BE(Buffer.byteLength(part))
+          return [length, Buffer.from(part)]
+        }),
+      )
+    const part = fc.oneof(fc.string({ maxLength: 300 }), fc.string({ unit: 'binary', maxLength: 300 }))
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 9 }), (parts) => {
+        expect(frame(parts)).toEqual(plain(parts))
+      }),
+    )
+    for (const length of [0, 127, 128, 255, 256, 70_000]) expect(frame(['a', 'b'.repeat(length)])).toEqual(plain(['a', 'b'.repeat(length)]))
+    expect(() => frame(['a', '\ud800'])).toThrow(TypeError)
+  })
+
   it('writes byte lengths, not character counts', () => {
     expect(frame(['日', '']).toString('hex')).toBe('00000003e697a500000000')
   })

@@ -43,6 +43,21 @@ export function digestEquals(a: Uint8Array, b: Uint8Array): boolean {
  * followed by its UTF-8. @throws TypeError for text with a lone surrogate, which UTF-8 can't tell from U+FFFD.
  */
 export function frame(parts: readonly string[]): Buffer {
+  // Nearly all that is framed is short and ASCII, where a character is a byte: then all of it is one text and one copy.
+  let text = ''
+  for (const part of parts) {
+    if (part.length >= SHORT_LENGTHS.length || !ASCII.test(part)) return frameOfAny(parts)
+    text += SHORT_LENGTHS[part.length]! + part
+  }
+  return Buffer.from(text, 'latin1')
+}
+
+// oxlint-disable-next-line no-control-regex -- control characters are ASCII, too
+const ASCII = /^[\u0000-\u007f]*$/u
+/** The four bytes before a part of 0 to 255 bytes. */
+const SHORT_LENGTHS = Array.from({ length: 256 }, (_, length) => `\0\0\0${String.fromCharCode(length)}`)
+
+function frameOfAny(parts: readonly string[]): Buffer {
   const bytes = Buffer.allocUnsafe(parts.reduce((total, part) => total + 4 + Buffer.byteLength(part, 'utf8'), 0))
   let at = 0
   for (const part of parts) {
