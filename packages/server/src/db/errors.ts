@@ -66,9 +66,12 @@ const SOCKET_CODES = new Set([
   'EAI_AGAIN',
   'EHOSTUNREACH',
   'ENETUNREACH',
+  'EPROTO',
 ])
+/** Codes of a server whose certificate proves nothing, or that speaks no TLS that we do. */
+const TLS_CODES = /^ERR_(?:TLS|SSL)|CERT|_SIGNATURE$|^INVALID_CA$|^HOSTNAME_MISMATCH$/
 const CLIENT_MESSAGES =
-  /connection terminated|connection ended|timeout exceeded|timeout expired|client was closed|not queryable|query read timeout|after calling end on the pool|client has encountered/i
+  /connection terminated|connection ended|timeout exceeded|timeout expired|client was closed|not queryable|query read timeout|after calling end on the pool|client has encountered|does not support SSL/i
 
 /** The one translation of whatever pg throws; only for calls of pg, since a lost connection is known by its text. Ours pass unchanged. */
 export function databaseError(error: unknown): unknown {
@@ -76,7 +79,7 @@ export function databaseError(error: unknown): unknown {
   if (error instanceof PgError) return serverError(error)
   if (!(error instanceof Error)) return error
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
-  const socket = code !== undefined && (SOCKET_CODES.has(code) || code.startsWith('ERR_TLS') || code.includes('CERT'))
+  const socket = code !== undefined && (SOCKET_CODES.has(code) || TLS_CODES.test(code))
   // pg's client raises plain errors for a lost connection; their texts are its only mark, and hold no data.
   if (socket || CLIENT_MESSAGES.test(error.message))
     return new DatabaseError('database_unavailable', `the database can't be reached (${code ?? error.message})`)

@@ -21,6 +21,12 @@ export interface TestPostgres {
   stop(): Promise<void>
 }
 
+export interface TestPostgresOptions {
+  readonly major: TestedMajor
+  /** The server's own settings, such as `ssl`. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
 /** The bundled programs for 18, Debian's for 15; undefined when this machine has none of that version. */
 export async function findPostgres(major: TestedMajor): Promise<PostgresBinaries | undefined> {
   if (major === 18) return bundledPostgres()
@@ -33,19 +39,19 @@ export async function findPostgres(major: TestedMajor): Promise<PostgresBinaries
  * Starts a fresh server on a random loopback port. It ends with this process, even at kill -9. Takes about a second.
  * @throws Error when the version is not installed; DataDirError when it does not start.
  */
-export async function startTestPostgres({ major }: { major: TestedMajor }): Promise<TestPostgres> {
+export async function startTestPostgres({ major, settings = {} }: TestPostgresOptions): Promise<TestPostgres> {
   const binaries = await findPostgres(major)
   if (binaries === undefined) throw new Error(`PostgreSQL ${major} is not installed. On Debian: apt-get install postgresql-${major}`)
   const folder = await temporaryFolder()
   try {
-    return await startIn(folder, binaries)
+    return await startIn(folder, binaries, settings)
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
     throw error
   }
 }
 
-async function startIn(folder: string, binaries: PostgresBinaries): Promise<TestPostgres> {
+async function startIn(folder: string, binaries: PostgresBinaries, more: Readonly<Record<string, string>>): Promise<TestPostgres> {
   const launch = await chooseLaunch(binaries.postgres, undefined)
   const clusterDir = join(folder, 'postgres')
   const passwordFile = join(folder, 'password')
@@ -53,7 +59,7 @@ async function startIn(folder: string, binaries: PostgresBinaries): Promise<Test
   await writeFile(passwordFile, password, { mode: 0o600 })
   await createCluster({ binaries, launch, clusterDir, passwordFile, durable: false })
   const { port, server } = await onFreePort(async (port) => {
-    const settings = { ...COMMON_SETTINGS, ...THROW_AWAY, port: String(port) }
+    const settings = { ...COMMON_SETTINGS, ...THROW_AWAY, ...more, port: String(port) }
     return { port, server: await runServer({ launch, postgres: binaries.postgres, clusterDir, settings, startTimeoutMs: 60_000 }) }
   })
   return {
