@@ -83,7 +83,10 @@ export function bufferFor(ref: CredentialRef, version: Aging, { bufferMs, jitter
 }
 
 function isFresh(reading: Reading, monotonic: number, policy: FreshnessPolicy): boolean {
-  return lifeLeft(reading, monotonic) > bufferFor(reading.state.ref, reading.state.head, policy)
+  const left = lifeLeft(reading, monotonic)
+  // Far from its end: the rest is not worth working out for every call.
+  if (left > policy.bufferMs * (1 + policy.jitter)) return true
+  return left > bufferFor(reading.state.ref, reading.state.head, policy)
 }
 
 function isWanted(reading: Reading, monotonic: number, { afterSeq, byHand }: Want, { forceRestMs }: FreshnessPolicy): boolean {

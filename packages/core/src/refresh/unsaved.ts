@@ -52,6 +52,7 @@ export class UnsavedAnswers {
 
   /** The newest answer for a credential that only this process has. */
   for(ref: CredentialRef): Unsaved | undefined {
+    if (this.#kept.size === 0) return undefined
     const key = leaseKey(ref)
     return [...this.#kept.values()].findLast(({ unsaved }) => leaseKey(unsaved.ref) === key)?.unsaved
   }
