@@ -328,6 +328,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     isTrustedPeer: (address) => isTrustedPeer(address, proxies),
     nonces: createNonces(await vault.systemSecret('dpop_nonce'), clock),
     requireNonce: config.senders.requireNonce,
+    proofs: database.lookups,
     useLog,
     clock,
     logger,

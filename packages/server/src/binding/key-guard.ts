@@ -3,16 +3,17 @@
  * the address, then the proof or the certificate, so that a stranger's address costs no signature.
  */
 import type { IncomingMessage } from 'node:http'
-import { addressBytes, digestEquals, isInRanges, judgeDpopProof } from '@sallyport/core'
+import { addressBytes, digestEquals, isInRanges, judgeDpopProof, sha256 } from '@sallyport/core'
 import type { Clock, DigestInput, Logger } from '@sallyport/core'
 import type { UseLog } from '../audit/index.ts'
+import type { Lookups } from '../db/index.ts'
 import { rawValues } from '../http/index.ts'
 import type { KeyBounds, KeyPrincipal } from '../identity/index.ts'
 import { BindingError, refusedProof } from './binding-error.ts'
 import { certificateThumbprint } from './client-certificate.ts'
 import type { CertificateHeader } from './client-certificate.ts'
 import type { Nonces } from './nonces.ts'
-import { ProofMemory } from './proof-memory.ts'
+import { PROOF_LIFE_S, ProofMemory } from './proof-memory.ts'
 import type { Taken } from './proof-memory.ts'
 import { Refusals } from './refusals.ts'
 
@@ -26,6 +27,8 @@ export interface KeyGuardOptions {
   readonly nonces: Nonces
   /** Whether proofs must carry a nonce of ours. */
   readonly requireNonce: boolean
+  /** Where all nodes remember the proofs that they took. When it is away no proof is taken. */
+  readonly proofs: Pick<Lookups, 'proofTake' | 'proofSweep'>
   readonly useLog: Pick<UseLog, 'use'>
   readonly clock: Clock
   readonly logger: Logger
@@ -45,13 +48,17 @@ export interface Presented {
 export interface KeyGuard {
   /**
    * Undefined at once for a key that has no bounds, or none but addresses that hold this one.
-   * @throws BindingError, at once or in the promise; the refusal is on record then.
+   * @throws BindingError, at once or in the promise; the refusal is on record then. DatabaseError `database_unavailable` for a proof that can't
+   * be taken for all nodes.
    */
   admit(principal: KeyPrincipal, presented: Presented): Promise<void> | undefined
   close(): void
 }
 
-const SWEEP_MS = 60_000
+const SWEEP_MS = 10_000
+const SWEEP_BATCH = 10_000
+/** Longer than a proof's life: the clocks of nodes differ, and one that is behind takes it for younger than it is. */
+const SHARED_LIFE_S = 2 * PROOF_LIFE_S
 
 export function createKeyGuard(options: KeyGuardOptions): KeyGuard {
   return new BoundKeyGuard(options)
@@ -67,7 +74,7 @@ class BoundKeyGuard implements KeyGuard {
     this.#o = options
     this.#proofs = new ProofMemory(options.clock)
     this.#refusals = new Refusals(options.useLog, options.logger)
-    this.#sweeper = setInterval(() => this.#proofs.sweep(), SWEEP_MS)
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS)
     this.#sweeper.unref()
   }
 
@@ -93,6 +100,12 @@ class BoundKeyGuard implements KeyGuard {
     this.#refusals.close()
   }
 
+  #sweep(): void {
+    this.#proofs.sweep()
+    const { proofs, logger } = this.#o
+    proofs.proofSweep(SWEEP_BATCH).catch((error: unknown) => logger.warn('Proofs could not be swept', { error }))
+  }
+
   async #requireProof({ org, keyId }: KeyPrincipal, thumbprint: string, { request, key }: Presented): Promise<void> {
     const { publicUrl, clock, nonces, requireNonce } = this.#o
     const [proof, ...others] = rawValues(request.rawHeaders, 'dpop')
@@ -110,7 +123,9 @@ class BoundKeyGuard implements KeyGuard {
       throw refusedProof(error, () => nonces.current())
     })
     // The signature is checked by now: nobody else can use up a proof's one time.
-    requireTaken(this.#proofs.take(org, keyId, id))
+    const hash = sha256(keyId, id)
+    requireTaken(this.#proofs.take(org, hash))
+    if (!(await this.#o.proofs.proofTake(hash, SHARED_LIFE_S))) requireTaken('replayed')
   }
 
   #requireCertificate(thumbprint: string, { request }: Presented): void {

@@ -1,12 +1,13 @@
 /**
- * Owns which proofs this process has taken (RFC 9449 section 11.1). Refuses to forget one that is still good: when an organization's room is
- * full, its next proof is refused instead, and nobody else's.
+ * Owns which proofs this process has taken (RFC 9449 section 11.1): what it has seen, the database is not asked about. Refuses to forget one that
+ * is still good: when an organization's room is full, its next proof is refused instead, and nobody else's.
  */
-import { DPOP_CLOCK_AHEAD_S, DPOP_PROOF_AGE_S, sha256 } from '@sallyport/core'
-import type { Clock, KeyId, OrgId } from '@sallyport/core'
+import { DPOP_CLOCK_AHEAD_S, DPOP_PROOF_AGE_S } from '@sallyport/core'
+import type { Clock, OrgId } from '@sallyport/core'
 
 /** A proof is good at most this long from the first moment at which it can be taken. */
-const LIFE_MS = (DPOP_PROOF_AGE_S + DPOP_CLOCK_AHEAD_S) * 1000
+export const PROOF_LIFE_S = DPOP_PROOF_AGE_S + DPOP_CLOCK_AHEAD_S
+const LIFE_MS = PROOF_LIFE_S * 1000
 /** Of one organization, in each half. With `MAX_ALL` about 25 MB at most. */
 const MAX_PER_ORG = 50_000
 const MAX_ALL = 200_000
@@ -29,10 +30,10 @@ export class ProofMemory {
     this.#clock = clock
   }
 
-  /** Takes a proof once. `id` is unique to the proof under its key. */
-  take(org: OrgId, key: KeyId, id: string): Taken {
+  /** Takes a proof once. `hash`: of what is unique to it. */
+  take(org: OrgId, hash: Buffer): Taken {
     const halves = this.#halves(org)
-    const name = sha256(key, id).toString('latin1')
+    const name = hash.toString('latin1')
     if (halves.current.has(name) || halves.before.has(name)) return 'replayed'
     if (halves.current.size >= MAX_PER_ORG || this.#all >= MAX_ALL) return 'full'
     halves.current.add(name)

@@ -103,6 +103,10 @@ export interface Lookups {
   connectSessionLookup(linkHash: Uint8Array): Promise<{ org: OrgId; id: ConnectSessionId; expired: boolean } | undefined>
   /** Takes a state out, whatever else is wrong with the callback. Of two callers with one state, one gets it. */
   oauthStateConsume(stateHash: Uint8Array): Promise<OAuthStateRecord | undefined>
+  /** Takes a proof of possession, for all nodes: of two who take one, one gets true. It is remembered for `lifeS` seconds, 3,600 at most. */
+  proofTake(hash: Uint8Array, lifeS: number): Promise<boolean>
+  /** Forgets proofs whose time is over, at most `batch` (10,000). How many. */
+  proofSweep(batch: number): Promise<number>
   /** Clears what expired, of every tenant, at most `batch` rows (10,000) of each kind. A full count says there may be more. */
   sweepExpired(batch: number): Promise<SweepCounts>
   /** Connections that nobody confirmed for 30 minutes, oldest first, at most `most` (10,000), each by the session that made it. */
@@ -173,6 +177,14 @@ export function createLookups(pool: Pool): Lookups {
     async oauthStateConsume(stateHash) {
       const [row] = await rows<OAuthStateConsumedRow>('select * from sallyport.oauth_state_consume($1)', [stateHash])
       return row && stateRecord(row)
+    },
+    async proofTake(hash, lifeS) {
+      const [row] = await rows<{ taken: boolean }>('select sallyport.proof_take($1, $2) as taken', [hash, lifeS])
+      return row?.taken ?? unanswered()
+    },
+    async proofSweep(batch) {
+      const [row] = await rows<{ swept: string }>('select sallyport.proof_sweep($1) as swept', [batch])
+      return Number(row?.swept ?? unanswered())
     },
     async sweepExpired(batch) {
       const [row] = await rows<SweepRow>('select * from sallyport.sweep_expired($1)', [batch])

@@ -41,6 +41,7 @@ afterAll(() => fresh.drop())
 async function fillTables(tenant: Tenant): Promise<void> {
   await fresh.asSuperuser(`insert into sallyport.root_key (id, check_value) values ('r1', 'x')`)
   const person = await database.lookups.personUpsert({ id: newId('user'), issuer: 'local', subject: 'owner', name: 'Owner' })
+  await database.lookups.proofTake(Buffer.alloc(32, 3), 3600)
   await database.lookups.ownerLinkPut({ hash: Buffer.alloc(32, 1), person, ttlSeconds: 60 })
   await database.lookups.ownerLinkPut({ hash: Buffer.alloc(32, 2), person, ttlSeconds: 60 })
   await database.lookups.sessionOpen({ linkHash: Buffer.alloc(32, 2), sessionHash: Buffer.alloc(32, 3), ttlSeconds: 60 })
@@ -142,7 +143,9 @@ const NO_TENANT: Readonly<Record<string, string>> = {
   system_secret: 'sealed under a root key, of the installation; the gateway may add and read',
 }
 /** Behind row security with no policy for the gateway at all: only lookup functions see them. */
-const FUNCTIONS_ONLY = ['console_session', 'owner_link', 'person']
+const FUNCTIONS_ONLY = ['console_session', 'dpop_proof', 'owner_link', 'person']
+/** A column of each, to be changed. */
+const COLUMN_OF: Readonly<Record<string, string>> = { dpop_proof: 'hash', person: 'name' }
 
 async function unguardedTables(): Promise<string[]> {
   const rows = await fresh.asSuperuser<{ name: string }>(`
@@ -244,7 +247,7 @@ describe('the gateway login', () => {
         const carriesOrg = !FUNCTIONS_ONLY.includes(table)
         const ofA = carriesOrg ? `${column} = '${a.org}'` : 'true'
         const given = (await givenColumns(table)).join()
-        const changed = carriesOrg ? column : table === 'person' ? 'name' : 'token_hash'
+        const changed = carriesOrg ? column : (COLUMN_OF[table] ?? 'token_hash')
         for (const statement of [
           `select * from sallyport.${table} where ${ofA}`,
           `update sallyport.${table} set ${changed} = ${changed} where ${ofA} returning 1`,

@@ -1,9 +1,24 @@
 /** From where and by whom a gateway key may be used, over the real control plane, behind a trusted proxy that the test plays. */
 import { createHash } from 'node:crypto'
+import type { Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { createClient, inEnvironment, SallyportApiError } from '../../../client/src/index.ts'
-import { generateProofKey, makeDpopProof, openProofKey, proofKeyThumbprint, Secret } from '@sallyport/core'
+
+import {
+  createLogger,
+  generateProofKey,
+  hmacKey,
+  makeDpopProof,
+  openProofKey,
+  proofKeyThumbprint,
+  randomBytes,
+  SallyportError,
+  Secret,
+  systemClock,
+} from '@sallyport/core'
 import { makeCertificate } from '../../../core/test/http/certificates.ts'
+import { createKeyGuard, createNonces } from '../../src/binding/index.ts'
+import type { KeyGuard, KeyGuardOptions } from '../../src/binding/index.ts'
 import { auditEventList } from '../../src/db/index.ts'
 import { asKey, asPerson, createWorld, send } from './world.ts'
 import type { Answer, World } from './world.ts'
@@ -249,6 +264,60 @@ describe('N11 a key that is bound to a DPoP key', () => {
     const forged = `${dpop.slice(0, dpop.lastIndexOf('.'))}.${'A'.repeat(86)}`
     expect((await call(secret, { dpop: forged })).json.code).toBe('proof_invalid')
     expect((await call(secret, { dpop })).status).toBe(200)
+  })
+
+  /** The guard of another node, or of this one started anew: it shares the database and nothing else. */
+  const anotherNode = (proofs: KeyGuardOptions['proofs'] = world.database.lookups): KeyGuard => {
+    const guard = createKeyGuard({
+      publicUrl: PUBLIC_URL,
+      certificateHeader: undefined,
+      isTrustedPeer: () => false,
+      nonces: createNonces(hmacKey(randomBytes(32)), systemClock),
+      requireNonce: false,
+      proofs,
+      useLog: { use: () => undefined },
+      clock: systemClock,
+      logger: createLogger({ level: 'silent', format: 'json', write: () => undefined }),
+    })
+    guards.push(guard)
+    return guard
+  }
+  const guards: KeyGuard[] = []
+  afterAll(() => guards.forEach((guard) => guard.close()))
+  const admit = async (guard: KeyGuard, secret: string, dpop: string): Promise<void> => {
+    const principal = await world.keys.authenticate(secret, '127.0.0.1')
+    const request = { method: 'GET', url: path(world), rawHeaders: ['DPoP', dpop], socket: {} as Socket }
+    return guard.admit(principal, { request, address: '127.0.0.1', key: secret, asBound: true })
+  }
+
+  it('has each proof taken once by all nodes together, also by one that was started anew', async () => {
+    const own = pair()
+    const { secret } = await make({ sender: own.sender })
+    const [used, fresh] = [proofFor(own, secret), proofFor(own, secret)]
+    expect((await call(secret, { dpop: used })).status).toBe(200)
+    await expect(admit(anotherNode(), secret, used)).rejects.toMatchObject({ code: 'proof_replayed' })
+    const nodes = Array.from({ length: 8 }, () => admit(anotherNode(), secret, fresh))
+    const outcomes = await Promise.allSettled(nodes)
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    expect((await call(secret, { dpop: fresh })).json.code).toBe('proof_replayed')
+  })
+
+  it('is not taken while nobody can say whether its proof was used', async () => {
+    const own = pair()
+    const { secret } = await make({ sender: own.sender })
+    const away = async (): Promise<never> => {
+      throw new SallyportError('database_unavailable', 'away')
+    }
+    const guard = anotherNode({ proofTake: away, proofSweep: away })
+    await expect(admit(guard, secret, proofFor(own, secret))).rejects.toMatchObject({ code: 'database_unavailable' })
+  })
+
+  it('leaves nothing of its proofs behind once they are over', async () => {
+    const { lookups } = world.database
+    const hash = randomBytes(32)
+    expect([await lookups.proofTake(hash, 1), await lookups.proofTake(hash, 1)]).toEqual([true, false])
+    await expect.poll(() => lookups.proofSweep(10_000), { timeout: 20_000 }).toBeGreaterThan(0)
+    await expect.poll(() => lookups.proofTake(hash, 1)).toBe(true)
   })
 
   it('hands its binding on to what it makes, and no other', async () => {

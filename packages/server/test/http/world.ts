@@ -185,6 +185,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     isTrustedPeer: (address) => isTrustedPeer(address, trustedProxies(options.trustedProxies ?? [])),
     nonces: createNonces(await vault.systemSecret('dpop_nonce'), systemClock),
     requireNonce: options.requireNonce ?? false,
+    proofs: database.lookups,
     useLog,
     clock: systemClock,
     logger,
