@@ -223,6 +223,7 @@ export const WORDS: readonly { readonly word: RegExp; readonly only: readonly st
       'packages/server/src/config.ts',
       'packages/server/src/config/',
       'packages/server/src/db/',
+      'packages/server/src/events/',
       'packages/server/src/home/key-holders.ts',
       'packages/server/src/home/root-key-file.ts',
       'packages/server/src/http/',

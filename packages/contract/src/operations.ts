@@ -247,6 +247,63 @@ export const operations = {
     response: s.integration,
     status: 200,
   }),
+  eventSourceList: define({
+    method: 'GET',
+    path: `${ENV}/integrations/{integration}/event-sources`,
+    tag: 'Integrations',
+    summary: 'Where the provider may send word of ended grants; never the secrets',
+    access: { audience: 'tenant', role: 'VIEWER', scope: 'integrations:read', tenant: 'environment', audit: 'none', bodyLimit: 0 },
+    params: inEnvironment.extend({ integration: s.integrationId }),
+    query: s.pageQuery,
+    response: s.pageOf(s.eventSource),
+    status: 200,
+  }),
+  eventSourceCreate: define({
+    method: 'POST',
+    path: `${ENV}/integrations/{integration}/event-sources`,
+    tag: 'Integrations',
+    summary: "Make an address for the provider's events: security event tokens, GitHub's webhooks or Slack's events",
+    access: {
+      audience: 'tenant',
+      role: 'ADMIN',
+      scope: 'integrations:write',
+      tenant: 'environment',
+      audit: 'event_source.created',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
+    params: inEnvironment.extend({ integration: s.integrationId }),
+    body: z.strictObject({
+      kind: z.enum(s.EVENT_SOURCE_KIND),
+      secret: z.string().min(16).max(256).optional().describe("GitHub, Slack: the provider's signing secret. Absent: one is made"),
+      issuers: z
+        .array(z.string().min(1).max(512))
+        .min(1)
+        .max(10)
+        .optional()
+        .describe('Exact texts. Absent: as the catalog knows the provider'),
+      keys_uri: z.string().min(1).max(2048).optional().describe("The issuer's JWK set"),
+      audiences: z.array(z.string().min(1).max(512)).min(1).max(10).optional().describe("Absent: the integration's client id"),
+    }),
+    response: z.object({ source: s.eventSource, secret: z.string().nullable().describe('The secret that was made; shown once') }),
+    status: 201,
+  }),
+  eventSourceDelete: define({
+    method: 'DELETE',
+    path: `${ENV}/integrations/{integration}/event-sources/{source}`,
+    tag: 'Integrations',
+    summary: 'Receive no more events at this address',
+    access: {
+      audience: 'tenant',
+      role: 'ADMIN',
+      scope: 'integrations:write',
+      tenant: 'environment',
+      audit: 'event_source.deleted',
+      bodyLimit: 0,
+    },
+    params: inEnvironment.extend({ integration: s.integrationId, source: s.eventSourceId }),
+    response: null,
+    status: 204,
+  }),
   connectSessionCreate: define({
     method: 'POST',
     path: `${ENV}/connect-sessions`,

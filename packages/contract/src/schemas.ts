@@ -16,6 +16,7 @@ export const integrationId = id('int', 'Integration id')
 export const connectionId = id('conn', 'Connection id')
 export const connectSessionId = id('cs', 'Connect session id')
 export const requestId = id('req', 'Request id')
+export const eventSourceId = id('esrc', 'Event source id')
 export const bulkRevocationId = id('bulk', 'Bulk revocation id')
 export const dataKeyId = id('dk', 'Data key id')
 
@@ -254,6 +255,23 @@ export const blastRadius = z
     integrations: z.array(z.object({ id: integrationId, slug: integrationSlug, provider: z.string(), connections: z.int() })),
   })
   .meta({ id: 'BlastRadius' })
+
+export const EVENT_SOURCE_KIND = ['set', 'github', 'slack'] as const
+
+export const eventSource = z
+  .object({
+    id: eventSourceId,
+    kind: z.enum(EVENT_SOURCE_KIND),
+    url: z.url().describe('Register this with the provider. It can not be guessed; who has it still needs to sign'),
+    issuers: z.array(z.string()),
+    audiences: z.array(z.string()),
+    keys_uri: z.string().nullable(),
+    stream_status: z.enum(['enabled', 'paused', 'disabled']).nullable().describe('What the transmitter last said of its stream'),
+    verified_at: timestamp.nullable().describe('When the provider last verified the address'),
+    received_at: timestamp.nullable().describe('When the last event came'),
+    created_at: timestamp,
+  })
+  .meta({ id: 'EventSource' })
 
 export const requestRecord = z
   .object({

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import {
   createDpopNonces,
   createEgress,
+  createKeySets,
   createLogger,
   DEFAULT_REFRESH_LIMITS,
   FileSpill,
@@ -53,6 +54,7 @@ import { createKeyAuthenticator, createSessions, ensureDevelopmentOwner, ownerLi
 import type { DevelopmentOwner } from './identity/index.ts'
 import { METRICS, startMetricsServer, watchProcess } from './metrics/index.ts'
 import { createCallShares, createCredentialLife, createDataPlane, createTargetCache, routeOut } from './proxy/index.ts'
+import { createEventService } from './events/index.ts'
 import { createRevocationService } from './revocation/index.ts'
 import type { TargetWanted } from './proxy/index.ts'
 import { registerOperations } from './routes/index.ts'
@@ -308,6 +310,19 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     metrics,
     node,
   })
+  const events = createEventService({
+    database,
+    vault,
+    keySets: createKeySets({ egress, clock }),
+    renew: (ref) =>
+      // What becomes of it is on record in the connection's own state.
+      void refresher.refreshNow(ref).catch((error: unknown) => logger.debug('A credential was not renewed for an event', { error })),
+    onEnded: () => revocation.queue.poke(),
+    providers: (id) => providers.get(id),
+    loopbackOrigins: config.mode === 'development',
+    clock,
+    logger,
+  })
   const explain = createExplain({ connect, database, clock, logger })
   const { bufferMs, jitter } = DEFAULT_REFRESH_LIMITS
   const life = createCredentialLife({
@@ -376,6 +391,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
         now: () => clock.now(),
         connect,
         revocation,
+        eventSources: events.sources,
         cursors: createCursors(cursorKey),
         providers: [...providers.values()],
         sessionCookie: createSessionCookie(https),
@@ -383,6 +399,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
         loopbackOrigins: config.mode === 'development',
       })
       connect.registerPages(app)
+      events.registerRoutes(app)
     },
     consoleFolder: join(import.meta.dirname, '../../console/dist'),
   })

@@ -102,6 +102,8 @@ function overlaid(record: Provider, overlay: CompleteOverlay, insecureAllowOrigi
       userinfo: { ...record.userinfo, url: userinfoEndpoint },
       api: { ...record.api, base: apiBase },
       revocation: overlaidRevocation(record, overlay),
+      // Another server's events are signed by other keys.
+      securityEvents: undefined,
       origins: [...new Set([authorizationEndpoint, userinfoEndpoint, apiBase].map(originOf))],
     },
     insecureAllowOrigins,

@@ -48,6 +48,8 @@ const grantLife = z.strictObject({
   /** A refresh token dies when it was not used, or not replaced, for so many days. */
   idleDays: z.int().min(1).max(3650),
 })
+/** Of a provider that sends security event tokens (RFC 8417): by whom they are signed, and whether they name their type. */
+const securityEvents = z.strictObject({ issuers: z.array(z.string().min(1).max(512)).min(1), keys: endpoint, untyped: z.boolean() })
 
 /** Where the credential goes on a call. `{token}` in the template stands for it. */
 const injection = z.strictObject({
@@ -94,6 +96,7 @@ export const providerSchema = z.strictObject({
   rotation,
   grant: grantLife.optional(),
   revocation,
+  securityEvents: securityEvents.optional(),
   /** After so long a token request of ours is certainly over at the provider. Milliseconds. */
   requestLifetimeMs: z.int().min(1000).max(600_000),
   /** Every origin that the endpoints above may lie on. */
@@ -111,6 +114,7 @@ export function providerEndpoints(provider: Provider): readonly (readonly [name:
     ['userinfoEndpoint', provider.userinfo.url],
     ['apiBase', provider.api.base],
     ...revocationEndpoints(provider.revocation),
+    ...(provider.securityEvents === undefined ? [] : [['securityEvents.keys', provider.securityEvents.keys] as const]),
   ]
 }
 

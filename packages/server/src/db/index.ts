@@ -22,12 +22,14 @@ export type {
 export type { RootKeyUse, SystemStore } from './system.ts'
 export type {
   AuditUseMode,
-  ConnectionStatus,
   ConnectSessionStatus,
+  ConnectionStatus,
   DataKeyStatus,
+  EventSourceKind,
   IntentState,
   RevocationCause,
   RevocationState,
   SavedAs,
+  StreamStatus,
 } from './schema.ts'
 export * from './queries/index.ts'

@@ -9,6 +9,7 @@ import type {
   ConnectSessionId,
   ConnectionId,
   Environment,
+  EventSourceId,
   IntegrationId,
   KeyId,
   OrgId,
@@ -122,6 +123,10 @@ export interface Lookups {
   revocationClaim(claim: { most: number; seconds: number; without: readonly IntegrationId[] }): Promise<readonly ClaimedRevocation[]>
   /** Takes one bulk revocation that is due, for `seconds`. */
   bulkRevocationClaim(seconds: number): Promise<{ readonly org: OrgId; readonly id: BulkRevocationId } | undefined>
+  /** Whose an event source is, by the last segment of its address. */
+  eventSourceLookup(context: string): Promise<{ readonly org: OrgId; readonly id: EventSourceId } | undefined>
+  /** Forgets events received 30 days ago, at most `most` (10,000). How many. */
+  eventReceiptSweep(most: number): Promise<number>
   /** Forgets revocations that were settled 30 days ago, at most `most` (10,000). How many. */
   revocationSweep(most: number): Promise<number>
   /** Ids of organizations, in order, at most `limit` (1,000). */
@@ -212,6 +217,14 @@ export function createLookups(pool: Pool): Lookups {
     async bulkRevocationClaim(seconds) {
       const [row] = await rows<{ org_id: OrgId; id: BulkRevocationId }>('select * from sallyport.bulk_revocation_claim($1)', [seconds])
       return row && { org: row.org_id, id: row.id }
+    },
+    async eventSourceLookup(context) {
+      const [row] = await rows<{ org_id: OrgId; id: EventSourceId }>('select * from sallyport.event_source_lookup($1)', [context])
+      return row && { org: row.org_id, id: row.id }
+    },
+    async eventReceiptSweep(most) {
+      const [row] = await rows<{ swept: string }>('select sallyport.event_receipt_sweep($1) as swept', [most])
+      return row === undefined ? unanswered() : Number(row.swept)
     },
     async revocationSweep(most) {
       const [row] = await rows<{ swept: string }>('select sallyport.revocation_sweep($1) as swept', [most])

@@ -6,6 +6,7 @@ import type {
   ConnectSessionId,
   DataKeyId,
   Environment,
+  EventSourceId,
   IntegrationId,
   KeyId,
   OrgId,
@@ -23,6 +24,8 @@ export type ConnectSessionStatus = 'open' | 'authorizing' | 'awaiting_confirmati
 /** What a refreshed version was when it was saved. */
 export type SavedAs = 'head' | 'sibling'
 export type IntentState = 'calling' | 'unknown'
+export type EventSourceKind = 'set' | 'github' | 'slack'
+export type StreamStatus = 'enabled' | 'paused' | 'disabled'
 export type RevocationCause = 'disconnected' | 'bulk' | 'end_user_deleted' | 'event' | 'orphaned'
 export type RevocationState = 'waiting' | 'done' | 'given_up'
 export type DataKeyStatus = 'current' | 'previous' | 'destroyed'
@@ -221,6 +224,31 @@ export interface Schema {
     made_at: MadeNow
     next_at: MadeNow
     finished_at: Date | null
+  }
+  'sallyport.event_source': {
+    org_id: OrgId
+    id: EventSourceId
+    project_id: ProjectId
+    environment: Environment
+    integration_id: IntegrationId
+    kind: EventSourceKind
+    context: string
+    secret: Buffer | null
+    secret_under: GeneratedAlways<DataKeyId | null>
+    issuers: Generated<string[]>
+    audiences: Generated<string[]>
+    keys_uri: string | null
+    untyped: Generated<boolean>
+    stream_status: StreamStatus | null
+    verified_at: Date | null
+    received_at: Date | null
+    created_at: MadeNow
+  }
+  'sallyport.event_receipt': {
+    org_id: OrgId
+    source_id: EventSourceId
+    event_hash: Buffer
+    received_at: MadeNow
   }
   'sallyport.request_record': {
     org_id: OrgId

@@ -19,6 +19,7 @@ import type {
 import type { AuditErrorCode } from '../audit/index.ts'
 import type { ConnectErrorCode } from '../connect/index.ts'
 import type { DatabaseErrorCode } from '../db/index.ts'
+import type { EventErrorCode } from '../events/index.ts'
 import type { IdentityErrorCode } from '../identity/index.ts'
 import type { VaultErrorCode } from '../vault/index.ts'
 
@@ -32,7 +33,7 @@ type CoreErrorCode =
   | OAuth1ErrorCode
   | OAuthErrorCode
   | TokenErrorCode
-type FeatureErrorCode = AuditErrorCode | ConnectErrorCode | DatabaseErrorCode | IdentityErrorCode | VaultErrorCode
+type FeatureErrorCode = AuditErrorCode | ConnectErrorCode | DatabaseErrorCode | EventErrorCode | IdentityErrorCode | VaultErrorCode
 
 /** Codes of our own packages that are no public codes themselves. */
 type InternalCode = Exclude<CoreErrorCode | FeatureErrorCode, ProblemCode>
@@ -54,6 +55,8 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   store_unavailable: 'database_unavailable',
   credential_absent: 'connection_not_ready',
   store_misconfigured: 'internal',
+  event_refused: 'unauthenticated',
+  event_source_unknown: 'not_found',
   // A token of others that is not believed is no credential here.
   jwt_malformed: 'unauthenticated',
   jwt_algorithm: 'unauthenticated',

@@ -7,6 +7,7 @@ import type {
   ConnectionId,
   DataKeyId,
   Environment,
+  EventSourceId,
   IntegrationId,
   KeyId,
   OrgId,
@@ -27,6 +28,7 @@ export interface PathIds {
   /** Text that the operator chose; of the installation and no tenant's. */
   readonly root_key: string
   readonly bulk: BulkRevocationId
+  readonly source: EventSourceId
   /** The application's own name of a person, opaque here. */
   readonly end_user: string
 }
@@ -44,6 +46,7 @@ const READERS: Readers = {
   data_key: (text) => parseId('dk', text),
   root_key: (text) => (schemas.rootKeyId.safeParse(text).success ? text : undefined),
   bulk: (text) => parseId('bulk', text),
+  source: (text) => parseId('esrc', text),
   end_user: (text) => schemas.endUserId.safeParse(text).data,
 }
 

@@ -5,14 +5,18 @@
  * Steps that a kill may part: what is done stays done, and asking again does the rest, because the rows that tell whose records they are go last.
  */
 import { formatId } from '@sallyport/core'
-import type { ConnectionId, OrgId, RequestId } from '@sallyport/core'
+import type { ConnectionId, KeyId, OrgId, RequestId } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
-import { endUserConnections, endUserDelete, requestRecordErase } from '../db/index.ts'
-import type { Database, ErasedEndUser, Place } from '../db/index.ts'
+import { apiKeyListBound, connectionDeleteEnded, endUserConnections, endUserDropSessions, requestRecordErase } from '../db/index.ts'
+import type { Database, Place } from '../db/index.ts'
 import type { Vault } from '../vault/index.ts'
 import { endConnections } from './ending.ts'
 
-export interface Erasure extends ErasedEndUser {
+export interface Erasure {
+  readonly connections: number
+  readonly sessions: number
+  /** Keys that were bound to one of the connections. */
+  readonly keys: readonly KeyId[]
   /** Grants that their providers are now told about. */
   readonly revocations: number
 }
@@ -24,7 +28,7 @@ interface Erasing {
 
 const RECORDS = 5_000
 
-/** Answers zeros for one of whom nothing is known. Safe to repeat and to race. */
+/** Answers zeros for one of whom nothing is known. Safe to repeat and to race. What the user connects anew meanwhile is not touched. */
 export async function eraseEndUser(
   { database, vault }: Erasing,
   org: OrgId,
@@ -33,30 +37,26 @@ export async function eraseEndUser(
   actor: string,
 ): Promise<Erasure> {
   const ending = { actor, cause: 'end_user_deleted', tellProvider: true } as const
-  const { ids, ended } = await database.withTenant(org, async (tx) => {
+  const { ids, ...erased } = await database.withTenant(org, async (tx) => {
+    const sessions = await endUserDropSessions(tx, at, endUserId)
     const ids = await endUserConnections(tx, at, endUserId)
-    return { ids, ended: await endConnections(tx, vault, ids, ending) }
+    const keys = await apiKeyListBound(tx, ids)
+    const ended = await endConnections(tx, vault, ids, ending)
+    if (ids.length + sessions > 0) await appendAudit(tx, event(at, actor, { ids, sessions, keys }))
+    return { ids, connections: ids.length, sessions, keys, revocations: ended.filter(({ revocation }) => revocation !== null).length }
   })
   await eraseRecords(database, org, at, ids)
-  return database.withTenant(org, async (tx) => {
-    // One that was connected while the records were gone through ends here.
-    const late = await endConnections(tx, vault, await endUserConnections(tx, at, endUserId), ending)
-    const erased = await endUserDelete(tx, at, endUserId)
-    if (erased.connections + erased.sessions > 0) {
-      const detail = {
-        connections: ids.map((id) => formatId('conn', id)),
-        sessions: erased.sessions,
-        keys: erased.keys.map((id) => formatId('key', id)),
-      }
-      await appendAudit(tx, {
-        action: 'end_user.deleted',
-        actor,
-        target: formatId('proj', at.project),
-        detail: { ...detail, environment: at.environment },
-      })
-    }
-    return { ...erased, revocations: [...ended, ...late].filter(({ revocation }) => revocation !== null).length }
-  })
+  await database.withTenant(org, (tx) => connectionDeleteEnded(tx, ids, erased.keys))
+  return erased
+}
+
+function event(
+  { project, environment }: Place,
+  actor: string,
+  { ids, sessions, keys }: { readonly ids: readonly ConnectionId[]; readonly sessions: number; readonly keys: readonly KeyId[] },
+) {
+  const detail = { environment, connections: ids.map((id) => formatId('conn', id)), sessions, keys: keys.map((id) => formatId('key', id)) }
+  return { action: 'end_user.deleted', actor, target: formatId('proj', project), detail }
 }
 
 /** Ids begin with their time: no record of a connection is older than the connection. */

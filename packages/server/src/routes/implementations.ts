@@ -4,6 +4,9 @@ import { auditVerify } from './audit-event/verify/handler.ts'
 import { bulkRevocationCreate } from './bulk-revocation/create/handler.ts'
 import { bulkRevocationGet } from './bulk-revocation/get/handler.ts'
 import { connectSessionComplete } from './connect-session/complete/handler.ts'
+import { eventSourceCreate } from './event-source/create/handler.ts'
+import { eventSourceDelete } from './event-source/delete/handler.ts'
+import { eventSourceList } from './event-source/list/handler.ts'
 import { connectSessionCreate } from './connect-session/create/handler.ts'
 import { connectSessionGet } from './connect-session/get/handler.ts'
 import { connectionGet } from './connection/get/handler.ts'
@@ -55,6 +58,9 @@ export const implementations: Implementations = {
   integrationList,
   integrationCreate,
   integrationGet,
+  eventSourceList,
+  eventSourceCreate,
+  eventSourceDelete,
   connectSessionCreate,
   connectSessionGet,
   connectSessionComplete,

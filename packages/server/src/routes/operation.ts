@@ -11,6 +11,7 @@ import type { Explain, Lineage } from '../credentials/index.ts'
 import type { Database } from '../db/index.ts'
 import type { Cursors, PathIds, SessionCookie } from '../http/index.ts'
 import type { KeyAuthenticator, Principal, Sessions } from '../identity/index.ts'
+import type { EventSources } from '../events/index.ts'
 import type { RevocationService } from '../revocation/index.ts'
 import type { Keeper, Vault } from '../vault/index.ts'
 
@@ -27,6 +28,7 @@ export interface RouteDeps {
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly connect: Pick<ConnectService, 'createSession' | 'getSession' | 'complete'>
+  readonly eventSources: EventSources
   readonly revocation: Pick<RevocationService, 'disconnect' | 'eraseEndUser' | 'bulk'>
   readonly cursors: Cursors
   /** The catalog as configured. */

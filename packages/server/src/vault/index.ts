@@ -4,6 +4,7 @@ export type { SystemSecretName, Vault, VaultOptions } from './vault.ts'
 export {
   clientSecretPlace,
   credentialPlace,
+  eventSecretPlace,
   refreshAnswerPlace,
   revocationPlace,
   SEALED_COLUMNS,

@@ -2,7 +2,7 @@
  * Owns the one list of everything the gateway seals: each column, what it is sealed for and the place of each of its rows. Sealing, opening
  * and resealing name places through this file alone, and a test holds the list against the database's catalogue. Refuses a second spelling.
  */
-import type { ConnectionId, ConnectSessionId, IntegrationId, RevocationId, SealPlace } from '@sallyport/core'
+import type { ConnectionId, ConnectSessionId, EventSourceId, IntegrationId, RevocationId, SealPlace } from '@sallyport/core'
 import type { SealedTable } from '../db/index.ts'
 
 /** Where inside its organization a value lives. */
@@ -41,6 +41,11 @@ export function spilledAnswerPlace(
   return { purpose: 'refresh-answer', table: 'spill', column: 'answer', record: `${connection}/${generation}/${intent}`, seq: parentSeq }
 }
 
+/** By which a provider signs what it sends to this source. */
+export function eventSecretPlace(source: EventSourceId): TenantPlace {
+  return { purpose: 'event-secret', table: 'event_source', column: 'secret', record: source, seq: 0n }
+}
+
 /** The tokens of an ended grant that are still to be taken back. */
 export function revocationPlace(id: RevocationId): TenantPlace {
   return { purpose: 'revocation', table: 'revocation', column: 'sealed', record: id, seq: 0n }
@@ -65,6 +70,14 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     key: [{ name: 'id', type: 'uuid' }],
     also: [],
     place: (row) => clientSecretPlace(row['id'] as IntegrationId),
+  },
+  {
+    table: 'event_source',
+    column: 'secret',
+    purpose: 'event-secret',
+    key: [{ name: 'id', type: 'uuid' }],
+    also: [],
+    place: (row) => eventSecretPlace(row['id'] as EventSourceId),
   },
   {
     table: 'revocation',

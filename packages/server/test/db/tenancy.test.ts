@@ -8,6 +8,8 @@ import {
   connectSessionInsert,
   connectionInsert,
   credentialInsert,
+  eventReceiptPut,
+  eventSourceInsert,
   intentPut,
   leaseTake,
   membershipPut,
@@ -36,6 +38,8 @@ beforeAll(async () => {
 })
 
 afterAll(() => fresh.drop())
+
+const EVENT_SOURCE = { kind: 'github', issuers: [], audiences: [], keysUri: null, untyped: false } as const
 
 /** Every table holds a row of A's before anybody tries to see it. */
 async function fillTables(tenant: Tenant): Promise<void> {
@@ -72,6 +76,10 @@ async function fillTables(tenant: Tenant): Promise<void> {
     await revocationInsertMany(tx, [
       { id: newId('rev'), integration, connection, accountId: null, cause: 'disconnected', sealed: Buffer.from('x'), delaySeconds: 3600 },
     ])
+    const source = newId('esrc')
+    const secret = Buffer.from('x')
+    await eventSourceInsert(tx, place, { ...EVENT_SOURCE, id: source, integration, context: 'c'.repeat(32), secret })
+    await eventReceiptPut(tx, source, Buffer.alloc(32, 6))
     await bulkRevocationInsert(tx, { id: newId('bulk'), filter: {}, requestedBy: 'system', found: 0 })
     await tx
       .insertInto('sallyport.request_record')

@@ -35,6 +35,7 @@ const BODIES: Partial<Record<OperationName, () => unknown>> = {
   }),
   connectSessionCreate: () => ({ integration: 'github', end_user_id: 'user-1' }),
   connectionImport: () => ({ integration: 'github', end_user_id: 'user-1', access_token: 'fake-token', refresh_token: 'fake-refresh' }),
+  eventSourceCreate: () => ({ kind: 'github' }),
   bulkRevocationCreate: () => ({ provider: 'google', dry_run: false }),
   connectSessionComplete: () => ({ code: 'wrong', end_user_id: 'user-1' }),
   dataKeyShred: () => ({ dry_run: true }),
@@ -189,6 +190,7 @@ function randomParams(like: TestOrg['params']): Record<string, string> {
     session: formatId('cs', newId('cs')),
     data_key: formatId('dk', newId('dk')),
     bulk: formatId('bulk', newId('bulk')),
+    source: formatId('esrc', newId('esrc')),
     end_user: 'a user of nobody',
   }
   return { ...like, ...fresh }

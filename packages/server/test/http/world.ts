@@ -10,6 +10,7 @@ import { ROLES, SCOPES } from '@sallyport/contract'
 import type { Environment, Role, Scope } from '@sallyport/contract'
 import {
   createDpopNonces,
+  createKeySets,
   createLogger,
   EgressError,
   formatId,
@@ -36,6 +37,7 @@ import {
   connectionInsert,
   dataKeyList,
   connectSessionInsert,
+  eventSourceInsert,
   integrationInsert,
   membershipPut,
   migrate,
@@ -57,9 +59,10 @@ import {
 import type { HttpServer, ServerLimits } from '../../src/http/index.ts'
 import { createKeyAuthenticator, createSessions } from '../../src/identity/index.ts'
 import type { KeyAuthenticator } from '../../src/identity/index.ts'
+import { createEventService } from '../../src/events/index.ts'
 import { createRevocationService } from '../../src/revocation/index.ts'
 import { registerOperations } from '../../src/routes/index.ts'
-import { clientSecretPlace, createKeeper, createVault } from '../../src/vault/index.ts'
+import { clientSecretPlace, createKeeper, createVault, eventSecretPlace } from '../../src/vault/index.ts'
 import type { Vault } from '../../src/vault/index.ts'
 
 export interface TestOrg {
@@ -74,7 +77,18 @@ export interface TestOrg {
   /** Path parameters that name all of it, in outside spelling. */
   readonly params: Readonly<
     Record<
-      'org' | 'project' | 'environment' | 'key' | 'integration' | 'connection' | 'session' | 'data_key' | 'root_key' | 'bulk' | 'end_user',
+      | 'org'
+      | 'project'
+      | 'environment'
+      | 'key'
+      | 'integration'
+      | 'connection'
+      | 'session'
+      | 'data_key'
+      | 'root_key'
+      | 'bulk'
+      | 'source'
+      | 'end_user',
       string
     >
   >
@@ -178,6 +192,17 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     logger,
     metrics: noMetrics,
   })
+  const events = createEventService({
+    database,
+    vault,
+    keySets: createKeySets({ egress: { fetch: () => Promise.reject(new TypeError('this world has no outside')) }, clock: systemClock }),
+    renew: () => undefined,
+    onEnded: () => undefined,
+    providers: (id) => providers.find((provider) => provider.id === id),
+    loopbackOrigins: true,
+    clock: systemClock,
+    logger,
+  })
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
   const keyGuard = createKeyGuard({
     publicUrl,
@@ -214,6 +239,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
         now: () => Date.now(),
         connect,
         revocation,
+        eventSources: events.sources,
         cursors,
         providers,
         sessionCookie,
@@ -221,6 +247,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
         loopbackOrigins: !https,
       })
       connect.registerPages(app)
+      events.registerRoutes(app)
     },
     consoleFolder: options.consoleFolder ?? '/nonexistent',
   })
@@ -297,6 +324,7 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
   const integration = newId('int')
   const connection = newId('conn')
   const at = { project: projects[0], environment: 'test' } as const
+  const source = newId('esrc')
   const endUser = `a user of ${name}`
   await database.withTenant(org, async (tx) => {
     await organizationCreate(tx, { name: `Organization ${name}` })
@@ -330,6 +358,17 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
       startedBy: 'system',
       consoleSessionHash: null,
       ttlSeconds: 600,
+    })
+    await eventSourceInsert(tx, at, {
+      id: source,
+      integration,
+      kind: 'github',
+      context: randomBytes(16).toString('hex'),
+      secret: await vault.seal(tx, eventSecretPlace(source), new Secret('not-a-real-event-secret')),
+      issuers: [],
+      audiences: [],
+      keysUri: null,
+      untyped: false,
     })
     await appendAudit(tx, { action: 'organization.created', actor: 'system', target: formatId('org', org), detail: { name } })
   })
@@ -368,6 +407,7 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
     data_key: formatId('dk', dataKey!.id),
     root_key: 'test',
     bulk: formatId('bulk', newId('bulk')),
+    source: formatId('esrc', source),
     end_user: endUser,
   }
   return { org, projects, integration, connection, keyId, key, params, people }

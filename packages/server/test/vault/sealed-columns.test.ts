@@ -14,6 +14,7 @@ const NOT_SEALED: Readonly<Record<string, string>> = {
   'connect_session.link_hash': 'SHA-256 of a random token',
   'connect_session.console_session_hash': 'SHA-256 of a random token',
   'connect_session.completion_hash': 'SHA-256 of a random code',
+  'event_receipt.event_hash': "SHA-256 of the sender's id of an event",
   'oauth_state.state_hash': 'SHA-256 of a random token',
   'oauth_state.browser_hash': 'SHA-256 of a random token',
   'audit_head.hash': 'a hash of the audit chain',

@@ -51,6 +51,12 @@ export const google: z.input<typeof providerSchema> = {
   rotation: { kind: 'none' },
   // "Not used for six months": https://developers.google.com/identity/protocols/oauth2#expiration
   grant: { idleDays: 180 },
+  // https://developers.google.com/identity/protocols/risc: its tokens write the issuer with a slash, its metadata without.
+  securityEvents: {
+    issuers: ['https://accounts.google.com', 'https://accounts.google.com/'],
+    keys: 'https://www.googleapis.com/oauth2/v3/certs',
+    untyped: true,
+  },
   // Either token ends the account's whole grant to the project, and proves itself.
   revocation: { kind: 'rfc7009', endpoint: 'https://oauth2.googleapis.com/revoke', clientAuth: 'none', reach: 'account' },
   requestLifetimeMs: 60_000,

@@ -45,33 +45,40 @@ export async function requestRecordErase(
   return row === undefined || Number(row.seen) < page.limit ? undefined : (row.last ?? undefined)
 }
 
-export interface ErasedEndUser {
-  readonly connections: number
-  readonly sessions: number
-  /** Keys that were bound to one of the connections, and went with it. */
-  readonly keys: readonly KeyId[]
-}
-
-/** Removes the rows themselves: sessions with their states, connections with what hangs on them. */
-export async function endUserDelete(tx: TenantTx, at: Place, endUserId: string): Promise<ErasedEndUser> {
-  const ids = await endUserConnections(tx, at, endUserId)
-  for (const id of ids) noteChange(tx, 'connection', id)
-  const sessions = await tx
+/** Ends the flows under way, with their states. How many. */
+export async function endUserDropSessions(tx: TenantTx, at: Place, endUserId: string): Promise<number> {
+  const { numDeletedRows } = await tx
     .deleteFrom('sallyport.connect_session')
     .where('org_id', '=', tx.org)
     .where('project_id', '=', at.project)
     .where('environment', '=', at.environment)
     .where('end_user_id', '=', endUserId)
     .executeTakeFirst()
-  if (ids.length === 0) return { connections: 0, sessions: Number(sessions.numDeletedRows), keys: [] }
-  const keys = await tx
+  return Number(numDeletedRows)
+}
+
+/** Keys that are bound to one of the connections, and go with it. */
+export async function apiKeyListBound(tx: TenantTx, connections: readonly ConnectionId[]): Promise<KeyId[]> {
+  if (connections.length === 0) return []
+  const rows = await tx
     .selectFrom('sallyport.api_key')
     .select('id')
     .where('org_id', '=', tx.org)
-    .where('connection_id', 'in', ids)
+    .where('connection_id', 'in', [...connections])
     .orderBy('id')
     .execute()
-  for (const { id } of keys) noteChange(tx, 'api_key', id)
-  const gone = await tx.deleteFrom('sallyport.connection').where('org_id', '=', tx.org).where('id', 'in', ids).executeTakeFirst()
-  return { connections: Number(gone.numDeletedRows), sessions: Number(sessions.numDeletedRows), keys: keys.map(({ id }) => id) }
+  return rows.map(({ id }) => id)
+}
+
+/** Removes connections that have ended, with what hangs on them. */
+export async function connectionDeleteEnded(tx: TenantTx, connections: readonly ConnectionId[], keys: readonly KeyId[]): Promise<void> {
+  if (connections.length === 0) return
+  for (const id of connections) noteChange(tx, 'connection', id)
+  for (const id of keys) noteChange(tx, 'api_key', id)
+  await tx
+    .deleteFrom('sallyport.connection')
+    .where('org_id', '=', tx.org)
+    .where('id', 'in', [...connections])
+    .where('status', '=', 'revoked')
+    .execute()
 }

@@ -1,0 +1,153 @@
+/**
+ * Owns what happens to an event: whose it is, whether it is true, whether it is new, and what ends because of it. Refuses to believe anything before
+ * the signature, to look for its subject beyond the integration that the source belongs to, and to let a flood of events crowd out everything else.
+ */
+import { formatId, sha256 } from '@sallyport/core'
+import type { Clock, ConnectionId, CredentialRef, KeySets, Logger, OrgId, Secret } from '@sallyport/core'
+import { appendAudit } from '../audit/index.ts'
+import { connectionListOfSubject, eventReceiptPut, eventSourceFind, eventSourceNote } from '../db/index.ts'
+import type { Database, EventSource, TenantTx } from '../db/index.ts'
+import { parseJsonBody } from '../http/index.ts'
+import { Turnstile } from '../identity/index.ts'
+import { endConnections } from '../revocation/index.ts'
+import { eventSecretPlace } from '../vault/index.ts'
+import type { Vault } from '../vault/index.ts'
+import { EventError, refusedEvent } from './errors.ts'
+import { receiveGithub } from './github.ts'
+import type { Headers } from './github.ts'
+import type { Effect, Received } from './notice.ts'
+import { receiveSet } from './set.ts'
+import { receiveSlack } from './slack.ts'
+
+export interface ReceiverOptions {
+  readonly database: Pick<Database, 'withTenant' | 'lookups'>
+  readonly vault: Pick<Vault, 'seal' | 'open' | 'openIn'>
+  readonly keySets: KeySets
+  /** Renews a credential without anybody waiting for it; what comes of it is on record elsewhere. */
+  readonly renew: (ref: CredentialRef) => void
+  /** There may be something to tell providers. */
+  readonly onEnded: () => void
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Events at work at once, and waiting; 6 and 200 when absent. */
+  readonly places?: { readonly width: number; readonly queue: number }
+}
+
+/** What the sender is told. Undefined: there is no place left, and it is to come again. */
+export type Answer = { readonly kind: EventSource['kind']; readonly challenge: string | undefined }
+
+export interface EventReceiver {
+  /**
+   * Judges and carries out what was sent to `context`. An event that came before changes nothing and is answered as it was then.
+   * @throws EventError; JwtError `jwt_keys_unavailable`; DatabaseError, VaultError, KeySourceError: the same event may be sent again.
+   */
+  receive(context: string, headers: Headers, body: Buffer): Promise<Answer> | undefined
+}
+
+/** Of one source, at work and waiting: one that floods leaves room for others. */
+const OF_ONE_SOURCE = 50
+/** An event may name a moment by a clock that is off by so much, and still is about the grant that lives now. */
+const SKEW_MS = 60_000
+const CONTEXT = /^[0-9A-Za-z]{20,64}$/u
+
+export function createEventReceiver(options: ReceiverOptions): EventReceiver {
+  const turnstile = new Turnstile(options.places ?? { width: 6, queue: 200 })
+  const atWork = new Map<string, number>()
+  return {
+    receive(context, headers, body) {
+      const count = atWork.get(context) ?? 0
+      if (count >= OF_ONE_SOURCE) return undefined
+      const run = turnstile.run(() => receive(options, context, headers, body))
+      if (run === undefined) return undefined
+      atWork.set(context, count + 1)
+      return run.finally(() => leave(atWork, context))
+    },
+  }
+}
+
+function leave(atWork: Map<string, number>, context: string): void {
+  const left = (atWork.get(context) ?? 1) - 1
+  if (left > 0) atWork.set(context, left)
+  else atWork.delete(context)
+}
+
+async function receive(options: ReceiverOptions, context: string, headers: Headers, body: Buffer): Promise<Answer> {
+  const { database } = options
+  const found = CONTEXT.test(context) ? await database.lookups.eventSourceLookup(context) : undefined
+  const source = found && (await database.withTenant(found.org, (tx) => eventSourceFind(tx, found.id)))
+  if (found === undefined || source === undefined) throw new EventError('event_source_unknown', 'No events are received here.')
+  const received = await judged(options, found.org, source, headers, body)
+  const renewed = await database.withTenant(found.org, (tx) => carryOut(options, tx, source, received))
+  if (renewed === undefined) return { kind: source.kind, challenge: challengeOf(received) }
+  for (const id of renewed) options.renew({ scope: found.org, id })
+  options.onEnded()
+  return { kind: source.kind, challenge: challengeOf(received) }
+}
+
+async function judged(
+  { vault, keySets, clock }: ReceiverOptions,
+  org: OrgId,
+  source: EventSource,
+  headers: Headers,
+  body: Buffer,
+): Promise<Received & { readonly challenge?: string }> {
+  if (source.kind === 'set') {
+    if (!/^application\/secevent\+jwt\b/iu.test(headers['content-type'] ?? ''))
+      throw refusedEvent('The body is not of type application/secevent+jwt.')
+    return receiveSet(source, body, keySets, clock.now())
+  }
+  const secret = await openSecret(vault, org, source)
+  if (source.kind === 'github') return receiveGithub(secret, headers, body, parseJsonBody)
+  return receiveSlack(secret, headers, body, parseJsonBody, clock.now())
+}
+
+function openSecret(vault: Pick<Vault, 'open'>, org: OrgId, { id, secret }: EventSource): Promise<Secret> {
+  // A constraint of the table.
+  return vault.open(org, eventSecretPlace(id), secret!)
+}
+
+/** Connections to be renewed, or undefined for an event that came before. */
+async function carryOut(
+  options: ReceiverOptions,
+  tx: TenantTx,
+  source: EventSource,
+  received: Received,
+): Promise<readonly ConnectionId[] | undefined> {
+  if (!(await eventReceiptPut(tx, source.id, sha256(received.id)))) return undefined
+  await eventSourceNote(tx, source.id, { verified: received.stream?.verified ?? false, streamStatus: received.stream?.status })
+  const renewed = await about(tx, source, received, 'renew')
+  const events = received.notices.map(({ event }) => event)
+  const ended = await end(options, tx, source, received)
+  const detail = { kind: source.kind, events, ended, renewed: renewed.length }
+  await appendAudit(tx, { action: 'provider_event.received', actor: 'system', target: formatId('esrc', source.id), detail })
+  return renewed
+}
+
+/** All at once, because the log is held from the first end on: whoever took further connections then could wait for each other. */
+async function end({ vault }: ReceiverOptions, tx: TenantTx, source: EventSource, received: Received): Promise<number> {
+  const ending = received.notices.filter(({ effect }) => effect === 'end')
+  const ended = await endConnections(tx, vault, await about(tx, source, received, 'end'), {
+    actor: 'system',
+    cause: 'event',
+    tellProvider: ending.some(({ tellProvider }) => tellProvider),
+    detail: { events: ending.map(({ event }) => event), source: formatId('esrc', source.id) },
+  })
+  return ended.length
+}
+
+/**
+ * What a person connected after the moment of the event is another grant: a late event doesn't end it. In doubt about clocks it is taken for the
+ * same, since a connection that has to be made again is the smaller harm.
+ */
+async function about(tx: TenantTx, { integration }: EventSource, { notices }: Received, wanted: Effect): Promise<readonly ConnectionId[]> {
+  const found: ConnectionId[] = []
+  for (const { effect, subject, at } of notices) {
+    if (effect !== wanted || subject === undefined) continue
+    found.push(...(await connectionListOfSubject(tx, integration, subject, at === null ? null : new Date(at + SKEW_MS))))
+  }
+  return [...new Set(found)]
+}
+
+function challengeOf(received: Received & { readonly challenge?: string }): string | undefined {
+  return received.challenge
+}
