@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { describe, expect, it } from 'vitest'
-import { createRedisLeases, createRedisStore, leaseKey } from '../../src/index.ts'
+import { createRedisLeases, createRedisStore, leaseKey, RedisSpill, rewrap, Secret } from '../../src/index.ts'
 import type { LeaseKeeper } from '../../src/index.ts'
 import { startWire } from '../../../testkit/src/refresh-proof/wire.ts'
 import type { Wire } from '../../../testkit/src/refresh-proof/wire.ts'
@@ -72,10 +72,10 @@ async function dumpOf(url: string): Promise<Buffer> {
   })
 }
 
-describe.each([
+for (const [name, cluster] of [
   ['Redis', false],
   ['Redis, by the rules of a cluster', true],
-])('%s', (name, cluster) => {
+] as const) {
   credentialStoreSuite(
     name,
     async () => {
@@ -91,7 +91,7 @@ describe.each([
     },
     { failures: ['refused connections', 'black hole'], survives: true, ownClock: true, connections: true, namesReturn: true },
   )
-})
+}
 
 sealedStoreSuite('Redis', async () => {
   const server = await startTestRedis()
@@ -196,6 +196,41 @@ describe('a token store in Redis', () => {
     expect(store.durability.limits.join('\n')).toMatch(limit)
     await store.close()
     await server.stop()
+  })
+
+  it('needs no more rights than docs/stores.md says', async () => {
+    const { direct, close } = await place()
+    const rights = '+@hash +@sortedset +@scripting +@connection +set +get +del +pexpire +scan +time +info +publish +subscribe'
+    const places = '~sallyport:* ~refresh_lock:* &sallyport:credential'
+    await asked(direct, (client) => client.call('ACL', 'SETUSER', 'store', 'on', '>fake-password', ...`${rights} ${places}`.split(' ')))
+    const url = new URL(direct)
+    url.username = 'store'
+    url.password = 'fake-password'
+    const [store, leases, spill] = [
+      createRedisStore({ url: url.href, encryption }),
+      createRedisLeases({ url: url.href }),
+      new RedisSpill({ url: url.href }),
+    ]
+    const heard = Promise.withResolvers<unknown>()
+    store.onChange((ref) => ref !== 'unknown' && heard.resolve(ref))
+    const ref = { scope: 's', id: 'i' }
+    const { generation, seq } = await store.connect(ref, someTokens('first'))
+    const lease = await leases.take(leaseKey(ref))
+    const begun = (await store.begin(ref, { generation, headSeq: seq, parentSeq: seq, replaces: null }, { node: 'n', attempt: 1 }))!
+    expect(await store.interrupted(10)).toEqual([ref])
+    const answer = { ref, intent: begun.intent.id, generation, parentSeq: seq }
+    await spill.put({ ...answer, sealed: begun.seal(new Secret('fake')) })
+    expect(await spill.list()).toHaveLength(1)
+    expect(await lease!.prove()).toBe(true)
+    expect(await store.save(ref, { ...answer, tokens: someTokens('second') })).toBe('head')
+    expect(await store.idle(Number.MAX_SAFE_INTEGER, 10)).toEqual([ref])
+    expect(await store.prune(Number.MAX_SAFE_INTEGER)).toBe(1)
+    expect((await rewrap(store)).remaining).toBe(0)
+    expect(await heard.promise).toEqual(ref)
+    await lease!.release()
+    expect(await store.remove(ref)).toBe(true)
+    for (const one of [store, leases, spill]) await one.close()
+    await close()
   })
 
   it('speaks TLS to a server whose certificate it can verify, and to no other', async () => {
