@@ -53,13 +53,24 @@ async function device(): Promise<Holder> {
   return { settings, wrapper: 'pkcs11', rootKeyId: 'pkcs11.root-2026', secret: hsm.pin }
 }
 
-it('root keys move from the environment to a KMS step by step: every call in between is answered, and the old key can go', async () => {
-  await moveTo(await kms())
-})
+/** Four gateways and four commands, one after the other. */
+const LIMIT = { timeout: 180_000 }
 
-it('root keys move from the environment to a device step by step: every call in between is answered, and the old key can go', async () => {
-  await moveTo(await device())
-})
+it(
+  'root keys move from the environment to a KMS step by step: every call in between is answered, and the old key can go',
+  LIMIT,
+  async () => {
+    await moveTo(await kms())
+  },
+)
+
+it(
+  'root keys move from the environment to a device step by step: every call in between is answered, and the old key can go',
+  LIMIT,
+  async () => {
+    await moveTo(await device())
+  },
+)
 
 async function moveTo({ settings, wrapper, rootKeyId, secret }: Holder): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-moving-'))

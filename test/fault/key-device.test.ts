@@ -38,47 +38,51 @@ const isAlive = (pid: number): boolean => {
 }
 
 describe('a device that holds the root key', () => {
-  it('C-09 may hang, crash or go away: calls whose data key is in memory go on, the others get 503, and no restart is needed', async () => {
-    const hsm = await startSoftHsm()
-    cleanups.push(() => hsm.close())
-    await hsm.makeKey('root')
-    const settings = { dataDir: `${await temporaryFolder()}/data`, variables: settingsOf(hsm) }
-    const stage = await setStage(settings)
-    cleanups.push(() => stage.close())
-    stage.upstream.answer((_request, response) => void response.end('from the provider'))
-    hsm.hang()
-    expect((await stage.call('/x')).status).toBe(200)
-    // Ends although the module doesn't answer, and takes the module's process along.
-    const holding = await deviceProcessOf(stage.gateway.pid)
-    expect(await stage.gateway.stop()).toBe(0)
-    expect(isAlive(holding)).toBe(false)
-    hsm.unhang()
-    hsm.remove()
-    const refused: unknown = await startGatewayProcess(settings).catch((error: unknown) => error)
-    expect(refused).toBeInstanceOf(GatewayRefused)
-    expect((refused as GatewayRefused).output).toContain('no token with the configured serial is there [key_source_unavailable]')
-    hsm.putBack()
+  it(
+    'C-09 may hang, crash or go away: calls whose data key is in memory go on, the others get 503, and no restart is needed',
+    { timeout: 120_000 },
+    async () => {
+      const hsm = await startSoftHsm()
+      cleanups.push(() => hsm.close())
+      await hsm.makeKey('root')
+      const settings = { dataDir: `${await temporaryFolder()}/data`, variables: settingsOf(hsm) }
+      const stage = await setStage(settings)
+      cleanups.push(() => stage.close())
+      stage.upstream.answer((_request, response) => void response.end('from the provider'))
+      hsm.hang()
+      expect((await stage.call('/x')).status).toBe(200)
+      // Ends although the module doesn't answer, and takes the module's process along.
+      const holding = await deviceProcessOf(stage.gateway.pid)
+      expect(await stage.gateway.stop()).toBe(0)
+      expect(isAlive(holding)).toBe(false)
+      hsm.unhang()
+      hsm.remove()
+      const refused: unknown = await startGatewayProcess(settings).catch((error: unknown) => error)
+      expect(refused).toBeInstanceOf(GatewayRefused)
+      expect((refused as GatewayRefused).output).toContain('no token with the configured serial is there [key_source_unavailable]')
+      hsm.putBack()
 
-    const again = await startGatewayProcess({ ...settings, file: configFor(stage.issuer, stage.upstream) })
-    cleanups.push(() => again.stop())
-    const call = (): Promise<Response> =>
-      fetch(`${again.url}/proxy/api/x`, { headers: { authorization: `Bearer ${stage.key}`, 'sallyport-connection': stage.connection } })
-    hsm.remove()
-    process.kill(await deviceProcessOf(again.pid), 'SIGKILL')
-    const before = stage.upstream.seen.length
-    const answer = await call()
-    expect([answer.status, answer.headers.get('sallyport-error-source')]).toEqual([503, 'gateway'])
-    expect(await answer.json()).toMatchObject({ code: 'key_unavailable' })
-    expect(stage.upstream.seen.length).toBe(before)
-    expect(again.output()).toContain('The key service gives no keys')
+      const again = await startGatewayProcess({ ...settings, file: configFor(stage.issuer, stage.upstream) })
+      cleanups.push(() => again.stop())
+      const call = (): Promise<Response> =>
+        fetch(`${again.url}/proxy/api/x`, { headers: { authorization: `Bearer ${stage.key}`, 'sallyport-connection': stage.connection } })
+      hsm.remove()
+      process.kill(await deviceProcessOf(again.pid), 'SIGKILL')
+      const before = stage.upstream.seen.length
+      const answer = await call()
+      expect([answer.status, answer.headers.get('sallyport-error-source')]).toEqual([503, 'gateway'])
+      expect(await answer.json()).toMatchObject({ code: 'key_unavailable' })
+      expect(stage.upstream.seen.length).toBe(before)
+      expect(again.output()).toContain('The key service gives no keys')
 
-    hsm.putBack()
-    await expect.poll(async () => (await call()).status, { timeout: 20_000 }).toBe(200)
-    expect(again.output()).toContain('The key service answers again')
-    expect(again.output()).not.toContain(hsm.pin)
+      hsm.putBack()
+      await expect.poll(async () => (await call()).status, { timeout: 20_000 }).toBe(200)
+      expect(again.output()).toContain('The key service answers again')
+      expect(again.output()).not.toContain(hsm.pin)
 
-    const last = await deviceProcessOf(again.pid)
-    await again.kill()
-    await expect.poll(() => isAlive(last), { timeout: 10_000 }).toBe(false)
-  })
+      const last = await deviceProcessOf(again.pid)
+      await again.kill()
+      await expect.poll(() => isAlive(last), { timeout: 10_000 }).toBe(false)
+    },
+  )
 })

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { CryptoError, KeySourceError } from '../crypto/index.ts'
 import { EgressError } from '../http/index.ts'
@@ -52,6 +53,23 @@ describe('asking a key service', () => {
     const { ask, attempts } = patient(1)
     await expect(ask(() => error)).rejects.toMatchObject({ code })
     expect(attempts()).toBe(1)
+  })
+
+  it('tells what was said last, not that the time was up in the middle of the next attempt', async () => {
+    const patience = new Patience('the service', { limits: { ...LIMITS, deadlineMs: 50 } })
+    let attempts = 0
+    const asked = patience.ask(async (signal) => {
+      attempts += 1
+      if (attempts === 1) throw new KeySourceError('key_source_unavailable', 'sealed')
+      await once(signal, 'abort')
+      throw new EgressError('upstream_timeout', 'aborted')
+    })
+    await expect(asked).rejects.toMatchObject({ code: 'key_source_unavailable', message: 'sealed' })
+    const silent = new Patience('the service', { limits: { ...LIMITS, deadlineMs: 50 } }).ask(async (signal) => {
+      await once(signal, 'abort')
+      throw new EgressError('upstream_timeout', 'aborted')
+    })
+    await expect(silent).rejects.toMatchObject({ message: 'the service does not answer (aborted)' })
   })
 
   it('ends at once when nobody is to ask any more, and says nothing of the service then', async () => {

@@ -71,6 +71,8 @@ export class Patience {
     const closed = this.#closed.signal
     const signal = AbortSignal.any([AbortSignal.timeout(this.#limits.deadlineMs), closed])
     const end = this.#clock.monotonic() + this.#limits.deadlineMs
+    // What the service said last tells more than that the time was up in the middle of the next attempt.
+    let said: KeySourceError | undefined
     for (let wait = this.#limits.firstPauseMs; ; wait = Math.min(wait * 2, this.#limits.longestPauseMs)) {
       if (closed.aborted) throw this.#unavailable('closed')
       try {
@@ -85,7 +87,8 @@ export class Patience {
           this.#become('refuses', failure)
           throw failure
         }
-        if (this.#clock.monotonic() + ms >= end) throw this.#rest(failure)
+        if (!signal.aborted) said = failure
+        if (this.#clock.monotonic() + ms >= end) throw this.#rest(said ?? failure)
         await pause(ms, undefined, { signal: closed }).catch(() => undefined)
       }
     }
