@@ -50,8 +50,8 @@ export interface Course {
   readonly endpoint: RefreshEndpoint
   /** The head under the lease. */
   readonly reading: Reading
-  /** Versions whose refresh token the provider refused on this course. */
-  readonly tried: Set<bigint>
+  /** Digests of the refresh tokens that the provider refused on this course. */
+  readonly tried: Set<string>
   /** Calls repeated at once after an unknown outcome. */
   quick: number
   /** When the first call whose outcome may be unknown was begun, by the store's clock. */

@@ -529,6 +529,23 @@ describe('a refused refresh token', () => {
     expect(shown(fleet)).toEqual(['refresh-0', 'refresh-1', 'refresh-2'])
   })
 
+  it('is shown once, however many versions hold it', async () => {
+    const fleet = createFleet({ rotation: GRACE })
+    await fleet.connect()
+    const { generation, head } = (await fleet.store.read(ref))!
+    const from = { generation, headSeq: head.seq, parentSeq: head.seq, replaces: null }
+    const begun = (await fleet.store.begin(ref, from, { node: 'x', attempt: 1 }))!
+    const held = (name: string) => ({ ...head.tokens, refreshToken: new Secret(name) })
+    await fleet.store.save(ref, { intent: begun.intent.id, generation, parentSeq: head.seq, tokens: held('one') })
+    for (const late of ['a', 'b', 'c']) {
+      const name = late === 'c' ? 'refresh-0' : 'two'
+      await fleet.store.save(ref, { intent: late, generation, parentSeq: head.seq, tokens: held(name) })
+    }
+    fleet.issuer.revoke()
+    expect(await failure(fleet, fleet.node())).toMatchObject({ code: 'reconnect_required' })
+    expect(shown(fleet)).toEqual(['one', 'two', 'refresh-0'])
+  })
+
   it('is benign when the head has moved meanwhile', async () => {
     const fleet = createFleet({ rotation: STRICT })
     await fleet.connect()

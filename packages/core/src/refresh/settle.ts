@@ -2,6 +2,7 @@
  * Owns what follows from a provider's answer, for each kind of answer and each rotation profile. Refuses to end a grant before every version
  * that may still be good was tried, and to call a refresh token unspent that may not be.
  */
+import { sha256 } from '../crypto/index.ts'
 import { writeTokenSet } from '../tokens/index.ts'
 import type { BegunRefresh, CredentialVersion, RefreshTrouble, RotationProfile, SpilledAnswer, TokenSet } from '../tokens/index.ts'
 import type { RefreshAnswer } from '../oauth/index.ts'
@@ -80,7 +81,7 @@ function sealed({ logger }: Parts, { flight }: Course, begun: BegunRefresh, toke
 async function refused(parts: Parts, course: Course, begun: BegunRefresh, said: RefreshTrouble): Promise<Next> {
   const { store, readings } = parts
   const { flight } = course
-  const { id, generation, headSeq, parentSeq, attempt } = begun.intent
+  const { id, generation, headSeq, attempt } = begun.intent
   await parts.reach('settling')
   const reading = await readings.readNow(flight.ref)
   if (reading === undefined) return failed(new RefreshError('credential_absent'))
@@ -91,7 +92,7 @@ async function refused(parts: Parts, course: Course, begun: BegunRefresh, said: 
     return undefined
   }
   const profile = await parts.learned.profileOf(state, course.endpoint)
-  course.tried.add(parentSeq)
+  course.tried.add(fingerprintOf(begun.parent))
   course.lost ||= attempt > 1 && profile.kind !== 'none'
   const sibling = (await hopeful(parts, course, profile)).at(0)
   if (sibling !== undefined) return { parentSeq: sibling.seq, replaces: id, attempt: 1 }
@@ -113,14 +114,31 @@ async function hopeful(
   profile: RotationProfile,
 ): Promise<readonly CredentialVersion[]> {
   const siblings = await store.siblings(flight.ref)
-  const successors = Map.groupBy([reading.state.head, ...siblings], ({ parentSeq }) => parentSeq)
-  const untried = siblings.filter(({ seq }) => !tried.has(seq))
+  const spent = spentTokens([reading.state.head, ...siblings])
+  const untried = [...new Map(siblings.toReversed().map((version) => [fingerprintOf(version), version])).values()]
+    .toReversed()
+    .filter((version) => !tried.has(fingerprintOf(version)))
   if (profile.kind === 'none') return untried
-  const unspent = untried.filter(({ seq }) => !successors.has(seq))
+  const unspent = untried.filter((version) => !spent.has(fingerprintOf(version)))
   if (profile.kind === 'strict') return unspent
   const graceFrom = storeNow(reading, clock.monotonic()) - profile.seconds * 1000
-  const inGrace = untried.filter(({ seq }) => successors.get(seq)?.some(({ obtainedAt }) => obtainedAt >= graceFrom))
-  return [...unspent, ...inGrace]
+  return [...unspent, ...untried.filter((version) => (spent.get(fingerprintOf(version)) ?? 0) >= graceFrom)]
+}
+
+/** Refresh tokens that another one has succeeded, with when the last of those came. Versions of one token are one: some answers bring none. */
+function spentTokens(versions: readonly CredentialVersion[]): ReadonlyMap<string, number> {
+  const bySeq = new Map(versions.map((version) => [version.seq, version]))
+  const spent = new Map<string, number>()
+  for (const successor of versions) {
+    const parent = successor.parentSeq === null ? undefined : bySeq.get(successor.parentSeq)
+    if (parent === undefined || fingerprintOf(parent) === fingerprintOf(successor)) continue
+    spent.set(fingerprintOf(parent), Math.max(successor.obtainedAt, spent.get(fingerprintOf(parent)) ?? 0))
+  }
+  return spent
+}
+
+function fingerprintOf({ tokens: { refreshToken } }: Pick<CredentialVersion, 'tokens'>): string {
+  return refreshToken === null ? '' : sha256(refreshToken).toString('base64')
 }
 
 interface Unspent {
