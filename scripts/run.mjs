@@ -2,7 +2,7 @@
  * The one entry behind `npm start`, `npm test` and the other npm scripts. It runs on the Node that happens to be there (20 or newer, no
  * dependencies), installs what is missing, and hands over to the task under Node 24. It knows nothing of what the tasks do.
  *
- *   node scripts/run.mjs <start|test|check|bench|controls|docs> [arguments of the task]
+ *   node scripts/run.mjs <start|test|check|bench|controls|docs|prove:refresh> [arguments of the task]
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -19,6 +19,7 @@ const TASKS = {
   bench: 'bench/main.ts',
   controls: 'scripts/controls.ts',
   docs: 'scripts/docs.ts',
+  'prove:refresh': 'packages/testkit/src/refresh-proof/main.ts',
 }
 
 const WANTED_MAJOR = 24

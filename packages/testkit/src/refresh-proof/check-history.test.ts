@@ -84,13 +84,28 @@ describe('the judge of histories', () => {
     expect(kindsOf({ grants: [grant(GRACE, [2])], showings, holdings: [held(2)] })).toEqual(['double_spend'])
   })
 
-  it('finds a second probe under strict rotation, and lets one pass', () => {
+  it('lets a token be probed while nobody can know how it ended before, and counts repeated probes', () => {
     const none = { outcome: 'untouched', successor: null } as const
-    const once = [unclear(0, 100, none), showing(0, 2000)]
-    const twice = [unclear(0, 100, none), unclear(0, 2000, none), showing(0, 4000)]
-    const parts = { grants: [grant(STRICT, [1])], holdings: [held(1)] }
-    expect(kindsOf({ ...parts, showings: once })).toEqual([])
+    const showings = [unclear(0, 100, none), unclear(0, 2000, none), showing(0, 4000)]
+    const verdict = checkHistory(history({ grants: [grant(STRICT, [1])], holdings: [held(1)], showings }))
+    expect(verdict).toMatchObject({ breaches: [], probes: 2, repeatedProbes: 1 })
+  })
+
+  it('finds a probe that comes although a probe before it was answered', () => {
+    const none = { outcome: 'untouched', successor: null } as const
+    const showings = [unclear(0, 100, none), showing(0, 2000), showing(0, 4000, { outcome: 'reuse', successor: null, told: 'refused' })]
+    const holdings = [held(1, { status: 'reconnect_required', labelledAt: 4100 })]
+    expect(kindsOf({ grants: [grant(STRICT, [], { by: 'reuse', at: 4000 })], holdings, showings })).toContain('double_spend')
+  })
+
+  it('lets a spent token be shown once within its grace when the one after it is refused', () => {
+    const refused = { outcome: 'replaced', successor: null, told: 'refused' } as const
+    const showings = [showing(0, 100), showing(1, 5000, refused), showing(0, 5100, { outcome: 'again', successor: 2 })]
+    const parts = { grants: [grant(GRACE, [2])], holdings: [held(2)] }
+    expect(kindsOf({ ...parts, showings })).toEqual([])
+    const twice = [...showings.slice(0, 2), showing(0, 5100, refused), showing(0, 5300, { outcome: 'again', successor: 2 })]
     expect(kindsOf({ ...parts, showings: twice })).toEqual(['double_spend'])
+    expect(kindsOf({ ...parts, grants: [grant(STRICT, [2])], showings })).toContain('double_spend')
   })
 
   it('takes a showing that was clearly refused before anything was spent for none', () => {

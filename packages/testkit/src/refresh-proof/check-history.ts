@@ -1,13 +1,15 @@
 /**
- * Owns the judgement of a history against the model: a linear chain of refresh tokens, each spent at most once (outside one recovery probe), the
- * last one recoverable. A pure function: the same history gives the same verdict. Refuses to believe what a node says of itself; it
+ * Owns the judgement of a history against the model: a linear chain of refresh tokens, each spent at most once (outside a recovery probe), the
+ * last one recoverable. A probe is a showing after every earlier one ended so that nobody could know its outcome; that holds for a probe
+ * whose own outcome is unknown, too. A pure function: the same history gives the same verdict. Refuses to believe what a node says of itself; it
  * compares the issuer's books with what the store holds, and excuses only what it was told was broken on purpose.
  */
-import type { GrantRecord, History, Holding, NodeFault, ProfileKind, Showing } from './history.ts'
+import { slotOf } from './history.ts'
+import type { GrantRecord, History, Holding, NodeFault, ProfileKind, Showing, WireFault } from './history.ts'
 
 /**
  * - `fork`: two successors of one token were both spent.
- * - `double_spend`: a token was shown again although the outcome of the first showing could be known, or more than once after it could not.
+ * - `double_spend`: a token was shown again although the outcome of an earlier showing could be known, or that showing was under way.
  * - `lost_successor`: an answer reached a healthy node whole, and the token in it is gone.
  * - `lost`: under none or grace a grant can't be refreshed any more; under strict, one that nothing excuses.
  * - `unlabelled`: a grant that can't be refreshed, whoever's fault that is, is called active, or was for too long.
@@ -26,7 +28,7 @@ export interface Breach {
 
 /**
  * Why a grant was lost. `kill`: the node that made the call was killed with the call in flight. `answer`: the issuer spent the token and gave
- * nothing readable. `wire`: the answer broke on its way, or the store was out of reach. `pause`: the node stood still. `ours`: none of these.
+ * nothing readable. `wire`: the answer broke on its way. `pause`: the node stood still. `ours`: none of these.
  */
 export type LossCause = 'kill' | 'answer' | 'wire' | 'pause' | 'ours'
 
@@ -43,6 +45,8 @@ export interface Verdict {
   readonly losses: readonly Loss[]
   /** Showings of a token that had been shown before with an outcome nobody could know. */
   readonly probes: number
+  /** Those of them that were not the first probe of their token: its outcome was unknown as well. */
+  readonly repeatedProbes: number
   /** Calls at the token endpoint under way, or just answered, when their node was killed. */
   readonly inFlightAtKills: number
   /** From an outcome that nobody could know to tokens or a refusal in hand, one per case, ascending, in milliseconds. */
@@ -53,6 +57,8 @@ export interface Verdict {
 export const LABEL_LIMIT_MS = 60_000
 /** An answer that left so shortly before its node was killed may not have been saved. */
 const SAVING_MS = 1_000
+/** What a node sent may arrive after its end. */
+const REACHING_MS = 500
 /** A caller may know that its connection is gone, and call again, before the issuer does. */
 const CLOSING_MS = 1_000
 
@@ -61,7 +67,8 @@ export function checkHistory(history: History): Verdict {
   return {
     breaches: grants.flatMap((one) => one.breaches()),
     losses: grants.flatMap((one) => one.loss() ?? []),
-    probes: grants.reduce((sum, one) => sum + one.probes().length, 0),
+    probes: grants.reduce((sum, one) => sum + one.probes(1).length, 0),
+    repeatedProbes: grants.reduce((sum, one) => sum + one.probes(2).length, 0),
     inFlightAtKills: history.showings.filter((showing) => killed(showing, history)).length,
     recoveriesMs: grants.flatMap((one) => one.recoveries()).toSorted((a, b) => a - b),
   }
@@ -112,20 +119,30 @@ class Case {
       const spending = showings.filter((showing) => !knownUnspent(showing))
       return spending.slice(1).flatMap((later, before) => {
         const earlier = spending.slice(0, before + 1)
-        const knowable = earlier.find((showing) => !unknowable(showing, later, this.#history))
-        if (knowable !== undefined)
-          return [
-            this.#breach('double_spend', [knowable, later], `token ${later.token} was shown again, and its first outcome was not unknown`),
-          ]
-        return this.#grant.profile.kind === 'strict' && earlier.length > 1
-          ? [this.#breach('double_spend', [...earlier, later], `token ${later.token} was probed more than once`)]
-          : []
+        const knowable = earlier.find((showing) => !unknowable(showing, later, this.#history) && !this.#isRescue(showing, later))
+        const says = `token ${later.token} was shown again, and how it had ended before was not unknown`
+        return knowable === undefined ? [] : [this.#breach('double_spend', [knowable, later], says)]
       })
     })
   }
 
-  probes(): Showing[] {
-    return this.#byToken().flatMap((showings) => showings.filter((showing) => !knownUnspent(showing)).slice(1))
+  /**
+   * Under grace a spent token may be shown within its window when the one after it is refused: another successor had replaced that one, in an
+   * answer that never came.
+   */
+  #isRescue(earlier: Showing, later: Showing): boolean {
+    const { profile } = this.#grant
+    if (profile.kind !== 'grace' || earlier.told === 'refused') return false
+    return this.#showings.some(
+      ({ token, told, delivered, doneAt }) =>
+        token > later.token && told === 'refused' && delivered && doneAt! - CLOSING_MS <= later.arrivedAt,
+    )
+  }
+
+  /** Showings from the `nth` repetition of a token on; none where tokens are not spent. */
+  probes(nth: number): Showing[] {
+    if (this.#grant.profile.kind === 'none') return []
+    return this.#byToken().flatMap((showings) => showings.filter((showing) => !knownUnspent(showing)).slice(nth))
   }
 
   #lostSuccessors(): Breach[] {
@@ -168,9 +185,11 @@ class Case {
     }
   }
 
-  /** The showing that spent a token whose successor nobody has. */
+  /** The showing whose answer was not kept: of the token that was shown again, or the last one whose successor nobody has. */
   #culprit(): Showing | undefined {
-    return this.#showings.findLast(({ outcome, successor }) => outcome === 'rotated' && !this.#seenAgain(successor!))
+    const spending = this.#showings.filter(({ outcome }) => outcome === 'rotated' || outcome === 'again')
+    const again = this.#grant.ended?.by === 'reuse' ? this.#showings.find(({ outcome }) => outcome === 'reuse') : undefined
+    return spending.findLast(({ token, successor }) => (again === undefined ? !this.#seenAgain(successor!) : token === again.token))
   }
 
   #unexcusedLoss(): Breach[] {
@@ -212,8 +231,8 @@ function knownUnspent({ told, outcome, delivered }: Showing): boolean {
 function unknowable(earlier: Showing, later: Showing, history: History): boolean {
   const disturbed =
     history.nodeFaults.some(
-      (fault) => fault.kind !== 'clock' && fault.node === earlier.node && overlaps(fault, earlier.arrivedAt, later.arrivedAt),
-    ) || history.wireFaults.some((fault) => fault.kind !== 'delay' && overlaps(fault, earlier.arrivedAt, later.arrivedAt))
+      (fault) => fault.kind !== 'clock' && fault.node === earlier.node && overlaps(fault, earlier.arrivedAt - REACHING_MS, later.arrivedAt),
+    ) || wireBroke(earlier, later.arrivedAt, history)
   if (disturbed) return true
   const over = earlier.doneAt !== null && earlier.doneAt - CLOSING_MS <= later.arrivedAt
   return over && (!earlier.delivered || earlier.told === 'unclear')
@@ -224,8 +243,8 @@ function cause(showing: Showing, history: History): LossCause {
   if (killed(showing, history)) return 'kill'
   if (showing.fault !== null && (showing.told === 'unclear' || !showing.delivered)) return 'answer'
   const until = savingUntil(showing)
-  const wire = history.wireFaults.some((fault) => fault.kind !== 'delay' && overlaps(fault, showing.arrivedAt, until))
-  if (wire || !showing.delivered) return 'wire'
+  // A store out of reach excuses nothing: whoever got the answer lives, and has it.
+  if (wireBroke(showing, until, history, 'issuer') || !showing.delivered) return 'wire'
   return history.nodeFaults.some(
     (fault) => fault.kind === 'pause' && fault.node === showing.node && overlaps(fault, showing.arrivedAt, until),
   )
@@ -233,9 +252,15 @@ function cause(showing: Showing, history: History): LossCause {
     : 'ours'
 }
 
+function wireBroke({ node, arrivedAt }: Showing, until: number, { wireFaults }: History, to?: WireFault['to']): boolean {
+  return wireFaults.some(
+    (fault) => fault.kind !== 'delay' && fault.slot === slotOf(node) && fault.to === (to ?? fault.to) && overlaps(fault, arrivedAt, until),
+  )
+}
+
 function killed(showing: Showing, { nodeFaults }: History): boolean {
   return nodeFaults.some(
-    ({ kind, node, at }) => kind === 'kill' && node === showing.node && at >= showing.arrivedAt && at <= savingUntil(showing),
+    ({ kind, node, at }) => kind === 'kill' && node === showing.node && at >= showing.arrivedAt - REACHING_MS && at <= savingUntil(showing),
   )
 }
 

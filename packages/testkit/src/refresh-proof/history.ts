@@ -37,7 +37,7 @@ export interface Showing {
   /** Counts up in order of arrival. */
   readonly request: number
   readonly client: string
-  /** Which node showed it: what stands in the path of its token endpoint. */
+  /** Which node showed it, as `slot.life`: what stands in the path of its token endpoint. */
   readonly node: string
   readonly grant: string
   /** The token's serial within its grant; 0 came with the consent. */
@@ -76,9 +76,10 @@ export interface NodeFault {
   readonly until: number | null
 }
 
-/** Something done to a wire. `to` is what it leads to. */
+/** Something done to the wire of one slot. `to` is what it leads to. */
 export interface WireFault {
-  readonly to: 'store' | 'issuer' | 'hint'
+  readonly slot: string
+  readonly to: 'store' | 'issuer'
   readonly kind: 'cut' | 'black_hole' | 'delay' | 'reset'
   readonly at: number
   readonly until: number
@@ -97,6 +98,11 @@ export interface Holding {
   readonly siblings: readonly number[]
   /** Whether an intent still stands. */
   readonly unsettled: boolean
+}
+
+/** The slot of a node: lives of one slot share its wires and its disk. */
+export function slotOf(node: string): string {
+  return node.split('.')[0]!
 }
 
 export interface History {

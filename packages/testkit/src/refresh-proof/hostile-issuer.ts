@@ -214,8 +214,10 @@ class HostileIssuer {
     const members = this.#spend(asked, record, row)
     await wait(after)
     if (members === undefined) return answer(response, 400, { error: 'invalid_grant' })
-    record.told = row?.told ?? 'tokens'
-    if (row === undefined) answer(response, 200, members)
+    // A token that is shown again under grace has been replaced: an answer that says nothing of its successor would be a lie.
+    const lawful = row === undefined || (!row.rotates && record.outcome === 'again')
+    record.told = lawful ? 'tokens' : row.told
+    if (lawful) answer(response, 200, members)
     else row.play(response, members, settings.slowMs)
   }
 

@@ -11,8 +11,14 @@ afterEach(async () => {
 })
 
 /** A wire to a server that sends back what it gets. */
-async function echoed(): Promise<{ wire: Wire; dial: () => Promise<Socket> }> {
-  const server = createServer((socket) => void socket.on('error', () => undefined).pipe(socket)).listen(0, '127.0.0.1')
+async function echoed(): Promise<{ wire: Wire; dial: () => Promise<Socket>; heard: () => string; gone: Promise<unknown> }> {
+  let heard = ''
+  const first = Promise.withResolvers<unknown>()
+  const server = createServer((socket) => {
+    socket.on('data', (piece) => (heard += String(piece)))
+    socket.once('close', first.resolve)
+    socket.on('error', () => undefined).pipe(socket)
+  }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   cleanups.push(() => void server.close())
   const wire = await startWire({ host: '127.0.0.1', port: (server.address() as AddressInfo).port })
@@ -23,7 +29,7 @@ async function echoed(): Promise<{ wire: Wire; dial: () => Promise<Socket> }> {
     await once(socket, 'connect')
     return socket
   }
-  return { wire, dial }
+  return { wire, dial, heard: () => heard, gone: first.promise }
 }
 
 const said = async (socket: Socket): Promise<string> => String((await once(socket, 'data'))[0])
@@ -71,5 +77,21 @@ describe('a wire', () => {
     wire.mend()
     await Promise.all(both)
     expect(heard.split('').toSorted()).toEqual(['a', 'b'])
+  })
+  it('loses what was sent into a hold by one who gave up before its end', async () => {
+    const { wire, dial, heard, gone } = await echoed()
+    const socket = await dial()
+    socket.write('before')
+    await said(socket)
+    wire.hold()
+    socket.write('too late')
+    await new Promise<void>((resolve) => socket.write('', () => resolve()))
+    socket.destroy()
+    await gone
+    const after = await dial()
+    wire.mend()
+    after.write('after')
+    expect(await said(after)).toBe('after')
+    expect(heard()).toBe('beforeafter')
   })
 })

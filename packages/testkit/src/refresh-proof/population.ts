@@ -1,0 +1,103 @@
+/**
+ * Owns the credentials of a proof as their store holds them, read past all wires: connects them, watches for grants that end, connects those
+ * anew as their people would, and says in the end what is held of each grant. Refuses to refresh anything.
+ */
+import { Secret } from '@sallyport/core'
+import type { CredentialRef, CredentialState, CredentialStore, TokenSet } from '@sallyport/core'
+import { readToken } from './grant-ledger.ts'
+import type { Holding } from './history.ts'
+import type { IssuedGrant, IssuerControl } from './hostile-issuer.ts'
+import { SCOPE } from './worker-messages.ts'
+
+export class Population {
+  /** Ids of the credentials. */
+  readonly credentials: readonly string[]
+  /** Holdings of grants that ended, read when they were first seen to have. */
+  readonly #ended: Holding[] = []
+  readonly #store: CredentialStore
+  readonly #issuer: IssuerControl
+  readonly #client: string
+
+  constructor(size: number, store: CredentialStore, issuer: IssuerControl, client: string) {
+    this.credentials = Array.from({ length: size }, (_, index) => `user-${index}`)
+    this.#store = store
+    this.#issuer = issuer
+    this.#client = client
+  }
+
+  async connectAll(): Promise<void> {
+    for (const credential of this.credentials) await this.connect(credential)
+  }
+
+  /** `expired` for tokens that need a refresh at once. Gives the grant's id. */
+  async connect(credential: string, expired = false): Promise<string> {
+    const issued = await this.#issuer.grant(this.#client)
+    await this.#store.connect(refOf(credential), tokensOf(issued, expired))
+    return issued.grant
+  }
+
+  /** Looks at every credential once. A grant that was ended is noted and, unless `keep`, connected anew. */
+  async look(keep = false): Promise<void> {
+    for (const credential of this.credentials) {
+      const state = await this.state(credential)
+      if (state.status === 'active') continue
+      const grant = grantOf(state)
+      if (this.#ended.some((holding) => holding.grant === grant)) continue
+      this.#ended.push(await this.#holding(state, Date.now()))
+      if (!keep) await this.connect(credential)
+    }
+  }
+
+  async state(credential: string): Promise<CredentialState> {
+    const state = await this.#store.read(refOf(credential))
+    if (state === undefined) throw new Error(`the store forgot ${credential}`)
+    return state
+  }
+
+  /** What is held of every grant that is or was somebody's. */
+  async holdings(): Promise<Holding[]> {
+    await this.look(true)
+    const current: Holding[] = []
+    for (const credential of this.credentials) {
+      const state = await this.state(credential)
+      if (!this.#ended.some((holding) => holding.grant === grantOf(state))) current.push(await this.#holding(state, null))
+    }
+    return [...this.#ended, ...current]
+  }
+
+  async #holding(state: CredentialState, labelledAt: number | null): Promise<Holding> {
+    const siblings = await this.#store.siblings(state.ref)
+    return {
+      grant: grantOf(state),
+      status: state.status,
+      trouble: state.failure?.trouble ?? null,
+      labelledAt,
+      head: serialOf(state.head.tokens)!,
+      siblings: siblings.flatMap(({ tokens }) => serialOf(tokens) ?? []),
+      unsettled: state.intent !== null,
+    }
+  }
+}
+
+export function refOf(credential: string): CredentialRef {
+  return { scope: SCOPE, id: credential }
+}
+
+function tokensOf({ accessToken, refreshToken, expiresIn }: IssuedGrant, expired: boolean): TokenSet {
+  return {
+    accessToken: new Secret(accessToken),
+    refreshToken: new Secret(refreshToken),
+    tokenType: 'bearer',
+    expiresAt: Date.now() + (expired ? -1 : expiresIn * 1000),
+    scopes: ['all'],
+    extra: new Secret('{}'),
+  }
+}
+
+function grantOf({ head }: CredentialState): string {
+  return readToken(head.tokens.refreshToken!.reveal())!.grant
+}
+
+function serialOf({ refreshToken }: TokenSet): number | undefined {
+  return refreshToken === null ? undefined : readToken(refreshToken.reveal())?.serial
+}

@@ -1,0 +1,50 @@
+import { randomBytes } from 'node:crypto'
+import { describe, expect, inject, it } from 'vitest'
+import { CHECKPOINTS } from '@sallyport/core'
+import { chanceFrom, reportCrashes, reportProof, REQUEST_LIFETIME_MS, runCrashes, runProof, runStorm } from '@sallyport/testkit'
+import type { IssuerProfile, Report } from '@sallyport/testkit'
+
+/** A slice of `npm run prove:refresh`: the same code with fewer faults. Set SALLYPORT_PROOF_SEED to repeat one. */
+const seed = process.env['SALLYPORT_PROOF_SEED'] ?? randomBytes(4).toString('hex')
+const postgres = { kind: 'postgres', url: inject('postgresUrl') } as const
+const redis = { kind: 'redis' } as const
+
+const PROFILES: readonly (readonly [string, IssuerProfile])[] = [
+  ['none', { kind: 'none' }],
+  ['grace', { kind: 'grace', seconds: 30, again: 'another' }],
+  ['strict', { kind: 'strict' }],
+]
+
+/** No assertion on time: `npm run prove:refresh` has those. */
+function held({ lines, broken }: Report): void {
+  expect(broken, `seed ${seed}\n${lines.join('\n')}`).toEqual([])
+}
+
+console.info(`seed of the refresh proof: ${seed}`)
+
+describe('refresh tokens under fault', () => {
+  it.each(PROFILES)(
+    'G1 G2 F-17 F-19 F-25 F-26 are neither lost nor spent twice by three nodes on Postgres, rotation %s',
+    async (_name, profile) => {
+      held(reportProof(await runProof({ store: postgres, profile, faults: 40, nodes: 3, credentials: 30, callers: 4, seed })))
+    },
+  )
+
+  it('G1 G2 F-06 F-08 are neither lost nor spent twice by three nodes on Redis', async () => {
+    const profile = { kind: 'grace', seconds: 30, again: 'same' } as const
+    held(reportProof(await runProof({ store: redis, profile, faults: 40, nodes: 3, credentials: 30, callers: 4, seed })))
+  })
+
+  // Each profile meets a third of the points; prove:refresh meets all of them with each.
+  it.each(PROFILES)('F-13 G11 survive kill -9 at points of the protocol, rotation %s', async (name, profile) => {
+    const thirds = PROFILES.findIndex(([other]) => other === name)
+    const turned = chanceFrom(seed).between(0, 2)
+    const points = CHECKPOINTS.filter((_point, at) => (at + turned) % 3 === thirds)
+    held(reportCrashes(await runCrashes({ store: postgres, profile, kills: 1, points, seed }), REQUEST_LIFETIME_MS))
+  })
+
+  it.each([postgres, redis])('S29 F-06 are shown once for 1,000 callers over four processes on $kind', async (store) => {
+    const [round] = await runStorm({ store, callers: 1_000, processes: 4, latencyMs: 300, rounds: 1, seed })
+    expect(round).toMatchObject({ tokenCalls: 1, failures: [] })
+  })
+})
