@@ -53,7 +53,7 @@ function CreateForm({ connections, onMade, onClose }: CreateFormProps) {
   const create = useMutation({
     // The answer holds the key's text: it must not stay in the cache of changes.
     gcTime: 0,
-    mutationFn: (body: { name: string; scopes: Scope[]; connection?: string; expires_in_s?: number }) =>
+    mutationFn: (body: { name: string; scopes: Scope[]; connection?: string; expires_in_s?: number; allowed_addresses?: string[] }) =>
       api.call('keyCreate', { params: place, body }),
     onSuccess: async (made) => {
       onMade(made)
@@ -64,11 +64,15 @@ function CreateForm({ connections, onMade, onClose }: CreateFormProps) {
     event.preventDefault()
     const form = new FormData(event.currentTarget)
     const [connection, life] = [textOf(form, 'connection'), Number(textOf(form, 'life'))]
+    const addresses = textOf(form, 'addresses')
+      .split(/[\s,]+/u)
+      .filter((range) => range !== '')
     create.mutate({
       name: textOf(form, 'name'),
       scopes: [...scopes],
       ...(connection === '' ? {} : { connection }),
       ...(life === 0 ? {} : { expires_in_s: life }),
+      ...(addresses.length === 0 ? {} : { allowed_addresses: addresses }),
     })
   }
   return (
@@ -91,6 +95,13 @@ function CreateForm({ connections, onMade, onClose }: CreateFormProps) {
           </option>
         ))}
       </SelectField>
+      <TextField
+        name="addresses"
+        label="Only from"
+        hint="Addresses and ranges, like 203.0.113.0/24 2001:db8::/32. Empty: from anywhere."
+        maxLength={2500}
+        mono
+      />
       {create.error !== null && <FailureNotice error={create.error} />}
       <DialogActions>
         <Button onClick={onClose}>Cancel</Button>

@@ -63,6 +63,7 @@ function KeyRow({ apiKey, onRevoke }: { readonly apiKey: ApiKey; readonly onRevo
             Only for <span className="font-mono break-all">{connection}</span>
           </p>
         )}
+        <Bounds apiKey={apiKey} />
       </div>
       <div className="flex items-center gap-4 max-sm:w-full max-sm:justify-between">
         <p className="text-sm text-dim">
@@ -89,5 +90,24 @@ function KeyRow({ apiKey, onRevoke }: { readonly apiKey: ApiKey; readonly onRevo
         )}
       </div>
     </Row>
+  )
+}
+
+/** From where, and by whom alone, a key may be used; nothing for a key without bounds. */
+function Bounds({ apiKey: { allowed_addresses: addresses, sender } }: { readonly apiKey: ApiKey }) {
+  return (
+    <>
+      {addresses !== null && (
+        <p className="mt-1 text-sm text-dim">
+          Only from <span className="font-mono break-words">{addresses.join(' ')}</span>
+        </p>
+      )}
+      {sender !== null && (
+        <p className="mt-1 text-sm text-dim">
+          Only with the {sender.kind === 'dpop' ? 'DPoP key' : 'client certificate'}{' '}
+          <span className="font-mono break-all">{sender.thumbprint}</span>
+        </p>
+      )}
+    </>
   )
 }
