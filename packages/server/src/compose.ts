@@ -414,16 +414,17 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     http,
     close(timeoutMs) {
       clearInterval(sweeper)
+      const deadline = performance.now() + timeoutMs
       return inTurn([
         // Answers may be out while their records are still to be handed over.
         () => dataPlane.idle(),
         async () => keyGuard.close(),
-        () => saveAnswers(refresher, Math.max(config.saveTimeoutMs, timeoutMs), logger),
+        () => saveAnswers(refresher, config.saveTimeoutMs, logger),
         async () => refresher.close(),
         () => leases.close(),
         async () => accelerator?.close(),
         () => store.close(),
-        () => useLog.close(timeoutMs),
+        () => useLog.close(Math.max(LAST_WORDS_MS, deadline - performance.now())),
         async () => stopListening(),
         () => revocation.close(),
         () => keeper.close(),

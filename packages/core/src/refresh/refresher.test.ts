@@ -425,6 +425,19 @@ describe('a store that goes away', () => {
     expect(shown(fleet)).toEqual(['refresh-0'])
   })
 
+  it('F-26 ends with its process when a drain has given up', async () => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect()
+    const node = fleet.node()
+    node.away.add('save')
+    await fleet.time.until(node.refresher.fresh(ref))
+    expect(await fleet.time.until(node.refresher.drain(30_000))).toEqual({ underWay: 0, unsaved: 1 })
+    node.refresher.close()
+    // A loop of promises alone would let no timer of the real clock fire again.
+    await new Promise((resolve) => setTimeout(resolve, 1))
+    await new Promise((resolve) => setImmediate(resolve))
+  })
+
   it('F-26 a drain waits for the call under way', async () => {
     const fleet = createFleet({ rotation: STRICT })
     await fleet.connect()

@@ -84,6 +84,7 @@ class LineageRefresher implements Refresher {
   readonly #flights = new Map<string, { readonly flight: Flight; readonly landed: Promise<Landing> }>()
   readonly #listeners = new Set<(event: RefreshEvent) => void>()
   readonly #background = new AbortController()
+  #closed = false
 
   constructor(options: RefresherOptions) {
     const { store, leases, hint, spills = [], logger, node, metrics = noMetrics, clock = systemClock, random = Math.random } = options
@@ -192,6 +193,7 @@ class LineageRefresher implements Refresher {
   }
 
   close(): void {
+    this.#closed = true
     this.#background.abort()
     this.#parts.unsaved.abandon()
     this.#parts.changes.close()
@@ -304,7 +306,8 @@ class LineageRefresher implements Refresher {
   }
 
   async #quiet(): Promise<void> {
-    while (this.#flights.size > 0 || this.unsaved > 0) {
+    // Of a drain that gave up nobody waits any more; what was abandoned will never be saved here.
+    while (!this.#closed && (this.#flights.size > 0 || this.unsaved > 0)) {
       await Promise.all([...this.#flights.values()].map(({ landed }) => landed))
       await this.#parts.unsaved.saved()
     }
