@@ -125,7 +125,7 @@ describe('through the control plane', () => {
     connectSessionCreate: { integration: 'api', end_user_id: 'x' },
     connectSessionComplete: { code: 'x', end_user_id: 'x' },
     dataKeyShred: { dry_run: true },
-    organizationContain: { exposed_until: '2020-01-01T00:00:00Z' },
+    organizationContain: { exposed_until: '2020-01-01T00:00:00Z', connections: 'keep' },
   }
 
   const named = Object.entries(operations as Record<string, Operation>).filter(([, operation]) => operation.access.audience === 'tenant')

@@ -358,6 +358,9 @@ export const containment = z
       left: z.int().describe('Records still under a previous key; repeat the call when it is not 0'),
     }),
     root_key: rewrapReport,
+    bulk_revocation: bulkRevocation
+      .nullable()
+      .describe('Ends every connection and tells the providers; goes on by itself. Null: connections were kept'),
   })
   .meta({ id: 'Containment' })
 

@@ -55,7 +55,8 @@ import type { DevelopmentOwner } from './identity/index.ts'
 import { METRICS, startMetricsServer, watchProcess } from './metrics/index.ts'
 import { createCallShares, createCredentialLife, createDataPlane, createTargetCache, routeOut } from './proxy/index.ts'
 import { createEventService } from './events/index.ts'
-import { createRevocationService } from './revocation/index.ts'
+import { createBulkRevocations, createRevocationService } from './revocation/index.ts'
+import type { BulkRevocations } from './revocation/index.ts'
 import type { TargetWanted } from './proxy/index.ts'
 import { registerOperations } from './routes/index.ts'
 import { createKeeper, createVault } from './vault/index.ts'
@@ -105,6 +106,8 @@ export async function startGateway(config: Config): Promise<Gateway> {
 /** The database and its keys, without a gateway around them. */
 export interface Keyroom {
   readonly keeper: Keeper
+  /** Begins here; gateways go on with it, and tell the providers. */
+  readonly bulk: Pick<BulkRevocations, 'beginOnce'>
   /** Milliseconds since 1970. */
   readonly now: () => number
   close(): Promise<void>
@@ -125,12 +128,14 @@ export async function openKeyroom(config: Config, options: { readonly provesRoot
     opened.push(() => rootKeys.close())
     // Nobody scrapes a command: what it counts ends with it.
     const { vault, keeper } = openVault(config, home.database, rootKeys, { logger, metrics: new MetricsRegistry(METRICS) })
+    const bulk = createBulkRevocations({ database: home.database, vault, logger, onPage: () => undefined })
     opened.push(
       async () => vault.close(),
       () => keeper.close(),
+      () => bulk.close(),
     )
     if (options.provesRootKeys) await vault.checkRootKeys()
-    return { keeper, now: () => systemClock.now(), close }
+    return { keeper, bulk, now: () => systemClock.now(), close }
   } catch (error) {
     await close()
     throw error

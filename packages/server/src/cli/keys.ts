@@ -7,7 +7,7 @@
  *   keys rotate root [--all-data] [--generate]   everything under the primary root key; --all-data: new data keys too
  *   keys rotate data [--org <id>]                new data keys, and every record moved to them
  *   keys verify [--org <id>]                     opens everything
- *   keys contain <org_...> --exposed-until <moment>   new keys and seals for an organization whose secrets may have been read
+ *   keys contain <org_...> --exposed-until <moment> [--revoke]   new keys and seals, and the end of all connections, after secrets may have been read
  *   keys remove <root key | dk_... --org <id>>   forgets a key that nothing is under
  *   keys remove <org_...> --shred [--yes]        destroys an organization's data keys
  */
@@ -18,6 +18,7 @@ import { openKeyroom } from '../compose.ts'
 import type { Keyroom } from '../compose.ts'
 import type { Config } from '../config.ts'
 import { appendRootKey, forgetRootKey } from '../home/index.ts'
+import { containmentId } from '../revocation/index.ts'
 import type { RootRotationReport, SweepReport } from '../vault/index.ts'
 import { CommandError } from './command.ts'
 import type { CommandContext } from './command.ts'
@@ -30,7 +31,7 @@ sallyport keys status [--org <org_...>]
 sallyport keys rotate root [--all-data] [--generate]
 sallyport keys rotate data [--org <org_...>]
 sallyport keys verify [--org <org_...>]
-sallyport keys contain <org_...> --exposed-until <2026-11-22T10:00:00Z>
+sallyport keys contain <org_...> --exposed-until <2026-11-22T10:00:00Z> [--revoke]
 sallyport keys remove <root key id>
 sallyport keys remove <dk_...> --org <org_...>
 sallyport keys remove <org_...> --shred [--yes]`
@@ -39,7 +40,7 @@ interface Words {
   readonly words: readonly string[]
   readonly org: OrgId | undefined
   readonly exposedUntil: Date | undefined
-  readonly on: ReadonlySet<'append' | 'all-data' | 'generate' | 'shred' | 'yes'>
+  readonly on: ReadonlySet<'append' | 'all-data' | 'generate' | 'revoke' | 'shred' | 'yes'>
 }
 
 /** A result for machines, its sentences for people, and whether all is well. */
@@ -104,6 +105,7 @@ function read(args: readonly string[]): Words | undefined {
         append: { type: 'boolean' },
         'all-data': { type: 'boolean' },
         generate: { type: 'boolean' },
+        revoke: { type: 'boolean' },
         shred: { type: 'boolean' },
         yes: { type: 'boolean' },
         org: { type: 'string' },
@@ -113,7 +115,7 @@ function read(args: readonly string[]): Words | undefined {
     })
     const org = values.org === undefined ? undefined : parseId('org', values.org)
     if (values.org !== undefined && org === undefined) return undefined
-    const flags = ['append', 'all-data', 'generate', 'shred', 'yes'] as const
+    const flags = ['append', 'all-data', 'generate', 'revoke', 'shred', 'yes'] as const
     const exposedUntil = momentOf(values['exposed-until'])
     if (exposedUntil === 'malformed') return undefined
     return { words: positionals, org, exposedUntil, on: new Set(flags.filter((flag) => values[flag] === true)) }
@@ -266,23 +268,28 @@ async function verify({ keeper }: Keyroom, { org }: Words): Promise<Told> {
   return { json: { ...counts, faults: rows }, text, well: rows.length === 0 }
 }
 
-async function contain({ keeper, now }: Keyroom, { words, exposedUntil }: Words): Promise<Told> {
+async function contain({ bulk, keeper, now }: Keyroom, { words, exposedUntil, on }: Words): Promise<Told> {
   const org = parseId('org', words[1]!)
   if (org === undefined || exposedUntil === undefined) {
     throw new CommandError('Say whose secrets may have been read, and until when: sallyport keys contain org_... --exposed-until <moment>')
   }
   if (exposedUntil.getTime() > now())
     throw new CommandError('--exposed-until lies in the future: keys that will be made later were not read.')
+  const ending = on.has('revoke') ? await bulk.beginOnce(org, containmentId(org, exposedUntil), ACTOR) : undefined
   const { root, to, renewed, resealed, unreadable, left } = await keeper.contain(org, exposedUntil, ACTOR)
   const id = formatId('org', org)
   const json = {
     org: id,
     data_key: { to: to && formatId('dk', to), renewed, resealed, unreadable, left },
     root_key: { to: root.to, rewrapped: root.dataKeys, unreadable: root.unreadable },
+    bulk_revocation: ending === undefined ? null : { id: formatId('bulk', ending.id), found: ending.found },
   }
   const made = renewed ? 'has a new data key' : 'has a data key from after that already'
   const text = [
     `${id} ${to === null ? 'never sealed anything' : made}; ${resealed} records resealed, ${left} left behind, ${unreadable} unreadable; ${root.dataKeys} data keys rewrapped under ${root.to}, ${root.unreadable} unreadable.`,
+    ending === undefined
+      ? 'Its connections are as they were; --revoke ends them all.'
+      : `${ending.found} connections end and are revoked at their providers, by whichever gateway runs: ${formatId('bulk', ending.id)}.`,
   ]
   return { json, text, well: left + unreadable + root.unreadable === 0 }
 }

@@ -33,6 +33,8 @@ export interface BulkRevocations {
   preview(org: OrgId, filter: BulkFilter): Promise<BlastRadius>
   /** Begins one; it goes on by itself. */
   begin(org: OrgId, filter: BulkFilter, actor: string): Promise<{ readonly bulk: BulkRevocation; readonly radius: BlastRadius }>
+  /** Begins one that ends everything under an id that the caller chose, or finds the one that was begun under it: repeating it ends nothing more. */
+  beginOnce(org: OrgId, id: BulkRevocationId, actor: string): Promise<BulkRevocation>
   find(org: OrgId, id: BulkRevocationId): Promise<BulkRevocation | undefined>
   /** Takes one that is due and works on it to its end, or until `close`. False when there was none. */
   work(): Promise<boolean>
@@ -66,15 +68,24 @@ class Bulk implements BulkRevocations {
   }
 
   async begin(org: OrgId, filter: BulkFilter, actor: string): Promise<{ bulk: BulkRevocation; radius: BlastRadius }> {
-    const begun = await this.#o.database.withTenant(org, async (tx) => {
-      const radius = await blastRadius(tx, filter)
-      const bulk = await bulkRevocationInsert(tx, { id: newId('bulk'), filter, requestedBy: actor, found: radius.connections })
-      const detail = { ...filterDetail(filter), connections: radius.connections, end_users: radius.endUsers }
-      await appendAudit(tx, { action: 'bulk_revocation.started', actor, target: formatId('bulk', bulk.id), detail })
-      return { bulk, radius }
-    })
+    const begun = await this.#o.database.withTenant(org, (tx) => beginIn(tx, newId('bulk'), filter, actor))
     this.#poke()
     return begun
+  }
+
+  async beginOnce(org: OrgId, id: BulkRevocationId, actor: string): Promise<BulkRevocation> {
+    const known = await this.find(org, id)
+    if (known !== undefined) return known
+    try {
+      const { bulk } = await this.#o.database.withTenant(org, (tx) => beginIn(tx, id, {}, actor))
+      this.#poke()
+      return bulk
+    } catch (error) {
+      // Of two at the same moment, one begins it.
+      const begun = hasCode(error, 'conflict') ? await this.find(org, id) : undefined
+      if (begun === undefined) throw error
+      return begun
+    }
   }
 
   find(org: OrgId, id: BulkRevocationId): Promise<BulkRevocation | undefined> {
@@ -133,6 +144,19 @@ class Bulk implements BulkRevocations {
       if (!hasCode(error, 'database_unavailable')) this.#o.logger.error('A bulk revocation was interrupted; it goes on', { error })
     }
   }
+}
+
+async function beginIn(
+  tx: TenantTx,
+  id: BulkRevocationId,
+  filter: BulkFilter,
+  actor: string,
+): Promise<{ bulk: BulkRevocation; radius: BlastRadius }> {
+  const radius = await blastRadius(tx, filter)
+  const bulk = await bulkRevocationInsert(tx, { id, filter, requestedBy: actor, found: radius.connections })
+  const detail = { ...filterDetail(filter), connections: radius.connections, end_users: radius.endUsers }
+  await appendAudit(tx, { action: 'bulk_revocation.started', actor, target: formatId('bulk', bulk.id), detail })
+  return { bulk, radius }
 }
 
 function filterDetail({ place, integration, provider }: BulkFilter): JsonObject {

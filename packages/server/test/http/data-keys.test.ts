@@ -48,6 +48,9 @@ it('S37 lets an owner turn the data key and watch the records move, each step in
 /** What an owner may do with the keys of the own organization, by the operations' paths. */
 const ask = (path: string, options: Parameters<typeof send>[2] = {}) =>
   send(world, `/api/v1/orgs/${world.a.params.org}${path}`, { headers: asPerson(world.a.people.OWNER), ...options })
+/** How many sealed records the organization has, over all its keys. */
+const sealed = async (): Promise<number> =>
+  ((await ask('/data-keys')).json.data as ShownKey[]).reduce((total, { records }) => total + records, 0)
 const eventsOf = async (action: string) =>
   ((await ask('/audit-events?limit=200')).json.data as { action: string; actor: string; target: string; detail: object }[]).filter(
     (event) => event.action === action,
@@ -55,11 +58,12 @@ const eventsOf = async (action: string) =>
 
 describe('the keys of an organization', () => {
   it('S37 S42 are verified, rewrapped and, once empty, removed by its owner: both ids in the log, and no key in any answer', async () => {
+    const records = await sealed()
     await ask('/data-keys/rotate', { method: 'POST' })
-    await expect.poll(async () => (await ask('/data-keys')).json.data.at(-1)).toMatchObject({ status: 'current', records: 1 })
+    await expect.poll(async () => (await ask('/data-keys')).json.data.at(-1)).toMatchObject({ status: 'current', records })
     const verified = await ask('/data-keys/verify', { method: 'POST' })
-    expect(verified.json).toMatchObject({ records: 1, destroyed: 0, faults: [], faults_total: 0 })
-    expect((await eventsOf('data_key.verified')).at(0)?.detail).toMatchObject({ records: 1, faults: 0 })
+    expect(verified.json).toMatchObject({ records, destroyed: 0, faults: [], faults_total: 0 })
+    expect((await eventsOf('data_key.verified')).at(0)?.detail).toMatchObject({ records, faults: 0 })
     const keys = (await ask('/data-keys')).json.data as ShownKey[]
     const current = keys.find(({ status }) => status === 'current')!
     const inUse = await ask(`/data-keys/${current.id}`, { method: 'DELETE' })
@@ -101,12 +105,14 @@ describe('the keys of an organization', () => {
 
   it('C-15 are all replaced by one call after they may have been read; repeating it changes nothing, and both stand in the log', async () => {
     const moment = new Date().toISOString()
-    const contain = () => ask('/contain', { method: 'POST', body: { exposed_until: moment } })
+    const contain = () => ask('/contain', { method: 'POST', body: { exposed_until: moment, connections: 'keep' } })
     const before = (await ask('/data-keys')).json.data as ShownKey[]
+    const records = await sealed()
     const first = await contain()
     expect(first.json).toMatchObject({
-      data_key: { renewed: true, resealed: 1, unreadable: 0, left: 0 },
+      data_key: { renewed: true, resealed: records, unreadable: 0, left: 0 },
       root_key: { to: 'test', rewrapped: 0, unreadable: 0 },
+      bulk_revocation: null,
     })
     const after = (await ask('/data-keys')).json.data as ShownKey[]
     expect(after.filter(({ records }) => records > 0).map(({ id }) => id)).toEqual([first.json.data_key.to])
@@ -116,22 +122,41 @@ describe('the keys of an organization', () => {
       { exposed_until: moment, data_key: { renewed: false } },
       { exposed_until: moment, data_key: { renewed: true } },
     ])
-    const later = await ask('/contain', { method: 'POST', body: { exposed_until: '2999-01-01T00:00:00Z' } })
+    const later = await ask('/contain', { method: 'POST', body: { exposed_until: '2999-01-01T00:00:00Z', connections: 'keep' } })
     expect(later.json).toMatchObject({ code: 'validation_failed', errors: [{ pointer: '/body/exposed_until' }] })
+  })
+
+  it('C-15 and every connection is ended with them when that is asked for: once for one moment, whoever reconnected since', async () => {
+    const moment = new Date()
+    const contain = (exposed_until: string) => ask('/contain', { method: 'POST', body: { exposed_until, connections: 'revoke' } })
+    const [one, two] = await Promise.all([contain(moment.toISOString()), contain(moment.toISOString())])
+    expect([one.status, two.status]).toEqual([200, 200])
+    const { id } = one.json.bulk_revocation
+    expect(two.json.bulk_revocation.id).toBe(id)
+    const bulk = async () => (await ask(`/bulk-revocations/${id}`)).json
+    await expect.poll(bulk, { timeout: 10_000 }).toMatchObject({ state: 'done', found: 1, ended: 1 })
+    const connectionPath = `/projects/${world.a.params.project}/test/connections/${world.a.params.connection}`
+    expect((await ask(connectionPath)).json).toMatchObject({ status: 'revoked' })
+    // The same moment in another spelling, later: nothing more is ended.
+    const again = await contain(moment.toISOString().replace('Z', '000Z'))
+    expect(again.json).toMatchObject({ data_key: { renewed: false }, bulk_revocation: { id, state: 'done', ended: 1 } })
+    expect((await eventsOf('bulk_revocation.started')).length).toBe(1)
+    expect((await eventsOf('organization.contained')).filter(({ detail }) => JSON.stringify(detail).includes(id))).toHaveLength(3)
   })
 
   it('N10 are destroyed only when the owner names the organization again, after what would be lost was said', async () => {
     const shred = (body: object) => ask('/data-keys/shred', { method: 'POST', body })
+    const records = await sealed()
     const plan = await shred({ dry_run: true })
-    expect(plan.json).toMatchObject({ shredded: false, records: 1 })
+    expect(plan.json).toMatchObject({ shredded: false, records })
     for (const body of [{ dry_run: false }, { dry_run: false, confirm: world.b.params.org }]) {
       expect((await shred(body)).json).toMatchObject({ code: 'validation_failed', errors: [{ pointer: '/body/confirm' }] })
     }
-    expect((await ask('/data-keys/verify', { method: 'POST' })).json).toMatchObject({ records: 1, destroyed: 0 })
+    expect((await ask('/data-keys/verify', { method: 'POST' })).json).toMatchObject({ records, destroyed: 0 })
     const done = await shred({ dry_run: false, confirm: world.a.params.org })
     expect(done.json).toEqual({ ...plan.json, shredded: true })
     expect((await ask('/data-keys')).json.data).toEqual([])
-    expect((await ask('/data-keys/verify', { method: 'POST' })).json).toMatchObject({ records: 0, destroyed: 1, faults: [] })
+    expect((await ask('/data-keys/verify', { method: 'POST' })).json).toMatchObject({ records: 0, destroyed: records, faults: [] })
     expect((await eventsOf('data_key.destroyed')).length).toBe(plan.json.data_keys.length)
   })
 })

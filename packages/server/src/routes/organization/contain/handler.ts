@@ -2,6 +2,8 @@ import { formatId } from '@sallyport/core'
 import { appendAudit } from '../../../audit/index.ts'
 import { ProblemError } from '../../../http/index.ts'
 import { principalRef } from '../../../identity/index.ts'
+import { containmentId } from '../../../revocation/index.ts'
+import { presentBulkRevocation } from '../../bulk-revocation/present.ts'
 import { presentRewrap } from '../../data-key/present.ts'
 import { implement } from '../../operation.ts'
 import { inOrganization } from '../../tenant.ts'
@@ -18,9 +20,16 @@ export const organizationContain = implement('organizationContain', async (call)
     })
   }
   const actor = principalRef(principal)
+  // First what stops the use of what was read; it goes on while keys are turned.
+  const id = containmentId(ids.org, exposedUntil)
+  const bulk = body.connections === 'keep' ? undefined : await deps.revocation.bulk.beginOnce(ids.org, id, actor)
   const { root, to, ...data } = await deps.keeper.contain(ids.org, exposedUntil, actor)
   const report = { data_key: { to: to && formatId('dk', to), ...data }, root_key: presentRewrap(root) }
-  const detail = { exposed_until: body.exposed_until, ...report }
+  const detail = {
+    exposed_until: exposedUntil.toISOString(),
+    ...report,
+    bulk_revocation: bulk === undefined ? null : formatId('bulk', bulk.id),
+  }
   await inOrganization(call, (tx) => appendAudit(tx, { action: 'organization.contained', actor, target: formatId('org', ids.org), detail }))
-  return report
+  return { ...report, bulk_revocation: bulk === undefined ? null : presentBulkRevocation(bulk) }
 })
