@@ -35,7 +35,7 @@ export function generateProofKey(): Secret {
   return new Secret(JSON.stringify(ordered(privateKey.export({ format: 'jwk' }) as unknown as ProofKeyMembers)))
 }
 
-/** The pair behind the text. About 60 us; nothing of it is kept here. @throws CryptoError `key_invalid`, saying nothing of the text. */
+/** The pair behind the text. Costs about as much as a signature; nothing of it is kept here. @throws CryptoError `key_invalid`, saying nothing of the text. */
 export function openProofKey(text: Secret): ProofKey {
   const { d, ...publicKey } = proofKeyMembers(text)
   const key = privateKeyOf({ ...publicKey, d })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest'
-import { createLogger, generateKeyBytes, mintGatewayKey, newId, RootKeyring, Secret, systemClock } from '@sallyport/core'
+import { createLogger, formatId, generateKeyBytes, mintGatewayKey, newId, RootKeyring, Secret, systemClock } from '@sallyport/core'
 import type { Clock, KeyId } from '@sallyport/core'
-import { apiKeyInsert, apiKeyRevoke } from '../../src/db/index.ts'
+import { apiKeyInsert, apiKeyRevoke, apiKeyUpdate } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
 import { argon2idHasher, createKeyAuthenticator, IdentityError } from '../../src/identity/index.ts'
 import type { KeyAuthenticator, KeyHasher } from '../../src/identity/index.ts'
@@ -68,7 +68,7 @@ async function startNode(options: { url?: Secret; clock?: Clock } = {}): Promise
   return { database, keys, hasher }
 }
 
-async function makeKey(expiresAt: Date | null = null): Promise<{ id: KeyId; text: string }> {
+async function makeKey(expiresAt: Date | null = null, createdBy = 'system'): Promise<{ id: KeyId; text: string }> {
   const id = newId('key')
   const { text, hmac, argon2id } = await one.keys.mint('test', id)
   const hashes = { secretHmac: hmac, secretArgon2id: argon2id }
@@ -80,7 +80,7 @@ async function makeKey(expiresAt: Date | null = null): Promise<{ id: KeyId; text
       name: 'A key',
       scopes: ['proxy:call'],
       connection: null,
-      createdBy: 'system',
+      createdBy,
       expiresAt,
     }),
   )
@@ -133,6 +133,21 @@ describe('gateway keys on a real database', () => {
     for (const { keys } of [one, two]) {
       expect(keys.cached(text)).toBeUndefined()
       expect(await outcome(keys.authenticate(text, ADDRESS))).toBe('unauthenticated')
+    }
+  })
+
+  it('R-12 held to other addresses on one node are so on the others as soon as they hear of it, with the keys that came of them', async () => {
+    const maker = await makeKey()
+    const child = await makeKey(null, formatId('key', maker.id))
+    const own = ({ keys }: Node) => Promise.all([maker.text, child.text].map((text) => keys.authenticate(text, ADDRESS)))
+    for (const node of [one, two]) expect((await own(node)).map(({ bounds }) => bounds)).toEqual([null, null])
+    const news = [one, two].flatMap((node) => [heard(node, maker.id), heard(node, child.id)])
+    await one.database.withTenant(tenant.org, (tx) => apiKeyUpdate(tx, tenant.place, maker.id, { allowedAddresses: ['198.51.100.0/24'] }))
+    await Promise.all(news)
+    const held = [[{ bytes: Uint8Array.from([198, 51, 100, 0]), bits: 24 }]]
+    for (const node of [one, two]) {
+      expect(node.keys.cached(child.text)).toBeUndefined()
+      expect((await own(node)).map(({ bounds }) => bounds?.addresses)).toEqual([held, held])
     }
   })
 
