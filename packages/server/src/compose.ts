@@ -106,8 +106,10 @@ export async function startGateway(config: Config): Promise<Gateway> {
 /** The database and its keys, without a gateway around them. */
 export interface Keyroom {
   readonly keeper: Keeper
-  /** Begins here; gateways go on with it, and tell the providers. */
-  readonly bulk: Pick<BulkRevocations, 'beginOnce'>
+  readonly database: Pick<Database, 'withTenant'>
+  readonly vault: Pick<Vault, 'seal' | 'openIn'>
+  /** Works on what it begins while it is open; gateways go on with it, and tell the providers. */
+  readonly bulk: BulkRevocations
   /** Milliseconds since 1970. */
   readonly now: () => number
   close(): Promise<void>
@@ -135,7 +137,7 @@ export async function openKeyroom(config: Config, options: { readonly provesRoot
       () => bulk.close(),
     )
     if (options.provesRootKeys) await vault.checkRootKeys()
-    return { keeper, bulk, now: () => systemClock.now(), close }
+    return { keeper, database: home.database, vault, bulk, now: () => systemClock.now(), close }
   } catch (error) {
     await close()
     throw error

@@ -5,6 +5,7 @@
  */
 import type { CommandContext } from './cli/command.ts'
 import { EXIT, explain } from './cli/explain.ts'
+import { connectionsCommand } from './cli/connections.ts'
 import { doctorCommand } from './cli/doctor.ts'
 import { isBareGenerate, keysCommand, printRootKey } from './cli/keys.ts'
 import { migrateCommand } from './cli/migrate.ts'
@@ -25,6 +26,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   serve: { run: serveCommand, about: 'run the gateway, its API and console' },
   migrate: { run: migrateCommand, about: 'make roles and tables on the Postgres of SALLYPORT_DATABASE_MIGRATION_URL' },
   keys: { run: keysCommand, words: true, about: 'generate, count, rotate, verify and remove keys; docs/keys.md leads through it' },
+  connections: {
+    run: connectionsCommand,
+    words: true,
+    about: 'list connections, and end one or many; docs/revocation.md leads through it',
+  },
   doctor: { run: doctorCommand, about: 'explain the effective configuration, redacted, and where each part of it was written' },
 }
 
@@ -52,7 +58,7 @@ function unknownWords(words: readonly string[]): string[] {
 }
 
 function usage(): string {
-  const lines = Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(10)}${about}`)
+  const lines = Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(13)}${about}`)
   return `sallyport <command> [--json]\n\n${lines.join('\n')}\n\nConfiguration: sallyport.yaml and SALLYPORT_* variables; docs/config.md lists them.\n`
 }
 

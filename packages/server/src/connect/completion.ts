@@ -5,17 +5,11 @@
 import { digestEquals, formatId, sha256 } from '@sallyport/core'
 import type { ConnectSessionId, Secret } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
-import {
-  connectionDeletePending,
-  connectionFind,
-  connectSessionCountAttempt,
-  connectSessionFail,
-  connectSessionFind,
-  connectSessionUpdate,
-} from '../db/index.ts'
+import { connectionFind, connectSessionCountAttempt, connectSessionFail, connectSessionFind, connectSessionUpdate } from '../db/index.ts'
 import type { Connection, ConnectSession, TenantTx } from '../db/index.ts'
 import { principalRef } from '../identity/index.ts'
 import type { Principal } from '../identity/index.ts'
+import { takeBackPending } from '../revocation/index.ts'
 import { ConnectError } from './errors.ts'
 import { readFlow } from './flow.ts'
 import type { ConnectContext } from './options.ts'
@@ -70,23 +64,29 @@ async function judge(
   if (!waits) return new ConnectError('connect_session_invalid', 'the session does not wait for a confirmation')
   if (!knows) return wrongCode(context, tx, session, actor)
   if (sameUser) return undefined
-  await takeBack(tx, session, 'connect_user_mismatch', actor)
+  await takeBack(context, tx, session, 'connect_user_mismatch', actor)
   return new ConnectError('connect_user_mismatch', 'the application confirmed another user')
 }
 
-async function wrongCode({ limits }: ConnectContext, tx: TenantTx, session: ConnectSession, actor: string): Promise<ConnectError> {
-  const left = limits.completionAttempts - session.completionAttempts
-  if (left <= 0) await takeBack(tx, session, 'connect_session_invalid', actor)
+async function wrongCode(context: ConnectContext, tx: TenantTx, session: ConnectSession, actor: string): Promise<ConnectError> {
+  const left = context.limits.completionAttempts - session.completionAttempts
+  if (left <= 0) await takeBack(context, tx, session, 'connect_session_invalid', actor)
   else await audit(tx, session, 'connect_session.refused', actor, 'forbidden')
   const publicDetail =
     left <= 0 ? 'The code is wrong, and was so too often: the connect session has failed.' : `The code is wrong. Tries left: ${left}.`
   return new ConnectError('forbidden', 'a wrong completion code', { publicDetail })
 }
 
-/** Nothing of the authorization stays. The provider still lists the grant; what it gave out is forgotten here. */
-async function takeBack(tx: TenantTx, session: ConnectSession, failure: ConnectError['code'], actor: string): Promise<void> {
+/** Nothing of the authorization stays: what the provider gave out is forgotten here, and taken back there. */
+async function takeBack(
+  { vault }: ConnectContext,
+  tx: TenantTx,
+  session: ConnectSession,
+  failure: ConnectError['code'],
+  actor: string,
+): Promise<void> {
   await connectSessionFail(tx, session.id, failure)
-  await connectionDeletePending(tx, connectionOf(session.id))
+  await takeBackPending(tx, vault, connectionOf(session.id))
   await audit(tx, session, 'connect_session.failed', actor, failure)
 }
 

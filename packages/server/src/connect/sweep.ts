@@ -5,7 +5,8 @@
 import { formatId, hasCode } from '@sallyport/core'
 import type { ConnectSessionId, OrgId } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
-import { connectionDeletePending, connectSessionFail } from '../db/index.ts'
+import { connectSessionFail } from '../db/index.ts'
+import { takeBackPending } from '../revocation/index.ts'
 import type { ConnectContext } from './options.ts'
 import { connectionOf } from './store.ts'
 
@@ -58,11 +59,11 @@ async function takeBackUnconfirmed(context: ConnectContext): Promise<void> {
  * The session first: a confirmation under way holds its row, and its end decides both. The reference to the connection goes with it, else
  * deleting the connection would take the session along, and with it the answer to what became of it.
  */
-function takeBack({ database }: ConnectContext, org: OrgId, session: ConnectSessionId): Promise<void> {
+function takeBack({ database, vault }: ConnectContext, org: OrgId, session: ConnectSessionId): Promise<void> {
   return database.withTenant(org, async (tx) => {
     await connectSessionFail(tx, session, 'connect_session_invalid')
     // Confirmed meanwhile, or taken back by another node, whose event says so.
-    if (!(await connectionDeletePending(tx, connectionOf(session)))) return
+    if (!(await takeBackPending(tx, vault, connectionOf(session)))) return
     const detail = { code: 'connect_session_invalid' }
     await appendAudit(tx, { action: 'connect_session.failed', actor: 'system', target: formatId('cs', session), detail })
   })

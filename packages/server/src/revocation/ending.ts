@@ -7,7 +7,7 @@ import { formatId, hasCode, newId, readTokenSet } from '@sallyport/core'
 import type { ConnectionId, RevocationId, TokenSet } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
 import type { JsonObject } from '../audit/index.ts'
-import { connectionEndMany, connectionHoldLive, credentialListNewest, revocationInsertMany } from '../db/index.ts'
+import { connectionDeletePending, connectionEndMany, connectionHoldLive, credentialListNewest, revocationInsertMany } from '../db/index.ts'
 import type { EndingVersion, LiveConnection, NewRevocation, RevocationCause, TenantTx } from '../db/index.ts'
 import { credentialPlace, revocationPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
@@ -85,6 +85,18 @@ export async function queueOrphan(
   const made = await newRevocation(tx, vault, of, found, { cause: 'orphaned' })
   await revocationInsertMany(tx, [made])
   return made.id
+}
+
+/**
+ * Removes a connection that nobody confirmed, and queues its tokens: nobody will use them, and they live at the provider. False, and nothing done, when
+ * there is none that is pending.
+ */
+export async function takeBackPending(tx: TenantTx, vault: Pick<Vault, 'seal' | 'openIn'>, id: ConnectionId): Promise<boolean> {
+  const [pending] = (await connectionHoldLive(tx, [id])).filter(({ status }) => status === 'pending')
+  if (pending === undefined) return false
+  const tokens = await openTokens(tx, vault, await credentialListNewest(tx, [id], NEWEST))
+  if (tokens !== undefined) await revocationInsertMany(tx, [await newRevocation(tx, vault, pending, tokens, { cause: 'orphaned' })])
+  return connectionDeletePending(tx, id)
 }
 
 /** A version that does not open (its key was destroyed, its bytes changed) can't be taken back, and must not keep the connection alive. */

@@ -114,6 +114,8 @@ describe('the confirmation', () => {
     await expect(complete(session, code, 'user-2')).rejects.toMatchObject({ code: 'connect_user_mismatch' })
     expect(await left(session)).toEqual({ status: 'failed', failure: 'connect_user_mismatch', connections: 0, credentials: 0 })
     expect((await gateway.actions()).at(-1)).toBe('connect_session.failed')
+    const queued = 'select cause, state from sallyport.revocation where connection_id = $1'
+    expect(await gateway.rows(queued, [uuid(session)])).toEqual([{ cause: 'orphaned', state: 'waiting' }])
     await expect(complete(session, code)).rejects.toMatchObject({ code: 'connect_session_invalid' })
   })
 
@@ -299,6 +301,8 @@ describe('the sweep', () => {
       [made],
     )
     expect(told.map(({ target }) => target).toSorted()).toEqual(made.toSorted())
+    const queued = 'select 1 from sallyport.revocation where connection_id = any($1)'
+    expect(await gateway.rows(queued, [made.map(uuid)])).toHaveLength(2)
     expect(new Set(told.map(({ actor, org_id }) => `${actor} ${org_id}`))).toEqual(new Set([`system ${gateway.place.org}`]))
   })
 
