@@ -49,6 +49,8 @@ export interface ProofResult {
 /** A token request of the proof's workers is over after this, at the provider too. */
 export const REQUEST_LIFETIME_MS = 1_500
 const LONGEST_TROUBLE_MS = 3_000
+/** How often the grants are looked at; a label is at most so much older than it looks. */
+const WATCH_EVERY_MS = 1_000
 /** All is quiet within this after the last fault, or the proof says what is not. */
 const QUIET_WITHIN_MS = 90_000
 
@@ -109,7 +111,7 @@ async function trouble(options: ProofOptions, { issuer }: Ground, population: Po
       const revoked = grants.filter(({ ended }) => ended?.by === 'revoked').length
       injected = spoiled + revoked + troublesOf(slots)
       options.onProgress?.(injected)
-      await after(500)
+      await after(WATCH_EVERY_MS)
     }
   })()
   const played = playTroubles({
