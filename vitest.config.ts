@@ -32,7 +32,7 @@ export default defineConfig({
           name: 'url',
           env: { SALLYPORT_TEST_HOME: 'url' },
           include: [
-            'packages/core/test/stores/postgres.test.ts',
+            'packages/core/test/stores/{postgres,advisory-leases}.test.ts',
             'packages/server/test/{db,audit,vault,home,identity,http,connect,credentials,revocation,events}/**/*.test.ts',
             'test/e2e/{data-plane,octokit,refresh,tenancy}.test.ts',
           ],

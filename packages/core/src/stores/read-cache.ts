@@ -108,6 +108,8 @@ class ReadCache {
 
   keep(reading: Reading, state: CredentialState | undefined): void {
     const known = this.#entries.get(reading.name)
+    // A reading that was overtaken by a later one.
+    if (known !== undefined && state !== undefined && isNewer(known, state)) return
     this.#entries.delete(reading.name)
     if (!reading.valid || state?.status !== 'active') return
     const { head, ...rest } = state
@@ -141,6 +143,10 @@ class ReadCache {
     this.#entries.clear()
     for (const reading of this.#readings) reading.valid = false
   }
+}
+
+function isNewer({ state, head }: Entry, than: CredentialState): boolean {
+  return state.generation > than.generation || (state.generation === than.generation && head.seq > than.head.seq)
 }
 
 function nameOf({ scope, id }: CredentialRef): string {

@@ -3,8 +3,8 @@
  * however that ends, and nobody has to wait for a time to pass. Refuses to lend one twice within the process, which the database would do.
  *
  * A process that is stopped and not dead keeps its connection, and its locks with it. So each connection shows life once a second, and
- * whoever finds a lock taken by one that has not for `stalledAfterMs`, by the database's clock, has the database end that connection and
- * takes the lock. The stopped one can't get past it: when it goes on, `prove` finds its connection gone.
+ * whoever finds a lock taken has the database end the connections of this kind that have not for `stalledAfterMs`, by the database's
+ * clock. A stopped one can't get past it: when it goes on, `prove` finds its connection gone.
  *
  * Needs a connection of its own all the way to the server: a pooler that hands sessions out by the transaction breaks it (`RowLeases`).
  */
@@ -24,7 +24,13 @@ export interface AdvisoryLeaseOptions {
   readonly clock?: Clock
 }
 
+/** What these connections are called, in all processes: by it they find each other. */
+const NAME = 'sallyport leases'
 const HEARTBEAT_MS = 1_000
+/** A process looks for stopped ones at most this often, however many leases it finds taken. */
+const LOOK_AGAIN_MS = 1_000
+/** Locks that are asked for in one statement. */
+const BATCH = 1_000
 /** How long a connection that is ended by us may take to go. */
 const FAREWELL_MS = 500
 const KIND = 'postgres, advisory locks'
@@ -36,11 +42,12 @@ export class AdvisoryLeases implements LeaseKeeper {
   /** Keys that are held, being taken or being given back. */
   readonly #keys = new Set<string>()
   #session: Promise<Session> | undefined
+  #lookedAt = -Infinity
   #closed = false
 
   constructor(config: ClientConfig, options: AdvisoryLeaseOptions = {}) {
     const answerMs = options.answerMs ?? 2_000
-    this.#config = { keepAlive: true, ...config, connectionTimeoutMillis: answerMs, query_timeout: answerMs }
+    this.#config = { keepAlive: true, ...config, application_name: NAME, connectionTimeoutMillis: answerMs, query_timeout: answerMs }
     this.#stalledAfterMs = options.stalledAfterMs ?? 10_000
     this.#clock = options.clock ?? systemClock
   }
@@ -51,9 +58,8 @@ export class AdvisoryLeases implements LeaseKeeper {
     try {
       const session = await this.#connected()
       const lock = lockOf(key)
-      if ((await session.tryLock(lock)) || ((await session.endStalled(lock, this.#stalledAfterMs)) && (await session.tryLock(lock)))) {
-        return this.#lease(key, lock, session)
-      }
+      const taken = (await session.tryLock(lock)) || ((await this.#endStalled(session)) && (await session.tryLock(lock)))
+      if (taken) return this.#lease(key, lock, session)
       this.#keys.delete(key)
       return undefined
     } catch (error) {
@@ -67,6 +73,13 @@ export class AdvisoryLeases implements LeaseKeeper {
     this.#closed = true
     const session = await this.#session?.catch(() => undefined)
     await session?.end()
+  }
+
+  async #endStalled(session: Session): Promise<boolean> {
+    const now = this.#clock.monotonic()
+    if (now - this.#lookedAt < LOOK_AGAIN_MS) return false
+    this.#lookedAt = now
+    return session.endStalled(this.#stalledAfterMs)
   }
 
   #lease(key: string, lock: Lock, session: Session): Lease {
@@ -110,11 +123,46 @@ function lockOf(key: string): Lock {
   return { high: digest.readUInt32BE(0), low: digest.readUInt32BE(4) }
 }
 
+/** Asks for many at a time: one statement is under way at most, and whatever is wanted meanwhile goes with the next. */
+class LockQueue {
+  readonly #askAll: (locks: readonly Lock[]) => Promise<readonly boolean[]>
+  #wanted: { readonly lock: Lock; readonly resolve: (done: boolean) => void; readonly reject: (error: unknown) => void }[] = []
+  #asking = false
+
+  constructor(askAll: (locks: readonly Lock[]) => Promise<readonly boolean[]>) {
+    this.#askAll = askAll
+  }
+
+  ask(lock: Lock): Promise<boolean> {
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>()
+    this.#wanted.push({ lock, resolve, reject })
+    if (!this.#asking) void this.#askWanted()
+    return promise
+  }
+
+  async #askWanted(): Promise<void> {
+    this.#asking = true
+    while (this.#wanted.length > 0) {
+      const batch = this.#wanted.splice(0, BATCH)
+      try {
+        const done = await this.#askAll(batch.map(({ lock }) => lock))
+        batch.forEach(({ resolve }, i) => resolve(done[i]!))
+      } catch (error) {
+        for (const { reject } of batch) reject(error)
+      }
+    }
+    this.#asking = false
+  }
+}
+
 /** The one connection. Once anything on it fails or is late, it is gone for good, and with it all that was locked on it. */
 class Session {
   readonly #client: Client
   readonly #proof: Proof
   readonly #lost: () => void
+  readonly #locks = new LockQueue((locks) => this.#askLocks(TRY_LOCKS, locks))
+  readonly #unlocks = new LockQueue((locks) => this.#askLocks(UNLOCK, locks))
+  #pinging: Promise<boolean> | undefined
   #backend = 0
   #alive = true
   #heartbeat: NodeJS.Timeout | undefined
@@ -141,23 +189,21 @@ class Session {
     return session
   }
 
-  async tryLock({ high, low }: Lock): Promise<boolean> {
-    const text = 'select pg_catalog.pg_try_advisory_lock($1::int4, $2::int4) as got'
-    const [row] = await this.#ask<{ got: boolean }>(text, [high | 0, low | 0])
-    return row!.got
+  tryLock(lock: Lock): Promise<boolean> {
+    return this.#locks.ask(lock)
   }
 
-  /** Ends the connection that holds the lock if it has shown no life for `ms`. True when one was ended. */
-  async endStalled({ high, low }: Lock, ms: number): Promise<boolean> {
-    const rows = await this.#ask<{ ended: boolean }>(END_STALLED, [high, low, ms, FAREWELL_MS])
+  /** Ends the connections of this kind that have shown no life for `ms`. True when one was ended. */
+  async endStalled(ms: number): Promise<boolean> {
+    const rows = await this.#ask<{ ended: boolean }>(END_STALLED, [NAME, ms, FAREWELL_MS])
     return rows.some(({ ended }) => ended)
   }
 
   /** Never rejects: a connection that can't be asked has lost its locks, or loses them here. */
-  async unlock({ high, low }: Lock): Promise<void> {
+  async unlock(lock: Lock): Promise<void> {
     if (!this.#alive) return
     try {
-      await this.#ask('select pg_catalog.pg_advisory_unlock($1::int4, $2::int4)', [high | 0, low | 0])
+      await this.#unlocks.ask(lock)
     } catch {
       this.#lose()
     }
@@ -165,7 +211,13 @@ class Session {
 
   /** Whether this is still the connection on which the locks were taken. Never rejects. */
   async prove(): Promise<boolean> {
-    if (this.#alive && this.#proof.isYoungerThan(PROOF_LIFE_MS)) return true
+    const isFresh = (): boolean => this.#alive && this.#proof.isYoungerThan(PROOF_LIFE_MS)
+    if (isFresh()) return true
+    if (this.#pinging !== undefined) {
+      // Asked by another a moment ago. Its answer may be too old to be of use when it comes.
+      await this.#pinging
+      if (isFresh()) return true
+    }
     return this.#ping()
   }
 
@@ -177,7 +229,12 @@ class Session {
     clearTimeout(timer)
   }
 
-  async #ping(): Promise<boolean> {
+  #ping(): Promise<boolean> {
+    this.#pinging ??= this.#askAlive().finally(() => (this.#pinging = undefined))
+    return this.#pinging
+  }
+
+  async #askAlive(): Promise<boolean> {
     if (!this.#alive) return false
     try {
       // Another backend answers where a pooler hands sessions out by the transaction: the locks are not ours to speak of then.
@@ -196,7 +253,12 @@ class Session {
     return row!.pid
   }
 
-  async #ask<Row extends QueryResultRow>(text: string, values: readonly (number | string)[] = []): Promise<Row[]> {
+  async #askLocks(text: string, locks: readonly Lock[]): Promise<readonly boolean[]> {
+    const rows = await this.#ask<{ done: boolean }>(text, [locks.map(({ high }) => high | 0), locks.map(({ low }) => low | 0)])
+    return rows.map(({ done }) => done)
+  }
+
+  async #ask<Row extends QueryResultRow>(text: string, values: readonly (number | string | readonly number[])[] = []): Promise<Row[]> {
     try {
       return (await this.#client.query<Row>(text, [...values])).rows
     } catch (error) {
@@ -220,16 +282,22 @@ class Session {
   }
 }
 
+/** The order of the answers is that of the locks asked for. */
+const TRY_LOCKS = `
+  select pg_catalog.pg_try_advisory_lock(k.high, k.low) as done
+  from rows from (pg_catalog.unnest($1::int4[]), pg_catalog.unnest($2::int4[])) with ordinality as k(high, low, place) order by k.place`
+
+const UNLOCK = `
+  select pg_catalog.pg_advisory_unlock(k.high, k.low) as done
+  from rows from (pg_catalog.unnest($1::int4[]), pg_catalog.unnest($2::int4[])) with ordinality as k(high, low, place) order by k.place`
+
 /**
  * One statement, so that what is ended is what was judged. A backend's `state_change` moves with every heartbeat. Sees, and may end,
  * connections of the same login alone.
  */
 const END_STALLED = `
-  select pg_catalog.pg_terminate_backend(a.pid, $4::bigint) as ended
-  from pg_catalog.pg_locks l
-  join pg_catalog.pg_stat_activity a on a.pid = l.pid
-  where l.locktype = 'advisory' and l.granted and l.objsubid = 2
-    and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
-    and l.classid = $1::bigint::oid and l.objid = $2::bigint::oid
-    and a.usename = session_user
-    and a.state_change < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $3::float8 / 1000)`
+  select pg_catalog.pg_terminate_backend(a.pid, $3::bigint) as ended
+  from pg_catalog.pg_stat_activity a
+  where a.application_name = $1 and a.usename = session_user and a.datname = pg_catalog.current_database()
+    and a.pid <> pg_catalog.pg_backend_pid()
+    and a.state_change < pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $2::float8 / 1000)`

@@ -4,7 +4,7 @@
  */
 import type { Client, ClientConfig, Pool, QueryResultRow } from 'pg'
 import type { CredentialRef } from '../../tokens/index.ts'
-import { hasCode } from '../../kernel/index.ts'
+import { hasCode, systemClock } from '../../kernel/index.ts'
 import { once } from '../once.ts'
 import { storeUnavailable } from '../records.ts'
 import { prepareTables } from './schema.ts'
@@ -33,6 +33,7 @@ export function openPostgres(config: ClientConfig, { poolSize = 5, answerMs = 5_
   const timeouts = { connectionTimeoutMillis: Math.min(answerMs, 2_000), query_timeout: answerMs }
   // The server ends what the client no longer waits for, so that a late write is not made behind its back for long.
   const settings = sessions ? { statement_timeout: answerMs, lock_timeout: answerMs } : {}
+  const silence = new Silence(timeouts.connectionTimeoutMillis)
   let opened: Pool | undefined
   const pool = once(async () => {
     const { Pool } = await import('pg')
@@ -54,11 +55,14 @@ export function openPostgres(config: ClientConfig, { poolSize = 5, answerMs = 5_
   })
   return {
     async query<Row extends QueryResultRow>(text: string, values: readonly SqlValue[] = []) {
+      const answered = silence.asking()
       try {
         await prepared()
         const { rows } = await (await pool()).query<Row>(text, values.map(asParameter))
+        answered(true)
         return rows
       } catch (error) {
+        answered(false)
         throw hasCode(error, 'store_misconfigured') ? error : storeUnavailable(KIND, error)
       }
     },
@@ -69,6 +73,33 @@ export function openPostgres(config: ClientConfig, { poolSize = 5, answerMs = 5_
       await Promise.race([opened.end(), late])
       clearTimeout(timer)
     },
+  }
+}
+
+/** A server that let one wait in vain is asked by one at a time, this often, until it answers; the others fail at once. */
+const ASK_AGAIN_MS = 500
+
+/** Knows whether the server is silent: an error that comes at once is an answer. */
+class Silence {
+  readonly #patienceMs: number
+  #askAgainAt: number | undefined
+
+  constructor(patienceMs: number) {
+    this.#patienceMs = patienceMs
+  }
+
+  /** Gives what is to be called with whether it went well. @throws TokenError `store_unavailable` while somebody else is asking. */
+  asking(): (well: boolean) => void {
+    const began = systemClock.monotonic()
+    if (this.#askAgainAt !== undefined) {
+      if (began < this.#askAgainAt) throw storeUnavailable(KIND)
+      this.#askAgainAt = began + ASK_AGAIN_MS
+    }
+    return (well) => {
+      const now = systemClock.monotonic()
+      if (well) this.#askAgainAt = undefined
+      else if (now - began >= 0.9 * this.#patienceMs) this.#askAgainAt = now + ASK_AGAIN_MS
+    }
   }
 }
 

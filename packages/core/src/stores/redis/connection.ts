@@ -5,7 +5,7 @@
 import { createHash } from '../../crypto/index.ts'
 import { isIP } from 'node:net'
 import type { Redis, RedisOptions } from 'ioredis'
-import { Secret } from '../../kernel/index.ts'
+import { Secret, systemClock } from '../../kernel/index.ts'
 import { decoded, hostOf, isLocalHost, misconfigured, readStoreUrl } from '../address.ts'
 import { once } from '../once.ts'
 import { storeUnavailable } from '../records.ts'
@@ -63,7 +63,6 @@ export function redisOptions(address: RedisAddress): RedisOptions {
     ...(tls ? { tls: tlsOptions(host, address.ca) } : {}),
     connectionName: 'sallyport',
     connectTimeout: answerMs,
-    socketTimeout: answerMs,
     lazyConnect: true,
     enableOfflineQueue: false,
     // A command whose answer was lost may have run: whoever asked decides whether to ask again.
@@ -83,6 +82,8 @@ export class RedisLink {
   readonly #answerMs: number
   readonly #client: () => Promise<Redis>
   #opened: Redis | undefined
+  /** Since when there is no connection, by the monotonic clock; infinity while there is one. */
+  #downSince = Infinity
   #closed = false
 
   constructor(options: RedisOptions) {
@@ -97,8 +98,11 @@ export class RedisLink {
     client.on('message', (_channel, message) => heard(message))
     // Also the first time: listeners may have been there before, and what they remember with them.
     client.on('ready', () => void client.subscribe(channel).then(missed, () => undefined))
-    // Shows a connection on which nothing is asked that it is gone: no answer ends it.
-    const pulse = setInterval(() => client.status === 'ready' && void client.ping().catch(() => undefined), PULSE_MS).unref()
+    // Finds out about a connection on which nothing is asked that it is gone.
+    const pulse = setInterval(
+      () => client.status === 'ready' && void this.#answered(client, client.ping()).catch(() => undefined),
+      PULSE_MS,
+    ).unref()
     client.once('end', () => clearInterval(pulse))
     await this.#ready(client).catch(() => undefined)
   }
@@ -106,7 +110,7 @@ export class RedisLink {
   async ask<Answer>(command: string, ...args: RedisValue[]): Promise<Answer> {
     try {
       const client = await this.#ready(await this.#client())
-      return (await client.callBuffer(command, ...args.map(asArgument))) as Answer
+      return (await this.#answered(client, client.callBuffer(command, ...args.map(asArgument)))) as Answer
     } catch (error) {
       throw storeUnavailable(KIND, named(error))
     }
@@ -118,10 +122,10 @@ export class RedisLink {
       const client = await this.#ready(await this.#client())
       const given = args.map(asArgument)
       try {
-        return (await client.callBuffer('EVALSHA', sha, 1, key, ...given)) as Answer
+        return (await this.#answered(client, client.callBuffer('EVALSHA', sha, 1, key, ...given))) as Answer
       } catch (error) {
         if (named(error).code !== 'NOSCRIPT') throw error
-        return (await client.callBuffer('EVAL', lua, 1, key, ...given)) as Answer
+        return (await this.#answered(client, client.callBuffer('EVAL', lua, 1, key, ...given))) as Answer
       }
     } catch (error) {
       throw storeUnavailable(KIND, named(error))
@@ -138,19 +142,60 @@ export class RedisLink {
     const client = new Redis({ ...this.#options, protocol: 2, replyMapping: 'legacy' })
     // What is wrong is told to whoever asks; unheard, it would be written to the terminal.
     client.on('error', () => undefined)
+    client.on('connect', () => this.#expectReady(client))
+    this.#downSince = systemClock.monotonic()
+    client.on('ready', () => (this.#downSince = Infinity))
+    client.on('close', () => (this.#downSince = Math.min(this.#downSince, systemClock.monotonic())))
     this.#opened = client
     client.connect().catch(() => undefined)
     if (this.#closed) client.disconnect()
     return client
   }
 
-  /** Waits for a connection in the making, no longer than an answer may take. */
+  /**
+   * The answer, or the end of a connection on which none comes. A process that was held up finds its timer and the answer waiting
+   * at the same time: the answer is read first.
+   */
+  async #answered<T>(client: Redis, answer: Promise<T>): Promise<T> {
+    const stream = client.stream
+    const { promise: late, reject } = Promise.withResolvers<never>()
+    let open = true
+    const giveUp = (): void => {
+      if (!open) return
+      stream.destroy()
+      reject(new Error('no answer'))
+    }
+    const timer = setTimeout(() => setImmediate(() => setImmediate(giveUp)), this.#answerMs)
+    try {
+      return await Promise.race([answer, late])
+    } finally {
+      open = false
+      clearTimeout(timer)
+    }
+  }
+
+  /** Ends a connection whose server takes it and then says nothing: signing in and the first questions are not asked here. */
+  #expectReady(client: Redis): void {
+    const stream = client.stream
+    const timer = setTimeout(
+      () => setImmediate(() => client.stream === stream && client.status !== 'ready' && stream.destroy()),
+      2 * this.#answerMs,
+    )
+    const known = (): void => clearTimeout(timer)
+    client.once('ready', known)
+    client.once('close', known)
+  }
+
+  /** Waits for a connection in the making, until one answer's time after there was none. Later it says so at once. */
   async #ready(client: Redis): Promise<Redis> {
     // Between a connection's end and the word of it, it is still called ready.
     if (client.status === 'ready' && client.stream.writable) return client
     if (this.#closed) throw new Error('closed')
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const timer = setTimeout(() => reject(new Error('no connection')), this.#answerMs)
+    const downMs = Math.max(0, systemClock.monotonic() - this.#downSince)
+    const waitMs = Math.max(0, this.#answerMs - downMs)
+    // Never in the same turn: who asks again and again must not keep the connection from being heard.
+    const timer = setTimeout(() => setImmediate(() => reject(new Error('no connection'))), waitMs)
     const ready = (): void => resolve()
     client.once('ready', ready)
     try {

@@ -4,7 +4,7 @@
  */
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { randomToken } from '../../crypto/index.ts'
 import type { Spill, SpilledAnswer } from '../../tokens/index.ts'
 import { answerName, readAnswer, writeAnswer } from './answer-text.ts'
@@ -26,12 +26,22 @@ export class FileSpill implements Spill {
 
   /** @throws the file system's own errors. */
   async put(answer: SpilledAnswer): Promise<void> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    await this.#makeFolder()
     const name = join(this.#folder, answerName(answer))
     const unfinished = `${name}.${randomToken(16)}${UNFINISHED}`
     await writeThrough(unfinished, writeAnswer(answer))
     await rename(unfinished, `${name}${ENDING}`)
     await this.#writeFolderThrough()
+  }
+
+  /** A folder that was just made is in its parent, and its parent perhaps in another, all of which may not be on the disk yet. */
+  async #makeFolder(): Promise<void> {
+    const first = await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+    if (first === undefined) return
+    for (let made = resolve(this.#folder); ; made = dirname(made)) {
+      await synced(await open(dirname(made), 'r'))
+      if (made === resolve(first)) return
+    }
   }
 
   async list(): Promise<readonly SpilledAnswer[]> {
