@@ -182,14 +182,16 @@ describe('a process whose connection to the lease is ended', () => {
     const stopped = gate()
     let times = 0
     const slow = node({
-      leases: opening(new AdvisoryLeases({ connectionString: url, application_name: 'slow-leases' })),
+      leases: opening(new AdvisoryLeases({ connectionString: url })),
       checkpoint: async (point) => void (point === 'intent_written' && times++ === 0 && (stopped.reach(), await stopped.opened)),
     })
     const late = slow.refresher.fresh(ref)
     await stopped.reached
     const client = new Client({ connectionString: url })
     await client.connect()
-    await client.query("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'slow-leases'")
+    await client.query(
+      "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'sallyport leases' and datname = current_database()",
+    )
     await client.end()
     const other = node()
       .refresher.fresh(ref)
