@@ -6,7 +6,7 @@ import { hasCode } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
 
 /** An answer that took longer counts as a break: the question may have waited one out. */
-const SLOW_MS = 1_000
+const SLOW_MS = 2_000
 
 export class StoreContact {
   readonly #clock: Clock

@@ -24,6 +24,7 @@ export interface Parts {
   readonly changes: Changes
   readonly unsaved: UnsavedAnswers
   readonly unspent: UnspentIntents
+  readonly refusals: KnownRefusals
   readonly learned: LearnedRotation
   readonly policy: FreshnessPolicy
   readonly limits: RefreshLimits
@@ -76,7 +77,10 @@ export function overIn(
 }
 
 /** Remembered at once; one that is forgotten is taken for unknown, which is safe. */
-const MAX_UNSPENT = 10_000
+export const MAX_REMEMBERED = 10_000
+
+/** Why the provider refused the refresh token of an intent, until that is written: a token that was refused is not shown again to hear it again. */
+export type KnownRefusals = Map<string, 'revoked' | 'grant_expired'>
 
 interface From {
   readonly generation: number
@@ -98,7 +102,7 @@ export class UnspentIntents {
   }
 
   add(intent: RefreshIntent): void {
-    if (this.#ids.size >= MAX_UNSPENT) this.#ids.clear()
+    if (this.#ids.size >= MAX_REMEMBERED) this.#ids.clear()
     this.#ids.add(intent.id)
   }
 

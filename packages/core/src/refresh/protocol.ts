@@ -12,7 +12,8 @@ import { ANY, judge, lifetimeOf, restOf } from './policy.ts'
 import type { Reading } from './policy.ts'
 import { overIn } from './course.ts'
 import type { Course, Parts, Step } from './course.ts'
-import { settle } from './settle.ts'
+import type { Turn } from './turn.ts'
+import { refused, settle } from './settle.ts'
 import type { BegunRefresh, Lease, RefreshIntent, RotationProfile } from '../tokens/index.ts'
 import type { RefreshAnswer } from '../oauth/index.ts'
 
@@ -25,6 +26,7 @@ const PROOFS = 3
 
 export class RefreshProtocol {
   readonly #o: Parts
+  readonly #releasing = new Set<Promise<void>>()
 
   constructor(parts: Parts) {
     this.#o = parts
@@ -50,12 +52,7 @@ export class RefreshProtocol {
       const turn = await turns.take(flight.key, waitedMs)
       if (turn !== undefined) {
         await this.#o.reach('lease_held')
-        try {
-          return await this.#underLease(flight, turn.lease)
-        } finally {
-          await turn.release()
-          await this.#o.reach('lease_released')
-        }
+        return await this.#underTurn(flight, turn)
       }
       if (flight.recovering) return { kind: 'left', lookAgainMs: 500 }
       if (waitedMs > limits.turnMs) return failed(new RefreshError('refresh_pending', null, 1_000))
@@ -64,6 +61,35 @@ export class RefreshProtocol {
       const landing = await this.#look(flight)
       if (landing !== undefined) return landing
     }
+  }
+
+  /** Callers do not wait for the lease to be given back; a flight that begins anew does. */
+  async #underTurn(flight: Flight, turn: Turn): Promise<Landing | undefined> {
+    let landing: Landing | undefined
+    try {
+      landing = await this.#underLease(flight, turn.lease)
+      return landing
+    } finally {
+      const released = this.#release(turn)
+      if (landing === undefined) await released
+    }
+  }
+
+  async #release(turn: Turn): Promise<void> {
+    const released = turn.release().then(() => this.#o.reach('lease_released'))
+    this.#releasing.add(released)
+    try {
+      await released
+    } catch (error) {
+      this.#o.logger.error('A lease was not given back', { error })
+    } finally {
+      this.#releasing.delete(released)
+    }
+  }
+
+  /** Resolves when no lease is being given back. */
+  async quiet(): Promise<void> {
+    await Promise.allSettled(this.#releasing)
   }
 
   async #underLease(flight: Flight, lease: Lease): Promise<Landing | undefined> {
@@ -109,6 +135,8 @@ export class RefreshProtocol {
     const { intent, head } = course.reading.state
     if (intent === null) return { parentSeq: head.seq, replaces: null, attempt: 1 }
     if (this.#o.unspent.has(course.reading.state)) return { parentSeq: intent.parentSeq, replaces: intent.id, attempt: intent.attempt }
+    const refusal = await this.#knownRefusal(course, intent)
+    if (refusal !== undefined) return await refused(this.#o, course, refusal, refusal.trouble)
     const kept = this.#o.unsaved.for(course.flight.ref)
     if (kept?.intent === intent.id) {
       const { tokens, generation, parentSeq: seq } = kept
@@ -121,6 +149,16 @@ export class RefreshProtocol {
       return undefined
     }
     return await this.#afterInterruption(course, intent)
+  }
+
+  /** What this process heard of the intent's token and could not write. */
+  async #knownRefusal({ flight, reading }: Course, intent: RefreshIntent) {
+    const trouble = this.#o.refusals.get(intent.id)
+    if (trouble === undefined) return undefined
+    const { head } = reading.state
+    const versions = head.seq === intent.parentSeq ? [head] : await this.#o.store.siblings(flight.ref)
+    const parent = versions.find(({ seq }) => seq === intent.parentSeq)
+    return parent === undefined ? undefined : { intent, parent, trouble }
   }
 
   /** The outcome of the intent's call is unknown, since `startedAt`. */
@@ -164,6 +202,7 @@ export class RefreshProtocol {
       store.begin(flight.ref, from, { node: this.#o.node, attempt: step.attempt }),
     )
     if (begun === undefined) return undefined
+    if (step.replaces !== null) this.#o.refusals.delete(step.replaces)
     const begunAt = this.#o.clock.monotonic()
     course.since ??= begun.intent.startedAt
     await this.#o.reach('intent_written')

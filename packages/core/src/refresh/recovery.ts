@@ -21,10 +21,10 @@ interface Parts {
   readonly recover: (ref: CredentialRef) => Promise<Landing>
 }
 
-/** Intents looked at in one pass; those that are held or resting are not asked about again before their time. */
-const PER_PASS = 1_000
-/** Recoveries side by side: after a provider's outage they all come due at once. */
-const AT_ONCE = 8
+/** Intents looked at at once; those that are held or resting are not asked about again before their time. */
+const PER_LOOK = 1_000
+/** Recoveries side by side: after a provider's outage they all come due at once, and each may take as long as a call. */
+const AT_ONCE = 32
 const ADOPT_EVERY_MS = 5_000
 /** The longest that a resting intent is not looked at: something else may have moved it. */
 const LONGEST_REST_MS = 60_000
@@ -32,33 +32,60 @@ const LONGEST_REST_MS = 60_000
 export class Recovery {
   readonly #o: Parts
   readonly #notBefore = new Map<string, number>()
+  /** Waiting for their turn or being recovered. */
+  readonly #taken = new Map<string, Promise<void>>()
+  readonly #queue: (() => void)[] = []
+  #running = 0
+  #stopped = false
   #adoptAfter = Number.NEGATIVE_INFINITY
-  #pass: Promise<void> | undefined
 
   constructor(parts: Parts) {
     this.#o = parts
   }
 
-  /** One pass; a second caller gets the one under way. @throws TokenError `store_unavailable`. */
-  pass(): Promise<void> {
-    this.#pass ??= this.#run().finally(() => (this.#pass = undefined))
-    return this.#pass
+  /** One look, and everything that it found. @throws TokenError `store_unavailable`. */
+  async pass(): Promise<void> {
+    await this.look()
+    await Promise.all(this.#taken.values())
   }
 
-  async #run(): Promise<void> {
+  /** Takes what is due, and does not wait for it: one that is slow keeps no other waiting. @throws TokenError `store_unavailable`. */
+  async look(): Promise<void> {
     const { store, unsaved, clock, contact } = this.#o
     if (clock.monotonic() >= this.#adoptAfter) {
       await unsaved.adopt()
       this.#adoptAfter = clock.monotonic() + ADOPT_EVERY_MS
     }
-    const interrupted = await contact.through(() => store.interrupted(PER_PASS))
+    const interrupted = await contact.through(() => store.interrupted(PER_LOOK))
     this.#forgetOthers(new Set(interrupted.map(leaseKey)))
-    const due = interrupted.filter((ref) => this.#isDue(leaseKey(ref))).values()
-    await Promise.all(Array.from({ length: AT_ONCE }, () => this.#work(due)))
+    for (const ref of interrupted) if (this.#isDue(leaseKey(ref))) this.#take(ref)
   }
 
-  async #work(due: Iterator<CredentialRef>): Promise<void> {
-    for (let next = due.next(); next.done !== true; next = due.next()) await this.#recover(next.value)
+  /** Begins nothing more. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  #take(ref: CredentialRef): void {
+    const key = leaseKey(ref)
+    const turn = new Promise<void>((resolve) => this.#queue.push(resolve))
+    const over = turn
+      .then(() => (this.#stopped ? undefined : this.#recover(ref)))
+      .finally(() => {
+        this.#taken.delete(key)
+        this.#running -= 1
+        this.#next()
+      })
+    this.#taken.set(key, over)
+    this.#next()
+  }
+
+  #next(): void {
+    if (this.#running >= AT_ONCE) return
+    const begin = this.#queue.shift()
+    if (begin === undefined) return
+    this.#running += 1
+    begin()
   }
 
   async #recover(ref: CredentialRef): Promise<void> {
@@ -76,7 +103,7 @@ export class Recovery {
   }
 
   #isDue(key: string): boolean {
-    return !this.#o.isFlying(key) && (this.#notBefore.get(key) ?? 0) <= this.#o.clock.monotonic()
+    return !this.#taken.has(key) && !this.#o.isFlying(key) && (this.#notBefore.get(key) ?? 0) <= this.#o.clock.monotonic()
   }
 
   #forgetOthers(interrupted: ReadonlySet<string>): void {

@@ -529,6 +529,22 @@ describe('a refused refresh token', () => {
     expect(nodes.flatMap(({ events }) => events.map(({ kind, health }) => [kind, health]))).toEqual([['ended', 'reconnect_required']])
   })
 
+  it.each(['end', 'siblings'] as const)('is not shown again to hear it again when it can not be written (%s)', async (method) => {
+    const fleet = createFleet({ rotation: GRACE })
+    await fleet.connect()
+    fleet.issuer.revoke()
+    const node = fleet.node()
+    node.away.add(method)
+    await expect(fleet.time.until(node.refresher.fresh(ref))).rejects.toMatchObject({ code: 'store_unavailable' })
+    node.refresher.start()
+    await fleet.time.pass(2_000)
+    node.away.clear()
+    await fleet.time.pass(2_000)
+    node.refresher.close()
+    expect(await failure(fleet, fleet.node())).toMatchObject({ code: 'reconnect_required', trouble: 'grant_expired' })
+    expect(fleet.issuer.calls).toHaveLength(1)
+  })
+
   it('shows no ancestor that was spent under strict', async () => {
     const fleet = createFleet({ rotation: STRICT })
     await fleet.connect()
@@ -856,6 +872,29 @@ describe('recovery', () => {
     survivor.refresher.close()
     const { intent, head } = (await fleet.store.read(ref))!
     expect([intent, fleet.issuer.live.at(-1)]).toEqual([null, head.tokens.refreshToken?.reveal()])
+  })
+
+  it('is not held up by refreshes that are slow', async () => {
+    const fleet = createFleet({ rotation: GRACE })
+    await fleet.connect()
+    const { head } = (await fleet.store.read(ref))!
+    const interrupt = async (one: typeof ref): Promise<void> => {
+      await fleet.store.connect(one, head.tokens)
+      const { generation, head: now } = (await fleet.store.read(one))!
+      const from = { generation, headSeq: now.seq, parentSeq: now.seq, replaces: null }
+      await fleet.store.begin(one, from, { node: 'dead', attempt: 1 })
+    }
+    const others = Array.from({ length: 12 }, (_, i) => ({ scope: 'provider', id: `slow-${i}` }))
+    for (const one of others) await interrupt(one)
+    fleet.issuer.next.push(...others.map(() => ({ ...ANSWERS, latencyMs: 10_000 })))
+    const node = fleet.node()
+    node.refresher.start()
+    await fleet.time.pass(1_000)
+    await interrupt(ref)
+    await fleet.time.pass(1_000)
+    node.refresher.close()
+    expect((await fleet.store.read(ref))!.intent).toBeNull()
+    expect(await fleet.store.interrupted(100)).toHaveLength(others.length)
   })
 
   it('takes nothing that a live process holds', async () => {

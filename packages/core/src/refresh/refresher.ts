@@ -114,6 +114,7 @@ class LineageRefresher implements Refresher {
         onSaved: (kept, outcome) => this.#onSaved(kept, outcome),
       }),
       unspent: new UnspentIntents(node),
+      refusals: new Map(),
       learned: new LearnedRotation(store, logger),
       policy: this.#limits,
       limits: this.#limits,
@@ -174,13 +175,13 @@ class LineageRefresher implements Refresher {
   }
 
   start(): void {
-    void this.#repeat(this.#limits.recoveryMs, 'Interrupted refreshes can not be looked for', () => this.recover())
+    void this.#repeat(this.#limits.recoveryMs, 'Interrupted refreshes can not be looked for', () => this.#recovery.look())
     void this.#repeat(this.#limits.idleSweepMs, 'Unused grants can not be looked for', () => this.sweepIdle())
     void this.#repeat(this.#limits.pruneMs, 'Old versions can not be forgotten', () => this.prune())
   }
 
   async drain(timeoutMs: number): Promise<{ readonly underWay: number; readonly unsaved: number }> {
-    this.#background.abort()
+    this.#stopBackground()
     const over = new AbortController()
     await Promise.race([this.#quiet(), this.#pause(timeoutMs, over.signal)])
     over.abort()
@@ -194,9 +195,14 @@ class LineageRefresher implements Refresher {
 
   close(): void {
     this.#closed = true
-    this.#background.abort()
+    this.#stopBackground()
     this.#parts.unsaved.abandon()
     this.#parts.changes.close()
+  }
+
+  #stopBackground(): void {
+    this.#background.abort()
+    this.#recovery.stop()
   }
 
   async #freshFor(ref: CredentialRef, want: Want, options: FreshOptions): Promise<FreshTokens> {
@@ -311,6 +317,7 @@ class LineageRefresher implements Refresher {
       await Promise.all([...this.#flights.values()].map(({ landed }) => landed))
       await this.#parts.unsaved.saved()
     }
+    await this.#protocol.quiet()
   }
 
   async #onSaved(kept: { readonly ref: CredentialRef; readonly tokens: FreshTokens['tokens'] }, outcome: string): Promise<void> {

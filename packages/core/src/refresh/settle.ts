@@ -7,7 +7,7 @@ import { writeTokenSet } from '../tokens/index.ts'
 import type { BegunRefresh, CredentialVersion, RefreshTrouble, RotationProfile, SpilledAnswer, TokenSet } from '../tokens/index.ts'
 import type { RefreshAnswer } from '../oauth/index.ts'
 import { pauseAfter } from './backoff.ts'
-import { overIn } from './course.ts'
+import { MAX_REMEMBERED, overIn } from './course.ts'
 import type { Course, Parts, Step } from './course.ts'
 import { failureOf, overFailure, RefreshError } from './errors.ts'
 import { failed, served } from './flight.ts'
@@ -23,7 +23,11 @@ const QUICK: Readonly<Record<RotationProfile['kind'], number>> = { none: 2, grac
 /** @throws TokenError `store_unavailable` when the outcome can't be written; only tokens are kept until they can. */
 export async function settle(parts: Parts, course: Course, begun: BegunRefresh, answer: RefreshAnswer): Promise<Next> {
   if (answer.kind === 'tokens') return await save(parts, course, begun, answer.tokens)
-  if (answer.kind === 'refused') return await refused(parts, course, begun, answer.trouble)
+  if (answer.kind === 'refused') {
+    if (parts.refusals.size >= MAX_REMEMBERED) parts.refusals.clear()
+    parts.refusals.set(begun.intent.id, answer.trouble)
+    return await refused(parts, course, begun, answer.trouble)
+  }
   if (answer.kind === 'unknown') return await unknown(parts, course, begun, answer)
   return await unspent(parts, course, begun, harmless(answer))
 }
@@ -78,7 +82,12 @@ function sealed({ logger }: Parts, { flight }: Course, begun: BegunRefresh, toke
 }
 
 /** Step 9: the head may have moved; a sibling may be the live one; else it is over. */
-async function refused(parts: Parts, course: Course, begun: BegunRefresh, said: RefreshTrouble): Promise<Next> {
+export async function refused(
+  parts: Parts,
+  course: Course,
+  begun: Pick<BegunRefresh, 'intent' | 'parent'>,
+  said: RefreshTrouble,
+): Promise<Next> {
   const { store, readings } = parts
   const { flight } = course
   const { id, generation, headSeq, attempt } = begun.intent
@@ -89,6 +98,7 @@ async function refused(parts: Parts, course: Course, begun: BegunRefresh, said: 
   const { state } = reading
   if (state.status !== 'active' || state.generation !== generation || state.head.seq !== headSeq) {
     await store.withdraw(flight.ref, id, null)
+    parts.refusals.delete(id)
     return undefined
   }
   const profile = await parts.learned.profileOf(state, course.endpoint)
@@ -97,7 +107,9 @@ async function refused(parts: Parts, course: Course, begun: BegunRefresh, said: 
   const sibling = (await hopeful(parts, course, profile)).at(0)
   if (sibling !== undefined) return { parentSeq: sibling.seq, replaces: id, attempt: 1 }
   const trouble = course.lost ? 'token_lost' : said
-  if (!(await store.end(flight.ref, { generation, headSeq }, 'reconnect_required', trouble))) return undefined
+  const ended = await store.end(flight.ref, { generation, headSeq }, 'reconnect_required', trouble)
+  parts.refusals.delete(id)
+  if (!ended) return undefined
   await parts.reach('settled')
   const { provider } = course.endpoint
   parts.tell({ kind: 'ended', ref: flight.ref, provider, generation, health: 'reconnect_required', trouble })
