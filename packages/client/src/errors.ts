@@ -10,6 +10,10 @@ export class SallyportApiError extends Error {
   readonly detail: string | undefined
   /** For `validation_failed`: JSON pointers into the request. */
   readonly errors: Problem['errors']
+  /** About a connection's credential: which connection, what is wrong with it, and with `reconnect_required` the way to a new one. */
+  readonly connection: string | undefined
+  readonly trouble: Problem['trouble']
+  readonly reconnect: Problem['reconnect']
   /** Name this when asking the operator: the log has it. */
   readonly requestId: string | undefined
   /** Whole seconds after which trying again is sensible; undefined when the gateway named none. */
@@ -21,6 +25,9 @@ export class SallyportApiError extends Error {
     this.code = problem.code
     this.detail = problem.detail
     this.errors = problem.errors
+    this.connection = problem.connection
+    this.trouble = problem.trouble
+    this.reconnect = problem.reconnect
     this.requestId = headers.get('sallyport-request-id') ?? undefined
     const seconds = headers.get('retry-after') ?? ''
     this.retryAfterS = /^\d+$/u.test(seconds) ? Number(seconds) : undefined

@@ -87,6 +87,9 @@ const MAX_TARGETS = 50_000
 /** One organization gets at most this part of the connections to one origin. */
 const ORGANIZATION_SHARE = 1 / 4
 const SWEEP_EVERY_MS = 60_000
+/** Versions that were replaced stay this long: a provider may go back on a refresh, and their refresh tokens may be the live ones. */
+const VERSIONS_KEPT_MS = 30 * 24 * 3_600_000
+const PRUNE_EVERY_MS = 6 * 3_600_000
 /** What is buffered gets at least this long to be written, however long the drain took. */
 const LAST_WORDS_MS = 3_000
 
@@ -416,11 +419,20 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     SWEEP_EVERY_MS,
   )
   sweeper.unref()
+  const pruner = setInterval(
+    () =>
+      void store
+        .prune(clock.now() - VERSIONS_KEPT_MS)
+        .catch((error: unknown) => logger.warn('Old versions of credentials were not forgotten', { error })),
+    PRUNE_EVERY_MS,
+  )
+  pruner.unref()
   refresher.start()
   return {
     http,
     close(timeoutMs) {
       clearInterval(sweeper)
+      clearInterval(pruner)
       const deadline = performance.now() + timeoutMs
       return inTurn([
         // Answers may be out while their records are still to be handed over.

@@ -9,7 +9,7 @@ import { Empty, Page, Row, Rows } from '../../ui/page.tsx'
 import { Paged } from '../../ui/paged.tsx'
 import { Moment } from '../../ui/time.tsx'
 import { ConnectDialog } from './connect-dialog.tsx'
-import { STATUS_WORDS } from './status.ts'
+import { credentialWords, STATUS_WORDS } from './status.ts'
 
 export function ConnectionsScreen() {
   const place = usePlace()
@@ -47,18 +47,32 @@ export function ConnectionsScreen() {
 function ConnectionRow({ connection, onReconnect }: { readonly connection: Connection; readonly onReconnect: () => void }) {
   const { id, integration, account, end_user_id: endUser, status, missing_scopes: missing, updated_at: updatedAt } = connection
   const { label, tone, todo, reconnect } = STATUS_WORDS[status]
+  const credential = credentialWords(connection)
+  const retryAt = connection.failure?.retry_at
   return (
     <Row>
       <div className="min-w-0 flex-1 basis-72">
         <p className="flex flex-wrap items-center gap-x-3 gap-y-1">
           <span className="font-semibold break-all">{account?.label ?? account?.id ?? 'Account not known yet'}</span>
           <Badge tone={tone}>{label}</Badge>
+          {credential !== undefined && status === 'active' && <Badge tone="warn">{credential.label}</Badge>}
         </p>
         <p className="mt-0.5 text-sm text-dim">
           <span className="font-mono">{integration}</span> for <span className="break-all">{endUser}</span>
         </p>
         <p className="mt-0.5 font-mono text-xs break-all text-dim">{id}</p>
         {todo !== undefined && <p className="mt-2 text-sm">{todo}</p>}
+        {credential !== undefined && (
+          <p className="mt-1 text-sm">
+            {credential.about}
+            {retryAt != null && (
+              <>
+                {' '}
+                Tried again by itself, next after <Moment at={retryAt} />.
+              </>
+            )}
+          </p>
+        )}
         {missing.length > 0 && (
           <p className="mt-1 text-sm">
             Missing: <span className="font-mono break-all">{missing.join(', ')}</span>

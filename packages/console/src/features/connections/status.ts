@@ -39,6 +39,34 @@ export const STATUS_WORDS: Readonly<Record<Connection['status'], StatusWords>> =
   },
 }
 
+/** What is wrong with the credential of a connection that works as yet, or tries to. Absent: nothing. */
+const TROUBLE_WORDS: Readonly<Record<NonNullable<Connection['failure']>['trouble'], string>> = {
+  revoked: 'The grant was taken back.',
+  grant_expired: 'The provider no longer knows the refresh token.',
+  no_refresh_token: 'There is no refresh token to renew it with.',
+  client_misconfigured: 'The provider rejects the client of the integration. Correct its id or secret; nobody has to connect again.',
+  provider_down: 'The provider can not be reached to renew it.',
+  rate_limited: 'The provider told the gateway to wait before it renews again.',
+  malformed: "The provider's answer to the renewal can not be read.",
+  outcome_unknown: 'A renewal was interrupted; what became of it is being found out.',
+  token_lost: 'A renewal was interrupted, and its answer never came.',
+}
+
+/** Beside the status: how the credential itself is, while something is the matter with it. */
+export function credentialWords({ health, failure }: Connection): { readonly label: string; readonly about: string } | undefined {
+  if (failure === null) return undefined
+  return { label: HEALTH_WORDS[health], about: TROUBLE_WORDS[failure.trouble] }
+}
+
+const HEALTH_WORDS: Readonly<Record<Connection['health'], string>> = {
+  active: 'Renewed again',
+  refreshing: 'Renewing',
+  degraded: 'Renewal fails',
+  outcome_unknown: 'Renewal interrupted',
+  reconnect_required: 'Ended',
+  revoked: 'Ended',
+}
+
 /** True when calls through the connection fail until somebody does something. */
 export function needsAttention({ status }: Connection): boolean {
   return STATUS_WORDS[status].todo !== undefined
