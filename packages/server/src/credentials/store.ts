@@ -126,8 +126,9 @@ class TenantStore implements CredentialStore {
       const { generation, parentSeq, tokens } = answer
       const seq = await this.#o.lineage.insert(tx, id, { generation, parentSeq, tokens, saved: { intent: answer.intent, as } })
       await intentDrop(tx, id, answer.intent)
-      if (as === 'head') await grantRenew(tx, id, seq)
-      return { outcome: as, seq, failure: grant.failure }
+      const scopes = as === 'head' && !sameScopes(grant.grantedScopes, tokens.scopes) ? tokens.scopes : undefined
+      if (as === 'head') await grantRenew(tx, id, seq, scopes)
+      return { outcome: as, seq, failure: grant.failure, ...(scopes === undefined ? {} : { scopes }) }
     })
     if (saved.seq !== undefined) this.#o.transitions.saved(placeOf(ref), { ...saved, seq: saved.seq, parentSeq: answer.parentSeq })
     return saved.outcome
@@ -262,6 +263,8 @@ interface Saved {
   /** Only of a version that was not there before. */
   readonly seq?: bigint
   readonly failure?: ConnectionFailure | null
+  /** What the provider grants now, where that is not what it was. */
+  readonly scopes?: readonly string[]
 }
 
 /** Every failure of ours on the way to a row leaves open what became of the write, whatever it was: locks, keys, the log, the server. */
@@ -276,6 +279,11 @@ async function available<T>(work: () => Promise<T>): Promise<T> {
 
 function sameSecret(one: Secret, other: Secret | null): boolean {
   return other !== null && digestEquals(sha256(one), sha256(other))
+}
+
+function sameScopes(one: readonly string[], other: readonly string[]): boolean {
+  const [before, now] = [new Set(one), new Set(other)]
+  return before.size === now.size && [...before].every((scope) => now.has(scope))
 }
 
 /** Waiting for consent, for more scopes: the grant itself lives. */

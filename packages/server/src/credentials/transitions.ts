@@ -27,18 +27,21 @@ export interface SavedVersion {
   readonly parentSeq: bigint
   /** What failed before. */
   readonly failure?: ConnectionFailure | null
+  /** What the provider grants now, where that is not what it was. */
+  readonly scopes?: readonly string[]
 }
 
 export function createTransitions({ useLog, logger }: { readonly useLog: Pick<UseLog, 'use'>; readonly logger: Logger }): Transitions {
   return {
     failing: (tx, id, trouble) => appendAudit(tx, event('connection.refresh_failed', id, { trouble })),
     ended: (tx, id, { status, trouble, generation }) => appendAudit(tx, event(`connection.${status}`, id, { trouble, generation })),
-    saved({ org, connection }, { outcome, seq, parentSeq, failure }) {
+    saved({ org, connection }, { outcome, seq, parentSeq, failure, scopes }) {
       const detail = { seq: String(seq), parent: String(parentSeq), kept: outcome }
       const events = [event('connection.refreshed', connection, detail)]
       if (outcome === 'head' && failure) {
         events.push(event('connection.recovered', connection, { trouble: failure.trouble, failures: failure.failures }))
       }
+      if (scopes !== undefined) events.push(event('connection.scopes_changed', connection, { granted: [...scopes] }))
       try {
         // Batched for every organization: a log that is full or slow may not cost a token that is saved already.
         for (const each of events) void useLog.use(org, 'batched', each)

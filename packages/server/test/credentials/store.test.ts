@@ -114,7 +114,7 @@ describe("the gateway's credential store", () => {
     const intent = await begin()
     await store.doubt(ref, intent, { trouble: 'outcome_unknown', retryInMs: 0 })
     const { generation, head } = (await store.read(ref))!
-    const answer = { intent, generation, parentSeq: head.seq, tokens: someTokens('second') }
+    const answer = { intent, generation, parentSeq: head.seq, tokens: someTokens('second', { scopes: [] }) }
     await Promise.all([store.save(ref, answer), store.save(ref, answer)])
     // Events of saves are written in groups, after them.
     await store.flush()
@@ -138,6 +138,19 @@ describe("the gateway's credential store", () => {
     expect(first).toMatchObject({ refreshing: null, failure: { trouble: 'provider_down', failures: 1 } })
     expect(second).toMatchObject({ refreshing: 'unknown', failure: { trouble: 'malformed', failures: 2, since: first.failure!.since } })
     expect(second.failure!.retryAt.getTime() - second.failure!.at.getTime()).toBe(60_000)
+  })
+
+  it('O-21 notices a grant that has shrunk: what is missing shows, and the change is on record', async () => {
+    const { ref, begin } = await connected()
+    const read = async () => (await database.withTenant(tenant.org, (tx) => connectionFindAnywhere(tx, ref.id as ConnectionId)))!
+    for (const scopes of [['write', 'read'], ['read'], ['read']]) {
+      const { generation, head } = (await store.read(ref))!
+      const answer = { intent: await begin(), generation, parentSeq: head.seq, tokens: someTokens('next', { scopes }) }
+      expect(await store.save(ref, answer)).toBe('head')
+      expect((await read()).grantedScopes.toSorted()).toEqual(scopes.toSorted())
+    }
+    // The first refresh says for the first time what the connection holds; the last one says nothing new.
+    expect((await eventsOf(ref)).filter((action) => action === 'connection.scopes_changed')).toHaveLength(2)
   })
 
   it("T-20 knows nothing of a connection under another organization's name", async () => {

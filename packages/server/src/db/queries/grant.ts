@@ -16,6 +16,7 @@ export interface Grant {
   readonly generation: number
   /** 0n: there is none yet, or none any more. */
   readonly headSeq: bigint
+  readonly grantedScopes: readonly string[]
   readonly failure: ConnectionFailure | null
   readonly intent: Intent | null
   /** The database's clock. */
@@ -52,7 +53,17 @@ export async function grantRead(tx: TenantTx, id: ConnectionId): Promise<Grant |
   const row = await tx
     .selectFrom('sallyport.connection as c')
     .leftJoin('sallyport.refresh_intent as i', (join) => join.onRef('i.org_id', '=', 'c.org_id').onRef('i.connection_id', '=', 'c.id'))
-    .select(['c.status', 'c.generation', 'c.head_seq', 'c.trouble', 'c.failing_since', 'c.failed_at', 'c.retry_at', 'c.failures'])
+    .select([
+      'c.status',
+      'c.generation',
+      'c.head_seq',
+      'c.granted_scopes',
+      'c.trouble',
+      'c.failing_since',
+      'c.failed_at',
+      'c.retry_at',
+      'c.failures',
+    ])
     .select([
       'i.id as intent',
       'i.generation as intent_generation',
@@ -72,6 +83,7 @@ export async function grantRead(tx: TenantTx, id: ConnectionId): Promise<Grant |
     status: row.status,
     generation: row.generation,
     headSeq: BigInt(row.head_seq),
+    grantedScopes: row.granted_scopes,
     failure: failureOf(row),
     intent:
       row.intent === null
@@ -143,11 +155,17 @@ export async function grantFail(
   await connectionOf(tx, id).set(failed(failure)).execute()
 }
 
-/** Points at the version that calls use from now on, and forgets what failed before, be it that the grant was given up for lost. */
-export async function grantRenew(tx: TenantTx, id: ConnectionId, head: bigint): Promise<void> {
+/** Points at the version that calls use from now on, and forgets what failed before, be it that the grant was given up for lost. Scopes are written where they are given. */
+export async function grantRenew(tx: TenantTx, id: ConnectionId, head: bigint, grantedScopes?: readonly string[]): Promise<void> {
   const status = sql<ConnectionStatus>`case status when 'reconnect_required' then 'active' else status end`
   await connectionOf(tx, id)
-    .set({ head_seq: head, status, ...NO_FAILURE, updated_at: now() })
+    .set({
+      head_seq: head,
+      status,
+      ...(grantedScopes === undefined ? {} : { granted_scopes: [...grantedScopes] }),
+      ...NO_FAILURE,
+      updated_at: now(),
+    })
     .execute()
 }
 
