@@ -1,0 +1,73 @@
+/**
+ * Owns making a token store of an application's configuration: store, leases and cache that go together. Refuses memory in production, and
+ * a store without encryption.
+ */
+import type { Secret } from '../kernel/index.ts'
+import type { LeaseKeeper } from '../tokens/index.ts'
+import { misconfigured } from './address.ts'
+import type { EncryptionConfig } from './encryption.ts'
+import { createMemoryLeases, createMemoryStore } from './memory/index.ts'
+import { createPostgresLeases, createPostgresStore } from './postgres/index.ts'
+import { withReadCache } from './read-cache.ts'
+import type { ReadCacheOptions } from './read-cache.ts'
+import { createRedisLeases, createRedisStore } from './redis/index.ts'
+import type { SealedCredentialStore } from './sealed-store.ts'
+
+/** `tokenStore` as configuration files have it. */
+export interface TokenStoreConfig {
+  readonly backend: 'memory' | 'redis' | 'postgres'
+  /** Where it is; for memory there is none. */
+  readonly url?: string | Secret
+  /** Required but for memory, whose tokens end with the process as the key does that is made for them. */
+  readonly encryption?: EncryptionConfig
+  /** PEM of the authorities to trust, in place of the system's. */
+  readonly ca?: string
+  readonly insecurePlaintext?: boolean
+  readonly insecureNoPassword?: boolean
+  /** Postgres: false behind a pooler that hands sessions out by the transaction. */
+  readonly sessions?: boolean
+  readonly cache?: ReadCacheOptions
+}
+
+export interface OpenTokenStore {
+  /** Serves tokens that live from memory while the server is away. */
+  readonly store: SealedCredentialStore
+  readonly leases: LeaseKeeper
+  close(): Promise<void>
+}
+
+/** Connects when it is first asked for something. @throws TokenError `store_misconfigured`, CryptoError `key_invalid` */
+export function openTokenStore(config: TokenStoreConfig, { production }: { readonly production: boolean }): OpenTokenStore {
+  const { store, leases } = config.backend === 'memory' ? inMemory(config, production) : onServer(config)
+  return {
+    store,
+    leases,
+    async close() {
+      // Leases first: what is begun under one that is gone is not begun.
+      await leases.close()
+      await store.close()
+    },
+  }
+}
+
+type Parts = Pick<OpenTokenStore, 'store' | 'leases'>
+
+function inMemory({ url, encryption }: TokenStoreConfig, production: boolean): Parts {
+  if (production)
+    throw misconfigured('a token store in memory is for development: every user would have to connect again after each restart')
+  if (url !== undefined) throw misconfigured('a token store in memory has no url')
+  return { store: createMemoryStore(encryption === undefined ? {} : { encryption }), leases: createMemoryLeases() }
+}
+
+function onServer({ backend, url, encryption, cache, sessions, insecureNoPassword, ...address }: TokenStoreConfig): Parts {
+  if (url === undefined) throw misconfigured(`a token store of the kind "${backend}" needs a url`)
+  if (encryption === undefined) throw misconfigured('a token store needs "encryption": tokens are never kept unencrypted')
+  const at = { url, ...address }
+  if (backend === 'redis') {
+    const options = { ...at, ...(insecureNoPassword === undefined ? {} : { insecureNoPassword }) }
+    return { store: withReadCache(createRedisStore({ ...options, encryption }), cache), leases: createRedisLeases(options) }
+  }
+  if (backend !== 'postgres') throw misconfigured('the backend of a token store is "memory", "redis" or "postgres"')
+  const options = { ...at, ...(sessions === undefined ? {} : { sessions }) }
+  return { store: withReadCache(createPostgresStore({ ...options, encryption }), cache), leases: createPostgresLeases(options) }
+}
