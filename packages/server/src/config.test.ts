@@ -342,6 +342,29 @@ describe('production', () => {
   })
 })
 
+describe('senders of bound keys', () => {
+  it('are believed of nobody, and asked for no nonce, unless that is set', () => {
+    expect(load(development()).senders).toEqual({ requireNonce: false })
+    const set = { SALLYPORT_SENDERS_REQUIRE_NONCE: 'true', SALLYPORT_SENDERS_CERTIFICATE_HEADER: 'client-cert' }
+    expect(load(production(set)).senders).toEqual({ requireNonce: true, certificateHeader: 'client-cert' })
+    expect(load(production({ SALLYPORT_SENDERS_REQUIRE_NONCE: 'false' })).senders.requireNonce).toBe(false)
+  })
+
+  it('are named by trusted proxies alone', () => {
+    expect(settingsOf(development({ SALLYPORT_SENDERS_CERTIFICATE_HEADER: 'client-cert' }))).toEqual(['senders.certificateHeader'])
+  })
+
+  it.each([
+    ['REQUIRE_NONCE', 'yes', 'senders.requireNonce'],
+    ['REQUIRE_NONCE', '', 'senders.requireNonce'],
+    ['REQUIRE_NONCE', 'TRUE', 'senders.requireNonce'],
+    ['CERTIFICATE_HEADER', 'x-ssl-client-cert', 'senders.certificateHeader'],
+    ['CERTIFICATE_HEADER', '', 'senders.certificateHeader'],
+  ])('are no default of a malformed %s=%j', (name, value, setting) => {
+    expect(settingsOf(production({ [`SALLYPORT_SENDERS_${name}`]: value }))).toEqual([setting])
+  })
+})
+
 describe('between settings', () => {
   it('a step is never longer than the whole', () => {
     const env = { SALLYPORT_EGRESS_TOTAL_TIMEOUT_MS: '5000', SALLYPORT_LIMITS_REQUEST_TIMEOUT_MS: '1000' }

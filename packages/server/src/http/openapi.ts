@@ -44,7 +44,12 @@ export async function collectOpenApi(app: FastifyInstance, publicUrl: string): P
       servers: [{ url: publicUrl }],
       components: {
         securitySchemes: {
-          key: { type: 'http', scheme: 'bearer', bearerFormat: 'sp_{live|test}_{id}_{secret}_{checksum}' },
+          key: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'sp_{live|test}_{id}_{secret}_{checksum}',
+            description: 'A key whose `sender` is a DPoP key goes with a fresh proof (RFC 9449) in the `DPoP` header of each request',
+          },
           session: {
             type: 'apiKey',
             in: 'cookie',
@@ -118,6 +123,7 @@ function proxyPath(): Record<string, Described> {
         schema: { type: 'string' },
       },
       text('Sallyport-Connection', '`conn_...`; or name the end user instead. `Connection-Id` is understood too'),
+      text('DPoP', 'A proof for this request, with a key that is bound to a DPoP key; it goes no further'),
       text('Sallyport-User', 'End user id, when that user has one connection of the integration'),
     ],
     responses: {
