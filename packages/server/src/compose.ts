@@ -196,7 +196,7 @@ function openVault(config: Config, database: Database, rootKeys: OpenRootKeys, t
     database,
     keyring: rootKeys.keys,
     clock: systemClock,
-    logger: telling.logger,
+    ...telling,
     rereadRootKeys: () => rootKeys.reread(),
   })
   const { rotateAfterDays } = config.keys

@@ -27,6 +27,12 @@ const KEY_METRICS: readonly MetricDefinition[] = [
     help: 'Hourly looks at all keys, by how they ended.',
     labels: { outcome: ['done', 'failed'] },
   },
+  {
+    name: 'sallyport_open_failures_total',
+    kind: 'counter',
+    help: 'Sealed values that did not open where they stand: changed, or moved by somebody.',
+    labels: {},
+  },
 ]
 
 const REVOCATION_METRICS: readonly MetricDefinition[] = [

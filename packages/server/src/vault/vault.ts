@@ -3,6 +3,7 @@
  * and an envelope.
  */
 import {
+  CryptoError,
   envelopeKeyId,
   generateKeyBytes,
   hmacKey,
@@ -20,11 +21,12 @@ import {
   wrapDataKey,
   wrappingKeyId,
 } from '@sallyport/core'
-import type { Clock, DataKeyId, KeyObject, Logger, OrgId, RootKeys, SealingKey, SealPlace, Secret } from '@sallyport/core'
+import type { Clock, DataKeyId, KeyObject, Logger, Metrics, OrgId, RootKeys, SealingKey, SealPlace, Secret } from '@sallyport/core'
 import { dataKeyFind, dataKeyFindCurrent, dataKeyInsert, dataKeyRetire } from '../db/index.ts'
 import type { Database, DataKey, TenantTx } from '../db/index.ts'
 import { DataKeyCache } from './data-key-cache.ts'
 import { checkRootKeys, isProven } from './root-keys.ts'
+import { SealAlarm } from './seal-alarm.ts'
 import { systemSecretPlace } from './sealed-columns.ts'
 import type { TenantPlace } from './sealed-columns.ts'
 import { VaultError } from './vault-error.ts'
@@ -78,6 +80,8 @@ export interface VaultOptions {
   readonly keyring: RootKeys
   readonly clock: Clock
   readonly logger: Logger
+  /** Counts seals that are broken; nothing when absent. */
+  readonly metrics?: Metrics
   /**
    * Asked when something is wrapped under a root key that isn't in use here: another node may have been given it already. Resolves when the
    * source of root keys was read again, or when it was not worth it; never rejects. `useRootKeys` was called before, if there was news.
@@ -98,6 +102,7 @@ class DatabaseVault implements Vault {
   #keyring: RootKeys
   readonly #logger: Logger
   readonly #reread: () => Promise<void>
+  readonly #alarm: SealAlarm
   readonly #cache: DataKeyCache
   readonly #stopListening: () => void
   /** Keys whose rows are not committed yet, by the transaction that made them: no other may seal under them. */
@@ -105,11 +110,12 @@ class DatabaseVault implements Vault {
   readonly #reading = new Map<string, Promise<SealingKey>>()
   readonly #systemSecrets = new Map<SystemSecretName, Promise<KeyObject>>()
 
-  constructor({ database, keyring, clock, logger, rereadRootKeys = () => Promise.resolve() }: VaultOptions) {
+  constructor({ database, keyring, clock, logger, metrics, rereadRootKeys = () => Promise.resolve() }: VaultOptions) {
     this.#database = database
     this.#keyring = keyring
     this.#logger = logger
     this.#reread = rereadRootKeys
+    this.#alarm = new SealAlarm({ database, clock, logger, metrics })
     this.#cache = new DataKeyCache(clock, MAX_ORGANIZATIONS, MAX_AGE_MS)
     this.#stopListening = database.onChange((change) => this.#cache.forget(change))
   }
@@ -161,7 +167,7 @@ class DatabaseVault implements Vault {
   }
 
   openCached(org: OrgId, place: TenantPlace, envelope: Uint8Array): Secret | undefined {
-    return openHeld((id) => this.#cache.get(org, id), { ...place, org }, envelope)
+    return this.#watched(org, place, () => openHeld((id) => this.#cache.get(org, id), { ...place, org }, envelope))
   }
 
   systemSecret(name: SystemSecretName): Promise<KeyObject> {
@@ -188,7 +194,17 @@ class DatabaseVault implements Vault {
   }
 
   #openWith(key: SealingKey, org: OrgId, place: TenantPlace, envelope: Uint8Array): Secret {
-    return open((id) => (id === key.id ? key : undefined), { ...place, org }, envelope)
+    return this.#watched(org, place, () => open((id) => (id === key.id ? key : undefined), { ...place, org }, envelope))
+  }
+
+  /** Whoever asked is refused as before; that a seal is broken is told of beside it. */
+  #watched<T>(org: OrgId, place: TenantPlace, opening: () => T): T {
+    try {
+      return opening()
+    } catch (error) {
+      if (error instanceof CryptoError) this.#alarm.raise(org, place, error.code)
+      throw error
+    }
   }
 
   async #currentKey(tx: TenantTx): Promise<SealingKey> {

@@ -139,6 +139,19 @@ describe('sallyport keys', () => {
     expect(refused.stderr).toContain('root key "r1" still wraps 2 data keys')
   })
 
+  // A backup from before the rotation is a database that has only ever seen the old key.
+  it('S65 leads through a backup whose key is older: refused by its name, verified with it behind, rewrapped, and the old key can go', async () => {
+    const [old, current] = [keyText('r1'), keyText('r2')]
+    await tenants(old, 2)
+    const refused = await keys(current, 'verify')
+    expect(refused).toMatchObject({ code: 4, stdout: '' })
+    expect(refused.stderr).toContain('root key "r1", which is not configured')
+    expect(await json(`${current},${old}`, 'verify')).toMatchObject({ records: 6, faults: [] })
+    expect(await json(`${current},${old}`, 'rotate root')).toMatchObject({ to: 'r2', data_keys: 2, left: { r1: 0 } })
+    expect(await json(current, 'remove r1')).toEqual({ removed: 'r1' })
+    expect(await json(current, 'verify')).toMatchObject({ records: 6, faults: [] })
+  }, 120_000)
+
   it('C-09 starts without no key that something is under, and says which', async () => {
     const [r1, r2] = [keyText('r1'), keyText('r2')]
     await tenants(r1, 1)

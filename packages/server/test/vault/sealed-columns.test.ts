@@ -17,6 +17,7 @@ const NOT_SEALED: Readonly<Record<string, string>> = {
   'event_receipt.event_hash': "SHA-256 of the sender's id of an event",
   'oauth_state.state_hash': 'SHA-256 of a random token',
   'oauth_state.browser_hash': 'SHA-256 of a random token',
+  'dpop_proof.hash': 'SHA-256 of a proof that was used',
   'audit_head.hash': 'a hash of the audit chain',
   'audit_event.prev_hash': 'a hash of the audit chain',
   'audit_event.hash': 'a hash of the audit chain',

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import {
+  createLogger,
   CryptoError,
   envelopeKeyId,
   generateKeyBytes,
   hmacSha256,
   KeySourceError,
   ManualClock,
+  MetricsRegistry,
   newId,
   RootKeyring,
   seal,
@@ -15,6 +17,7 @@ import type { KeyWrapper, OrgId } from '@sallyport/core'
 import { auditEventList, dataKeyList, organizationCreate } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
 import { INSTALLATION, verifyOrganization } from '../../src/audit/index.ts'
+import { METRICS } from '../../src/metrics/index.ts'
 import { createVault } from '../../src/vault/index.ts'
 import type { TenantPlace, Vault } from '../../src/vault/index.ts'
 import { freshDatabase, silent } from '../db/fresh-database.ts'
@@ -103,6 +106,35 @@ describe('sealing', () => {
     )
     await expect(cold.open(b, PLACE, envelope)).rejects.toMatchObject({ code: 'decrypt_failed' })
     cold.close()
+  })
+
+  it('C-02 C-05 refuses what was swapped, moved or cut, and raises an alarm: a metric each time, one line and one event a place', async () => {
+    const org = await makeOrganization()
+    const [one, two] = [await sealOne(org), await database.withTenant(org, (tx) => vault.seal(tx, { ...PLACE, record: 'another' }, canary))]
+    const [lines, registry]: [string[], MetricsRegistry] = [[], new MetricsRegistry(METRICS)]
+    const logger = createLogger({ level: 'error', format: 'json', write: (line) => void lines.push(line) })
+    const watching = createVault({ database, keyring: RootKeyring.parse(new Secret(ringText)), clock, logger, metrics: registry })
+    const failing = [two, one.subarray(0, -1), Buffer.concat([one, Buffer.alloc(1)])]
+    for (const envelope of failing) await expect(watching.open(org, PLACE, envelope)).rejects.toBeInstanceOf(CryptoError)
+    expect(() => watching.openCached(org, PLACE, Buffer.from(two))).toThrow(CryptoError)
+    const events = async () =>
+      (await database.withTenant(org, (tx) => auditEventList(tx, { limit: 200 }))).map(({ action, target, detail }) => [
+        action,
+        target,
+        JSON.parse(detail),
+      ])
+    await expect
+      .poll(events)
+      .toEqual([['seal.broken', 'credential_version.sealed', { record: 'a-record', seq: '1', code: 'decrypt_failed' }]])
+    expect(lines).toHaveLength(1)
+    expect(lines[0]).not.toContain(canary.reveal())
+    expect(registry.render()).toContain('sallyport_open_failures_total 4\n')
+    // What is as it was sealed opens, and an hour later the same place is told of again.
+    expect((await watching.open(org, PLACE, one)).reveal()).toBe(canary.reveal())
+    clock.advance(3_600_000)
+    await expect(watching.open(org, PLACE, two)).rejects.toMatchObject({ code: 'decrypt_failed' })
+    await expect.poll(events).toHaveLength(2)
+    watching.close()
   })
 
   it('says data_key_missing for an envelope of a key that is no data key', async () => {
