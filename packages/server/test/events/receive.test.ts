@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
-import { Secret } from '@sallyport/core'
+import { createLogger, Secret } from '@sallyport/core'
 import type { ConnectionId } from '@sallyport/core'
+import { createTenantStore, createTransitions, refOf } from '../../src/credentials/index.ts'
 import { connect, tokenSet } from '../revocation/world.ts'
 import type { RevocableTenant } from '../revocation/world.ts'
 import { about, createEventWorld, EVENT, hex, ISSUER } from './world.ts'
@@ -158,6 +159,23 @@ describe('security event tokens', () => {
     expect((await world.push(context, '{}', { 'content-type': 'application/json' })).status).toBe(401)
     expect((await world.push(context, '{}', { 'content-type': 'text/plain' })).status).toBe(415)
     expect(await statusOf(id)).toBe('active')
+  })
+
+  it('V-06 end a connection whose refresh is under way: what that brings is not kept', async () => {
+    const [node] = world.revocation.nodes
+    const id = await connected('refreshing')
+    const transitions = createTransitions({ useLog: { use: () => undefined }, logger: createLogger({ level: 'silent', format: 'json' }) })
+    const store = createTenantStore({ database: node.database, vault: node.vault, lineage: node.lineage, transitions })
+    const ref = refOf({ org: world.tenant.org, connection: id })
+    const { generation, head } = (await store.read(ref))!
+    const from = { generation, headSeq: head.seq, parentSeq: head.seq, replaces: null }
+    const begun = (await store.begin(ref, from, { node: 'a node', attempt: 1 }))!
+    expect((await world.push(context, await world.set(about(EVENT.sessionRevoked, 'refreshing')))).status).toBe(202)
+    const answer = { intent: begun.intent.id, generation, parentSeq: head.seq, tokens: tokenSet('brought-too-late') }
+    expect(await store.save(ref, answer)).toBe('ended')
+    expect(await store.read(ref)).toBeUndefined()
+    expect(await statusOf(id)).toBe('revoked')
+    await store.close()
   })
 
   it('V-03 act once when the same event comes twice, at once or later', async () => {

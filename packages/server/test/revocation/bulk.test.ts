@@ -1,11 +1,17 @@
-import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { newId, writeTokenSet } from '@sallyport/core'
+import { newId } from '@sallyport/core'
 import type { BulkRevocationId, ConnectionId } from '@sallyport/core'
 import { verifyOrganization } from '../../src/audit/index.ts'
-import { credentialPlace } from '../../src/vault/index.ts'
-import { connect, createRevocationWorld, makeRevocableTenant, openRevokingNode, tokenSet } from './world.ts'
+import {
+  connect,
+  createRevocationWorld,
+  fillConnections,
+  makeRevocableTenant,
+  openRevokingNode,
+  spawnBulkWorker,
+  tokenSet,
+} from './world.ts'
 import type { RevocableTenant, RevocationWorld, RevokingNode } from './world.ts'
 
 let world: RevocationWorld
@@ -17,27 +23,6 @@ beforeAll(async () => {
   ;[one, two] = world.nodes
 })
 afterAll(() => world?.close())
-
-/** Many connections by one statement: what is measured is their end, not their making. */
-async function fill(node: RevokingNode, tenant: RevocableTenant, count: number): Promise<void> {
-  const ids = Array.from({ length: count }, () => newId('conn'))
-  for (let from = 0; from < count; from += 1000) {
-    const page = ids.slice(from, from + 1000)
-    const sealed: Buffer[] = []
-    await node.database.withTenant(tenant.org, async (tx) => {
-      for (const [n, id] of page.entries())
-        sealed.push(await node.vault.seal(tx, credentialPlace(id, 1n), writeTokenSet(tokenSet(`bulk-${from + n}`))))
-    })
-    await world.rows(
-      `with made as (
-         insert into sallyport.connection (org_id, id, project_id, environment, integration_id, end_user_id, status, head_seq, account_id)
-         select $1, v.id, $2, $3, $4, 'user-' || v.id, 'active', 1, 'account-' || v.id from unnest($5::uuid[]) as v (id))
-       insert into sallyport.credential_version (org_id, connection_id, seq, generation, sealed)
-       select $1, v.id, 1, 1, v.sealed from unnest($5::uuid[], $6::bytea[]) as v (id, sealed)`,
-      [tenant.org, tenant.place.project, tenant.place.environment, tenant.integration, page, sealed],
-    )
-  }
-}
 
 async function finish(node: RevokingNode, tenant: RevocableTenant, id: BulkRevocationId) {
   await world.rows('update sallyport.bulk_revocation set next_at = clock_timestamp()')
@@ -54,18 +39,6 @@ async function passed(id: BulkRevocationId, least: number): Promise<void> {
     const [row] = await world.rows<{ ended: string }>('select ended from sallyport.bulk_revocation where id = $1', [id])
     if (Number(row!.ended) >= least) return
   }
-}
-
-function spawnWorker() {
-  return fork(new URL('bulk-process.ts', import.meta.url), {
-    env: {
-      ...process.env,
-      TEST_DATABASE_URL: world.db.url.reveal(),
-      TEST_ROOT_KEYS: world.rootKeys,
-      TEST_PROVIDER: world.provider.origin,
-    },
-    execArgv: ['--disable-warning=ExperimentalWarning'],
-  })
 }
 
 describe('a bulk revocation', () => {
@@ -110,7 +83,7 @@ describe('a bulk revocation', () => {
   it('V-07 goes on where it was after kill -9, and ends each connection once, on record', async () => {
     const tenant = await makeRevocableTenant(one)
     const size = 5_000
-    await fill(one, tenant, size)
+    await fillConnections(world, one, tenant, size)
     const first = await openRevokingNode(await world.db.open({ poolSize: 2 }), {
       rootKeys: world.rootKeys,
       providerOrigin: world.provider.origin,
@@ -119,7 +92,7 @@ describe('a bulk revocation', () => {
     expect(radius.connections).toBe(size)
     await first.close()
     await world.rows('update sallyport.bulk_revocation set next_at = clock_timestamp() where id = $1', [bulk.id])
-    const child = spawnWorker()
+    const child = spawnBulkWorker(world)
     const gone = once(child, 'exit')
     await passed(bulk.id, 500)
     child.kill('SIGKILL')
@@ -145,9 +118,9 @@ describe('a bulk revocation', () => {
 
   it('V-07 is shared by two nodes at work on it at once', async () => {
     const tenant = await makeRevocableTenant(two)
-    await fill(two, tenant, 1_000)
+    await fillConnections(world, two, tenant, 1_000)
     const { bulk } = await two.service.bulk.begin(tenant.org, {}, 'user_of_a_test')
-    const child = spawnWorker()
+    const child = spawnBulkWorker(world)
     const gone = once(child, 'exit')
     await finish(two, tenant, bulk.id)
     await gone

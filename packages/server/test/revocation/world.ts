@@ -1,4 +1,6 @@
 /** Owns nodes that revoke: each with its own pool, vault and service over one database, and a provider on loopback that takes tokens back as it is told. */
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import {
@@ -13,6 +15,7 @@ import {
   RootKeyring,
   Secret,
   systemClock,
+  writeTokenSet,
 } from '@sallyport/core'
 import type { Clock, ConnectionId, Environment, IntegrationId, OrgId, ProjectId, Provider, RevocationWay, TokenSet } from '@sallyport/core'
 import { createLineage } from '../../src/credentials/index.ts'
@@ -21,7 +24,7 @@ import { connectionActivate, connectionInsert, integrationInsert, organizationCr
 import type { Database } from '../../src/db/index.ts'
 import { createRevocationService } from '../../src/revocation/index.ts'
 import type { RevocationService } from '../../src/revocation/index.ts'
-import { clientSecretPlace, createVault } from '../../src/vault/index.ts'
+import { clientSecretPlace, createVault, credentialPlace } from '../../src/vault/index.ts'
 import type { Vault } from '../../src/vault/index.ts'
 import { freshDatabase } from '../db/fresh-database.ts'
 import type { FreshDatabase } from '../db/fresh-database.ts'
@@ -213,4 +216,43 @@ export async function connect(
     await connectionActivate(tx, id, { generation: 1, status: 'active', grantedScopes: [], account: of })
   })
   return id
+}
+
+/** Many connections by one statement: what is measured is their end, not their making. */
+export async function fillConnections(
+  world: Pick<RevocationWorld, 'rows'>,
+  node: RevokingNode,
+  tenant: RevocableTenant,
+  count: number,
+): Promise<void> {
+  const ids = Array.from({ length: count }, () => newId('conn'))
+  for (let from = 0; from < count; from += 1000) {
+    const page = ids.slice(from, from + 1000)
+    const sealed: Buffer[] = []
+    await node.database.withTenant(tenant.org, async (tx) => {
+      for (const [n, id] of page.entries())
+        sealed.push(await node.vault.seal(tx, credentialPlace(id, 1n), writeTokenSet(tokenSet(`bulk-${from + n}`))))
+    })
+    await world.rows(
+      `with made as (
+         insert into sallyport.connection (org_id, id, project_id, environment, integration_id, end_user_id, status, head_seq, account_id)
+         select $1, v.id, $2, $3, $4, 'user-' || v.id, 'active', 1, 'account-' || v.id from unnest($5::uuid[]) as v (id))
+       insert into sallyport.credential_version (org_id, connection_id, seq, generation, sealed)
+       select $1, v.id, 1, 1, v.sealed from unnest($5::uuid[], $6::bytea[]) as v (id, sealed)`,
+      [tenant.org, tenant.place.project, tenant.place.environment, tenant.integration, page, sealed],
+    )
+  }
+}
+
+/** A process that works on bulk revocations until there are none; see bulk-process.ts. */
+export function spawnBulkWorker(world: Pick<RevocationWorld, 'db' | 'rootKeys' | 'provider'>): ChildProcess {
+  return fork(new URL('bulk-process.ts', import.meta.url), {
+    env: {
+      ...process.env,
+      TEST_DATABASE_URL: world.db.url.reveal(),
+      TEST_ROOT_KEYS: world.rootKeys,
+      TEST_PROVIDER: world.provider.origin,
+    },
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+  })
 }
