@@ -13,7 +13,8 @@ beforeAll(async () => {
   redis.cut()
   server.hostname = '127.0.0.1'
   server.port = String(redis.port)
-  const variables = { SALLYPORT_REDIS_URL: server.href }
+  // With leases as rows, so that both kinds are tried in whole gateways.
+  const variables = { SALLYPORT_REDIS_URL: server.href, SALLYPORT_DATABASE_LEASES: 'row' }
   stage = await RefreshStage.set(inject('postgresUrl'), { a: { variables }, b: { variables } })
 })
 afterAll(async () => {

@@ -2,6 +2,7 @@
  * Owns the making of every object: the one place where a configuration becomes a running gateway, in the order in which things depend on
  * each other, and the one place that takes it apart again. Refuses to listen before everything behind the port is checked.
  */
+import { access, constants, mkdir } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -308,7 +309,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     store,
     leases,
     ...(accelerator === undefined ? {} : { hint: accelerator.hint }),
-    spills: [spillOf(config, logger), ...(accelerator === undefined ? [] : [accelerator.spill])],
+    spills: [await openSpill(config, logger), ...(accelerator === undefined ? [] : [accelerator.spill])],
     database,
     vault,
     providers: (id) => providers.get(id),
@@ -470,8 +471,18 @@ async function readiness(database: Database, refresher: Refresher, accelerator: 
 }
 
 /** Beside the embedded database, or where the gateway was told to keep what is its own: on this machine, whatever database it runs on. */
-function spillOf({ dataDir }: Config, logger: Logger): Spill {
-  return new FileSpill(join(dataDir, 'spill'), {
+async function openSpill({ dataDir }: Config, logger: Logger): Promise<Spill> {
+  const folder = join(dataDir, 'spill')
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await access(folder, constants.W_OK)
+  } catch (error) {
+    logger.warn('Nothing can be kept in the data folder: a renewed credential is lost if this process dies while the database is away', {
+      folder,
+      error,
+    })
+  }
+  return new FileSpill(folder, {
     onUnreadable: (name) => logger.error('An answer that waits to be saved can not be read; its file is left where it is', { name }),
   })
 }

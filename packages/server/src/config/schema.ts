@@ -122,7 +122,8 @@ export const configSchema = z.strictObject({
   dataDir: setting(textWithout(pathFault).default('./.sallyport'), {
     ...text,
     expects: 'a path',
-    about: 'Folder of the embedded database and of development secrets. One gateway at a time owns it.',
+    about:
+      'Folder of the embedded database, of development secrets, and of renewed credentials that wait for a database that is away (`spill`, sealed). On a disk that stays, writable, also where the database is given by URL. One gateway at a time owns it.',
   }),
   databaseUrl: secret(
     'PostgreSQL for the gateway, as a login that owns nothing and bypasses nothing. Absent: the embedded PostgreSQL in `dataDir`.',

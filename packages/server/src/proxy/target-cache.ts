@@ -47,6 +47,16 @@ export interface TargetCacheOptions {
   readonly maxEntries: number
 }
 
+/** Of one organization: what was asked for by connection, and what by end user. So that a change costs what it touches. */
+interface Known {
+  readonly named: Map<ConnectionId, Map<string, KnownTarget>>
+  readonly ofUsers: Map<string, KnownTarget>
+}
+
+function drawer(known: Known | undefined, { selector }: TargetWanted): Map<string, KnownTarget> | undefined {
+  return selector.connection === undefined ? known?.ofUsers : known?.named.get(selector.connection)
+}
+
 /** A read under way. */
 interface Flight {
   readonly begunAt: number
@@ -55,14 +65,14 @@ interface Flight {
 
 export function createTargetCache(options: TargetCacheOptions): TargetCache {
   const { read, clock, maxAgeMs, maxAgeAwayMs, patienceMs, maxEntries } = options
-  const byOrg = new Map<OrgId, Map<string, KnownTarget>>()
+  const byOrg = new Map<OrgId, Known>()
   const loading = new Map<string, Flight>()
   let entries = 0
   // Counts drops. What was read before a drop and arrives after it must not be kept: it may show the row as it was.
   let epoch = 0
 
   const known = (wanted: TargetWanted, ageMs: number): KnownTarget | undefined => {
-    const target = byOrg.get(wanted.org)?.get(keyOf(wanted))
+    const target = drawer(byOrg.get(wanted.org), wanted)?.get(keyOf(wanted))
     return target !== undefined && clock.monotonic() - target.askedAt < ageMs ? target : undefined
   }
 
@@ -70,16 +80,30 @@ export function createTargetCache(options: TargetCacheOptions): TargetCache {
 
   const keep = (wanted: TargetWanted, target: KnownTarget): void => {
     if (entries >= maxEntries) forgetOldestOrg()
-    const own = byOrg.get(wanted.org) ?? new Map<string, KnownTarget>()
+    const own = byOrg.get(wanted.org) ?? { named: new Map(), ofUsers: new Map() }
     byOrg.set(wanted.org, own)
+    const into = drawer(own, wanted) ?? new Map<string, KnownTarget>()
+    if (wanted.selector.connection !== undefined) own.named.set(wanted.selector.connection, into)
     const key = keyOf(wanted)
-    if (!own.has(key)) entries += 1
-    own.set(key, target)
+    if (!into.has(key)) entries += 1
+    into.set(key, target)
   }
 
   const forget = (org: OrgId): void => {
-    entries -= byOrg.get(org)?.size ?? 0
+    const own = byOrg.get(org)
+    if (own === undefined) return
+    entries -= own.ofUsers.size
+    for (const { size } of own.named.values()) entries -= size
     byOrg.delete(org)
+  }
+
+  /** What one connection's change can touch: itself, and its user's choice among several. */
+  const forgetConnection = (org: OrgId, id: ConnectionId): void => {
+    const own = byOrg.get(org)
+    if (own === undefined) return
+    entries -= own.ofUsers.size + (own.named.get(id)?.size ?? 0)
+    own.ofUsers.clear()
+    own.named.delete(id)
   }
 
   const forgetOldestOrg = (): void => {
@@ -120,21 +144,10 @@ export function createTargetCache(options: TargetCacheOptions): TargetCache {
     }
   }
 
-  /** What one connection's change can touch: itself, and its user's choice among several. */
-  const forgetConnection = (org: OrgId, id: string): void => {
-    const own = byOrg.get(org)
-    if (own === undefined) return
-    for (const [key, { connections }] of own) {
-      if (!isOfUser(key) && connections.every((one) => one.id !== id)) continue
-      own.delete(key)
-      entries -= 1
-    }
-  }
-
   const drop = (change: Change | 'unknown'): void => {
     if (change !== 'unknown' && change.table === 'api_key') return
     epoch += 1
-    if (change !== 'unknown') return change.table === 'connection' ? forgetConnection(change.org, change.id) : forget(change.org)
+    if (change !== 'unknown') return change.table === 'connection' ? forgetConnection(change.org, change.id as ConnectionId) : forget(change.org)
     byOrg.clear()
     entries = 0
   }
@@ -155,12 +168,6 @@ async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined
 
 /** Every discriminator of the answer; the parts can't run into each other because none but the last may hold a space. */
 function keyOf({ project, environment, integration, selector }: TargetWanted): string {
-  const which: ConnectionId | string = selector.connection ?? `${OF_USER}${selector.endUser ?? ''}`
+  const which: ConnectionId | string = selector.connection ?? `user ${selector.endUser ?? ''}`
   return `${project} ${environment} ${integration} ${which}`
-}
-
-const OF_USER = 'user '
-
-function isOfUser(key: string): boolean {
-  return key.split(' ', 4)[3] === OF_USER.trim()
 }
