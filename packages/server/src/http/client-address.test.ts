@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { clientAddress, rawValues, trustedProxies } from './client-address.ts'
+import { clientAddress, isTrustedPeer, rawValues, trustedProxies } from './client-address.ts'
 
 const one = trustedProxies(['10.0.0.1'])
 const two = trustedProxies(['10.0.0.0/8', '2001:db8::/32'])
@@ -29,6 +29,11 @@ describe('the client address', () => {
   it('R-06 is read from every header of the name, and from that name alone', () => {
     const raw = ['X-Forwarded-For', 'a', 'Forwarded', 'for=b', 'X-Real-IP', 'c', 'x-forwarded-for', 'd', 'CF-Connecting-IP', 'e']
     expect(rawValues(raw, 'x-forwarded-for')).toEqual(['a', 'd'])
+  })
+
+  it('R-04 R-06 believes headers of a trusted peer alone, however its socket spells it', () => {
+    const peers = ['10.0.0.1', '::ffff:10.0.0.1', '10.0.0.2', '::ffff:10.0.0.2', '::1', '', 'x']
+    expect(peers.filter((peer) => isTrustedPeer(peer, one))).toEqual(['10.0.0.1', '::ffff:10.0.0.1'])
   })
 
   it.each(['10.0.0.0/33', '10.0.0.0/-1', '10.0.0.0/', '10.0.0/8', 'localhost', '', '2001:db8::/129', '10.0.0.1/8.5'])(

@@ -49,6 +49,27 @@ const from = (address: string) => ({ 'x-forwarded-for': address })
 const callFrom = (key: string, address: string, headers = {}): Promise<Answer> =>
   send(world, keysPath(world), { headers: { ...asKey(key), ...from(address), ...headers } })
 
+const guards: KeyGuard[] = []
+afterAll(() => guards.forEach((guard) => guard.close()))
+
+/** The guard of another node, or of this one started anew: it shares the database and nothing else. */
+function guardOf(options: Partial<KeyGuardOptions>): KeyGuard {
+  const guard = createKeyGuard({
+    publicUrl: PUBLIC_URL,
+    certificateHeader: undefined,
+    isTrustedPeer: () => false,
+    nonces: createNonces(hmacKey(randomBytes(32)), systemClock),
+    requireNonce: false,
+    proofs: world.database.lookups,
+    useLog: { use: () => undefined },
+    clock: systemClock,
+    logger: createLogger({ level: 'silent', format: 'json', write: () => undefined }),
+    ...options,
+  })
+  guards.push(guard)
+  return guard
+}
+
 async function refusal(call: Promise<unknown>): Promise<{ code: string; status: number }> {
   const error = await call.then(
     () => expect.unreachable('the call was not refused'),
@@ -266,24 +287,6 @@ describe('N11 a key that is bound to a DPoP key', () => {
     expect((await call(secret, { dpop })).status).toBe(200)
   })
 
-  /** The guard of another node, or of this one started anew: it shares the database and nothing else. */
-  const anotherNode = (proofs: KeyGuardOptions['proofs'] = world.database.lookups): KeyGuard => {
-    const guard = createKeyGuard({
-      publicUrl: PUBLIC_URL,
-      certificateHeader: undefined,
-      isTrustedPeer: () => false,
-      nonces: createNonces(hmacKey(randomBytes(32)), systemClock),
-      requireNonce: false,
-      proofs,
-      useLog: { use: () => undefined },
-      clock: systemClock,
-      logger: createLogger({ level: 'silent', format: 'json', write: () => undefined }),
-    })
-    guards.push(guard)
-    return guard
-  }
-  const guards: KeyGuard[] = []
-  afterAll(() => guards.forEach((guard) => guard.close()))
   const admit = async (guard: KeyGuard, secret: string, dpop: string): Promise<void> => {
     const principal = await world.keys.authenticate(secret, '127.0.0.1')
     const request = { method: 'GET', url: path(world), rawHeaders: ['DPoP', dpop], socket: {} as Socket }
@@ -295,8 +298,8 @@ describe('N11 a key that is bound to a DPoP key', () => {
     const { secret } = await make({ sender: own.sender })
     const [used, fresh] = [proofFor(own, secret), proofFor(own, secret)]
     expect((await call(secret, { dpop: used })).status).toBe(200)
-    await expect(admit(anotherNode(), secret, used)).rejects.toMatchObject({ code: 'proof_replayed' })
-    const nodes = Array.from({ length: 8 }, () => admit(anotherNode(), secret, fresh))
+    await expect(admit(guardOf({}), secret, used)).rejects.toMatchObject({ code: 'proof_replayed' })
+    const nodes = Array.from({ length: 8 }, () => admit(guardOf({}), secret, fresh))
     const outcomes = await Promise.allSettled(nodes)
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
     expect((await call(secret, { dpop: fresh })).json.code).toBe('proof_replayed')
@@ -308,7 +311,7 @@ describe('N11 a key that is bound to a DPoP key', () => {
     const away = async (): Promise<never> => {
       throw new SallyportError('database_unavailable', 'away')
     }
-    const guard = anotherNode({ proofTake: away, proofSweep: away })
+    const guard = guardOf({ proofs: { proofTake: away, proofSweep: away } })
     await expect(admit(guard, secret, proofFor(own, secret))).rejects.toMatchObject({ code: 'database_unavailable' })
   })
 
@@ -391,8 +394,15 @@ describe('N11 a key that is bound to a client certificate', () => {
 
   it('is refused when the header comes from one who is no trusted proxy, or no proxy is to name one', async () => {
     const own = certificate()
-    const { secret } = await make({ sender: own.sender }, strict)
-    const answer = await send(strict, keysPath(strict), { headers: { ...asKey(secret), 'client-cert': own.header } })
-    expect(answer.json.code).toBe('certificate_required')
+    const { secret } = await make({ sender: own.sender })
+    const principal = await world.keys.authenticate(secret, '127.0.0.1')
+    const request = { method: 'GET', url: '/', rawHeaders: ['Client-Cert', own.header], socket: { remoteAddress: '203.0.113.9' } as Socket }
+    const admit = async (certificateHeader: 'client-cert' | undefined, trusted: boolean): Promise<unknown> => {
+      const guard = guardOf({ certificateHeader, isTrustedPeer: (address) => trusted && address === '203.0.113.9' })
+      return guard.admit(principal, { request, address: '198.51.100.1', key: secret, asBound: false })
+    }
+    await expect(admit('client-cert', true)).resolves.toBeUndefined()
+    await expect(admit('client-cert', false)).rejects.toMatchObject({ code: 'certificate_required' })
+    await expect(admit(undefined, true)).rejects.toMatchObject({ code: 'certificate_required' })
   })
 })
