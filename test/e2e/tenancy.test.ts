@@ -103,6 +103,8 @@ describe('through the control plane', () => {
     connection: 'conn',
     session: 'cs',
     data_key: 'dk',
+    source: 'esrc',
+    bulk: 'bulk',
   }
   /** Parameters that name nothing of a tenant's. */
   const NO_TENANTS: ReadonlySet<string> = new Set(['environment', 'root_key'])
@@ -113,16 +115,37 @@ describe('through the control plane', () => {
       client.call('integrationList', { params: place, query: { limit: 1 } }),
       client.call('dataKeyList', { params: { org: place.org } }),
     ])
-    const { session } = await client.call('connectSessionCreate', { params: place, body: { integration: 'api', end_user_id: 'x' } })
-    const made = { connection, key: keys.data[0]!.id, integration: integrations.data[0]!.id, session: session.id }
+    const endUser = `a user of ${place.org}`
+    const { session } = await client.call('connectSessionCreate', { params: place, body: { integration: 'api', end_user_id: endUser } })
+    const integration = integrations.data[0]!.id
+    const { source } = await client.call('eventSourceCreate', { params: { ...place, integration }, body: { kind: 'github' } })
+    const nothing = { provider: 'google', dry_run: false }
+    const { bulk_revocation: bulk } = await client.call('bulkRevocationCreate', { params: { org: place.org }, body: nothing })
+    const made = {
+      connection,
+      key: keys.data[0]!.id,
+      integration,
+      session: session.id,
+      source: source.id,
+      bulk: bulk!.id,
+      end_user: endUser,
+    }
     return { ...place, ...made, data_key: dataKeys.data[0]!.id }
   }
 
+  /** The application's own names of its users have no form. */
+  const randomOf = (part: string): string =>
+    part === 'end_user' ? `a user of ${newId('org')}` : formatId(PREFIXES[part]!, newId(PREFIXES[part]!))
+
   const BODIES: Partial<Record<OperationName, object>> = {
     projectUpdate: { name: 'taken over' },
+    keyUpdate: { name: 'taken over' },
     keyCreate: { name: 'mine', scopes: ['proxy:call'] },
     integrationCreate: { slug: 'mine', provider: 'github', client_id: 'a', client_secret: 'b' },
     connectSessionCreate: { integration: 'api', end_user_id: 'x' },
+    eventSourceCreate: { kind: 'github' },
+    connectionImport: { integration: 'api', end_user_id: 'x', access_token: 'fake-token' },
+    bulkRevocationCreate: { everything: true, dry_run: false },
     connectSessionComplete: { code: 'x', end_user_id: 'x' },
     dataKeyShred: { dry_run: true },
     organizationContain: { exposed_until: '2020-01-01T00:00:00Z', connections: 'keep' },
@@ -131,7 +154,7 @@ describe('through the control plane', () => {
   const named = Object.entries(operations as Record<string, Operation>).filter(([, operation]) => operation.access.audience === 'tenant')
 
   function send(name: string, operation: Operation, ids: Record<string, string>, key: string): Promise<Response> {
-    const path = operation.path.replaceAll(/\{(\w+)\}/gu, (_all, part: string) => ids[part]!)
+    const path = operation.path.replaceAll(/\{(\w+)\}/gu, (_all, part: string) => encodeURIComponent(ids[part]!))
     const body = BODIES[name as OperationName]
     return fetch(stage.gateway.url + path, {
       method: operation.method,
@@ -157,10 +180,7 @@ describe('through the control plane', () => {
       const parts = [...operation.path.matchAll(/\{(\w+)\}/gu)].map(([, part]) => part!).filter((part) => !NO_TENANTS.has(part))
       for (const ids of mixes(parts, own, foreign)) {
         const random = Object.fromEntries(
-          Object.entries(ids).map(([part, id]) => [
-            part,
-            id === foreign[part] && !NO_TENANTS.has(part) ? formatId(PREFIXES[part]!, newId(PREFIXES[part]!)) : id,
-          ]),
+          Object.entries(ids).map(([part, id]) => [part, id === foreign[part] && !NO_TENANTS.has(part) ? randomOf(part) : id]),
         )
         const answer = await told(await send(name, operation, ids, theirFullKey))
         expect({ name, ids, status: [403, 404].includes(answer.status) }).toEqual({ name, ids, status: true })

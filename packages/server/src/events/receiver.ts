@@ -29,7 +29,7 @@ export interface ReceiverOptions {
   readonly onEnded: () => void
   readonly clock: Clock
   readonly logger: Logger
-  /** Events at work at once, and waiting; 6 and 200 when absent. */
+  /** Events at work at once, and waiting; 4 and 200 when absent. */
   readonly places?: { readonly width: number; readonly queue: number }
 }
 
@@ -51,7 +51,7 @@ const SKEW_MS = 60_000
 const CONTEXT = /^[0-9A-Za-z]{20,64}$/u
 
 export function createEventReceiver(options: ReceiverOptions): EventReceiver {
-  const turnstile = new Turnstile(options.places ?? { width: 6, queue: 200 })
+  const turnstile = new Turnstile(options.places ?? { width: 4, queue: 200 })
   const atWork = new Map<string, number>()
   return {
     receive(context, headers, body) {

@@ -70,7 +70,8 @@ export interface RevocationQueue {
 
 const METRIC = 'sallyport_provider_revocations_total'
 const POLL_MS = 1_000
-const BATCH = 16
+/** At work at once. Few, because each takes a connection of the pool before and after its call, and calls of callers need those too. */
+const BATCH = 8
 /** Longer than every call of one try may take together. */
 const TAKEN_S = 300
 const SWEEP_EVERY = 600
