@@ -30,9 +30,11 @@ interface Entry {
  */
 export function withReadCache<Store extends CredentialStore>(store: Store, options: ReadCacheOptions = {}): Store {
   const cache = new ReadCache(options)
-  store.onChange((ref) => (ref === 'unknown' ? cache.clear() : cache.forget(ref)))
+  // From the first reading on: before it there is nothing to forget, and listening connects.
+  let listening: (() => void) | undefined
 
   async function read(ref: CredentialRef): Promise<CredentialState | undefined> {
+    listening ??= store.onChange((changed) => (changed === 'unknown' ? cache.clear() : cache.forget(changed)))
     const reading = cache.beginReading(ref)
     try {
       const state = await store.read(ref)
@@ -69,6 +71,7 @@ export function withReadCache<Store extends CredentialStore>(store: Store, optio
       return outcome
     },
     async close() {
+      listening?.()
       cache.clear()
       await store.close()
     },

@@ -27,12 +27,14 @@ export interface RewrapReport extends RewrapProgress {
 export interface RewrapOptions {
   /** After each batch. */
   readonly onProgress?: (progress: RewrapProgress) => void
-  /** Ends the sweep between two entries; it rejects with the signal's reason. */
+  /** Ends the sweep after what is under way; it rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
 
 /** Rounds over the store: what others seal meanwhile under another key is met by the next one. */
 const MAX_ROUNDS = 3
+/** Entries that are on their way to the store at a time. */
+const AT_ONCE = 8
 
 /** @throws TokenError `store_unavailable`; begin again then. */
 export async function rewrap(store: Rewrappable, { onProgress, signal }: RewrapOptions = {}): Promise<RewrapReport> {
@@ -40,12 +42,12 @@ export async function rewrap(store: Rewrappable, { onProgress, signal }: RewrapO
   for (let round = 1; ; round++) {
     let unreadable = 0
     for await (const entries of store.sealedEntries()) {
-      for (const entry of entries) {
+      for (let from = 0; from < entries.length; from += AT_ONCE) {
         signal?.throwIfAborted()
-        const outcome = await renewOne(store, entry)
-        looked += 1
-        if (outcome === 'renewed') renewed += 1
-        if (outcome === 'unreadable') unreadable += 1
+        const outcomes = await Promise.all(entries.slice(from, from + AT_ONCE).map((entry) => renewOne(store, entry)))
+        looked += outcomes.length
+        renewed += outcomes.filter((outcome) => outcome === 'renewed').length
+        unreadable += outcomes.filter((outcome) => outcome === 'unreadable').length
       }
       onProgress?.({ looked, renewed })
     }

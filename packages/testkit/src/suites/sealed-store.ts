@@ -144,8 +144,10 @@ export function sealedStoreSuite(kind: string, make: () => Promise<SealedStoreUn
         },
       }
       await expect(rewrap(counting, { signal: ending.signal })).rejects.toThrow('ended in the midst')
-      expect((await keysOf(store))[current.id]).toBe(8)
-      expect(await rewrap(store)).toMatchObject({ renewed: 13, remaining: 0 })
+      const done = (await keysOf(store))[current.id]!
+      expect(done).toBeGreaterThanOrEqual(8)
+      expect(done).toBeLessThan(21)
+      expect(await rewrap(store)).toMatchObject({ renewed: 21 - done, remaining: 0 })
     })
 
     it('rewraps while tokens are refreshed, and loses none of either', async () => {

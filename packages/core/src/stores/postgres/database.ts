@@ -5,6 +5,7 @@
 import type { Client, ClientConfig, Pool, QueryResultRow } from 'pg'
 import type { CredentialRef } from '../../tokens/index.ts'
 import { hasCode, systemClock } from '../../kernel/index.ts'
+import { misconfigured } from '../address.ts'
 import { once } from '../once.ts'
 import { storeUnavailable } from '../records.ts'
 import { prepareTables } from './schema.ts'
@@ -36,7 +37,9 @@ export function openPostgres(config: ClientConfig, { poolSize = 5, answerMs = 5_
   const silence = new Silence(timeouts.connectionTimeoutMillis)
   let opened: Pool | undefined
   const pool = once(async () => {
-    const { Pool } = await import('pg')
+    const { Pool } = await import('pg').catch(() => {
+      throw misconfigured('a token store in Postgres needs the package "pg", which can\'t be loaded')
+    })
     opened = new Pool({ ...config, ...timeouts, ...settings, max: poolSize, allowExitOnIdle: true })
     // A lost connection is news to its pool while idle, and to its client while in use; unheard, either would end the process.
     opened.on('error', () => undefined)
@@ -142,11 +145,8 @@ export class PostgresChanges {
   }
 
   async #connect(): Promise<void> {
-    const { Client } = await import('pg')
-    const client = new Client(this.#config)
-    client.on('error', () => this.#lost(client))
-    client.on('end', () => this.#lost(client))
-    client.on('notification', ({ payload }) => this.#tell(readChange(payload)))
+    const client = await this.#newClient()
+    if (client === undefined) return
     this.#client = client
     try {
       await client.connect()
@@ -159,6 +159,17 @@ export class PostgresChanges {
     // Also the first time: listeners were there before, and what they remember with them.
     this.#tell('unknown')
     this.#beat(client)
+  }
+
+  /** Undefined without the driver, which is told to whoever asks the store for something. */
+  async #newClient(): Promise<Client | undefined> {
+    const pg = await import('pg').catch(() => undefined)
+    if (pg === undefined || this.#state !== 'running') return undefined
+    const client = new pg.Client(this.#config)
+    client.on('error', () => this.#lost(client))
+    client.on('end', () => this.#lost(client))
+    client.on('notification', ({ payload }) => this.#tell(readChange(payload)))
+    return client
   }
 
   #beat(client: Client): void {

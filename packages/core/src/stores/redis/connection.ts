@@ -5,7 +5,7 @@
 import { createHash } from '../../crypto/index.ts'
 import { isIP } from 'node:net'
 import type { Redis, RedisOptions } from 'ioredis'
-import { Secret, systemClock } from '../../kernel/index.ts'
+import { hasCode, Secret, systemClock } from '../../kernel/index.ts'
 import { decoded, hostOf, isLocalHost, misconfigured, readStoreUrl } from '../address.ts'
 import { once } from '../once.ts'
 import { storeUnavailable } from '../records.ts'
@@ -112,7 +112,7 @@ export class RedisLink {
       const client = await this.#ready(await this.#client())
       return (await this.#answered(client, client.callBuffer(command, ...args.map(asArgument)))) as Answer
     } catch (error) {
-      throw storeUnavailable(KIND, named(error))
+      throw hasCode(error, 'store_misconfigured') ? error : storeUnavailable(KIND, named(error))
     }
   }
 
@@ -128,7 +128,7 @@ export class RedisLink {
         return (await this.#answered(client, client.callBuffer('EVAL', lua, 1, key, ...given))) as Answer
       }
     } catch (error) {
-      throw storeUnavailable(KIND, named(error))
+      throw hasCode(error, 'store_misconfigured') ? error : storeUnavailable(KIND, named(error))
     }
   }
 
@@ -138,7 +138,9 @@ export class RedisLink {
   }
 
   async #open(): Promise<Redis> {
-    const { Redis } = await import('ioredis')
+    const { Redis } = await import('ioredis').catch(() => {
+      throw misconfigured('a token store in Redis needs the package "ioredis", which can\'t be loaded')
+    })
     const client = new Redis({ ...this.#options, protocol: 2, replyMapping: 'legacy' })
     // What is wrong is told to whoever asks; unheard, it would be written to the terminal.
     client.on('error', () => undefined)
