@@ -115,5 +115,5 @@ describe.each(['postgres', 'redis'] as const)('processes on %s', (kind) => {
     }
     console.info(`${kind}: ${interrupted} intents found after 4 kills over ${refs.length} credentials`)
     await store.prune(Number.MAX_SAFE_INTEGER)
-  })
+  }, 180_000)
 })
