@@ -16,13 +16,17 @@ function world(options: { maxEntries?: number; maxAgeMs?: number } = {}) {
   const other = createMemoryStore({ memory, encryption, clock })
   const inner = createMemoryStore({ memory, encryption, clock })
   let away = false
+  /** What the store has answered waits here before it is heard. */
+  let delayed: Promise<void> = Promise.resolve()
   const failing = new Proxy<CredentialStore>(inner, {
     get(target, name) {
       const member: unknown = Reflect.get(target, name)
       if (typeof member !== 'function' || name === 'onChange' || name === 'close') return member
       return async (...args: unknown[]): Promise<unknown> => {
         if (away) throw new TokenError('store_unavailable', 'away')
-        return (member as (...args: unknown[]) => Promise<unknown>).apply(target, args)
+        const answer: unknown = await (member as (...args: unknown[]) => Promise<unknown>).apply(target, args)
+        await delayed
+        return answer
       }
     },
   })
@@ -36,7 +40,15 @@ function world(options: { maxEntries?: number; maxAgeMs?: number } = {}) {
   })
   const store = withReadCache(failing, { clock, ...options })
   const access = async (of: CredentialRef = ref): Promise<string | undefined> => (await store.read(of))?.head.tokens.accessToken.reveal()
-  return { clock, other, store, tokens, access, goAway: (now: boolean) => void (away = now) }
+  return {
+    clock,
+    other,
+    store,
+    tokens,
+    access,
+    goAway: (now: boolean) => void (away = now),
+    delay: (until: Promise<void>) => void (delayed = until),
+  }
 }
 
 const unavailable = { code: 'store_unavailable' }
@@ -123,11 +135,15 @@ describe('a read cache before a token store', () => {
   })
 
   it('keeps no reading that was under way when its credential changed', async () => {
-    const { store, other, tokens, goAway } = world()
+    const { store, other, tokens, access, goAway, delay } = world()
     const { generation } = await store.connect(ref, tokens('1'))
-    const reading = store.read(ref)
-    const ending = other.end(ref, { generation }, 'revoked', 'revoked')
-    await Promise.all([reading, ending])
+    await access({ scope: 's', id: 'another, so that changes are listened to' })
+    const heard = Promise.withResolvers<void>()
+    delay(heard.promise)
+    const reading = access()
+    await other.end(ref, { generation }, 'revoked', 'revoked')
+    heard.resolve()
+    expect(await reading).toBe('access-1')
     goAway(true)
     await expect(store.read(ref)).rejects.toMatchObject(unavailable)
   })
