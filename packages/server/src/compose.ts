@@ -415,10 +415,10 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     consoleFolder: join(import.meta.dirname, '../../console/dist'),
   })
   revocation.start()
-  const sweeper = setInterval(
-    () => void connect.sweepExpired().catch((error: unknown) => logger.warn('The sweep failed', { error })),
-    SWEEP_EVERY_MS,
-  )
+  const sweeper = setInterval(() => {
+    void connect.sweepExpired().catch((error: unknown) => logger.warn('The sweep failed', { error }))
+    void events.sweep()
+  }, SWEEP_EVERY_MS)
   sweeper.unref()
   const pruner = setInterval(
     () =>

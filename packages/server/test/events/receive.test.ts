@@ -379,7 +379,19 @@ describe("Slack's events", () => {
 })
 
 describe('what is kept of events', () => {
+  it('V-03 is forgotten after 30 days, when no event that old is taken any more', async () => {
+    const before = await receipts()
+    expect(before).toBeGreaterThan(2)
+    await world.revocation.rows(
+      `update sallyport.event_receipt set received_at = now() - interval '31 days'
+       where event_hash in (select event_hash from sallyport.event_receipt limit 2)`,
+    )
+    await world.service.sweep()
+    expect(await receipts()).toBe(before - 2)
+  })
+
   it('holds no secret and no name of a person', async () => {
+    await world.source({ kind: 'slack', secret: new Secret('not-a-secret-that-is-kept') })
     const rows = await world.revocation.rows<{ detail: string }>('select detail from sallyport.audit_event')
     const kept = rows.map(({ detail }) => detail).join('\n') + world.revocation.log.join('\n')
     expect(kept).not.toMatch(/not-a-secret|sub-sessionRevoked|by-sub-id|mail@issuer|"4711"|access-|refresh-/u)

@@ -224,6 +224,24 @@ describe('the queue of revocations', () => {
     await last.close()
   })
 
+  it('forgets what was settled 30 days ago, and nothing that waits', async () => {
+    world.provider.behave({ status: 500 })
+    const own = await newNode()
+    const [settled, waiting] = [
+      await connect(own, tenant, tokenSet('settled'), { account: 's' }),
+      await connect(own, tenant, tokenSet('waiting'), { account: 'w' }),
+    ]
+    await own.service.disconnect(tenant.org, tenant.place, waiting, 'system')
+    world.provider.behave({})
+    const other = await newNode()
+    await other.service.disconnect(tenant.org, tenant.place, settled, 'system')
+    await world.rows("update sallyport.revocation set settled_at = settled_at - interval '31 days', made_at = made_at - interval '29 days'")
+    while ((await own.database.lookups.revocationSweep(1_000)) > 0);
+    expect([await revocations(settled), (await revocations(waiting)).map(({ state }) => state)]).toEqual([[], ['waiting']])
+    await own.close()
+    await other.close()
+  })
+
   it('tells nobody a token: neither the log nor the audit log holds one', async () => {
     const rows = await world.rows<{ detail: string }>('select detail from sallyport.audit_event')
     expect(world.log.join('\n') + rows.map(({ detail }) => detail).join('\n')).not.toMatch(/access-|refresh-|not-a-client-secret/u)
