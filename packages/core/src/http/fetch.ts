@@ -82,6 +82,7 @@ class Gathering implements Dispatcher.DispatchHandler {
   readonly #reject: (error: Error) => void
   readonly #chunks: Buffer[] = []
   #timer: NodeJS.Timeout | undefined
+  #lastLook: NodeJS.Immediate | undefined
   #controller: Dispatcher.DispatchController | undefined
   #failure: EgressError | undefined
   #status = 0
@@ -101,7 +102,7 @@ class Gathering implements Dispatcher.DispatchHandler {
       this.#onAbort()
       return
     }
-    this.#timer = setTimeout(() => this.#fail('upstream_timeout', 'total'), totalTimeoutMs ?? this.#limits.totalTimeoutMs)
+    this.#timer = setTimeout(() => this.#onLate(), totalTimeoutMs ?? this.#limits.totalTimeoutMs)
     signal?.addEventListener('abort', this.#onAbort, { once: true })
     dispatcher.dispatch(options, this)
   }
@@ -136,6 +137,14 @@ class Gathering implements Dispatcher.DispatchHandler {
     this.#end(toEgressError(error, this.#controller !== undefined))
   }
 
+  /**
+   * A process that was stopped, or too busy, finds the alarm and the answer at the same moment, the alarm first: what has arrived is read
+   * before it counts. A token endpoint's answer may not come a second time.
+   */
+  #onLate(): void {
+    this.#lastLook = setImmediate(() => (this.#lastLook = setImmediate(() => this.#fail('upstream_timeout', 'total'))))
+  }
+
   readonly #onAbort = (): void => {
     const reason: unknown = this.#init.signal?.reason
     const late = reason instanceof DOMException && reason.name === 'TimeoutError'
@@ -156,6 +165,7 @@ class Gathering implements Dispatcher.DispatchHandler {
 
   #cleanUp(): void {
     clearTimeout(this.#timer)
+    clearImmediate(this.#lastLook)
     this.#init.signal?.removeEventListener('abort', this.#onAbort)
   }
 }

@@ -1,9 +1,11 @@
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { inspect } from 'node:util'
+import { Worker } from 'node:worker_threads'
 import type net from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import * as oauth from 'openid-client'
 import type { Egress, EgressErrorCode, EgressPolicy, FetchInit } from '../../src/http/index.ts'
+import { SLOT } from './answering-thread.ts'
 import { call, Cleanup, gateway, httpUpstream, rawUpstream, testEgress } from './listeners.ts'
 
 const cleanup = new Cleanup()
@@ -40,6 +42,23 @@ describe('fetch', () => {
     expect(await response.json()).toEqual({ ok: true })
     expect(response.headers.get('content-type')).toBe('application/json')
     expect(await seen.promise).toEqual({ type: 'application/x-www-form-urlencoded;charset=UTF-8', body: 'a=b+c&d=%26' })
+  })
+
+  // A process that was stopped finds its alarm and the answer at once. What a token endpoint gave is not to be thrown away for that.
+  it('F-25 takes an answer that is there when a process that stood still goes on, however late', async () => {
+    const slots = new Int32Array(new SharedArrayBuffer(12))
+    const thread = new Worker(new URL('./answering-thread.ts', import.meta.url), { workerData: { shared: slots.buffer } })
+    cleanup.add(() => thread.terminate())
+    await Atomics.waitAsync(slots, SLOT.port, 0).value
+    const origin = `http://127.0.0.1:${slots[SLOT.port]}`
+    const egress = testEgress(cleanup, { insecureAllowOrigins: [origin] })
+    const answer = egress.fetch(`${origin}/token`, { totalTimeoutMs: 1_500 })
+    await Atomics.waitAsync(slots, SLOT.asked, 0).value
+    Atomics.store(slots, SLOT.told, 1)
+    Atomics.notify(slots, SLOT.told)
+    // This thread stands still for longer than the call may take.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_800)
+    expect(await (await answer).text()).toBe('an answer')
   })
 
   it('goes out although calls that hang hold every connection of forward to the same origin', async () => {
