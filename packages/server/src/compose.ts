@@ -301,7 +301,13 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     maxEntries: MAX_TARGETS,
   })
   const stopListening = database.onChange((change) => targets.drop(change))
-  const store = createTenantStore({ database, vault, lineage, transitions: createTransitions({ useLog, logger }) })
+  const store = createTenantStore({
+    database,
+    vault,
+    lineage,
+    transitions: createTransitions({ useLog, logger }),
+    orphaned: (tx, id, tokens) => revocation.queue.orphanIn(tx, id, tokens),
+  })
   const leases = config.databaseLeases === 'session' ? database.sessionLeases() : createRowLeases(database)
   const node = `${hostname().slice(0, 64)}/${process.pid}/${randomBase62(8)}`
   const accelerator = config.redisUrl === undefined ? undefined : createAccelerator({ url: config.redisUrl, node, logger })

@@ -16,6 +16,7 @@ import type {
   RefreshIntent,
   SaveOutcome,
   Secret,
+  TokenSet,
 } from '@sallyport/core'
 import {
   credentialDeleteAll,
@@ -45,6 +46,8 @@ export interface TenantStoreOptions {
   readonly vault: Pick<Vault, 'seal' | 'sealer' | 'open'>
   readonly lineage: Lineage
   readonly transitions: Transitions
+  /** Takes what a refresh brought for a grant that is over, in the transaction that finds it so: no kill loses the duty to take it back. */
+  readonly orphaned?: (tx: TenantTx, id: ConnectionId, tokens: TokenSet) => Promise<void>
 }
 
 /** `close` ends the hearing of changes; the database belongs to whoever gave it. */
@@ -120,6 +123,7 @@ class TenantStore implements CredentialStore {
       // A late answer brings back what was given up for lost, and nothing that was taken back (battery V-06).
       if (grant.generation !== answer.generation || grant.headSeq === 0n || grant.status === 'revoked') {
         await intentDrop(tx, id, answer.intent)
+        await this.#o.orphaned?.(tx, id, answer.tokens)
         return { outcome: 'ended' }
       }
       const as = grant.headSeq === (intent?.headSeq ?? answer.parentSeq) ? 'head' : 'sibling'

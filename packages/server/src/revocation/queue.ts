@@ -29,7 +29,7 @@ import {
   revocationSettle,
   revocationTakeFirst,
 } from '../db/index.ts'
-import type { ClaimedRevocation, Database, GrantRevocation } from '../db/index.ts'
+import type { ClaimedRevocation, Database, GrantRevocation, TenantTx } from '../db/index.ts'
 import { clientSecretPlace, revocationPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
 import { nextTryMs } from './backoff.ts'
@@ -60,7 +60,9 @@ export interface RevocationQueue {
   poke(): void
   /** Tries one that its maker has just committed, and waits at most `patienceMs` for what comes of it. */
   attempt(org: OrgId, id: RevocationId, patienceMs: number): Promise<RevocationOutcome>
-  /** Queues what a refresh brought for a connection that had ended meanwhile. @throws DatabaseError */
+  /** Queues what a refresh brought for a connection that had ended meanwhile, in the transaction that found it so. */
+  orphanIn(tx: TenantTx, connection: ConnectionId, tokens: TokenSet): Promise<void>
+  /** The same for a connection that is gone altogether: what was queued at its end says where it was. @throws DatabaseError */
   orphan(ref: CredentialRef, tokens: TokenSet): Promise<void>
   /** Takes what is due and tries it, once. How many that were. */
   work(): Promise<number>
@@ -120,17 +122,21 @@ class Queue implements RevocationQueue {
     return Promise.race([done, late]).finally(() => clearTimeout(timer))
   }
 
+  async orphanIn(tx: TenantTx, connection: ConnectionId, tokens: TokenSet): Promise<void> {
+    const of = (await connectionAccount(tx, connection)) ?? (await revocationFindLatest(tx, connection))
+    if (of === undefined) return
+    const { integration, accountId } = of
+    const made = await queueOrphan(tx, this.#o.vault, { id: connection, integration, accountId }, tokens)
+    if (made === undefined) return
+    const detail = { revocation: formatId('rev', made) }
+    await appendAudit(tx, { action: 'connection.token_orphaned', actor: 'system', target: formatId('conn', connection), detail })
+  }
+
   async orphan({ scope, id }: CredentialRef, tokens: TokenSet): Promise<void> {
-    const [org, connection] = [scope as OrgId, id as ConnectionId]
-    await this.#o.database.withTenant(org, async (tx) => {
-      // The connection itself may be gone; what was queued at its end names the integration then.
-      const of = (await connectionAccount(tx, connection)) ?? (await revocationFindLatest(tx, connection))
-      if (of === undefined) return
-      const { integration, accountId } = of
-      const made = await queueOrphan(tx, this.#o.vault, { id: connection, integration, accountId }, tokens)
-      if (made === undefined) return
-      const detail = { revocation: formatId('rev', made) }
-      await appendAudit(tx, { action: 'connection.token_orphaned', actor: 'system', target: formatId('conn', connection), detail })
+    const connection = id as ConnectionId
+    await this.#o.database.withTenant(scope as OrgId, async (tx) => {
+      // One that is there had it queued as its answer was found too late.
+      if ((await connectionAccount(tx, connection)) === undefined) await this.orphanIn(tx, connection, tokens)
     })
     this.poke()
   }

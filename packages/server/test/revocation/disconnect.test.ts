@@ -267,7 +267,13 @@ describe('a refresh that is under way', () => {
     const id = await connect(two, tenant, tokenSet('before'), { account: 'account-6' })
     const logger = createLogger({ level: 'silent', format: 'json' })
     const transitions = createTransitions({ useLog: { use: () => undefined }, logger })
-    const store = createTenantStore({ database: two.database, vault: two.vault, lineage: two.lineage, transitions })
+    const store = createTenantStore({
+      database: two.database,
+      vault: two.vault,
+      lineage: two.lineage,
+      transitions,
+      orphaned: (tx, of, tokens) => two.service.queue.orphanIn(tx, of, tokens),
+    })
     const ref = refOf({ org: tenant.org, connection: id })
     const state = (await store.read(ref))!
     const begun = (await store.begin(
@@ -280,14 +286,24 @@ describe('a refresh that is under way', () => {
     const { generation, parentSeq } = begun.intent
     const tokens = tokenSet('after')
     expect(await store.save(ref, { intent: begun.intent.id, generation, parentSeq, tokens })).toBe('ended')
+    // Queued as it was found too late, and not once more when the engine hands it on.
     await fresh.service.queue.orphan(ref, tokens)
-    await drained(fresh)
+    await expect.poll(async () => (await revocations(id)).map(({ state: now }) => now), { timeout: 30_000 }).toEqual(['done', 'done'])
     expect(askedFor('after')).toEqual(['refresh-after', 'access-after'])
     expect(await world.rows('select status, head_seq from sallyport.connection where id = $1', [id])).toEqual([
       { status: 'revoked', head_seq: '0' },
     ])
     expect(await world.rows('select 1 from sallyport.refresh_intent where connection_id = $1', [id])).toEqual([])
     await store.close()
+    await fresh.close()
+  })
+
+  it('V-06 is taken back also when the connection is gone altogether by then', async () => {
+    const id = await connect(two, tenant, tokenSet('gone-before'), { account: 'account-7', endUser: 'somebody-gone' })
+    const fresh = await newNode()
+    await fresh.service.eraseEndUser(tenant.org, tenant.place, 'somebody-gone', 'system')
+    await fresh.service.queue.orphan(refOf({ org: tenant.org, connection: id }), tokenSet('gone-after'))
+    await expect.poll(() => askedFor('gone-after'), { timeout: 30_000 }).toEqual(['refresh-gone-after', 'access-gone-after'])
     await fresh.close()
   })
 })
