@@ -23,14 +23,16 @@ it('S37 lets an owner turn the data key and watch the records move, each step in
   const path = `/api/v1/orgs/${world.a.params.org}/data-keys`
   const list = async (): Promise<ShownKey[]> => (await send(world, path, { headers: owner })).json.data
   const [before] = await list()
-  expect(before).toMatchObject({ status: 'current', records: 2, retired_at: null })
+  const { records } = before!
+  expect(records).toBeGreaterThan(0)
+  expect(before).toMatchObject({ status: 'current', retired_at: null })
   const answer = await send(world, `${path}/rotate`, { method: 'POST', headers: owner })
   expect(answer).toMatchObject({ status: 200, json: { started: true } })
   await expect
     .poll(async () => (await list()).map(({ status, records }) => [status, records]))
     .toEqual([
       ['previous', 0],
-      ['current', 2],
+      ['current', records],
     ])
   const keys = await list()
   expect(Object.keys(keys[0]!)).toEqual(['id', 'status', 'records', 'created_at', 'retired_at'])
