@@ -68,6 +68,8 @@ async function serve(seed: string): Promise<void> {
   control.listen(0, '127.0.0.1')
   await once(control, 'listening')
   process.send!({ origin: issuer.origin, control: `http://127.0.0.1:${(control.address() as AddressInfo).port}` } satisfies Ready)
+  // Ctrl-C in a terminal reaches the whole group; when the proof ends is the parent's to say.
+  process.on('SIGINT', () => undefined)
   process.once('disconnect', () => void Promise.all([issuer.close(), closeServer(control)]))
 }
 

@@ -18,20 +18,23 @@ async function started(profile: IssuerProfile = { kind: 'strict' }, start = star
   return issuer
 }
 
-function show(issuer: IssuerControl, refreshToken: string, node = 'a'): Promise<Response> {
+function show(issuer: IssuerControl, refreshToken: string, node = 'a', signal?: AbortSignal): Promise<Response> {
   const body = new URLSearchParams({
     grant_type: 'refresh_token',
     refresh_token: refreshToken,
     client_id: 'app',
     client_secret: clientSecretOf('app'),
   })
-  return fetch(`${issuer.origin}/at/${node}/token`, { method: 'POST', body, signal: AbortSignal.timeout(150) })
+  return fetch(`${issuer.origin}/at/${node}/token`, { method: 'POST', body, ...(signal === undefined ? {} : { signal }) })
 }
 
 /** Status and body of what came, or that nothing whole came. */
 async function got(response: Promise<Response>): Promise<readonly [number, string] | 'nothing'> {
   return await response.then(async (whole) => [whole.status, await whole.text()] as const).catch(() => 'nothing')
 }
+
+/** The issuer hears of a closed connection when the machine finds time for it. */
+const LATE = { timeout: 10_000 }
 
 const RUINED: Partial<Record<AnswerFaultName, RegExp | 'nothing'>> = {
   before_silence: 'nothing',
@@ -49,7 +52,7 @@ describe('the hostile issuer', () => {
     expect(body).toMatchObject({ token_type: 'Bearer', expires_in: 3600 })
     expect(body['refresh_token']).toMatch(new RegExp(`^rt\\.${grant}\\.1\\.`, 'u'))
     await expect
-      .poll(async () => (await issuer.journal()).showings)
+      .poll(async () => (await issuer.journal()).showings, LATE)
       .toMatchObject([{ node: 'b', grant, token: 0, outcome: 'rotated', successor: 1, told: 'tokens', delivered: true }])
   })
 
@@ -57,10 +60,16 @@ describe('the hostile issuer', () => {
     const issuer = await started()
     const { refreshToken } = await issuer.grant('app')
     await issuer.next('app', [fault])
-    const answer = await got(show(issuer, refreshToken))
+    const patience = new AbortController()
+    const answering = got(show(issuer, refreshToken, 'a', patience.signal))
     const row = ANSWER_FAULTS[fault]
+    if (fault.endsWith('silence')) {
+      await expect.poll(async () => (await issuer.journal()).showings[0]?.outcome, LATE).toBe(row.commits ? 'rotated' : 'untouched')
+      patience.abort()
+    }
+    const answer = await answering
     expect(answer === 'nothing').toBe(RUINED[fault] === 'nothing')
-    await expect.poll(async () => (await issuer.journal()).showings[0]?.doneAt ?? null).not.toBeNull()
+    await expect.poll(async () => (await issuer.journal()).showings[0]?.doneAt ?? null, LATE).not.toBeNull()
     const { showings, grants } = await issuer.journal()
     expect(showings[0]).toMatchObject({ fault, told: row.told, outcome: row.commits ? (row.rotates ? 'rotated' : 'kept') : 'untouched' })
     expect(grants[0]!.live).toEqual([row.commits && row.rotates ? 1 : 0])

@@ -9,6 +9,8 @@
  *   --kills N           kills at each of the protocol's points and profile, default 3
  *   --storms N          storms of 1,000 callers over 4 processes, default 5
  *   --seed S            any text; without one a seed is drawn and printed
+ *
+ * Ctrl-C ends the injection; what was injected until then is judged.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -68,12 +70,26 @@ async function main(): Promise<number> {
     mkdirSync(REPORTS, { recursive: true })
     writeFileSync(join(REPORTS, `${name}.json`), JSON.stringify({ broken: faulty, history }, null, 1))
   }
+  const asked = new AbortController()
+  process.once('SIGINT', () => asked.abort())
+  const { signal } = asked
   try {
     for (const [at, profile] of profiles.entries()) {
+      if (signal.aborted) break
       if (faults > 0) {
         const credentials = 60 * nodes
         const onProgress = meter(`${profileText(profile)}: faults`, faults)
-        const result = await runProof({ store, profile, faults, nodes, credentials, callers: 12, seed: `${seed}/${at}`, onProgress })
+        const result = await runProof({
+          store,
+          profile,
+          faults,
+          nodes,
+          credentials,
+          callers: 12,
+          seed: `${seed}/${at}`,
+          onProgress,
+          signal,
+        })
         tell(`faults-${at}-${profile.kind}`, reportProof(result), result.history)
       }
       if (kills > 0) {

@@ -2,7 +2,8 @@
  * Owns the credentials of a proof as their store holds them, read past all wires: connects them, watches for grants that end, connects those
  * anew as their people would, and says in the end what is held of each grant. Refuses to refresh anything.
  */
-import { Secret } from '@sallyport/core'
+import { setTimeout as after } from 'node:timers/promises'
+import { hasCode, Secret } from '@sallyport/core'
 import type { CredentialRef, CredentialState, CredentialStore, TokenSet } from '@sallyport/core'
 import { readToken } from './grant-ledger.ts'
 import type { Holding } from './history.ts'
@@ -32,7 +33,7 @@ export class Population {
   /** `expired` for tokens that need a refresh at once. Gives the grant's id. */
   async connect(credential: string, expired = false): Promise<string> {
     const issued = await this.#issuer.grant(this.#client)
-    await this.#store.connect(refOf(credential), tokensOf(issued, expired))
+    await patiently(() => this.#store.connect(refOf(credential), tokensOf(issued, expired)))
     return issued.grant
   }
 
@@ -49,7 +50,7 @@ export class Population {
   }
 
   async state(credential: string): Promise<CredentialState> {
-    const state = await this.#store.read(refOf(credential))
+    const state = await patiently(() => this.#store.read(refOf(credential)))
     if (state === undefined) throw new Error(`the store forgot ${credential}`)
     return state
   }
@@ -66,7 +67,7 @@ export class Population {
   }
 
   async #holding(state: CredentialState, labelledAt: number | null): Promise<Holding> {
-    const siblings = await this.#store.siblings(state.ref)
+    const siblings = await patiently(() => this.#store.siblings(state.ref))
     return {
       grant: grantOf(state),
       status: state.status,
@@ -75,6 +76,20 @@ export class Population {
       head: serialOf(state.head.tokens)!,
       siblings: siblings.flatMap(({ tokens }) => serialOf(tokens) ?? []),
       unsettled: state.intent !== null,
+    }
+  }
+}
+
+const ATTEMPTS = 20
+
+/** The judge has no wire that breaks, but on a busy machine the store may be later than it promises. Everything asked here may be asked again. */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (attempt === ATTEMPTS || !hasCode(error, 'store_unavailable')) throw error
+      await after(250)
     }
   }
 }

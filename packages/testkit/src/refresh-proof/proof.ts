@@ -29,6 +29,8 @@ export interface ProofOptions {
   readonly callers: number
   readonly seed: string
   readonly onProgress?: (injected: number) => void
+  /** Ends the injection early; what was injected until then is judged. */
+  readonly signal?: AbortSignal
 }
 
 export interface ProofResult {
@@ -119,7 +121,7 @@ async function trouble(options: ProofOptions, { issuer }: Ground, population: Po
     chance,
     longestMs: LONGEST_TROUBLE_MS,
     everyMs: [50, 500],
-    enough: () => injected >= options.faults,
+    enough: () => injected >= options.faults || options.signal?.aborted === true,
   })
   // Whichever fails ends the other.
   await Promise.race([played, watch.then(() => played)])

@@ -156,6 +156,8 @@ process.once('SIGTERM', () => {
     process.exit(underWay + unsaved === 0 ? 0 : 1)
   })()
 })
+// Ctrl-C in a terminal reaches the whole group; when the proof ends is its parent's to say.
+process.on('SIGINT', () => undefined)
 // A parent that is gone has no more questions.
 process.once('disconnect', () => process.exit(1))
 

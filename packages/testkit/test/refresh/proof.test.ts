@@ -22,17 +22,20 @@ function held({ lines, broken }: Report): void {
 
 console.info(`seed of the refresh proof: ${seed}`)
 
-describe('refresh tokens under fault', () => {
+/** Real processes that are killed and paused take their time on a machine that does other things as well. */
+const PATIENCE_MS = 300_000
+
+describe('refresh tokens under fault', { timeout: PATIENCE_MS }, () => {
   it.each(PROFILES)(
     'G1 G2 F-17 F-19 F-25 F-26 are neither lost nor spent twice by three nodes on Postgres, rotation %s',
     async (_name, profile) => {
-      held(reportProof(await runProof({ store: postgres, profile, faults: 40, nodes: 3, credentials: 30, callers: 4, seed })))
+      held(reportProof(await runProof({ store: postgres, profile, faults: 30, nodes: 3, credentials: 24, callers: 4, seed })))
     },
   )
 
   it('G1 G2 F-06 F-08 are neither lost nor spent twice by three nodes on Redis', async () => {
     const profile = { kind: 'grace', seconds: 30, again: 'same' } as const
-    held(reportProof(await runProof({ store: redis, profile, faults: 40, nodes: 3, credentials: 30, callers: 4, seed })))
+    held(reportProof(await runProof({ store: redis, profile, faults: 30, nodes: 3, credentials: 24, callers: 4, seed })))
   })
 
   // Each profile meets a third of the points; prove:refresh meets all of them with each.
