@@ -166,6 +166,8 @@ class Session {
   #backend = 0
   #alive = true
   #heartbeat: NodeJS.Timeout | undefined
+  /** Ends with the question before: the driver takes one at a time, and warns of more. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   private constructor(client: Client, clock: Clock, lost: () => void) {
     this.#client = client
@@ -259,8 +261,10 @@ class Session {
   }
 
   async #ask<Row extends QueryResultRow>(text: string, values: readonly (number | string | readonly number[])[] = []): Promise<Row[]> {
+    const asking = this.#turn.then(() => this.#client.query<Row>(text, [...values]))
+    this.#turn = asking.catch(() => undefined)
     try {
-      return (await this.#client.query<Row>(text, [...values])).rows
+      return (await asking).rows
     } catch (error) {
       this.#lose()
       throw error
