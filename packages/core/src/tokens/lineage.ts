@@ -196,7 +196,7 @@ export interface CredentialStore {
   siblings(ref: CredentialRef): Promise<readonly CredentialVersion[]>
   /** Opens what `BegunRefresh.seal` sealed. */
   openSpilled(answer: SpilledAnswer): Promise<Secret>
-  /** Credentials with an intent, oldest first; for recovery. */
+  /** Credentials with an intent, oldest first, without those in doubt that are not to be tried again yet; for recovery. */
   interrupted(limit: number): Promise<readonly CredentialRef[]>
   /**
    * Active credentials whose head has a refresh token and was obtained before `unusedSince` (store's clock), longest unused first, without

@@ -441,6 +441,20 @@ export function credentialStoreSuite(name: string, make: () => Promise<StoreUnde
         expect((await store.interrupted(1)).length).toBeLessThanOrEqual(1)
       })
 
+      it('lists nothing in doubt before its time: what rests takes no place of what is due', async () => {
+        const { ref } = await connected()
+        const { intent } = await begun(ref)
+        const isListed = async (): Promise<boolean> => (await other.interrupted(10_000)).some(({ id }) => id === ref.id)
+        await store.doubt(ref, intent.id, { trouble: 'outcome_unknown', retryInMs: HOUR })
+        expect(await isListed()).toBe(false)
+        await store.doubt(ref, intent.id, { trouble: 'outcome_unknown', retryInMs: 0 })
+        expect(await isListed()).toBe(true)
+        const state = (await store.read(ref))!
+        await store.doubt(ref, intent.id, { trouble: 'outcome_unknown', retryInMs: HOUR })
+        expect(await store.begin(ref, { ...fromHead(state), replaces: intent.id }, NODE)).toBeDefined()
+        expect(await isListed()).toBe(true)
+      })
+
       it('F-01 lists grants that were not used for long, and none that need or allow no use', async () => {
         const { ref, state } = await connected()
         const later = state.readAt + HOUR

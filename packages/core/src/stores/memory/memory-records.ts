@@ -144,7 +144,10 @@ export function memoryRecords(memory: CredentialMemory, clock: Clock): LineageRe
     },
 
     async interrupted(limit) {
-      const begun = all().filter(({ intent }) => intent !== null)
+      const now = clock.now()
+      const begun = all().filter(
+        ({ intent, failure }) => intent?.state === 'calling' || (intent !== null && (failure?.retryAt ?? now) <= now),
+      )
       return oldestFirst(begun, ({ intent }) => intent!.startedAt, limit)
     },
 

@@ -138,7 +138,9 @@ export const LINEAGE = `
   where c.scope = $1 and c.id = $2 order by v.seq desc`
 
 export const INTERRUPTED = `
-  select scope, id from sallyport_tokens.credential where intent_id is not null order by intent_started_at, scope, id limit $1::int`
+  select scope, id from sallyport_tokens.credential
+  where intent_id is not null and (intent_state = 'calling' or retry_at is null or retry_at <= sallyport_tokens.now_ms())
+  order by intent_started_at, scope, id limit $1::int`
 
 export const IDLE = `
   select scope, id from sallyport_tokens.credential

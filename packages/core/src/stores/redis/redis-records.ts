@@ -145,11 +145,12 @@ export function redisRecords({ link, durability, prepare, listeners, listen, clo
 
     async interrupted(limit) {
       const found: CredentialRef[] = []
-      const [clock] = await link.ask<Buffer[]>('TIME')
+      const [seconds, micros] = await link.ask<Buffer[]>('TIME')
+      const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000)
       for (let from = 0; found.length < limit;) {
         const listed = await link.ask<Buffer[]>('ZRANGE', INTERRUPTED, from, from + LOOK_AT - 1, 'WITHSCORES')
         if (listed.length === 0) break
-        const looked = await Promise.all(pairs(listed).map(([entry, at]) => lookAt(link, String(entry), Number(at), Number(clock) * 1000)))
+        const looked = await Promise.all(pairs(listed).map(([entry, at]) => lookAt(link, String(entry), Number(at), now)))
         found.push(...looked.filter((one) => typeof one === 'object'))
         from += looked.filter((one) => one !== 'struck').length
       }
@@ -219,13 +220,16 @@ export function redisRecords({ link, durability, prepare, listeners, listen, clo
 }
 
 /**
- * Whether an entry of the list stands for an intent. One that doesn't may be about to: it is struck off when its time to be written is
- * over twice.
+ * Whether an entry of the list stands for an intent that may be tried now. One that stands for none may be about to: it is struck off when its time
+ * to be written is over twice.
  */
 async function lookAt(link: RedisLink, entry: string, listedAt: number, now: number): Promise<CredentialRef | 'struck' | 'kept'> {
   const [intent, scope, id] = JSON.parse(entry) as [string, string, string]
-  const standing = await link.ask<Buffer | null>('HGET', keyOf({ scope, id }), 'ii')
-  if (standing !== null && String(standing) === intent) return { scope, id }
+  const [standing = null, state, retryAt] = await link.ask<(Buffer | null)[]>('HMGET', keyOf({ scope, id }), 'ii', 'ist', 'fr')
+  if (standing !== null && String(standing) === intent) {
+    const rests = String(state) === 'unknown' && Number(retryAt ?? 0) > now
+    return rests ? 'kept' : { scope, id }
+  }
   if (now - listedAt < 2 * lua.ENLISTED_MS) return 'kept'
   await link.ask('ZREM', INTERRUPTED, entry)
   return 'struck'
