@@ -545,6 +545,16 @@ describe('a refused refresh token', () => {
     expect(fleet.issuer.calls).toHaveLength(1)
   })
 
+  it('is written by the one who heard it when the store only stumbles', async () => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect()
+    fleet.issuer.revoke()
+    const node = fleet.node()
+    node.away.add('end')
+    void fleet.time.pause(400).then(() => node.away.clear())
+    expect(await failure(fleet, node)).toMatchObject({ code: 'reconnect_required', trouble: 'grant_expired' })
+  })
+
   it('shows no ancestor that was spent under strict', async () => {
     const fleet = createFleet({ rotation: STRICT })
     await fleet.connect()

@@ -3,6 +3,7 @@
  * that may still be good was tried, and to call a refresh token unspent that may not be.
  */
 import { sha256 } from '../crypto/index.ts'
+import { hasCode } from '../kernel/index.ts'
 import { writeTokenSet } from '../tokens/index.ts'
 import type { BegunRefresh, CredentialVersion, RefreshTrouble, RotationProfile, SpilledAnswer, TokenSet } from '../tokens/index.ts'
 import type { RefreshAnswer } from '../oauth/index.ts'
@@ -13,6 +14,8 @@ import { failureOf, overFailure, RefreshError } from './errors.ts'
 import { failed, served } from './flight.ts'
 import type { Landing } from './flight.ts'
 import { storeNow } from './policy.ts'
+
+const WRITES = 4
 
 /** A landing, the next call, or undefined: look again. */
 type Next = Landing | Step | undefined
@@ -26,7 +29,7 @@ export async function settle(parts: Parts, course: Course, begun: BegunRefresh, 
   if (answer.kind === 'refused') {
     if (parts.refusals.size >= MAX_REMEMBERED) parts.refusals.clear()
     parts.refusals.set(begun.intent.id, answer.trouble)
-    return await refused(parts, course, begun, answer.trouble)
+    return await insisting(parts, () => refused(parts, course, begun, answer.trouble))
   }
   if (answer.kind === 'unknown') return await unknown(parts, course, begun, answer)
   return await unspent(parts, course, begun, harmless(answer))
@@ -157,6 +160,18 @@ interface Unspent {
   readonly trouble: RefreshTrouble
   readonly leastMs?: number
   readonly providerError?: string | undefined
+}
+
+/** A refusal that is not written is heard again by whoever comes next, so a store that stumbles is asked again, while the lease is held. */
+async function insisting(parts: Parts, write: () => Promise<Next>): Promise<Next> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await write()
+    } catch (error) {
+      if (tries === WRITES || !hasCode(error, 'store_unavailable')) throw error
+      await parts.pause(100 + 200 * parts.random())
+    }
+  }
 }
 
 function harmless(answer: RefreshAnswer & { kind: 'misconfigured' | 'limited' | 'unsent' }): Unspent {
