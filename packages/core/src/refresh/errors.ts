@@ -48,7 +48,8 @@ const DETAIL: Readonly<Record<RefreshErrorCode, string>> = {
   credential_absent: 'There is no such credential.',
 }
 
-const CODE: Readonly<Record<RefreshTrouble, RefreshErrorCode>> = {
+/** What a caller whose token has died of a trouble is told. */
+export const TROUBLE_CODES = {
   revoked: 'reconnect_required',
   grant_expired: 'reconnect_required',
   no_refresh_token: 'reconnect_required',
@@ -58,11 +59,11 @@ const CODE: Readonly<Record<RefreshTrouble, RefreshErrorCode>> = {
   rate_limited: 'provider_rate_limited',
   malformed: 'provider_answer_malformed',
   outcome_unknown: 'refresh_outcome_unknown',
-}
+} as const satisfies Readonly<Record<RefreshTrouble, RefreshErrorCode>>
 
 /** The failure that a trouble means for a caller whose token has died. */
 export function failureOf(trouble: RefreshTrouble, retryAfterMs: number | null): RefreshError {
-  return new RefreshError(CODE[trouble], trouble, CODE[trouble] === 'reconnect_required' ? null : retryAfterMs)
+  return new RefreshError(TROUBLE_CODES[trouble], trouble, TROUBLE_CODES[trouble] === 'reconnect_required' ? null : retryAfterMs)
 }
 
 /** The failure of a grant that is over. */

@@ -1,7 +1,7 @@
 /** Refreshing by lineage: fresh tokens for callers, over any number of processes. The steps stay inside. */
 export { CHECKPOINTS } from './checkpoints.ts'
 export type { Checkpoint, CheckpointHook } from './checkpoints.ts'
-export { RefreshError } from './errors.ts'
+export { RefreshError, TROUBLE_CODES } from './errors.ts'
 export type { RefreshErrorCode } from './errors.ts'
 export type { FreshTokens } from './flight.ts'
 export { REFRESH_METRICS } from './metrics.ts'

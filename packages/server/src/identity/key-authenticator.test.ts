@@ -148,6 +148,7 @@ describe('authenticate', () => {
       scopes: new Set(['proxy:call', 'keys:read']),
       connection,
       auditUseMode: 'strict',
+      bounds: null,
     })
   })
 

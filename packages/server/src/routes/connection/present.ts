@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { schemas } from '@sallyport/contract'
-import { formatId, missingScopes, resolveProvider } from '@sallyport/core'
-import { healthOf, TROUBLE_CODES } from '../../credentials/index.ts'
+import { formatId, missingScopes, resolveProvider, TROUBLE_CODES } from '@sallyport/core'
+import { healthOf } from '../../credentials/index.ts'
 import type { Connection } from '../../db/index.ts'
 
 /** Metadata only: a connection's tokens have no way out but the call that uses them. */
