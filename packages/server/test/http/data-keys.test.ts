@@ -29,7 +29,7 @@ it('S37 lets an owner turn the data key and watch the records move, each step in
   const answer = await send(world, `${path}/rotate`, { method: 'POST', headers: owner })
   expect(answer).toMatchObject({ status: 200, json: { started: true } })
   await expect
-    .poll(async () => (await list()).map(({ status, records }) => [status, records]))
+    .poll(async () => (await list()).map(({ status, records }) => [status, records]), { timeout: 20_000 })
     .toEqual([
       ['previous', 0],
       ['current', records],
@@ -42,7 +42,9 @@ it('S37 lets an owner turn the data key and watch the records move, each step in
       actor: string
       detail: object
     }[]
-  await expect.poll(async () => (await events()).filter(({ action }) => action === 'data_key.resealed')).toHaveLength(1)
+  await expect
+    .poll(async () => (await events()).filter(({ action }) => action === 'data_key.resealed'), { timeout: 20_000 })
+    .toHaveLength(1)
   const rotated = (await events()).find(({ action }) => action === 'data_key.rotated')
   expect(rotated).toMatchObject({ actor: expect.stringMatching(/^user_/u) as string, detail: { from: before!.id, to: keys[1]!.id } })
 })
@@ -62,7 +64,9 @@ describe('the keys of an organization', () => {
   it('S37 S42 are verified, rewrapped and, once empty, removed by its owner: both ids in the log, and no key in any answer', async () => {
     const records = await sealed()
     await ask('/data-keys/rotate', { method: 'POST' })
-    await expect.poll(async () => (await ask('/data-keys')).json.data.at(-1)).toMatchObject({ status: 'current', records })
+    await expect
+      .poll(async () => (await ask('/data-keys')).json.data.at(-1), { timeout: 20_000 })
+      .toMatchObject({ status: 'current', records })
     const verified = await ask('/data-keys/verify', { method: 'POST' })
     expect(verified.json).toMatchObject({ records, destroyed: 0, faults: [], faults_total: 0 })
     expect((await eventsOf('data_key.verified')).at(0)?.detail).toMatchObject({ records, faults: 0 })
@@ -136,7 +140,7 @@ describe('the keys of an organization', () => {
     const { id } = one.json.bulk_revocation
     expect(two.json.bulk_revocation.id).toBe(id)
     const bulk = async () => (await ask(`/bulk-revocations/${id}`)).json
-    await expect.poll(bulk, { timeout: 10_000 }).toMatchObject({ state: 'done', found: 1, ended: 1 })
+    await expect.poll(bulk, { timeout: 20_000 }).toMatchObject({ state: 'done', found: 1, ended: 1 })
     const connectionPath = `/projects/${world.a.params.project}/test/connections/${world.a.params.connection}`
     expect((await ask(connectionPath)).json).toMatchObject({ status: 'revoked' })
     // The same moment in another spelling, later: nothing more is ended.

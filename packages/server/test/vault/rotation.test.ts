@@ -31,6 +31,8 @@ import type { Node, NodeOptions } from './rotation-world.ts'
 import { credentialAdvance } from './rotation-writes.ts'
 
 const DAY_MS = 86_400_000
+/** However busy the machine is. */
+const PATIENTLY = { timeout: 20_000 }
 
 let fresh: FreshDatabase
 let database: Database
@@ -192,7 +194,9 @@ describe('rotating a data key', () => {
       for (let round = 0; round < 4; round++) {
         expect(await node.keeper.renew(org, 'system')).toBeDefined()
         // What a node sealed under the key it still took for current is swept by a later look.
-        await expect.poll(async () => [...(await node.keeper.sweep(org, 'system')).left.values()].every((left) => left === 0)).toBe(true)
+        await expect
+          .poll(async () => [...(await node.keeper.sweep(org, 'system')).left.values()].every((left) => left === 0), PATIENTLY)
+          .toBe(true)
       }
     }
     await rotate().finally(() => (rotation.underWay = false))
@@ -430,13 +434,13 @@ describe('age', () => {
     const atStart = await due()
     hourly.keeper.start()
     every.mockRestore()
-    await expect.poll(async () => (await currentOf(atStart)).records).toBe(2)
+    await expect.poll(async () => (await currentOf(atStart)).records, PATIENTLY).toBe(2)
     expect(looks).toEqual(['every 3600000'])
     // The one under way ends first: whoever comes while it looks is not looked at twice.
     await hourly.keeper.tend()
     const later = await due()
     ticks[0]!()
-    await expect.poll(async () => (await node.keeper.dataKeys(later)).map(({ records }) => records)).toEqual([0, 2])
+    await expect.poll(async () => (await node.keeper.dataKeys(later)).map(({ records }) => records), PATIENTLY).toEqual([0, 2])
     await hourly.keeper.close()
     const afterwards = await due()
     ticks[0]!()

@@ -124,7 +124,7 @@ describe('sealing', () => {
         JSON.parse(detail),
       ])
     await expect
-      .poll(events)
+      .poll(events, { timeout: 20_000 })
       .toEqual([['seal.broken', 'credential_version.sealed', { record: 'a-record', seq: '1', code: 'decrypt_failed' }]])
     expect(lines).toHaveLength(1)
     expect(lines[0]).not.toContain(canary.reveal())
@@ -133,7 +133,7 @@ describe('sealing', () => {
     expect((await watching.open(org, PLACE, one)).reveal()).toBe(canary.reveal())
     clock.advance(3_600_000)
     await expect(watching.open(org, PLACE, two)).rejects.toMatchObject({ code: 'decrypt_failed' })
-    await expect.poll(events).toHaveLength(2)
+    await expect.poll(events, { timeout: 20_000 }).toHaveLength(2)
     watching.close()
   })
 
