@@ -69,6 +69,8 @@ class BoundKeyGuard implements KeyGuard {
   readonly #proofs: ProofMemory
   readonly #refusals: Refusals
   readonly #sweeper: NodeJS.Timeout
+  #sweeping: Promise<void> | undefined
+  #closed = false
 
   constructor(options: KeyGuardOptions) {
     this.#o = options
@@ -96,14 +98,24 @@ class BoundKeyGuard implements KeyGuard {
   }
 
   close(): void {
+    this.#closed = true
     clearInterval(this.#sweeper)
     this.#refusals.close()
   }
 
   #sweep(): void {
     this.#proofs.sweep()
+    this.#sweeping ??= this.#sweepShared().finally(() => (this.#sweeping = undefined))
+  }
+
+  /** To the end, so that what comes faster than a batch for each time does not pile up. */
+  async #sweepShared(): Promise<void> {
     const { proofs, logger } = this.#o
-    proofs.proofSweep(SWEEP_BATCH).catch((error: unknown) => logger.warn('Proofs could not be swept', { error }))
+    try {
+      while (!this.#closed && (await proofs.proofSweep(SWEEP_BATCH)) >= SWEEP_BATCH);
+    } catch (error) {
+      logger.warn('Proofs could not be swept', { error })
+    }
   }
 
   async #requireProof({ org, keyId }: KeyPrincipal, thumbprint: string, { request, key }: Presented): Promise<void> {

@@ -64,6 +64,20 @@ describe("the metrics' own port", () => {
     },
   )
 
+  // Browsers send neither header to a plain http address that is no loopback by its name: the name is what tells.
+  it.each(['rebound.example', 'rebound.example:9464', 'localhost.rebound.example', '127.0.0.1.rebound.example'])(
+    'refuses on loopback to be called by another name (%j)',
+    async (host) => {
+      const answer = await ask('/metrics', { headers: { host } })
+      expect(answer.status).toBe(403)
+      expect(answer.text).not.toContain('http_requests_total')
+    },
+  )
+
+  it.each(['localhost', 'LOCALHOST:9464', '127.0.0.1:9464', '[::1]:9464', '10.1.2.3'])('answers whoever calls it %s', async (host) => {
+    expect((await ask('/metrics', { headers: { host } })).status).toBe(200)
+  })
+
   it('closes while somebody still has a connection open', async () => {
     await (await fetch(`http://127.0.0.1:${server.port}/metrics`)).text()
     await server.close()

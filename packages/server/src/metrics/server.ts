@@ -1,10 +1,11 @@
 /**
  * Owns the metrics' own port: one server that answers `GET /metrics` in the Prometheus text format and nothing else. Refuses pages of browsers
- * (nobody signs in here, so nothing but the address guards it) and any other path or method.
+ * (nobody signs in here, so nothing but the address guards it), names that lead to its loopback, and any other path or method.
  */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { isIP } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { METRICS_CONTENT_TYPE } from '@sallyport/core'
 
@@ -46,11 +47,22 @@ function answer(request: IncomingMessage, response: ServerResponse, render: () =
   const path = request.url?.split('?', 1)[0]
   if (path !== '/metrics') return plain(response, 404, 'Not found. The metrics are at /metrics.\n')
   if (request.method !== 'GET' && request.method !== 'HEAD') return plain(response, 405, 'Use GET.\n', { allow: 'GET, HEAD' })
-  // A page that a person opened could read this machine's loopback under a name of its own; a scraper sends neither header.
-  if (request.headers.origin !== undefined || (request.headers['sec-fetch-site'] ?? 'none') !== 'none') {
+  // A page that a person opened could read this machine's loopback, or have a name of its own lead there; a scraper does neither.
+  const named = request.socket.localAddress !== undefined && isLoopback(request.socket.localAddress) && !isOwnName(request.headers.host)
+  if (named || request.headers.origin !== undefined || (request.headers['sec-fetch-site'] ?? 'none') !== 'none') {
     return plain(response, 403, 'Not for web pages.\n')
   }
   return plain(response, 200, render(), { 'content-type': METRICS_CONTENT_TYPE })
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || /^(?:::ffff:)?127\./iu.test(address)
+}
+
+/** An address, or the one name that leads nowhere else: no other can be rebound to here. */
+function isOwnName(host = ''): boolean {
+  const name = host.replace(/:\d+$/u, '').replace(/^\[(.*)\]$/u, '$1')
+  return isIP(name) !== 0 || name.toLowerCase() === 'localhost'
 }
 
 function plain(response: ServerResponse, status: number, text: string, headers: Readonly<Record<string, string>> = {}): void {

@@ -3,7 +3,7 @@
  * connections lose credential, refresh under way and generation; the log says so. Refuses to leave any of these for later: after the commit no
  * call finds a token here, and no kill loses one there.
  */
-import { formatId, hasCode, newId, readTokenSet } from '@sallyport/core'
+import { formatId, newId, readTokenSet } from '@sallyport/core'
 import type { ConnectionId, RevocationId, TokenSet } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
 import type { JsonObject } from '../audit/index.ts'
@@ -11,7 +11,7 @@ import { connectionDeletePending, connectionEndMany, connectionHoldLive, credent
 import type { EndingVersion, LiveConnection, NewRevocation, RevocationCause, TenantTx } from '../db/index.ts'
 import { credentialPlace, revocationPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
-import { tokensToRevoke, writeTokensToRevoke } from './tokens.ts'
+import { isLost, tokensToRevoke, writeTokensToRevoke } from './tokens.ts'
 import type { TokensToRevoke } from './tokens.ts'
 
 export interface Ending {
@@ -110,13 +110,11 @@ async function openTokens(
     try {
       opened.push({ tokens: readTokenSet(await vault.openIn(tx, credentialPlace(connection, seq), sealed)), lives })
     } catch (error) {
-      if (!LOST.some((code) => hasCode(error, code))) throw error
+      if (!isLost(error)) throw error
     }
   }
   return tokensToRevoke(opened)
 }
-
-const LOST = ['decrypt_failed', 'envelope_malformed', 'envelope_version_unknown', 'data_key_missing', 'credential_malformed'] as const
 
 function event({ id, generation, status }: LiveConnection, { actor, cause, detail = {} }: Ending, revocation: RevocationId | undefined) {
   const queued = revocation === undefined ? {} : { revocation: formatId('rev', revocation) }

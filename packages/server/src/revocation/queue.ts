@@ -34,7 +34,7 @@ import { clientSecretPlace, revocationPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
 import { nextTryMs } from './backoff.ts'
 import { queueOrphan } from './ending.ts'
-import { readTokensToRevoke } from './tokens.ts'
+import { isLost, readTokensToRevoke } from './tokens.ts'
 
 export interface RevocationQueueOptions {
   readonly database: Pick<Database, 'withTenant' | 'lookups'>
@@ -187,7 +187,7 @@ class Queue implements RevocationQueue {
   }
 
   async #prepare({ org, id }: ClaimedRevocation): Promise<Prepared | undefined> {
-    const { database, vault, providers, fetch, clock } = this.#o
+    const { database, providers, fetch, clock } = this.#o
     const read = await database.withTenant(org, async (tx) => {
       const revocation = await revocationFind(tx, id)
       if (revocation === undefined || revocation.sealed === null) return undefined
@@ -201,19 +201,31 @@ class Queue implements RevocationQueue {
     const provider = client && providers(client.provider)
     if (client === undefined || provider === undefined) return { revocation, provider: 'unknown', ask: async () => NO_WAY }
     const ask = async (): Promise<RevokeAnswer> => {
-      const tokens = readTokensToRevoke(await vault.open(org, revocationPlace(id), sealed))
-      const clientSecret = await vault.open(org, clientSecretPlace(revocation.integration), client.clientSecret)
+      const opened = await this.#opened(org, revocation, sealed, client.clientSecret)
+      if (opened === undefined) return LOST
       return revokeTokens({
         way: provider.revocation,
-        client: { clientId: client.clientId, clientSecret },
-        refreshTokens: tokens.refresh,
-        accessTokens: tokens.access,
+        client: { clientId: client.clientId, clientSecret: opened.clientSecret },
+        refreshTokens: opened.tokens.refresh,
+        accessTokens: opened.tokens.access,
         accountShared: shared,
         fetch,
         now: clock.now(),
       })
     }
     return { revocation, provider: provider.id, ask }
+  }
+
+  /** Undefined when the key of either was destroyed, or its bytes changed: a backup may bring them back, so it is tried on, and then given up. */
+  async #opened(org: OrgId, { id, integration }: GrantRevocation, sealed: Buffer, secret: Buffer) {
+    const { vault } = this.#o
+    try {
+      const tokens = readTokensToRevoke(await vault.open(org, revocationPlace(id), sealed))
+      return { tokens, clientSecret: await vault.open(org, clientSecretPlace(integration), secret) }
+    } catch (error) {
+      if (isLost(error)) return undefined
+      throw error
+    }
   }
 
   async #settle(claim: ClaimedRevocation, { revocation, provider }: Prepared, answer: RevokeAnswer): Promise<RevocationOutcome> {
@@ -235,7 +247,7 @@ class Queue implements RevocationQueue {
       await this.#end(claim, revocation, { state: 'given_up', reason: answer.reason })
       return { state: 'impossible', reason: answer.reason }
     }
-    this.#rest(claim.integration, answer.afterMs ?? Math.min(waitMs, LONGEST_REST_MS))
+    if (answer !== LOST) this.#rest(claim.integration, answer.afterMs ?? Math.min(waitMs, LONGEST_REST_MS))
     const next = { inSeconds: waitMs / 1000, reason: answer.reason, attempts: claim.attempt }
     await this.#o.database.withTenant(claim.org, (tx) => revocationPutOff(tx, claim.id, claim.attempt, next))
     return { state: 'queued' }
@@ -294,3 +306,4 @@ interface Prepared {
 }
 
 const NO_WAY: RevokeAnswer = { kind: 'impossible', reason: 'no_way' }
+const LOST: RevokeAnswer = { kind: 'retry', reason: 'unreadable', afterMs: null }

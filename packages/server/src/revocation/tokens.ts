@@ -3,7 +3,7 @@
  *   { "v": 1, "refresh": ["..."], "access": ["..."] }      each newest first
  * Refuses to keep more of them than a provider may be asked about in one go.
  */
-import { Secret, TokenError } from '@sallyport/core'
+import { hasCode, Secret, TokenError } from '@sallyport/core'
 import type { TokenSet } from '@sallyport/core'
 
 export interface TokensToRevoke {
@@ -37,6 +37,13 @@ export function readTokensToRevoke(text: Secret): TokensToRevoke {
   }
   const secrets = (tokens: readonly string[]): Secret[] => tokens.map((token) => new Secret(token))
   return { refresh: secrets(form.refresh), access: secrets(form.access) }
+}
+
+const LOST = ['decrypt_failed', 'envelope_malformed', 'envelope_version_unknown', 'data_key_missing', 'credential_malformed'] as const
+
+/** Whether something sealed can't be opened because of what it is, and not because whoever holds keys is away. */
+export function isLost(error: unknown): boolean {
+  return LOST.some((code) => hasCode(error, code))
 }
 
 function distinct(tokens: readonly Secret[]): readonly Secret[] {

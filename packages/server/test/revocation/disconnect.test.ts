@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vi
 import { createLogger, formatId, newId, sha256 } from '@sallyport/core'
 import type { ConnectionId } from '@sallyport/core'
 import { createTenantStore, createTransitions, refOf } from '../../src/credentials/index.ts'
-import { connectSessionInsert, requestRecordInsertMany, requestRecordList } from '../../src/db/index.ts'
+import { connectSessionInsert, dataKeyDestroyAll, requestRecordInsertMany, requestRecordList } from '../../src/db/index.ts'
 import { endConnections } from '../../src/revocation/index.ts'
 import { connect, createRevocationWorld, makeRevocableTenant, openRevokingNode, tokenSet } from './world.ts'
 import type { RevocableTenant, RevocationWorld, RevokingNode } from './world.ts'
@@ -221,6 +221,33 @@ describe('the queue of revocations', () => {
       provider: { state: 'impossible', reason: 'provider_down' },
     })
     await fresh.close()
+    await last.close()
+  })
+
+  it('puts off tokens whose key was destroyed, and gives up after 30 days', async () => {
+    world.provider.behave({ status: 500 })
+    const [own, shredded] = [await newNode(), await makeRevocableTenant(one)]
+    const id = await connect(own, shredded, tokenSet('shredded'), { account: 'account-6' })
+    await own.service.disconnect(shredded.org, shredded.place, id, 'system')
+    await own.database.withTenant(shredded.org, dataKeyDestroyAll)
+    world.provider.behave({})
+    await world.elapse()
+    const worker = await newNode()
+    await worker.service.queue.work()
+    await worker.close()
+    const [waits] = await world.rows<{ attempts: number; reason: string; seconds: string }>(
+      'select attempts, reason, extract(epoch from next_at - clock_timestamp()) as seconds from sallyport.revocation where connection_id = $1',
+      [id],
+    )
+    expect(waits).toMatchObject({ attempts: 2, reason: 'unreadable' })
+    // The second step of the way to the end, and not the five minutes after which a dead node's are given to another.
+    expect(Number(waits!.seconds)).toBeLessThan(60)
+    await world.rows("update sallyport.revocation set made_at = made_at - interval '30 days' where connection_id = $1", [id])
+    await world.elapse()
+    const last = await newNode()
+    await last.service.queue.work()
+    expect(await revocations(id)).toMatchObject([{ state: 'given_up', reason: 'unreadable', sealed: null }])
+    await own.close()
     await last.close()
   })
 
