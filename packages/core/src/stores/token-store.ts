@@ -1,16 +1,16 @@
 /**
- * Owns making a token store of an application's configuration: store, leases and cache that go together. Refuses memory in production, and
+ * Owns making a token store of an application's configuration: store, leases, sign-ins under way and cache that go together. Refuses memory in production, and
  * a store without encryption.
  */
 import type { Secret } from '../kernel/index.ts'
-import type { LeaseKeeper } from '../tokens/index.ts'
+import type { ConnectStates, LeaseKeeper } from '../tokens/index.ts'
 import { misconfigured } from './address.ts'
 import type { EncryptionConfig } from './encryption.ts'
-import { createMemoryLeases, createMemoryStore } from './memory/index.ts'
-import { createPostgresLeases, createPostgresStore } from './postgres/index.ts'
+import { createMemoryLeases, createMemoryStates, createMemoryStore } from './memory/index.ts'
+import { createPostgresLeases, createPostgresStates, createPostgresStore } from './postgres/index.ts'
 import { withReadCache } from './read-cache.ts'
 import type { ReadCacheOptions } from './read-cache.ts'
-import { createRedisLeases, createRedisStore } from './redis/index.ts'
+import { createRedisLeases, createRedisStates, createRedisStore } from './redis/index.ts'
 import type { SealedCredentialStore } from './sealed-store.ts'
 
 /** `tokenStore` as configuration files have it. */
@@ -33,30 +33,34 @@ export interface OpenTokenStore {
   /** Serves tokens that live from memory while the server is away. */
   readonly store: SealedCredentialStore
   readonly leases: LeaseKeeper
+  readonly states: ConnectStates
   close(): Promise<void>
 }
 
 /** Connects when it is first asked for something. @throws TokenError `store_misconfigured`, CryptoError `key_invalid` */
 export function openTokenStore(config: TokenStoreConfig, { production }: { readonly production: boolean }): OpenTokenStore {
-  const { store, leases } = config.backend === 'memory' ? inMemory(config, production) : onServer(config)
+  const { store, leases, states } = config.backend === 'memory' ? inMemory(config, production) : onServer(config)
   return {
     store,
     leases,
+    states,
     async close() {
       // Leases first: what is begun under one that is gone is not begun.
       await leases.close()
+      await states.close()
       await store.close()
     },
   }
 }
 
-type Parts = Pick<OpenTokenStore, 'store' | 'leases'>
+type Parts = Omit<OpenTokenStore, 'close'>
 
 function inMemory({ url, encryption }: TokenStoreConfig, production: boolean): Parts {
   if (production)
     throw misconfigured('a token store in memory is for development: every user would have to connect again after each restart')
   if (url !== undefined) throw misconfigured('a token store in memory has no url')
-  return { store: createMemoryStore(encryption === undefined ? {} : { encryption }), leases: createMemoryLeases() }
+  const sealing = encryption === undefined ? {} : { encryption }
+  return { store: createMemoryStore(sealing), leases: createMemoryLeases(), states: createMemoryStates(sealing) }
 }
 
 function onServer({ backend, url, encryption, cache, sessions, insecureNoPassword, ...address }: TokenStoreConfig): Parts {
@@ -65,9 +69,19 @@ function onServer({ backend, url, encryption, cache, sessions, insecureNoPasswor
   const at = { url, ...address }
   if (backend === 'redis') {
     const options = { ...at, ...(insecureNoPassword === undefined ? {} : { insecureNoPassword }) }
-    return { store: withReadCache(createRedisStore({ ...options, encryption }), cache), leases: createRedisLeases(options) }
+    const sealing = { ...options, encryption }
+    return {
+      store: withReadCache(createRedisStore(sealing), cache),
+      leases: createRedisLeases(options),
+      states: createRedisStates(sealing),
+    }
   }
   if (backend !== 'postgres') throw misconfigured('the backend of a token store is "memory", "redis" or "postgres"')
   const options = { ...at, ...(sessions === undefined ? {} : { sessions }) }
-  return { store: withReadCache(createPostgresStore({ ...options, encryption }), cache), leases: createPostgresLeases(options) }
+  const sealing = { ...options, encryption }
+  return {
+    store: withReadCache(createPostgresStore(sealing), cache),
+    leases: createPostgresLeases(options),
+    states: createPostgresStates(sealing),
+  }
 }

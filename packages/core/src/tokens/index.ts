@@ -1,3 +1,4 @@
+export * from './connect-states.ts'
 export * from './errors.ts'
 export * from './lifetime.ts'
 export * from './lineage.ts'

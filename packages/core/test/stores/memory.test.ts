@@ -1,7 +1,8 @@
 /** The store in memory does what stores do; the others are measured against it. */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { CredentialMemory, createMemoryLeases, createMemoryStore } from '../../src/index.ts'
-import { credentialStoreSuite, leaseKeeperSuite, sealedStoreSuite } from '../../../testkit/src/suites/index.ts'
+import { CredentialMemory, createMemoryLeases, createMemoryStates, createMemoryStore } from '../../src/index.ts'
+import type { StateMemory } from '../../src/index.ts'
+import { connectStatesSuite, credentialStoreSuite, leaseKeeperSuite, sealedStoreSuite } from '../../../testkit/src/suites/index.ts'
 
 credentialStoreSuite(
   'memory',
@@ -23,6 +24,15 @@ credentialStoreSuite(
   },
   { failures: [], survives: true, ownClock: false, namesReturn: true },
 )
+
+connectStatesSuite('memory', async () => {
+  const memory: StateMemory = new Map()
+  return {
+    open: async (encryption) => createMemoryStates({ memory, encryption }),
+    dump: async () => Buffer.concat([...memory].flatMap(([name, { sealed }]) => [Buffer.from(name), sealed ?? Buffer.of()])),
+    close: async () => undefined,
+  }
+})
 
 sealedStoreSuite('memory', async () => {
   const memories = new Map<string, CredentialMemory>()

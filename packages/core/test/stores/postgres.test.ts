@@ -2,12 +2,18 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { Client } from 'pg'
 import { describe, expect, inject, it } from 'vitest'
-import { AdvisoryLeases, createPostgresLeases, createPostgresStore } from '../../src/index.ts'
+import { AdvisoryLeases, createPostgresLeases, createPostgresStates, createPostgresStore, Secret } from '../../src/index.ts'
 import type { LeaseKeeper } from '../../src/index.ts'
 import { startWire } from '../../../testkit/src/refresh-proof/wire.ts'
 import type { Wire } from '../../../testkit/src/refresh-proof/wire.ts'
 import { createDatabase, dropDatabase } from '../../../testkit/src/servers/index.ts'
-import { credentialStoreSuite, leaseKeeperSuite, sealedStoreSuite, someTokens } from '../../../testkit/src/suites/index.ts'
+import {
+  connectStatesSuite,
+  credentialStoreSuite,
+  leaseKeeperSuite,
+  sealedStoreSuite,
+  someTokens,
+} from '../../../testkit/src/suites/index.ts'
 
 const admin = inject('postgresUrl')
 
@@ -76,6 +82,21 @@ credentialStoreSuite(
   { failures: ['refused connections', 'black hole'], survives: true, ownClock: true, connections: true, namesReturn: true },
 )
 
+connectStatesSuite('Postgres', async () => {
+  const { name, url } = await createDatabase(admin)
+  return {
+    open: async (encryption) => createPostgresStates({ url, encryption }),
+    async dump() {
+      const client = new Client({ connectionString: url })
+      await client.connect()
+      const { rows } = await client.query<{ name: string; sealed: Buffer }>('select * from sallyport_tokens.connect_state')
+      await client.end()
+      return Buffer.concat(rows.flatMap(({ name, sealed }) => [Buffer.from(name), sealed ?? Buffer.of()]))
+    },
+    close: () => dropDatabase(admin, name),
+  }
+})
+
 sealedStoreSuite('Postgres', async () => {
   const databases = new Map<string, Promise<{ name: string; url: string }>>()
   return {
@@ -136,6 +157,28 @@ describe('the tables of the token store', () => {
     await stores[0]!.connect(ref, someTokens('first'))
     expect((await stores[5]!.read(ref))?.status).toBe('active')
     await Promise.all(stores.map((store) => store.close()))
+    await close()
+  })
+
+  it('get what is new of them where an earlier release made them, with many processes at once', async () => {
+    const { url, direct, close } = await place()
+    const encryption = { key: randomBytes(32).toString('hex') }
+    const before = createPostgresStore({ url, encryption })
+    await before.connect({ scope: 's', id: 'i' }, someTokens('first'))
+    await before.close()
+    const client = new Client({ connectionString: direct })
+    await client.connect()
+    await client.query('drop table sallyport_tokens.connect_state; delete from sallyport_tokens.schema_version where version > 1')
+    const states = Array.from({ length: 4 }, () => createPostgresStates({ url, encryption }))
+    await Promise.all(states.map((one, i) => one.put(new Secret(`state ${i}`), new Secret('fake'), 60_000)))
+    expect((await states[0]!.take(new Secret('state 3'))).kind).toBe('taken')
+    const after = createPostgresStore({ url, encryption })
+    expect((await after.read({ scope: 's', id: 'i' }))?.status).toBe('active')
+    await client.query('insert into sallyport_tokens.schema_version (version) values (1000)')
+    const late = createPostgresStore({ url, encryption })
+    await expect(late.read({ scope: 's', id: 'i' })).rejects.toMatchObject({ code: 'store_misconfigured' })
+    for (const one of [...states, after, late]) await one.close()
+    await client.end()
     await close()
   })
 

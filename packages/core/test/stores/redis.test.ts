@@ -5,12 +5,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { describe, expect, it } from 'vitest'
-import { createRedisLeases, createRedisStore, leaseKey, RedisSpill, rewrap, Secret } from '../../src/index.ts'
+import { createRedisLeases, createRedisStates, createRedisStore, leaseKey, RedisSpill, rewrap, Secret } from '../../src/index.ts'
 import type { LeaseKeeper } from '../../src/index.ts'
 import { startWire } from '../../../testkit/src/refresh-proof/wire.ts'
 import type { Wire } from '../../../testkit/src/refresh-proof/wire.ts'
 import { startTestRedis } from '../../../testkit/src/servers/index.ts'
-import { credentialStoreSuite, leaseKeeperSuite, sealedStoreSuite, someTokens } from '../../../testkit/src/suites/index.ts'
+import {
+  connectStatesSuite,
+  credentialStoreSuite,
+  leaseKeeperSuite,
+  sealedStoreSuite,
+  someTokens,
+} from '../../../testkit/src/suites/index.ts'
 import { makeCertificate } from '../http/certificates.ts'
 
 const encryption = { key: randomBytes(32).toString('hex') }
@@ -92,6 +98,15 @@ for (const [name, cluster] of [
     { failures: ['refused connections', 'black hole'], survives: true, ownClock: true, connections: true, namesReturn: true },
   )
 }
+
+connectStatesSuite('Redis', async () => {
+  const server = await startTestRedis()
+  return {
+    open: async (encryption) => createRedisStates({ url: server.url, encryption }),
+    dump: () => dumpOf(server.url),
+    close: () => server.stop(),
+  }
+})
 
 sealedStoreSuite('Redis', async () => {
   const server = await startTestRedis()
@@ -229,7 +244,10 @@ describe('a token store in Redis', () => {
     expect(await heard.promise).toEqual(ref)
     await lease!.release()
     expect(await store.remove(ref)).toBe(true)
-    for (const one of [store, leases, spill]) await one.close()
+    const states = createRedisStates({ url: url.href, encryption })
+    await states.put(new Secret('a state'), new Secret('fake'), 60_000)
+    expect((await states.take(new Secret('a state'))).kind).toBe('taken')
+    for (const one of [store, leases, spill, states]) await one.close()
     await close()
   })
 

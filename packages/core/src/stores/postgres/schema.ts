@@ -7,8 +7,6 @@
 import type { ClientBase } from 'pg'
 import { misconfigured } from '../address.ts'
 
-const VERSION = 1
-
 /** Held while the tables are made: many processes may start at once. */
 const MAKING = 'select pg_catalog.pg_advisory_xact_lock(7255, 1)'
 
@@ -20,7 +18,7 @@ const FOUND = `
   ) as found`
 const STANDING = 'select max(version) as version from sallyport_tokens.schema_version'
 
-const TABLES = `
+const LINEAGES = `
 create schema if not exists sallyport_tokens;
 
 create table sallyport_tokens.schema_version (version int primary key);
@@ -107,16 +105,28 @@ create table sallyport_tokens.lease (key text primary key, holder text not null,
 insert into sallyport_tokens.schema_version (version) values (1);
 `
 
+/** Sign-ins under way. `sealed` is gone once it was taken. */
+const CONNECT_STATES = `
+create table sallyport_tokens.connect_state (name text primary key, sealed bytea, ends_at bigint not null);
+create index connect_state_end on sallyport_tokens.connect_state (ends_at);
+
+insert into sallyport_tokens.schema_version (version) values (2);
+`
+
+/** What leads to each version from the one before it. */
+const STEPS = [LINEAGES, CONNECT_STATES]
+
 /**
- * Makes the tables unless they are there; safe from many processes at once. Needs the right to create a schema the first time only.
+ * Makes the tables, or what is new of them, unless they are there; safe from many processes at once. Needs the right to create a schema the
+ * first time, and afterwards the right to create tables in it when a release brings some.
  * @throws TokenError `store_misconfigured` when a newer release has changed them.
  */
 export async function prepareTables(client: ClientBase): Promise<void> {
-  if (await isPrepared(client)) return
+  if ((await standingVersion(client)) === STEPS.length) return
   await client.query('begin')
   try {
     await client.query(MAKING)
-    if (!(await isPrepared(client))) await client.query(TABLES)
+    for (const step of STEPS.slice(await standingVersion(client))) await client.query(step)
     await client.query('commit')
   } catch (error) {
     await client.query('rollback')
@@ -124,10 +134,12 @@ export async function prepareTables(client: ClientBase): Promise<void> {
   }
 }
 
-async function isPrepared(client: ClientBase): Promise<boolean> {
+/** 0 when there are none. */
+async function standingVersion(client: ClientBase): Promise<number> {
   const { rows: found } = await client.query<{ found: boolean }>(FOUND)
-  if (!found[0]!.found) return false
+  if (!found[0]!.found) return 0
   const { rows } = await client.query<{ version: number | null }>(STANDING)
-  if ((rows[0]!.version ?? 0) > VERSION) throw misconfigured('the token store was changed by a newer release than this one')
-  return true
+  const version = rows[0]!.version ?? 0
+  if (version > STEPS.length) throw misconfigured('the token store was changed by a newer release than this one')
+  return version
 }

@@ -211,3 +211,17 @@ export const DROP_LEASE = 'delete from sallyport_tokens.lease where key = $1 and
 export const SETTINGS = `
   select pg_catalog.current_setting('fsync') as fsync, pg_catalog.current_setting('full_page_writes') as full_page_writes,
     pg_catalog.current_setting('synchronous_commit') as synchronous_commit`
+
+/** $1 name, $2 sealed, $3 how long it lives, $4 how long ended ones are remembered. */
+export const PUT_STATE = `
+  with forgotten as (delete from sallyport_tokens.connect_state where ends_at < sallyport_tokens.now_ms() - $4::bigint)
+  insert into sallyport_tokens.connect_state (name, sealed, ends_at) values ($1, $2::bytea, sallyport_tokens.now_ms() + $3::bigint)`
+
+/** Who comes second waits for the first, and then finds nothing sealed. */
+export const TAKE_STATE = `
+  with standing as (select name, sealed from sallyport_tokens.connect_state where name = $1 for update)
+  update sallyport_tokens.connect_state s set sealed = null from standing
+    where s.name = standing.name and standing.sealed is not null and s.ends_at > sallyport_tokens.now_ms()
+  returning standing.sealed`
+
+export const HOW_STATE_STANDS = 'select sealed is null as used from sallyport_tokens.connect_state where name = $1'

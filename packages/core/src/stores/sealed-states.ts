@@ -1,0 +1,41 @@
+/**
+ * Owns the sign-ins under way that every kind of records becomes: named by a hash of their state, sealed to that name. Refuses plaintext in
+ * any store, and the state itself.
+ */
+import { open, seal, sha256 } from '../crypto/index.ts'
+import type { RootKeyring, SealPlace } from '../crypto/index.ts'
+import type { Secret } from '../kernel/index.ts'
+import type { ConnectStates, TakenState } from '../tokens/index.ts'
+
+export type TakenRecord = Exclude<TakenState, { kind: 'taken' }> | { readonly kind: 'taken'; readonly sealed: Uint8Array }
+
+/** Where the sealed texts lie. Each step is atomic, over all processes. */
+export interface StateRecords {
+  put(name: string, sealed: Uint8Array, lifeMs: number): Promise<void>
+  take(name: string): Promise<TakenRecord>
+  close(): Promise<void>
+}
+
+export function createSealedStates(records: StateRecords, keys: RootKeyring): ConnectStates {
+  return {
+    async put(state, text, lifeMs) {
+      const name = nameOf(state)
+      await records.put(name, seal(keys.primary, placeOf(name), text), lifeMs)
+    },
+    async take(state) {
+      const name = nameOf(state)
+      const found = await records.take(name)
+      if (found.kind !== 'taken') return found
+      return { kind: 'taken', text: open((id) => keys.get(id), placeOf(name), found.sealed) }
+    },
+    close: () => records.close(),
+  }
+}
+
+function nameOf(state: Secret): string {
+  return sha256(state).toString('base64url')
+}
+
+function placeOf(name: string): SealPlace {
+  return { purpose: 'connect-state', org: '', table: 'connect_state', column: 'sealed', record: name, seq: 0n }
+}
