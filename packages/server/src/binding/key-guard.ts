@@ -69,7 +69,7 @@ class BoundKeyGuard implements KeyGuard {
   readonly #proofs: ProofMemory
   readonly #refusals: Refusals
   readonly #sweeper: NodeJS.Timeout
-  #sweeping: Promise<void> | undefined
+  #sweeping = false
   #closed = false
 
   constructor(options: KeyGuardOptions) {
@@ -105,16 +105,19 @@ class BoundKeyGuard implements KeyGuard {
 
   #sweep(): void {
     this.#proofs.sweep()
-    this.#sweeping ??= this.#sweepShared().finally(() => (this.#sweeping = undefined))
+    if (!this.#sweeping) void this.#sweepShared()
   }
 
   /** To the end, so that what comes faster than a batch for each time does not pile up. */
   async #sweepShared(): Promise<void> {
     const { proofs, logger } = this.#o
+    this.#sweeping = true
     try {
       while (!this.#closed && (await proofs.proofSweep(SWEEP_BATCH)) >= SWEEP_BATCH);
     } catch (error) {
       logger.warn('Proofs could not be swept', { error })
+    } finally {
+      this.#sweeping = false
     }
   }
 
