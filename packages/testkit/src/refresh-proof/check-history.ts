@@ -47,6 +47,8 @@ export interface Verdict {
   readonly probes: number
   /** Those of them that were not the first probe of their token: its outcome was unknown as well. */
   readonly repeatedProbes: number
+  /** Showings of a token that had been refused before: they harm nothing, and are not needed. */
+  readonly repeatedRefusals: number
   /** Calls at the token endpoint under way, or just answered, when their node was killed. */
   readonly inFlightAtKills: number
   /** From an outcome that nobody could know to tokens or a refusal in hand, one per case, ascending, in milliseconds. */
@@ -57,7 +59,7 @@ export interface Verdict {
 export const LABEL_LIMIT_MS = 60_000
 /** An answer that left so shortly before its node was killed may not have been saved. */
 const SAVING_MS = 1_000
-/** What a node sent may arrive after its end. */
+/** What a node sent may arrive after its end; and it calls on the word of a lease that was proven shortly before. */
 const REACHING_MS = 500
 /** A caller may know that its connection is gone, and call again, before the issuer does. */
 const CLOSING_MS = 1_000
@@ -69,6 +71,7 @@ export function checkHistory(history: History): Verdict {
     losses: grants.flatMap((one) => one.loss() ?? []),
     probes: grants.reduce((sum, one) => sum + one.probes(1).length, 0),
     repeatedProbes: grants.reduce((sum, one) => sum + one.probes(2).length, 0),
+    repeatedRefusals: grants.reduce((sum, one) => sum + one.repeatedRefusals(), 0),
     inFlightAtKills: history.showings.filter((showing) => killed(showing, history)).length,
     recoveriesMs: grants.flatMap((one) => one.recoveries()).toSorted((a, b) => a - b),
   }
@@ -119,7 +122,9 @@ class Case {
       const spending = showings.filter((showing) => !knownUnspent(showing))
       return spending.slice(1).flatMap((later, before) => {
         const earlier = spending.slice(0, before + 1)
-        const knowable = earlier.find((showing) => !unknowable(showing, later, this.#history) && !this.#isRescue(showing, later))
+        const knowable = earlier.find(
+          (showing) => showing.told !== 'refused' && !unknowable(showing, later, this.#history) && !this.#isRescue(later),
+        )
         const says = `token ${later.token} was shown again, and how it had ended before was not unknown`
         return knowable === undefined ? [] : [this.#breach('double_spend', [knowable, later], says)]
       })
@@ -130,9 +135,9 @@ class Case {
    * Under grace a spent token may be shown within its window when the one after it is refused: another successor had replaced that one, in an
    * answer that never came.
    */
-  #isRescue(earlier: Showing, later: Showing): boolean {
+  #isRescue(later: Showing): boolean {
     const { profile } = this.#grant
-    if (profile.kind !== 'grace' || earlier.told === 'refused') return false
+    if (profile.kind !== 'grace') return false
     return this.#showings.some(
       ({ token, told, delivered, doneAt }) =>
         token > later.token && told === 'refused' && delivered && doneAt! - CLOSING_MS <= later.arrivedAt,
@@ -143,6 +148,10 @@ class Case {
   probes(nth: number): Showing[] {
     if (this.#grant.profile.kind === 'none') return []
     return this.#byToken().flatMap((showings) => showings.filter((showing) => !knownUnspent(showing)).slice(nth))
+  }
+
+  repeatedRefusals(): number {
+    return this.#byToken().reduce((sum, showings) => sum + Math.max(0, showings.filter(({ told }) => told === 'refused').length - 1), 0)
   }
 
   #lostSuccessors(): Breach[] {
@@ -254,7 +263,11 @@ function cause(showing: Showing, history: History): LossCause {
 
 function wireBroke({ node, arrivedAt }: Showing, until: number, { wireFaults }: History, to?: WireFault['to']): boolean {
   return wireFaults.some(
-    (fault) => fault.kind !== 'delay' && fault.slot === slotOf(node) && fault.to === (to ?? fault.to) && overlaps(fault, arrivedAt, until),
+    (fault) =>
+      fault.kind !== 'delay' &&
+      fault.slot === slotOf(node) &&
+      fault.to === (to ?? fault.to) &&
+      overlaps(fault, arrivedAt - REACHING_MS, until),
   )
 }
 

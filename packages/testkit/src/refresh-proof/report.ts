@@ -26,7 +26,7 @@ export interface Report {
 
 export function reportProof({ profile, verdict, faults, calls, undrained, crashes, history, tookMs }: ProofResult): Report {
   const injected = Object.values(faults).reduce((sum, count) => sum + count, 0)
-  const { losses, breaches, probes, repeatedProbes, inFlightAtKills, recoveriesMs } = verdict
+  const { losses, breaches, probes, repeatedProbes, repeatedRefusals, inFlightAtKills, recoveriesMs } = verdict
   const count = (kind: string): number => breaches.filter((breach) => breach.kind === kind).length
   const byCause = Object.entries(Object.groupBy(losses, ({ cause }) => cause)).map(([cause, all]) => `${all.length} ${cause}`)
   const name = profileText(profile)
@@ -36,7 +36,7 @@ export function reportProof({ profile, verdict, faults, calls, undrained, crashe
       `${name}: ${injected} faults, ${history.showings.length} token calls, ${history.grants.length} grants, ${Math.round(tookMs / 1000)} s`,
       `  losses ${losses.length}${byCause.length === 0 ? '' : ` (${byCause.join(', ')}; ${inFlightAtKills} calls in flight at kills)`}`,
       `  double spends ${count('double_spend')}, forks ${count('fork')}, lost successors ${count('lost_successor')}`,
-      `  unlabelled losses ${count('unlabelled')}, unsettled ${count('unsettled')}, recovery probes ${probes}, of them repeated ${repeatedProbes}`,
+      `  unlabelled losses ${count('unlabelled')}, unsettled ${count('unsettled')}, recovery probes ${probes}, of them repeated ${repeatedProbes}; refused tokens shown again ${repeatedRefusals}`,
       `  unknown outcome to a known one: p50 ${said(quantileOf(recoveriesMs, 0.5))}, p99 ${said(quantileOf(recoveriesMs, 0.99))} of ${recoveriesMs.length}`,
       `  calls ${tally(calls)}`,
       `  faults ${tally(faults)}`,
