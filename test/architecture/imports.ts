@@ -37,6 +37,7 @@ const CORE_ORDER = [
   'observability',
   'crypto',
   'http',
+  'pipeline',
   'jwt',
   'keysources',
   'tokens',

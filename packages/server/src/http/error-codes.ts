@@ -13,6 +13,7 @@ import type {
   KeySourceErrorCode,
   OAuth1ErrorCode,
   OAuthErrorCode,
+  PipelineErrorCode,
   RefreshErrorCode,
   TokenErrorCode,
 } from '@sallyport/core'
@@ -32,6 +33,7 @@ type CoreErrorCode =
   | KeySourceErrorCode
   | OAuth1ErrorCode
   | OAuthErrorCode
+  | PipelineErrorCode
   | TokenErrorCode
 type FeatureErrorCode = AuditErrorCode | ConnectErrorCode | DatabaseErrorCode | EventErrorCode | IdentityErrorCode | VaultErrorCode
 
@@ -68,6 +70,10 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   jwt_expired: 'unauthenticated',
   jwt_claims: 'unauthenticated',
   jwt_keys_unavailable: 'overloaded',
+  circuit_open: 'overloaded',
+  queue_full: 'overloaded',
+  quota_exhausted: 'overloaded',
+  deadline_exceeded: 'upstream_timeout',
   request_too_large: 'payload_too_large',
   request_unsignable: 'bad_request',
   // Nobody is left to read it.

@@ -1,0 +1,46 @@
+/** Owns what passes through the pipeline: a call, its answer, and the shape of a policy between them. Refuses to know how a call is sent. */
+
+export interface Call {
+  /** In capitals. */
+  readonly method: string
+  /** Absolute. */
+  readonly url: string
+  /** Without the credential: that is put in behind the pipeline, on the last line. */
+  readonly headers: Headers
+  /** A stream is read once, so a call that has one is sent once. */
+  readonly body: string | Uint8Array | ReadableStream<Uint8Array> | null
+  readonly signal?: AbortSignal
+  /** When the call is given up, by the monotonic clock. Milliseconds. */
+  readonly deadline?: number
+  /** The organization, or the instance of the SDK, on whose account the call is made. */
+  readonly owner: string
+  readonly integration: string
+  /** The provider's id: a label of metrics. */
+  readonly provider: string
+  /** Whose credential; '' for none. */
+  readonly connection: string
+  /** Of that credential: rises whenever another grant takes its place. */
+  readonly generation: number
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  /** Read to its end or cancelled by whoever gets it. */
+  readonly body: ReadableStream<Uint8Array> | null
+}
+
+export type Send = (call: Call) => Promise<Answer>
+
+/** What stands around a way of sending and is one itself. */
+export type Policy = (next: Send) => Send
+
+/** What fails together: the host that one owner reaches through one integration. */
+export function circuitOf(call: Call): string {
+  return JSON.stringify([call.owner, call.integration, new URL(call.url).host])
+}
+
+/** Lets go of an answer that nobody will read. A body that fails while it is dropped is of no interest any more. */
+export async function discard(answer: Answer): Promise<void> {
+  await answer.body?.cancel().catch(() => undefined)
+}

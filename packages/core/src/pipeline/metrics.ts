@@ -1,0 +1,17 @@
+/** Owns the metrics of the pipeline. Refuses labels that name an owner, a connection or a URL. */
+import type { MetricDefinition } from '../observability/index.ts'
+
+export const PIPELINE_METRICS: readonly MetricDefinition[] = [
+  {
+    name: 'circuit_breaker_state',
+    kind: 'gauge',
+    help: 'Circuits that are not closed, by state.',
+    labels: { provider: 'open', state: ['open', 'half_open'] },
+  },
+  {
+    name: 'circuit_breaker_changes_total',
+    kind: 'counter',
+    help: 'Changes of circuits, by the state they came to.',
+    labels: { provider: 'open', to: ['closed', 'open', 'half_open'] },
+  },
+]
