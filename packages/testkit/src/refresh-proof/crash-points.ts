@@ -57,6 +57,7 @@ export async function runCrashes(options: CrashOptions): Promise<CrashResult> {
         await population.connect(credential, true)
         ;(resolvedMs[point] ??= []).push(await crashOnce(slots, population, credential, point))
         if (!(await serves(slots[1]!, population, credential))) strandedAt.push(point)
+        await population.lookAt(credential, true)
         options.onProgress?.(turn + 1)
       }
       const [{ showings, grants }, holdings] = [await issuer.journal(), await population.holdings()]

@@ -39,14 +39,16 @@ export class Population {
 
   /** Looks at every credential once. A grant that was ended is noted and, unless `keep`, connected anew. */
   async look(keep = false): Promise<void> {
-    for (const credential of this.credentials) {
-      const state = await this.state(credential)
-      if (state.status === 'active') continue
-      const grant = grantOf(state)
-      if (this.#ended.some((holding) => holding.grant === grant)) continue
-      this.#ended.push(await this.#holding(state, Date.now()))
-      if (!keep) await this.connect(credential)
-    }
+    for (const credential of this.credentials) await this.lookAt(credential, keep)
+  }
+
+  async lookAt(credential: string, keep = false): Promise<void> {
+    const state = await this.state(credential)
+    if (state.status === 'active') return
+    const grant = grantOf(state)
+    if (this.#ended.some((holding) => holding.grant === grant)) return
+    this.#ended.push(await this.#holding(state, Date.now()))
+    if (!keep) await this.connect(credential)
   }
 
   async state(credential: string): Promise<CredentialState> {
