@@ -29,59 +29,102 @@ export interface ReceiverOptions {
   readonly onEnded: () => void
   readonly clock: Clock
   readonly logger: Logger
-  /** Events at work at once, and waiting; 4 and 200 when absent. */
+  /** Events at once at the database, and waiting for it; 4 and 200 when absent. */
   readonly places?: { readonly width: number; readonly queue: number }
 }
 
-/** What the sender is told. Undefined: there is no place left, and it is to come again. */
+/** What the sender is told. */
 export type Answer = { readonly kind: EventSource['kind']; readonly challenge: string | undefined }
 
 export interface EventReceiver {
   /**
-   * Judges and carries out what was sent to `context`. An event that came before changes nothing and is answered as it was then.
+   * Judges and carries out what was sent to `context`. An event that came before changes nothing and is answered as it was then. Undefined: there
+   * is no place left, and it is to come again.
    * @throws EventError; JwtError `jwt_keys_unavailable`; DatabaseError, VaultError, KeySourceError: the same event may be sent again.
    */
-  receive(context: string, headers: Headers, body: Buffer): Promise<Answer> | undefined
+  receive(context: string, headers: Headers, body: Buffer): Promise<Answer | undefined>
 }
 
-/** Of one source, at work and waiting: one that floods leaves room for others. */
-const OF_ONE_SOURCE = 50
+/** Of one source, and of one organization, at work and waiting: one that floods, or whose issuers never answer, leaves room for others. */
+const OF_ONE = 50
+/** Being judged at once, over all: their bodies stand in memory. */
+const JUDGED = 400
 /** An event may name a moment by a clock that is off by so much, and still is about the grant that lives now. */
 const SKEW_MS = 60_000
 const CONTEXT = /^[0-9A-Za-z]{20,64}$/u
 
 export function createEventReceiver(options: ReceiverOptions): EventReceiver {
-  const turnstile = new Turnstile(options.places ?? { width: 4, queue: 200 })
-  const atWork = new Map<string, number>()
+  const room: Room = {
+    atDatabase: new Turnstile(options.places ?? { width: 4, queue: 200 }),
+    ofSource: new Map(),
+    ofOrg: new Map(),
+    judged: new Map(),
+  }
   return {
-    receive(context, headers, body) {
-      const count = atWork.get(context) ?? 0
-      if (count >= OF_ONE_SOURCE) return undefined
-      const run = turnstile.run(() => receive(options, context, headers, body))
-      if (run === undefined) return undefined
-      atWork.set(context, count + 1)
-      return run.finally(() => leave(atWork, context))
-    },
+    receive: (context, headers, body) =>
+      within(room.ofSource, context, OF_ONE, async () => {
+        const found = await find(options, room, context)
+        return found && within(room.ofOrg, found.org, OF_ONE, () => receive(options, room, found, headers, body))
+      }),
   }
 }
 
-function leave(atWork: Map<string, number>, context: string): void {
-  const left = (atWork.get(context) ?? 1) - 1
-  if (left > 0) atWork.set(context, left)
-  else atWork.delete(context)
+/**
+ * What is under way. Nobody waits for an issuer or a key service in a place at the database: those are asked about the word of one organization,
+ * and the places are everybody's.
+ */
+interface Room {
+  readonly atDatabase: Turnstile
+  readonly ofSource: Map<string, number>
+  readonly ofOrg: Map<OrgId, number>
+  readonly judged: Map<'all', number>
 }
 
-async function receive(options: ReceiverOptions, context: string, headers: Headers, body: Buffer): Promise<Answer> {
-  const { database } = options
-  const found = CONTEXT.test(context) ? await database.lookups.eventSourceLookup(context) : undefined
-  const source = found && (await database.withTenant(found.org, (tx) => eventSourceFind(tx, found.id)))
-  if (found === undefined || source === undefined) throw new EventError('event_source_unknown', 'No events are received here.')
-  const received = await judged(options, found.org, source, headers, body)
-  const renewed = await database.withTenant(found.org, (tx) => carryOut(options, tx, source, received))
-  if (renewed === undefined) return { kind: source.kind, challenge: challengeOf(received) }
-  for (const id of renewed) options.renew({ scope: found.org, id })
-  options.onEnded()
-  return { kind: source.kind, challenge: challengeOf(received) }
+interface FoundSource {
+  readonly org: OrgId
+  readonly source: EventSource
+}
+
+/** Undefined when `most` of `whose` are under way. */
+async function within<Whose, T>(counts: Map<Whose, number>, whose: Whose, most: number, work: () => Promise<T>): Promise<T | undefined> {
+  const count = counts.get(whose) ?? 0
+  if (count >= most) return undefined
+  counts.set(whose, count + 1)
+  try {
+    return await work()
+  } finally {
+    const left = counts.get(whose)! - 1
+    if (left > 0) counts.set(whose, left)
+    else counts.delete(whose)
+  }
+}
+
+async function find({ database }: ReceiverOptions, { atDatabase }: Room, context: string): Promise<FoundSource | undefined> {
+  return atDatabase.run(async () => {
+    const of = CONTEXT.test(context) ? await database.lookups.eventSourceLookup(context) : undefined
+    const source = of && (await database.withTenant(of.org, (tx) => eventSourceFind(tx, of.id)))
+    if (of === undefined || source === undefined) throw new EventError('event_source_unknown', 'No events are received here.')
+    return { org: of.org, source }
+  })
+}
+
+async function receive(
+  options: ReceiverOptions,
+  { atDatabase, judged: counts }: Room,
+  { org, source }: FoundSource,
+  headers: Headers,
+  body: Buffer,
+): Promise<Answer | undefined> {
+  const received = await within(counts, 'all', JUDGED, () => judged(options, org, source, headers, body))
+  if (received === undefined) return undefined
+  const carrying = atDatabase.run(() => options.database.withTenant(org, (tx) => carryOut(options, tx, source, received)))
+  if (carrying === undefined) return undefined
+  const renewed = await carrying
+  if (renewed !== undefined) {
+    for (const id of renewed) options.renew({ scope: org, id })
+    options.onEnded()
+  }
+  return { kind: source.kind, challenge: received.challenge }
 }
 
 async function judged(
@@ -146,8 +189,4 @@ async function about(tx: TenantTx, { integration }: EventSource, { notices }: Re
     found.push(...(await connectionListOfSubject(tx, integration, subject, at === null ? null : new Date(at + SKEW_MS))))
   }
   return [...new Set(found)]
-}
-
-function challengeOf(received: Received & { readonly challenge?: string }): string | undefined {
-  return received.challenge
 }

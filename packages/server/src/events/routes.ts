@@ -28,9 +28,9 @@ export function registerEventRoutes(app: FastifyInstance, receiver: EventReceive
 async function receive(receiver: EventReceiver, request: EventRequest, reply: FastifyReply): Promise<FastifyReply> {
   const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
   try {
-    const received = receiver.receive(request.params.context, singleHeaders(request), body)
+    const received = await receiver.receive(request.params.context, singleHeaders(request), body)
     if (received === undefined) throw new ProblemError('overloaded', 'Too many events at once. Send it again.')
-    return answer(reply, await received)
+    return answer(reply, received)
   } catch (error) {
     return refuse(reply, request, error)
   }

@@ -4,7 +4,7 @@ import type { ConnectionId } from '@sallyport/core'
 import { createTenantStore, createTransitions, refOf } from '../../src/credentials/index.ts'
 import { connect, tokenSet } from '../revocation/world.ts'
 import type { RevocableTenant } from '../revocation/world.ts'
-import { about, createEventWorld, EVENT, hex, ISSUER } from './world.ts'
+import { about, createEventWorld, EVENT, hex, ISSUER, SILENT } from './world.ts'
 import type { EventWorld } from './world.ts'
 
 const SET = { kind: 'set', issuers: [ISSUER], keysUri: `${ISSUER}/keys` } as const
@@ -375,6 +375,27 @@ describe("Slack's events", () => {
     const again = await connected('U2')
     expect((await world.push(slack, body, headers(body))).status).toBe(200)
     expect(await statusOf(again)).toBe('active')
+  })
+})
+
+describe('an organization whose issuers never answer', () => {
+  it('V-01 V-03 keeps no other waiting, however many sources it has', async () => {
+    const other = await world.newTenant()
+    const id = await connected('spared')
+    const contexts = await Promise.all(
+      Array.from({ length: 8 }, async (_, n) => {
+        return (await world.source({ kind: 'set', issuers: [ISSUER], keysUri: `${SILENT}${n}` }, other)).source.context
+      }),
+    )
+    const body = await world.set(about(EVENT.sessionRevoked, 'nobody'))
+    let refused = 0
+    const pending = contexts.flatMap((silent) => Array.from({ length: 10 }, () => world.push(silent, body).finally(() => (refused += 1))))
+    // All but those that have its places and wait for its issuers.
+    await expect.poll(() => refused, { timeout: 10_000 }).toBe(30)
+    expect((await world.push(context, await world.set(about(EVENT.sessionRevoked, 'spared')))).status).toBe(202)
+    expect(await statusOf(id)).toBe('revoked')
+    world.endSilence()
+    expect(new Set((await Promise.all(pending)).map(({ status }) => status))).toEqual(new Set([503]))
   })
 })
 

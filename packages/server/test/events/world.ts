@@ -13,6 +13,8 @@ import { createRevocationWorld, makeRevocableTenant } from '../revocation/world.
 import type { RevocableTenant, RevocationWorld } from '../revocation/world.ts'
 
 export const ISSUER = 'https://issuer.example'
+/** Addresses of keys below it are asked and never answer. */
+export const SILENT = 'https://silent.example/'
 export const EVENT = {
   sessionRevoked: 'https://schemas.openid.net/secevent/caep/event-type/session-revoked',
   credentialChange: 'https://schemas.openid.net/secevent/caep/event-type/credential-change',
@@ -40,6 +42,8 @@ export interface EventWorld {
   readonly fetches: () => number
   /** False: the issuer's keys can't be had. */
   reachable(value: boolean): void
+  /** Lets the issuer whose keys were asked for at `SILENT` and never came fail at last. */
+  endSilence(): void
   readonly key: CryptoKey
   readonly stranger: CryptoKey
   /** A source of the tenant's integration, or of another tenant's. */
@@ -60,13 +64,18 @@ export async function createEventWorld(serverUrl: string): Promise<EventWorld> {
   const jwk: JWK = { ...(await exportJWK(publicKey)), kid: 'key-1', alg: 'RS256', use: 'sig' }
   let fetches = 0
   let reachable = true
+  const silence = Promise.withResolvers<void>()
   const renewed: CredentialRef[] = []
   const logger = createLogger({ level: 'debug', format: 'json', write: (line) => void revocation.log.push(line) })
   const keySets = createKeySets({
     clock: systemClock,
     times: { coolDownMs: 0, freshMs: 0, maxStaleMs: 1 },
     egress: {
-      fetch: async () => {
+      fetch: async (url) => {
+        if (String(url).startsWith(SILENT)) {
+          await silence.promise
+          return new Response('down', { status: 503 })
+        }
         fetches += 1
         return reachable ? Response.json({ keys: [jwk] }) : new Response('down', { status: 503 })
       },
@@ -121,6 +130,7 @@ export async function createEventWorld(serverUrl: string): Promise<EventWorld> {
     renewed,
     fetches: () => fetches,
     reachable: (value) => (reachable = value),
+    endSilence: silence.resolve,
     key,
     stranger,
     source: (wanted, of = tenant) => service.sources.create(of.org, of.place, of.integration, wanted, 'user_of_a_test'),
