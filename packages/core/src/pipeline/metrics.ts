@@ -14,4 +14,10 @@ export const PIPELINE_METRICS: readonly MetricDefinition[] = [
     help: 'Changes of circuits, by the state they came to.',
     labels: { provider: 'open', to: ['closed', 'open', 'half_open'] },
   },
+  {
+    name: 'http_retries_total',
+    kind: 'counter',
+    help: 'Further tries of calls: those that were sent, and those that the budget refused.',
+    labels: { provider: 'open', outcome: ['sent', 'over_budget'] },
+  },
 ]
