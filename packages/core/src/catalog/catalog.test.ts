@@ -13,7 +13,10 @@ const allowed = ['http://127.0.0.1:7256']
 
 describe('the catalog', () => {
   it('knows its providers, each over https alone and frozen', () => {
-    expect(listProviders().map(({ id }) => id)).toEqual(['github', 'google'])
+    const ids = listProviders().map(({ id }) => id)
+    expect(ids).toEqual(ids.toSorted())
+    expect(ids).toEqual(expect.arrayContaining(['github', 'google', 'microsoft', 'reddit', 'slack', 'slack-user', 'x']))
+    expect(ids.length).toBeGreaterThanOrEqual(17)
     for (const provider of listProviders()) {
       expect(provider.origins.every((origin) => origin.startsWith('https://'))).toBe(true)
       expect(Object.isFrozen(provider.oauth.authorizationParams)).toBe(true)
@@ -22,7 +25,8 @@ describe('the catalog', () => {
 
   it('F-01 has grants renewed well before the most impatient provider lets them die of disuse', () => {
     const days = 24 * 60 * 60 * 1000
-    expect(idleRenewalMs()).toBe(30 * days)
+    expect(idleRenewalMs([])).toBe(30 * days)
+    expect(idleRenewalMs()).toBe(20 * days)
     expect(idleRenewalMs([checkedRecord({ ...github, grant: { idleDays: 14 } }), ...listProviders()])).toBeCloseTo((14 / 3) * days)
     for (const { grant } of listProviders()) expect(idleRenewalMs()).toBeLessThanOrEqual(((grant?.idleDays ?? 365) / 3) * days)
   })
@@ -60,6 +64,11 @@ describe('the catalog', () => {
       reach: 'account',
     })
     expect(resolveProvider('github', named, allowed)!.revocation).toMatchObject({ kind: 'rfc7009', clientAuth: 'client_secret_post' })
+  })
+
+  it('knows no endpoints of OAuth 1.0a under an overlay, which names none', () => {
+    expect(resolveProvider('x')!.oauth1?.tokenEndpoint).toBe('https://api.x.com/oauth/access_token')
+    expect(resolveProvider('x', overlay, allowed)!.oauth1).toBeUndefined()
   })
 
   it('lets an overlay name the issuer', () => {
@@ -113,6 +122,22 @@ describe('the catalog', () => {
       { ...github, revocation: { ...github.revocation, grant: 'https://api.github.com/grant' } },
     ],
     ['a header value with a line break', { ...github, api: { ...github.api, defaultHeaders: { 'user-agent': 'a\r\nb: c' } } }],
+    [
+      "O-05 a header at the token endpoint that is the protocol's",
+      { ...github, oauth: { ...github.oauth, tokenHeaders: { authorization: 'Basic eA==' } } },
+    ],
+    ['a feature of a name of its own', { ...github, features: { 'everything.read': [] } }],
+    [
+      'O-16 an endpoint of OAuth 1.0a on an origin it does not list',
+      {
+        ...github,
+        oauth1: {
+          temporaryCredentialEndpoint: 'https://evil.example/a',
+          authorizationEndpoint: 'https://github.com/b',
+          tokenEndpoint: 'https://github.com/c',
+        },
+      },
+    ],
     ['an unknown field', { ...github, secret: 'x' }],
     ['nothing at all', undefined],
   ])('refuses a record with %s', (_what, record) => {

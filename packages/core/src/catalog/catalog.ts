@@ -3,8 +3,23 @@
  * half an overlay: with some endpoints real and some not, a real code or token would be sent to the wrong place.
  */
 import { CatalogError } from './errors.ts'
+import { airtable } from './providers/airtable.ts'
+import { asana } from './providers/asana.ts'
+import { atlassian } from './providers/atlassian.ts'
+import { bitbucket } from './providers/bitbucket.ts'
+import { box } from './providers/box.ts'
+import { discord } from './providers/discord.ts'
+import { dropbox } from './providers/dropbox.ts'
 import { github } from './providers/github.ts'
+import { gitlab } from './providers/gitlab.ts'
 import { google } from './providers/google.ts'
+import { microsoft } from './providers/microsoft.ts'
+import { reddit } from './providers/reddit.ts'
+import { slack } from './providers/slack.ts'
+import { slackUser } from './providers/slack-user.ts'
+import { spotify } from './providers/spotify.ts'
+import { x } from './providers/x.ts'
+import { zoom } from './providers/zoom.ts'
 import { providerEndpoints, providerSchema } from './schema.ts'
 import type { Provider } from './schema.ts'
 
@@ -29,7 +44,27 @@ const OVERLAID = ['authorizationEndpoint', 'tokenEndpoint', 'userinfoEndpoint', 
 type CompleteOverlay = ProviderOverlay & Readonly<Record<(typeof OVERLAID)[number], string>>
 
 /** Checked when this module is loaded: a broken record stops the start. */
-const RECORDS: ReadonlyMap<string, Provider> = new Map([github, google].map((record) => [record.id, checkedRecord(record)]))
+const RECORDS: ReadonlyMap<string, Provider> = new Map(
+  [
+    airtable,
+    asana,
+    atlassian,
+    bitbucket,
+    box,
+    discord,
+    dropbox,
+    github,
+    gitlab,
+    google,
+    microsoft,
+    reddit,
+    slack,
+    slackUser,
+    spotify,
+    x,
+    zoom,
+  ].map((record) => [record.id, checkedRecord(record)]),
+)
 
 /** Every known provider, in the order of their ids. */
 export function listProviders(): readonly Provider[] {
@@ -102,8 +137,9 @@ function overlaid(record: Provider, overlay: CompleteOverlay, insecureAllowOrigi
       userinfo: { ...record.userinfo, url: userinfoEndpoint },
       api: { ...record.api, base: apiBase },
       revocation: overlaidRevocation(record, overlay),
-      // Another server's events are signed by other keys.
+      // Another server's events are signed by other keys, and an overlay names no endpoints of OAuth 1.0a.
       securityEvents: undefined,
+      oauth1: undefined,
       origins: [...new Set([authorizationEndpoint, userinfoEndpoint, apiBase].map(originOf))],
     },
     insecureAllowOrigins,

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { isProtocolParameter, TOKEN_QUIRKS } from '../oauth/index.ts'
+import { FEATURES } from './feature-names.ts'
 
 /** An absolute URL without user info or fragment. Which schemes and hosts may stand there is the record's own check. */
 const endpoint = z.string().max(2048).refine(isEndpoint, 'must be an absolute http(s) URL without user info or fragment')
@@ -12,6 +13,14 @@ const scope = z.string().regex(/^[\u0021\u0023-\u005b\u005d-\u007e]{1,256}$/u, '
 const headerName = z.string().regex(/^[a-z][a-z0-9-]*$/u, 'must be a lower-case header name')
 /** Visible ASCII with inner spaces: nothing that could end a header or hide in one. */
 const headerValue = z.string().regex(/^[!-~](?:[ -~]{0,510}[!-~])?$/u, 'must be printable ASCII')
+/** Headers of a call that the protocol forms: what proves the client and what says how to read are the protocol's. */
+const ownHeaders = z.record(
+  headerName.refine(
+    (name) => !['accept', 'authorization', 'content-type', 'content-length', 'dpop'].includes(name),
+    'belongs to the protocol',
+  ),
+  headerValue,
+)
 const memberPath = z.array(z.string().min(1)).min(1).max(8)
 
 /** Which calls may be made through the proxy. Absent in a record: every method and path under the API base. */
@@ -38,6 +47,10 @@ const revocation = z.discriminatedUnion('kind', [
     endpoint,
     clientAuth: z.enum(['client_secret_post', 'client_secret_basic', 'none']),
     reach: z.enum(['token', 'account']),
+    /** The only kind of token that it takes there. Absent: both. */
+    takes: z.enum(['refresh', 'access']).optional(),
+    /** Sent beside the client's proof. */
+    headers: ownHeaders.optional(),
   }),
   z.strictObject({ kind: z.literal('client_delete'), grant: clientUrl, token: clientUrl }),
   z.strictObject({ kind: z.literal('none') }),
@@ -50,6 +63,9 @@ const grantLife = z.strictObject({
 })
 /** Of a provider that sends security event tokens (RFC 8417): by whom they are signed, and whether they name their type. */
 const securityEvents = z.strictObject({ issuers: z.array(z.string().min(1).max(512)).min(1), keys: endpoint, untyped: z.boolean() })
+
+/** The endpoints of RFC 5849 section 2, where the provider takes OAuth 1.0a beside OAuth 2.0. */
+const oauth1 = z.strictObject({ temporaryCredentialEndpoint: endpoint, authorizationEndpoint: endpoint, tokenEndpoint: endpoint })
 
 /** Where the credential goes on a call. `{token}` in the template stands for it. */
 const injection = z.strictObject({
@@ -73,10 +89,15 @@ export const providerSchema = z.strictObject({
       z.string().refine((name) => !isProtocolParameter(name), 'belongs to the protocol'),
       z.string(),
     ),
+    /** The parameter that names what is asked for. Absent: `scope` (RFC 6749 section 3.3). */
+    scopeParameter: z.literal('user_scope').optional(),
+    /** Sent with every call to the token endpoint, in place of the library's own. */
+    tokenHeaders: ownHeaders.optional(),
     tokenQuirks: z.array(z.enum(TOKEN_QUIRKS)),
     /** `dpop`: tokens are asked for, and taken, only bound to a key of the connection's own (RFC 9449). Absent: bearer tokens. */
     tokenBinding: z.literal('dpop').optional(),
   }),
+  oauth1: oauth1.optional(),
   userinfo: z.strictObject({
     url: endpoint,
     method: z.enum(['GET', 'POST']),
@@ -93,6 +114,8 @@ export const providerSchema = z.strictObject({
   }),
   defaultScopes: z.array(scope),
   scopeContents: z.record(scope, z.array(scope)),
+  /** The fewest scopes that each feature needs. Empty: it needs none that can be asked for. */
+  features: z.partialRecord(z.enum(FEATURES), z.array(scope)),
   rotation,
   grant: grantLife.optional(),
   revocation,
@@ -113,6 +136,7 @@ export function providerEndpoints(provider: Provider): readonly (readonly [name:
     ['tokenEndpoint', provider.oauth.tokenEndpoint],
     ['userinfoEndpoint', provider.userinfo.url],
     ['apiBase', provider.api.base],
+    ...Object.entries(provider.oauth1 ?? {}).map(([name, url]) => [`oauth1.${name}`, url] as const),
     ...revocationEndpoints(provider.revocation),
     ...(provider.securityEvents === undefined ? [] : [['securityEvents.keys', provider.securityEvents.keys] as const]),
   ]

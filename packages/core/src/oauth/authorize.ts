@@ -57,7 +57,7 @@ export function authorizationRequest(options: {
   url.searchParams.set('response_type', 'code')
   url.searchParams.set('client_id', clientId)
   url.searchParams.set('redirect_uri', redirectUri)
-  if (scopes.length > 0) url.searchParams.set('scope', scopes.join(server.scopeSeparator))
+  if (scopes.length > 0) url.searchParams.set(server.scopeParameter ?? 'scope', scopes.join(server.scopeSeparator))
   url.searchParams.set('state', state)
   url.searchParams.set('code_challenge', codeChallenge(verifier))
   url.searchParams.set('code_challenge_method', 'S256')

@@ -72,7 +72,8 @@ export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
         [customFetch]: async (url, request) => {
           const sent = {
             method: request.method,
-            headers: { ...request.headers },
+            // The library names itself as the agent.
+            headers: { ...request.headers, ...server.tokenHeaders },
             body: request.body.toString(),
             ...OUTBOUND_LIMITS,
           }

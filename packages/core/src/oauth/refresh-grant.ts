@@ -51,7 +51,7 @@ export async function refreshTokens(grant: RefreshGrant): Promise<RefreshAnswer>
         [allowInsecureRequests]: true,
         [customFetch]: (url, { method, headers, body }) => {
           const limits = { ...OUTBOUND_LIMITS, totalTimeoutMs: grant.timeoutMs }
-          return fetch(url, { ...limits, method, headers: { ...headers }, body: body.toString() })
+          return fetch(url, { ...limits, method, headers: { ...headers, ...server.tokenHeaders }, body: body.toString() })
         },
       },
     )

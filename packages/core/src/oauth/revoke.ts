@@ -19,6 +19,10 @@ export type RevocationWay =
       readonly clientAuth: 'client_secret_post' | 'client_secret_basic' | 'none'
       /** `token`: the token and what was made from it. `account`: every grant of the account to the client. */
       readonly reach: 'token' | 'account'
+      /** The only kind of token that it takes there. Absent: both. */
+      readonly takes?: 'refresh' | 'access' | undefined
+      /** Sent beside the client's proof. Lower-case names. */
+      readonly headers?: Readonly<Record<string, string>> | undefined
     }
   /** The client deletes a grant or one token by its access token: DELETE with Basic credentials and `{"access_token"}`. */
   | {
@@ -96,13 +100,17 @@ function callsFor({ way, client, refreshTokens, accessTokens, accountShared }: R
   }
   if (way.reach === 'account' && accountShared) return { kind: 'impossible', reason: 'shared_account' }
   const hinted = (hint: string) => (token: Secret) => standardCall(way, client, token, hint)
-  return { kind: 'calls', calls: [...refreshTokens.map(hinted('refresh_token')), ...accessTokens.map(hinted('access_token'))] }
+  const refresh = way.takes === 'access' ? [] : refreshTokens.map(hinted('refresh_token'))
+  const access = way.takes === 'refresh' ? [] : accessTokens.map(hinted('access_token'))
+  // Tokens of the kind that is not taken there live on: silence about them would look like success.
+  if (way.takes !== undefined && refresh.length + access.length === 0) return { kind: 'impossible', reason: 'no_way' }
+  return { kind: 'calls', calls: [...refresh, ...access] }
 }
 
 /** RFC 7009 section 2.1. */
 function standardCall(way: Extract<RevocationWay, { kind: 'rfc7009' }>, client: OAuthClient, token: Secret, hint: string): RevocationCall {
   const form = new URLSearchParams({ token: token.reveal(), token_type_hint: hint })
-  const headers: Record<string, string> = { accept: 'application/json', 'content-type': FORM }
+  const headers: Record<string, string> = { ...way.headers, accept: 'application/json', 'content-type': FORM }
   if (way.clientAuth === 'client_secret_basic') headers['authorization'] = formBasic(client)
   if (way.clientAuth === 'client_secret_post') {
     form.set('client_id', client.clientId)

@@ -17,6 +17,10 @@ export interface AuthorizationServer {
   readonly scopeSeparator: ' ' | ','
   /** Sent with every authorization request. May not name a parameter of the protocol. */
   readonly authorizationParams: Readonly<Record<string, string>>
+  /** The parameter that names what is asked for. Absent: `scope` (RFC 6749 section 3.3). */
+  readonly scopeParameter?: 'user_scope' | undefined
+  /** Sent with every call to the token endpoint. Lower-case names. */
+  readonly tokenHeaders?: Readonly<Record<string, string>> | undefined
   /** Where its token answers leave RFC 6749 section 5.1. */
   readonly tokenQuirks: readonly TokenQuirk[]
 }

@@ -7,10 +7,12 @@ import { lifetimeSeconds } from '../tokens/index.ts'
 /**
  * - `form_answer`: the body may be `application/x-www-form-urlencoded`.
  * - `error_in_success`: failures come with status 200 and an `error` member.
+ * - `authed_user`: the person's tokens lie in a member of that name, beside those of an application.
+ * - `own_token_type`: bearer tokens are called `bot` or `user`, after whom they speak for.
  */
-export type TokenQuirk = 'form_answer' | 'error_in_success'
+export type TokenQuirk = 'form_answer' | 'error_in_success' | 'authed_user' | 'own_token_type'
 
-export const TOKEN_QUIRKS = ['form_answer', 'error_in_success'] as const satisfies readonly TokenQuirk[]
+export const TOKEN_QUIRKS = ['form_answer', 'error_in_success', 'authed_user', 'own_token_type'] as const satisfies readonly TokenQuirk[]
 
 /** A token answer before it is judged: its status and the members of its body. */
 interface TokenAnswer {
@@ -20,6 +22,19 @@ interface TokenAnswer {
 
 const QUIRKS: Readonly<Record<Exclude<TokenQuirk, 'form_answer'>, (answer: TokenAnswer) => TokenAnswer>> = {
   error_in_success: (answer) => (answer.status === 200 && 'error' in answer.members ? { ...answer, status: 400 } : answer),
+  authed_user: ({ status, members }) => ({ status, members: { ...members, ...personal(members['authed_user']) } }),
+  own_token_type: ({ status, members }) => ({
+    status,
+    members: members['token_type'] === 'bot' || members['token_type'] === 'user' ? { ...members, token_type: 'bearer' } : members,
+  }),
+}
+
+const TOKEN_MEMBERS = ['access_token', 'refresh_token', 'token_type', 'expires_in', 'scope'] as const
+
+/** All five are taken from there, the missing ones as missing: an application's token must not stand in for a person's. */
+function personal(user: unknown): Record<string, unknown> {
+  const given = (typeof user === 'object' && user !== null ? user : {}) as Record<string, unknown>
+  return Object.fromEntries(TOKEN_MEMBERS.map((name) => [name, Object.hasOwn(given, name) ? given[name] : undefined]))
 }
 
 /**
@@ -31,11 +46,11 @@ export async function standardAnswer(response: Response, quirks: readonly TokenQ
   const text = await response.text()
   const members = readMembers(text, response.headers.get('content-type') ?? '', quirks)
   if (members === undefined) return rebuilt(response.status, response.headers, text)
-  let answer: TokenAnswer = { status: response.status, members: tidied(members) }
+  let answer: TokenAnswer = { status: response.status, members }
   for (const quirk of quirks) if (quirk !== 'form_answer') answer = QUIRKS[quirk](answer)
   const headers = new Headers(response.headers)
   headers.set('content-type', 'application/json')
-  return rebuilt(answer.status, headers, JSON.stringify(answer.members))
+  return rebuilt(answer.status, headers, JSON.stringify(tidied(answer.members)))
 }
 
 function readMembers(text: string, contentType: string, quirks: readonly TokenQuirk[]): Record<string, unknown> | undefined {

@@ -46,6 +46,14 @@ export const github: z.input<typeof providerSchema> = {
     project: ['read:project'],
     'write:packages': ['read:packages'],
   },
+  // https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps
+  features: {
+    'profile.read': [],
+    'repositories.read': ['repo'],
+    'starred.read': [],
+    'issues.read': ['repo'],
+    'notifications.read': ['notifications'],
+  },
   // Tokens of OAuth apps do not expire and are not refreshed. Those of GitHub Apps are, and a refresh token that was used works no more:
   // https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens
   rotation: { kind: 'strict' },

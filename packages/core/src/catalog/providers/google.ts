@@ -43,10 +43,19 @@ export const google: z.input<typeof providerSchema> = {
       'https://www.googleapis.com/auth/calendar.readonly',
       'https://www.googleapis.com/auth/calendar.events',
     ],
+    'https://www.googleapis.com/auth/calendar.events': ['https://www.googleapis.com/auth/calendar.events.readonly'],
+    'https://www.googleapis.com/auth/calendar.readonly': ['https://www.googleapis.com/auth/calendar.events.readonly'],
     'https://www.googleapis.com/auth/drive': [
       'https://www.googleapis.com/auth/drive.readonly',
       'https://www.googleapis.com/auth/drive.file',
     ],
+  },
+  // https://developers.google.com/workspace/gmail/api/auth/scopes and https://developers.google.com/workspace/calendar/api/auth
+  features: {
+    'profile.read': ['openid'],
+    'mail.read': ['https://www.googleapis.com/auth/gmail.readonly'],
+    'calendar.read': ['https://www.googleapis.com/auth/calendar.events.readonly'],
+    'files.read': ['https://www.googleapis.com/auth/drive.readonly'],
   },
   rotation: { kind: 'none' },
   // "Not used for six months": https://developers.google.com/identity/protocols/oauth2#expiration

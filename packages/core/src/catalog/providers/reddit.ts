@@ -1,0 +1,58 @@
+/** Reddit. https://github.com/reddit-archive/reddit/wiki/OAuth2 */
+import type { z } from 'zod'
+import type { providerSchema } from '../schema.ts'
+
+/**
+ * `platform:application:version (by /u/name)`; agents in other forms are throttled. The name is the application's to add.
+ * https://github.com/reddit-archive/reddit/wiki/API
+ */
+const USER_AGENT = 'node:sallyport:v0.1.0'
+
+export const reddit: z.input<typeof providerSchema> = {
+  id: 'reddit',
+  name: 'Reddit',
+  docs: 'https://github.com/reddit-archive/reddit/wiki/OAuth2',
+  oauth: {
+    issuer: 'https://www.reddit.com',
+    responseIssuer: 'checked',
+    authorizationEndpoint: 'https://www.reddit.com/api/v1/authorize',
+    tokenEndpoint: 'https://www.reddit.com/api/v1/access_token',
+    tokenAuth: 'client_secret_basic',
+    scopeSeparator: ' ',
+    // Without it there is no refresh token, and the access token lives an hour.
+    authorizationParams: { duration: 'permanent' },
+    tokenHeaders: { 'user-agent': USER_AGENT },
+    tokenQuirks: ['error_in_success'],
+  },
+  userinfo: {
+    url: 'https://oauth.reddit.com/api/v1/me',
+    method: 'GET',
+    idPath: ['id'],
+    labelPath: ['name'],
+    headers: { 'user-agent': USER_AGENT },
+  },
+  api: {
+    base: 'https://oauth.reddit.com',
+    injection: { kind: 'header', name: 'authorization', template: 'Bearer {token}' },
+    // Goes unless the caller sends its own, with the name of who answers for it.
+    defaultHeaders: { 'user-agent': USER_AGENT },
+  },
+  defaultScopes: ['identity'],
+  scopeContents: {},
+  features: {
+    'profile.read': ['identity'],
+    'posts.read': ['identity', 'history', 'read'],
+    'posts.write': ['submit'],
+  },
+  // Whether a refresh token that was used works again is not documented: strict.
+  rotation: { kind: 'strict' },
+  revocation: {
+    kind: 'rfc7009',
+    endpoint: 'https://www.reddit.com/api/v1/revoke_token',
+    clientAuth: 'client_secret_basic',
+    reach: 'token',
+    headers: { 'user-agent': USER_AGENT },
+  },
+  requestLifetimeMs: 60_000,
+  origins: ['https://www.reddit.com', 'https://oauth.reddit.com'],
+}

@@ -1,0 +1,45 @@
+/** X. https://docs.x.com/fundamentals/authentication/oauth-2-0/user-access-token */
+import type { z } from 'zod'
+import type { providerSchema } from '../schema.ts'
+
+export const x: z.input<typeof providerSchema> = {
+  id: 'x',
+  name: 'X',
+  docs: 'https://docs.x.com/fundamentals/authentication/oauth-2-0/user-access-token',
+  oauth: {
+    issuer: 'https://x.com',
+    responseIssuer: 'checked',
+    authorizationEndpoint: 'https://x.com/i/oauth2/authorize',
+    tokenEndpoint: 'https://api.x.com/2/oauth2/token',
+    tokenAuth: 'client_secret_basic',
+    scopeSeparator: ' ',
+    // A proof key is demanded, which is sent always. `offline.access` brings the refresh token.
+    authorizationParams: {},
+    tokenQuirks: [],
+  },
+  // https://docs.x.com/fundamentals/authentication/oauth-1-0a/obtaining-user-access-tokens
+  oauth1: {
+    temporaryCredentialEndpoint: 'https://api.x.com/oauth/request_token',
+    authorizationEndpoint: 'https://api.x.com/oauth/authorize',
+    tokenEndpoint: 'https://api.x.com/oauth/access_token',
+  },
+  // Needs `tweet.read` and `users.read`.
+  userinfo: { url: 'https://api.x.com/2/users/me', method: 'GET', idPath: ['data', 'id'], labelPath: ['data', 'username'], headers: {} },
+  api: {
+    base: 'https://api.x.com/2',
+    injection: { kind: 'header', name: 'authorization', template: 'Bearer {token}' },
+    defaultHeaders: {},
+  },
+  defaultScopes: ['tweet.read', 'users.read', 'offline.access'],
+  scopeContents: {},
+  features: {
+    'profile.read': ['tweet.read', 'users.read'],
+    'posts.read': ['tweet.read', 'users.read'],
+    'posts.write': ['tweet.read', 'tweet.write', 'users.read'],
+  },
+  // Whether a refresh token that was used works again is not documented: strict.
+  rotation: { kind: 'strict' },
+  revocation: { kind: 'rfc7009', endpoint: 'https://api.x.com/2/oauth2/revoke', clientAuth: 'client_secret_basic', reach: 'token' },
+  requestLifetimeMs: 60_000,
+  origins: ['https://x.com', 'https://api.x.com'],
+}

@@ -1,0 +1,44 @@
+/** Zoom. https://developers.zoom.us/docs/integrations/oauth/ */
+import type { z } from 'zod'
+import type { providerSchema } from '../schema.ts'
+
+export const zoom: z.input<typeof providerSchema> = {
+  id: 'zoom',
+  name: 'Zoom',
+  docs: 'https://developers.zoom.us/docs/integrations/oauth/',
+  oauth: {
+    issuer: 'https://zoom.us',
+    responseIssuer: 'checked',
+    authorizationEndpoint: 'https://zoom.us/oauth/authorize',
+    tokenEndpoint: 'https://zoom.us/oauth/token',
+    tokenAuth: 'client_secret_basic',
+    scopeSeparator: ' ',
+    authorizationParams: {},
+    tokenQuirks: [],
+  },
+  userinfo: { url: 'https://api.zoom.us/v2/users/me', method: 'GET', idPath: ['id'], labelPath: ['email'], headers: {} },
+  api: {
+    base: 'https://api.zoom.us/v2',
+    injection: { kind: 'header', name: 'authorization', template: 'Bearer {token}' },
+    defaultHeaders: {},
+  },
+  defaultScopes: ['user:read:user'],
+  // Applications made before scopes were split name the broader ones.
+  scopeContents: { 'user:read': ['user:read:user'], 'meeting:read': ['meeting:read:list_meetings'] },
+  features: {
+    'profile.read': ['user:read:user'],
+    'meetings.read': ['meeting:read:list_meetings'],
+  },
+  // Each refresh gives a new refresh token, and only the newest works.
+  rotation: { kind: 'strict' },
+  // Access tokens alone.
+  revocation: {
+    kind: 'rfc7009',
+    endpoint: 'https://zoom.us/oauth/revoke',
+    clientAuth: 'client_secret_basic',
+    reach: 'token',
+    takes: 'access',
+  },
+  requestLifetimeMs: 60_000,
+  origins: ['https://zoom.us', 'https://api.zoom.us'],
+}
