@@ -129,15 +129,26 @@ async function hopeful(
   profile: RotationProfile,
 ): Promise<readonly CredentialVersion[]> {
   const siblings = await store.siblings(flight.ref)
-  const spent = spentTokens([reading.state.head, ...siblings])
+  const versions = [reading.state.head, ...siblings]
+  const spent = spentTokens(versions)
   const untried = [...new Map(siblings.toReversed().map((version) => [fingerprintOf(version), version])).values()]
     .toReversed()
     .filter((version) => !tried.has(fingerprintOf(version)))
   if (profile.kind === 'none') return untried
   const unspent = untried.filter((version) => !spent.has(fingerprintOf(version)))
-  if (profile.kind === 'strict') return unspent
+  if (profile.kind === 'strict') return unspent.filter(({ seq }) => seq > newestHidden(versions))
   const graceFrom = storeNow(reading, clock.monotonic()) - profile.seconds * 1000
   return [...unspent, ...untried.filter((version) => (spent.get(fingerprintOf(version)) ?? 0) >= graceFrom)]
+}
+
+/**
+ * The newest parent that is not among its children's siblings: it held the head's token, or is forgotten. What is older may be what it came
+ * from, and spent.
+ */
+function newestHidden(versions: readonly CredentialVersion[]): bigint {
+  const listed = new Set(versions.map(({ seq }) => seq))
+  const hidden = versions.flatMap(({ parentSeq }) => (parentSeq === null || listed.has(parentSeq) ? [] : [parentSeq]))
+  return hidden.reduce((newest, seq) => (seq > newest ? seq : newest), 0n)
 }
 
 /** Refresh tokens that another one has succeeded, with when the last of those came. Versions of one token are one: some answers bring none. */
