@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { newId } from '@sallyport/core'
 import type { BulkRevocationId, ConnectionId } from '@sallyport/core'
 import { verifyOrganization } from '../../src/audit/index.ts'
+import { bulkRevocationInsert } from '../../src/db/index.ts'
 import {
   connect,
   createRevocationWorld,
@@ -78,6 +79,20 @@ describe('a bulk revocation', () => {
       'connection.revoked user_of_a_test',
       'bulk_revocation.finished user_of_a_test',
     ])
+  })
+
+  it('leaves what was reconnected after it began, though the connection is older', async () => {
+    const tenant = await makeRevocableTenant(one)
+    const [again, old] = [
+      await connect(one, tenant, tokenSet('again'), { endUser: 'u1', account: 'a1' }),
+      await connect(one, tenant, tokenSet('old'), { endUser: 'u2', account: 'a2' }),
+    ]
+    const id = newId('bulk')
+    await one.database.withTenant(tenant.org, (tx) => bulkRevocationInsert(tx, { id, filter: {}, requestedBy: 'a test', found: 2 }))
+    await one.database.withTenant(tenant.org, (tx) => one.lineage.consent(tx, again, tokenSet('again-2')))
+    expect(await finish(one, tenant, id)).toMatchObject({ state: 'done', ended: 1 })
+    expect(await count("sallyport.connection where id = $1 and status = 'active'", [again])).toBe(1)
+    expect(await count("sallyport.connection where id = $1 and status = 'revoked'", [old])).toBe(1)
   })
 
   it('V-07 goes on where it was after kill -9, and ends each connection once, on record', async () => {

@@ -1,5 +1,6 @@
 /** Owns the lineage of credentials: insert-only versions of one connection. Refuses to change one. */
 import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
 import type { ConnectionId } from '@sallyport/core'
 import type { SavedAs } from '../schema.ts'
 import type { TenantTx } from '../tenant.ts'
@@ -73,6 +74,14 @@ export async function credentialHead(tx: TenantTx, connection: ConnectionId): Pr
 export async function credentialFind(tx: TenantTx, connection: ConnectionId, seq: bigint): Promise<CredentialVersion | undefined> {
   const row = await versionsOf(tx, connection).where('seq', '=', String(seq)).executeTakeFirst()
   return row && version(row)
+}
+
+/** Of a query over connections `c`: whose person consented after `moment`. The consent of a version that was forgotten is a month old. */
+export function consentedAfter(moment: Date): RawBuilder<boolean> {
+  return sql<boolean>`exists (
+    select from sallyport.credential_version v
+    where v.org_id = c.org_id and v.connection_id = c.id and v.generation = c.generation and v.parent_seq is null
+      and v.obtained_at > ${moment})`
 }
 
 /** What became of a refresh whose answer was saved. */

@@ -6,6 +6,7 @@ import { sql } from 'kysely'
 import type { ConnectionId, EventSourceId, IntegrationId } from '@sallyport/core'
 import type { EventSourceKind, StreamStatus } from '../schema.ts'
 import type { TenantTx } from '../tenant.ts'
+import { consentedAfter } from './credential.ts'
 import type { Page, Place } from './page.ts'
 
 export interface EventSource {
@@ -143,22 +144,7 @@ export async function connectionListOfSubject(
         ...(prefix === undefined ? [] : [where(sql<boolean>`starts_with(c.account_id, ${prefix})`, '=', true)]),
       ]),
     )
-    .$if(consentedBy !== null, (query) =>
-      query.where((where) =>
-        where.not(
-          where.exists(
-            where
-              .selectFrom('sallyport.credential_version as v')
-              .select('v.seq')
-              .whereRef('v.org_id', '=', 'c.org_id')
-              .whereRef('v.connection_id', '=', 'c.id')
-              .whereRef('v.generation', '=', 'c.generation')
-              .where('v.parent_seq', 'is', null)
-              .where('v.obtained_at', '>', consentedBy!),
-          ),
-        ),
-      ),
-    )
+    .$if(consentedBy !== null, (query) => query.where((where) => where.not(consentedAfter(consentedBy!))))
     .orderBy('c.id')
     .execute()
   return rows.map(({ id }) => id)

@@ -7,6 +7,7 @@ import type { BulkRevocationId, ConnectionId, IntegrationId, RevocationId } from
 import type { ConnectionStatus, RevocationCause, RevocationState } from '../schema.ts'
 import { noteChange } from '../tenant.ts'
 import type { TenantTx } from '../tenant.ts'
+import { consentedAfter } from './credential.ts'
 import type { Place } from './page.ts'
 
 /** A connection that is held by this transaction, as far as its end needs to know it. */
@@ -331,11 +332,12 @@ export async function bulkRevocationHold(tx: TenantTx, id: BulkRevocationId): Pr
   return row && bulkRevocation(row)
 }
 
-/** Live connections of the filter beyond the last page, in the order of their ids, and none that was made after the bulk revocation. */
+/** Live connections of the filter beyond the last page, in the order of their ids, and none that was made or reconnected after the bulk revocation. */
 export async function bulkRevocationPage(tx: TenantTx, bulk: BulkRevocation, limit: number): Promise<ConnectionId[]> {
   const rows = await matching(tx, bulk.filter)
     .select('c.id')
     .where('c.created_at', '<=', bulk.madeAt)
+    .where((where) => where.not(consentedAfter(bulk.madeAt)))
     .$if(bulk.lastId !== null, (query) => query.where('c.id', '>', bulk.lastId!))
     .orderBy('c.id')
     .limit(limit)
