@@ -9,7 +9,11 @@ import type { Imported } from './refresh-stage.ts'
 
 let stage: RefreshStage
 beforeAll(async () => {
-  stage = await RefreshStage.set(inject('postgresUrl'), { a: {}, b: {} })
+  stage = await RefreshStage.set(inject('postgresUrl'), {
+    a: {},
+    b: {},
+    early: { variables: { SALLYPORT_REFRESH_BUFFER_MS: String(20 * 60_000) } },
+  })
 })
 afterAll(() => stage?.close())
 
@@ -51,6 +55,15 @@ describe('a token that is due', () => {
     await eventually(() => stage.tokenOf(connection, 1)).not.toBe(connection.first)
     expect(await stage.tokenOf(connection, 0)).toBe(await stage.tokenOf(connection, 1))
     expect(await stage.showings(connection)).toHaveLength(1)
+  })
+
+  it('S32 is due as early as its node is told', async () => {
+    const connection = await stage.imported(12 * 60_000)
+    expect(await stage.tokenOf(connection, 0)).toBe(connection.first)
+    expect(await stage.showings(connection)).toEqual([])
+    expect(await stage.tokenOf(connection, 2)).toBe(connection.first)
+    await eventually(() => stage.showings(connection)).toHaveLength(1)
+    await eventually(() => stage.tokenOf(connection, 2)).not.toBe(connection.first)
   })
 
   it('F-11 goes out while the database is gone, and nothing is shown to the provider', async () => {

@@ -88,9 +88,6 @@ const MAX_TARGETS = 50_000
 /** One organization gets at most this part of the connections to one origin. */
 const ORGANIZATION_SHARE = 1 / 4
 const SWEEP_EVERY_MS = 60_000
-/** Versions that were replaced stay this long: a provider may go back on a refresh, and their refresh tokens may be the live ones. */
-const VERSIONS_KEPT_MS = 30 * 24 * 3_600_000
-const PRUNE_EVERY_MS = 6 * 3_600_000
 /** What is buffered gets at least this long to be written, however long the drain took. */
 const LAST_WORDS_MS = 3_000
 
@@ -311,6 +308,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
   const leases = config.databaseLeases === 'session' ? database.sessionLeases() : createRowLeases(database)
   const node = `${hostname().slice(0, 64)}/${process.pid}/${randomBase62(8)}`
   const accelerator = config.redisUrl === undefined ? undefined : createAccelerator({ url: config.redisUrl, node, logger })
+  const { bufferMs } = config.refresh
   const refresher = createRenewal({
     store,
     leases,
@@ -326,6 +324,7 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     logger,
     metrics,
     node,
+    limits: { bufferMs },
   })
   const events = createEventService({
     database,
@@ -341,12 +340,11 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     logger,
   })
   const explain = createExplain({ connect, database, clock, logger })
-  const { bufferMs, jitter } = DEFAULT_REFRESH_LIMITS
   const life = createCredentialLife({
     fresh: (ref, options) => refresher.fresh(ref, options),
     clock,
     bufferMs,
-    jitter,
+    jitter: DEFAULT_REFRESH_LIMITS.jitter,
     // What it means for the connection is on record already; the call it stood beside has gone on.
     onFailure: (error) => logger.debug('A credential was not renewed beside a call', { error }),
   })
@@ -426,20 +424,11 @@ async function createEngine(config: Config, parts: Parts): Promise<Engine> {
     void events.sweep()
   }, SWEEP_EVERY_MS)
   sweeper.unref()
-  const pruner = setInterval(
-    () =>
-      void store
-        .prune(clock.now() - VERSIONS_KEPT_MS)
-        .catch((error: unknown) => logger.warn('Old versions of credentials were not forgotten', { error })),
-    PRUNE_EVERY_MS,
-  )
-  pruner.unref()
   refresher.start()
   return {
     http,
     close(timeoutMs) {
       clearInterval(sweeper)
-      clearInterval(pruner)
       const deadline = performance.now() + timeoutMs
       return inTurn([
         // Answers may be out while their records are still to be handed over.

@@ -365,6 +365,19 @@ describe('senders of bound keys', () => {
   })
 })
 
+describe('the buffer of refreshes', () => {
+  it('S32 is five minutes unless a setting says otherwise: none at all, or ten seconds to an hour', () => {
+    expect(load(development()).refresh).toEqual({ bufferMs: 300_000 })
+    for (const bufferMs of [0, 10_000, 3_600_000]) {
+      expect(load(production({ SALLYPORT_REFRESH_BUFFER_MS: String(bufferMs) })).refresh).toEqual({ bufferMs })
+    }
+    for (const wrong of ['1', '9999', '3600001', '-1', '1e5', '5m', '']) {
+      expect(settingsOf(production({ SALLYPORT_REFRESH_BUFFER_MS: wrong }))).toEqual(['refresh.bufferMs'])
+    }
+    expect(load(development(), { 'sallyport.yaml': 'refresh: {bufferMs: 60000}\n' }).refresh).toEqual({ bufferMs: 60_000 })
+  })
+})
+
 describe('between settings', () => {
   it('a step is never longer than the whole', () => {
     const env = { SALLYPORT_EGRESS_TOTAL_TIMEOUT_MS: '5000', SALLYPORT_LIMITS_REQUEST_TIMEOUT_MS: '1000' }

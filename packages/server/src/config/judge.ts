@@ -11,11 +11,12 @@ import type { ParsedConfig } from './schema.ts'
 import { productionUrlFaults } from './secret-fault.ts'
 
 /** Settings that passed their own check. Groups are always there; what was refused is missing inside. */
-export type Judged = Partial<Omit<ParsedConfig, 'egress' | 'keys' | 'limits' | 'metrics' | 'senders'>> & {
+export type Judged = Partial<Omit<ParsedConfig, 'egress' | 'keys' | 'limits' | 'metrics' | 'refresh' | 'senders'>> & {
   readonly egress: Partial<ParsedConfig['egress']>
   readonly keys: Partial<ParsedConfig['keys']>
   readonly limits: Partial<ParsedConfig['limits']>
   readonly metrics: Partial<ParsedConfig['metrics']>
+  readonly refresh: Partial<ParsedConfig['refresh']>
   readonly senders: Partial<ParsedConfig['senders']>
 }
 

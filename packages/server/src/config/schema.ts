@@ -3,7 +3,7 @@
  * the JSON Schema all follow from it. Refuses relaxations that aren't called `insecure...`.
  */
 import { z } from 'zod'
-import { DEFAULT_EGRESS_POLICY, listProviders } from '@sallyport/core'
+import { DEFAULT_EGRESS_POLICY, DEFAULT_REFRESH_LIMITS, listProviders } from '@sallyport/core'
 import { keys } from './keys.ts'
 import { metrics } from './metrics.ts'
 import { endpointFault, hostFault, originFault, rangeFault } from './network-text.ts'
@@ -75,6 +75,15 @@ const limits = z.strictObject({
   maxHeaderBytes: integer({ min: 4096, max: 65_536, by: 16_384 }, 'Largest request header block.'),
   headersTimeoutMs: integer({ min: 1_000, max: 120_000, by: 15_000 }, 'Time a client has to send its headers.'),
   requestTimeoutMs: integer({ min: 1_000, max: HOUR_MS, by: 120_000 }, 'Time a client has to send its whole request.'),
+})
+
+const refresh = z.strictObject({
+  bufferMs: setting(z.union([z.literal(0), z.int().min(10_000).max(HOUR_MS)]).default(DEFAULT_REFRESH_LIMITS.bufferMs), {
+    kind: 'integer',
+    expects: `0 or a whole number from 10000 to ${HOUR_MS}`,
+    about:
+      'A token with less life than this is renewed by the next call that uses it, and the call goes on with what it has. Up to a fifth is added, another for each version; never more than a quarter of what the token lives. 0: tokens are renewed once they have died, and calls wait for it.',
+  }),
 })
 
 const senders = z.strictObject({
@@ -169,6 +178,7 @@ export const configSchema = z.strictObject({
   egress,
   limits,
   metrics,
+  refresh,
   senders,
   providers: setting(z.record(textWithout(providerFault), providerOverlay).default({}), {
     kind: 'json',
