@@ -56,17 +56,19 @@ export class RefreshStage {
   key!: string
   /** How the API answers a token, told by its digest. */
   judge: (token: string) => number = () => 200
+  readonly #settings: Readonly<Record<string, NodeSettings>>
   readonly #rootKeys = `test:${randomBytes(32).toString('hex')}`
   #database: Readonly<Record<string, string>> = {}
 
-  private constructor(issuer: IssuerControl, upstream: Upstream) {
+  private constructor(issuer: IssuerControl, upstream: Upstream, settings: Readonly<Record<string, NodeSettings>>) {
     this.issuer = issuer
     this.upstream = upstream
+    this.#settings = settings
   }
 
   static async set(postgresUrl: string, nodes: Readonly<Record<string, NodeSettings>>): Promise<RefreshStage> {
     const [issuer, upstream] = await Promise.all([startHostileIssuer('refresh-in-gateways'), startUpstream()])
-    const stage = new RefreshStage(issuer, upstream)
+    const stage = new RefreshStage(issuer, upstream, nodes)
     await stage.behave(TURNING)
     await stage.behave(LASTING)
     upstream.answer((request, response) => {
@@ -77,7 +79,7 @@ export class RefreshStage {
     const first = await startGatewayProcess({ postgresUrl, variables: { SALLYPORT_ENCRYPTION_KEYS: stage.#rootKeys } })
     stage.#database = first.database
     await first.stop()
-    stage.nodes.push(...(await Promise.all(Object.entries(nodes).map(([name, settings]) => stage.startNode(name, settings)))))
+    await stage.#startAll()
     stage.owner = await signInOwner(stage.nodes[0]!.gateway)
     for (const { slug, provider, client } of [TURNING, LASTING]) {
       const body = { slug, provider, client_id: client, client_secret: clientSecretOf(client) }
@@ -166,13 +168,53 @@ export class RefreshStage {
     return ((await (await fetch(`${this.nodes[at]!.gateway.url}/readyz`)).json()) as { status: string }).status
   }
 
+  /** A backup of the whole database, as it stands now. */
+  async backUp(): Promise<void> {
+    await this.#between(async (admin, database) => {
+      await admin.query(`create database "${database}_backup" template "${database}"`)
+    })
+  }
+
+  /** Puts the backup in the place of the database, which is gone. */
+  async restore(): Promise<void> {
+    await this.#between(async (admin, database) => {
+      await admin.query(`drop database "${database}"`)
+      await admin.query(`alter database "${database}_backup" rename to "${database}"`)
+    })
+  }
+
   async close(): Promise<void> {
-    for (const { gateway, wire } of this.nodes) {
+    await this.#stopAll()
+    await Promise.all([this.issuer.close(), this.upstream.close()])
+  }
+
+  /** Stops every node, does this to the database, and starts them again. */
+  async #between(work: (admin: Client, database: string) => Promise<void>): Promise<void> {
+    await this.#stopAll()
+    const url = new URL(this.#database['SALLYPORT_DATABASE_MIGRATION_URL']!)
+    const database = url.pathname.slice(1)
+    url.pathname = '/postgres'
+    const admin = new Client({ connectionString: url.href })
+    await admin.connect()
+    try {
+      await work(admin, database)
+    } finally {
+      await admin.end()
+    }
+    await this.#startAll()
+  }
+
+  async #startAll(): Promise<void> {
+    this.nodes.push(...(await Promise.all(Object.entries(this.#settings).map(([name, settings]) => this.startNode(name, settings)))))
+    if (this.owner !== undefined) this.owner = await signInOwner(this.nodes[0]!.gateway)
+  }
+
+  async #stopAll(): Promise<void> {
+    for (const { gateway, wire } of this.nodes.splice(0)) {
       wire.mend()
       await gateway.stop()
       await wire.close()
     }
-    await Promise.all([this.issuer.close(), this.upstream.close()])
   }
 
   /** As if its version had been obtained an hour ago: rows are insert-only, so the trigger stands aside for it. */
