@@ -49,7 +49,7 @@ export function createExplain(options: ExplainOptions): Explain {
     const facts: CredentialFacts = {
       connection: formatId('conn', connection),
       ...(error.trouble === null ? {} : { trouble: error.trouble }),
-      ...(error.code === 'reconnect_required' ? { reconnect: await links.for(principal, at, connection) } : {}),
+      ...(error.code === 'reconnect_required' ? { reconnect: await links.for(principal, at, connection, error.trouble) } : {}),
     }
     const retryAfterS = error.retryAfterMs === null ? {} : { retryAfterS: error.retryAfterMs / 1000 }
     return new ProblemError(CODES[error.code], error.publicDetail ?? error.message, { facts, ...retryAfterS, cause: error })
@@ -58,7 +58,7 @@ export function createExplain(options: ExplainOptions): Explain {
 
 class ReconnectLinks {
   readonly #o: ExplainOptions
-  /** By caller and connection. Set before the first await: callers at the same time share one. */
+  /** By caller, connection and trouble. Set before the first await: callers at the same time share one. */
   readonly #made = new Map<string, { readonly at: number; readonly reconnect: Promise<Reconnect> }>()
   #minute = { began: Number.NEGATIVE_INFINITY, made: 0 }
 
@@ -66,10 +66,11 @@ class ReconnectLinks {
     this.#o = options
   }
 
-  for(principal: Principal, at: ConnectPlace, connection: ConnectionId): Promise<Reconnect> {
+  for(principal: Principal, at: ConnectPlace, connection: ConnectionId, trouble: RefreshError['trouble']): Promise<Reconnect> {
     const endpoint = { endpoint: endpointOf(at) }
     if (!mayConnect(principal, at)) return Promise.resolve(endpoint)
-    const key = `${principalRef(principal)} ${connection}`
+    // A disconnect ends the links of before, and is another trouble.
+    const key = `${principalRef(principal)} ${connection} ${trouble}`
     const now = this.#o.clock.monotonic()
     const known = this.#made.get(key)
     if (known !== undefined && now - known.at < LINK_SHARED_MS) return known.reconnect

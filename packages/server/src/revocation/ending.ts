@@ -1,13 +1,21 @@
 /**
  * Owns the one transaction that ends connections: their tokens move, sealed anew, to the queue of what the provider is to be told; the
- * connections lose credential, refresh under way and generation; the log says so. Refuses to leave any of these for later: after the commit no
+ * connections lose credential, refresh under way and generation; reconnects under way end; the log says so. Refuses to leave any of these for later: after the commit no
  * call finds a token here, and no kill loses one there.
  */
 import { formatId, newId, readTokenSet } from '@sallyport/core'
-import type { ConnectionId, RevocationId, TokenSet } from '@sallyport/core'
+import type { ConnectionId, ConnectSessionId, RevocationId, TokenSet } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
 import type { JsonObject } from '../audit/index.ts'
-import { connectionDeletePending, connectionEndMany, connectionHoldLive, credentialListNewest, revocationInsertMany } from '../db/index.ts'
+import {
+  connectionDeletePending,
+  connectionEndMany,
+  connectionHoldLive,
+  connectSessionFail,
+  connectSessionHoldReconnects,
+  credentialListNewest,
+  revocationInsertMany,
+} from '../db/index.ts'
 import type { EndingVersion, LiveConnection, NewRevocation, RevocationCause, TenantTx } from '../db/index.ts'
 import { credentialPlace, revocationPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
@@ -41,7 +49,10 @@ export async function endConnections(
   ids: readonly ConnectionId[],
   ending: Ending,
 ): Promise<readonly Ended[]> {
-  const live = await connectionHoldLive(tx, ids)
+  const flows = await connectSessionHoldReconnects(tx, ids)
+  // What a reconnect has brought waits under the id of its session, and is held in the same order as the rest.
+  const all = await connectionHoldLive(tx, [...ids, ...flows.map(({ session }) => candidateOf(session))])
+  const live = all.filter(({ id }) => ids.includes(id))
   if (live.length === 0) return []
   const held = live.map(({ id }) => id)
   const versions = ending.tellProvider ? await credentialListNewest(tx, held, NEWEST) : []
@@ -56,9 +67,23 @@ export async function endConnections(
   }
   await revocationInsertMany(tx, made)
   await connectionEndMany(tx, held)
+  for (const { session, connection } of flows) if (held.includes(connection)) await endReconnect(tx, vault, session, ending.actor)
   const of = new Map(made.map(({ connection, id }) => [connection, id]))
   await appendAudit(tx, ...live.map((connection) => event(connection, ending, of.get(connection.id))))
   return live.map(({ id }) => ({ connection: id, revocation: of.get(id) ?? null }))
+}
+
+/** A consent from before the end would bring the connection back. */
+async function endReconnect(tx: TenantTx, vault: Pick<Vault, 'seal' | 'openIn'>, session: ConnectSessionId, actor: string): Promise<void> {
+  await connectSessionFail(tx, session, 'connect_session_invalid')
+  await takeBackPending(tx, vault, candidateOf(session))
+  const detail = { code: 'connect_session_invalid' }
+  await appendAudit(tx, { action: 'connect_session.failed', actor, target: formatId('cs', session), detail })
+}
+
+/** The candidate for what a session reconnects has the session's id. */
+function candidateOf(session: ConnectSessionId): ConnectionId {
+  return session as string as ConnectionId
 }
 
 async function newRevocation(

@@ -9,6 +9,7 @@ import { credentialPlace } from '../../src/vault/index.ts'
 import { connectionFind, credentialHead, integrationInsert, projectCreate } from '../../src/db/index.ts'
 import type { Connection } from '../../src/db/index.ts'
 import type { KeyPrincipal } from '../../src/identity/index.ts'
+import { endConnections } from '../../src/revocation/index.ts'
 import { APP, Browser, createGateway } from './harness.ts'
 import type { Gateway } from './harness.ts'
 
@@ -197,6 +198,36 @@ describe('a reconnect', () => {
     expect(await complete(session, code)).toMatchObject({ id: before.id, status: 'active', generation: 2 })
   })
 
+  it('V-06 under way ends with the connection: neither a consent nor a confirmation from before brings it back', async () => {
+    const before = await connected()
+    const waiting = await authorized({ connection: before.id })
+    const { link, session } = await gateway.begin({ connection: before.id })
+    const browser = new Browser(gateway.nodes[0])
+    const back = await browser.authorize(link)
+    await disconnect(before.id)
+    expect((await browser.get(back)).text).toContain('connect_session_invalid')
+    await expect(complete(waiting.session, waiting.code)).rejects.toMatchObject({ code: 'connect_session_invalid' })
+    for (const one of [waiting.session, session.id]) {
+      expect(await left(one)).toEqual({ status: 'failed', failure: 'connect_session_invalid', connections: 0, credentials: 0 })
+    }
+    expect(await find(before.id)).toMatchObject({ status: 'revoked', generation: 2, headSeq: 0n })
+    // What the first had brought is taken back at the provider.
+    const queued = 'select cause from sallyport.revocation where connection_id = $1'
+    expect(await gateway.rows(queued, [uuid(waiting.session)])).toEqual([{ cause: 'orphaned' }])
+
+    const again = await authorized({ connection: before.id })
+    expect(await complete(again.session, again.code)).toMatchObject({ id: before.id, status: 'active', generation: 2 })
+  })
+
+  it('V-06 confirmed at the same moment as the end is over with it, or before it', async () => {
+    for (let round = 0; round < 6; round++) {
+      const before = await connected()
+      const { session, code } = await authorized({ connection: before.id })
+      const [, done] = await Promise.allSettled([disconnect(before.id), complete(session, code)])
+      expect(await find(before.id)).toMatchObject({ status: 'revoked', headSeq: 0n, generation: done.status === 'fulfilled' ? 3 : 2 })
+    }
+  })
+
   it('O-23 with another account of the provider is refused, and the connection stays as it was', async () => {
     const before = await connected()
     const token = await tokenOf(before.id)
@@ -353,6 +384,11 @@ async function connected(): Promise<Connection> {
 
 function complete(session: string, code: string, endUserId = 'user-1'): Promise<Connection> {
   return gateway.connect.complete(gateway.key, gateway.place, uuid(session), { code: new Secret(code), endUserId })
+}
+
+function disconnect(id: ConnectionId): Promise<unknown> {
+  const ending = { actor: 'key_of_a_test', cause: 'disconnected', tellProvider: true } as const
+  return gateway.database.withTenant(gateway.place.org, (tx) => endConnections(tx, gateway.vault, [id], ending))
 }
 
 function uuid(session: string) {

@@ -68,6 +68,29 @@ export async function connectSessionFail(tx: TenantTx, id: ConnectSessionId, fai
   return numUpdatedRows === 1n
 }
 
+/**
+ * Holds the unfinished sessions that reconnect one of `ids`, in the order of their ids. To be asked before the connections are held: who completes
+ * a session holds it first, too. One that ended over an hour ago has no authorization that could still come back.
+ */
+export async function connectSessionHoldReconnects(
+  tx: TenantTx,
+  ids: readonly ConnectionId[],
+): Promise<{ readonly session: ConnectSessionId; readonly connection: ConnectionId }[]> {
+  if (ids.length === 0) return []
+  const rows = await tx
+    .selectFrom('sallyport.connect_session')
+    .select(['id', 'connection_id'])
+    .where('org_id', '=', tx.org)
+    .where('reconnect', '=', true)
+    .where('status', 'in', [...UNFINISHED])
+    .where('expires_at', '>', sql<Date>`now() - interval '1 hour'`)
+    .where('connection_id', '=', sql<ConnectionId>`any(${[...ids]}::uuid[])`)
+    .orderBy('id')
+    .forNoKeyUpdate()
+    .execute()
+  return rows.map((row) => ({ session: row.id, connection: row.connection_id! }))
+}
+
 /** Drops the states of a session: of its authorizations, only the newest is ever answered. */
 export async function oauthStateDropOfSession(tx: TenantTx, session: ConnectSessionId): Promise<void> {
   await tx.deleteFrom('sallyport.oauth_state').where('org_id', '=', tx.org).where('connect_session_id', '=', session).execute()
