@@ -15,7 +15,7 @@ import {
   SallyportError,
   sha256,
 } from '@sallyport/core'
-import type { CodeExchange, OAuthClient, OrgId, Provider, Secret } from '@sallyport/core'
+import type { CodeExchange, OAuthClient, OrgId, Provider, ProviderAccount, Secret, TokenSet } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
 import {
   connectSessionFail,
@@ -29,11 +29,12 @@ import {
 import type { ConnectSession, Integration, OAuthStateRecord, Project, TenantTx } from '../db/index.ts'
 import { cookieValues } from '../http/index.ts'
 import { principalRef } from '../identity/index.ts'
+import { queueOrphan } from '../revocation/index.ts'
 import { clientSecretPlace, verifierPlace } from '../vault/index.ts'
 import { browserHash } from './browser.ts'
 import { connectError, ConnectError } from './errors.ts'
 import type { ConnectContext } from './options.ts'
-import { storeAuthorized } from './store.ts'
+import { connectionOf, storeAuthorized } from './store.ts'
 import type { Outcome } from './store.ts'
 
 const TOKEN = /^[\w-]{43}$/u
@@ -125,17 +126,24 @@ export async function finishAuthorization(
   const consumed = await context.database.lookups.oauthStateConsume(sha256(state))
   if (consumed === undefined) throw new ConnectError('connect_state_invalid', 'no such state, or one that was used')
   const flow = await context.database.withTenant(consumed.org, (tx) => readFlow(context, tx, consumed.connectSession))
-  let codeSpent = false
+  const brought: Brought = { codeSpent: false }
   try {
     await requireSameFlow(context, flow, consumed, callback)
     const exchange = await preparedExchange(context, flow, consumed, callback.query, state)
-    codeSpent = true
-    const tokens = await exchangeCode(exchange)
-    const account = await fetchAccount(flow.provider.userinfo, tokens.accessToken, context.fetch, exchange.dpop)
-    return { flow, outcome: await storeAuthorized(context, flow, tokens, account) }
+    brought.codeSpent = true
+    brought.tokens = await exchangeCode(exchange)
+    brought.account = await fetchAccount(flow.provider.userinfo, brought.tokens.accessToken, context.fetch, exchange.dpop)
+    return { flow, outcome: await storeAuthorized(context, flow, brought.tokens, brought.account) }
   } catch (error) {
-    throw await refused(context, flow, connectError(error), codeSpent)
+    throw await refused(context, flow, connectError(error), brought)
   }
+}
+
+/** How far an exchange came. */
+interface Brought {
+  codeSpent: boolean
+  tokens?: TokenSet
+  account?: ProviderAccount
 }
 
 function stateOf(query: string): Secret {
@@ -208,17 +216,22 @@ function boundTo({ dpopNonces, clock }: ConnectContext, { oauth }: Provider): Pi
  * Writes the refusal down, and ends the session unless the answer was not its own. A failure of ours leaves it as it is, for another try, until
  * the code is spent: from then on the grant can be lost, so the session ends and its end is on record.
  */
-async function refused(context: ConnectContext, flow: Flow, error: unknown, codeSpent: boolean): Promise<RefusedCallback> {
+async function refused(context: ConnectContext, flow: Flow, error: unknown, brought: Brought): Promise<RefusedCallback> {
   if (error instanceof ConnectError) {
-    await writeRefusal(context, flow, error.code, !(error instanceof Unbound))
+    await writeRefusal(context, flow, error.code, !(error instanceof Unbound), brought)
     logRefusal(context, flow, error)
-  } else if (codeSpent) await writeOwnFailure(context, flow, error)
+  } else if (brought.codeSpent) await writeOwnFailure(context, flow, error)
   return new RefusedCallback(flow, error)
 }
 
-function writeRefusal({ database }: ConnectContext, flow: Flow, code: string, ends: boolean): Promise<void> {
+/** Tokens that were brought and refused are taken back at the provider. Of what a failure of ours left open, the sweep does. */
+function writeRefusal({ database, vault }: ConnectContext, flow: Flow, code: string, ends: boolean, brought?: Brought): Promise<void> {
   return database.withTenant(flow.org, async (tx) => {
     if (ends) await connectSessionFail(tx, flow.session.id, code)
+    if (brought?.tokens !== undefined) {
+      const of = { id: connectionOf(flow.session.id), integration: flow.integration.id, accountId: brought.account?.id ?? null }
+      await queueOrphan(tx, vault, of, brought.tokens)
+    }
     await audit(tx, flow.session, ends ? 'connect_session.failed' : 'connect_session.refused', { code })
   })
 }

@@ -239,6 +239,10 @@ describe('a reconnect', () => {
     expect(await find(before.id)).toMatchObject({ status: 'active', generation: 1, account: { id: '4711', label: 'grace' } })
     expect(await tokenOf(before.id)).toBe(token)
     expect(await left(session.id)).toMatchObject({ status: 'failed', failure: 'connect_user_mismatch', connections: 0 })
+    // What the other account gave is not kept here, and not left there.
+    expect(await gateway.rows('select cause, state from sallyport.revocation where connection_id = $1', [uuid(session.id)])).toEqual([
+      { cause: 'orphaned', state: 'waiting' },
+    ])
   })
 
   it('confirmed for another user leaves the connection as it was', async () => {
