@@ -20,4 +20,10 @@ export const PIPELINE_METRICS: readonly MetricDefinition[] = [
     help: 'Further tries of calls: those that were sent, and those that the budget refused.',
     labels: { provider: 'open', outcome: ['sent', 'over_budget'] },
   },
+  {
+    name: 'answer_cache_total',
+    kind: 'counter',
+    help: 'Calls that the cache of answers had a say in, by what came of them, and failures of its store.',
+    labels: { provider: 'open', outcome: ['hit', 'miss', 'confirmed', 'stale', 'store_failed'] },
+  },
 ]
