@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { EXAMPLE_KEY_HEX, generateKeyBytes } from '@sallyport/core'
+import { createRedisLeases, EXAMPLE_KEY_HEX, generateKeyBytes } from '@sallyport/core'
 import { ConfigError, configJsonSchema, configReference, describeConfig, loadConfig } from './config.ts'
 import type { Config, ConfigFault } from './config.ts'
 
@@ -321,7 +321,6 @@ describe('production', () => {
     ['X-01', 'SALLYPORT_REDIS_URL', 'redis://:changeme@127.0.0.1'],
     ['X-04', 'SALLYPORT_DATABASE_URL', 'postgres://u:pw-1@db.internal/d?sslmode=disable'],
     ['X-04', 'SALLYPORT_DATABASE_URL', 'postgres://u:pw-1@db.internal/d?sslmode=require'],
-    ['X-04', 'SALLYPORT_REDIS_URL', 'redis://cache.internal'],
     ['X-03', 'SALLYPORT_PROVIDERS', overlay('http://127.0.0.1:7256')],
   ])('%s refuses %s=%s, which development takes', (_id, name, value) => {
     expect(settingsOf(production({ [name]: value })).length).toBeGreaterThan(0)
@@ -338,7 +337,6 @@ describe('production', () => {
     ]) {
       expect(faultsOf(production({ SALLYPORT_DATABASE_URL: url }))).toEqual([])
     }
-    expect(faultsOf(production({ SALLYPORT_REDIS_URL: 'rediss://cache.internal' }))).toEqual([])
   })
 })
 
@@ -363,6 +361,43 @@ describe('senders of bound keys', () => {
   ])('are no default of a malformed %s=%j', (name, value, setting) => {
     expect(settingsOf(production({ [`SALLYPORT_SENDERS_${name}`]: value }))).toEqual([setting])
   })
+})
+
+describe('the address of Redis', () => {
+  /** What would be made of it at the start; nothing connects by that. */
+  const opens = (url: string): boolean => {
+    try {
+      void createRedisLeases({ url }).close()
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  it.each([
+    'redis://cache.internal',
+    'redis://:pw-1@cache.internal',
+    'redis://:pw-1@10.0.0.1',
+    'redis://:pw-1@localhost.internal',
+    'rediss://cache.internal',
+    'rediss://user@cache.internal',
+    'redis://',
+    'redis://localhost/abc',
+    'redis://localhost?db=1',
+    'redis://:%zz@localhost',
+  ])('S19 X-04 is refused as %s in every mode, before anything starts', (url) => {
+    expect(opens(url)).toBe(false)
+    for (const mode of [production, development])
+      expect(new Set(settingsOf(mode({ SALLYPORT_REDIS_URL: url })))).toEqual(new Set(['redisUrl']))
+  })
+
+  it.each(['rediss://:pw-1@cache.internal', 'rediss://user:pw-1@10.0.0.1:6380/3', 'redis://127.0.0.1', 'redis://[::1]:7000/2'])(
+    'S19 X-04 is taken as %s in every mode',
+    (url) => {
+      expect(opens(url)).toBe(true)
+      for (const mode of [production, development]) expect(faultsOf(mode({ SALLYPORT_REDIS_URL: url }))).toEqual([])
+    },
+  )
 })
 
 describe('the buffer of refreshes', () => {

@@ -150,7 +150,7 @@ export const configSchema = z.strictObject({
       'How nodes agree which of them renews a credential: `session` by locks of a session that end with the node, `row` by rows with an end, for poolers that hand out sessions by the transaction.',
   }),
   redisUrl: secret(
-    'Redis or Valkey, an accelerator only: a hint at which node renews a credential, and one more place for answers that can not be saved, sealed. Nothing is kept there alone, and without it everything works.',
+    'Redis or Valkey, an accelerator only: a hint at which node renews a credential, and one more place for answers that can not be saved, sealed. Nothing is kept there alone, and without it everything works. Towards another host with TLS and a password alone.',
     redisUrlFaults,
   ),
   encryptionKeys: secret(

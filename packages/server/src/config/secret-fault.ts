@@ -32,8 +32,18 @@ export function postgresUrlFaults(value: Secret): readonly string[] {
   return urlFaults(value, ['postgres:', 'postgresql:'], 'must be a URL like postgres://user@host:5432/database')
 }
 
+/** What the accelerator would refuse later. In every mode: towards another host nothing of ours may go without TLS, or to whoever answers. */
 export function redisUrlFaults(value: Secret): readonly string[] {
-  return urlFaults(value, ['redis:', 'rediss:'], 'must be a URL like rediss://host:6379')
+  const expectation = 'must be a URL like rediss://user:password@host:6379/0'
+  const faults = urlFaults(value, ['redis:', 'rediss:'], expectation)
+  const url = URL.parse(value.reveal())
+  if (faults.length > 0 || url === null) return faults
+  if (url.hostname === '' || url.search !== '' || !/^\/?\d{0,4}$/u.test(url.pathname)) return [expectation]
+  if (isLoopback(url.hostname)) return []
+  return [
+    ...(url.protocol === 'rediss:' ? [] : ['must use TLS towards another host (rediss://)']),
+    ...(url.password === '' ? ['must have a password towards another host'] : []),
+  ]
 }
 
 /** Why a store's address isn't good enough for production: example passwords, and other hosts without verified TLS (battery ). */
@@ -41,14 +51,13 @@ export function productionUrlFaults(value: Secret): readonly string[] {
   const url = URL.parse(value.reveal())
   if (url === null) return []
   const host = decodeURIComponent(url.searchParams.get('host') ?? url.hostname)
-  const tls =
-    url.protocol === 'rediss:' ||
-    (url.protocol.startsWith('postgres') && (url.searchParams.get('sslmode') ?? 'verify-full') === 'verify-full')
+  // Of Redis that was asked in every mode.
+  const tls = url.protocol.startsWith('redis') || (url.searchParams.get('sslmode') ?? 'verify-full') === 'verify-full'
   return [
     ...(WELL_KNOWN_PASSWORDS.has(decodeURIComponent(url.password).toLowerCase()) ? ['has a password that examples use'] : []),
     ...(tls || isLoopback(host) || host.startsWith('/')
       ? []
-      : ['must use verified TLS towards another host in production (sslmode=verify-full, rediss://)']),
+      : ['must use verified TLS towards another host in production (sslmode=verify-full)']),
   ]
 }
 
