@@ -31,11 +31,12 @@ export class LearnedRotation {
   }
 
   /** How to treat this credential: as its lineage and its provider have shown, where that is more careful than the record. */
-  async profileOf({ ref }: CredentialState, { provider, rotation }: RefreshEndpoint): Promise<RotationProfile> {
+  async profileOf({ ref, head }: CredentialState, { provider, rotation }: RefreshEndpoint): Promise<RotationProfile> {
     if (rotation.kind !== 'none') return rotation
     if (this.#seen.get(provider) === 'rotates') return { kind: 'strict' }
     // Other refresh tokens in one grant's lineage are there because the provider gave them.
-    return (await this.#store.siblings(ref)).length > 0 ? { kind: 'strict' } : rotation
+    const others = await this.#store.siblings(ref)
+    return others.every(({ tokens }) => isSame(tokens, head.tokens)) ? rotation : { kind: 'strict' }
   }
 }
 

@@ -129,26 +129,16 @@ async function hopeful(
   profile: RotationProfile,
 ): Promise<readonly CredentialVersion[]> {
   const siblings = await store.siblings(flight.ref)
-  const versions = [reading.state.head, ...siblings]
-  const spent = spentTokens(versions)
+  const { head } = reading.state
+  const spent = spentTokens([head, ...siblings])
   const untried = [...new Map(siblings.toReversed().map((version) => [fingerprintOf(version), version])).values()]
     .toReversed()
-    .filter((version) => !tried.has(fingerprintOf(version)))
+    .filter((version) => !tried.has(fingerprintOf(version)) && fingerprintOf(version) !== fingerprintOf(head))
   if (profile.kind === 'none') return untried
   const unspent = untried.filter((version) => !spent.has(fingerprintOf(version)))
-  if (profile.kind === 'strict') return unspent.filter(({ seq }) => seq > newestHidden(versions))
+  if (profile.kind === 'strict') return unspent
   const graceFrom = storeNow(reading, clock.monotonic()) - profile.seconds * 1000
   return [...unspent, ...untried.filter((version) => (spent.get(fingerprintOf(version)) ?? 0) >= graceFrom)]
-}
-
-/**
- * The newest parent that is not among its children's siblings: it held the head's token, or is forgotten. What is older may be what it came
- * from, and spent.
- */
-function newestHidden(versions: readonly CredentialVersion[]): bigint {
-  const listed = new Set(versions.map(({ seq }) => seq))
-  const hidden = versions.flatMap(({ parentSeq }) => (parentSeq === null || listed.has(parentSeq) ? [] : [parentSeq]))
-  return hidden.reduce((newest, seq) => (seq > newest ? seq : newest), 0n)
 }
 
 /** Refresh tokens that another one has succeeded, with when the last of those came. Versions of one token are one: some answers bring none. */

@@ -2,9 +2,9 @@
  * Owns the credential store that every kind of records becomes: it seals what goes in and opens what comes out. Refuses to work before its
  * keys were held against the ones the store was sealed with.
  */
-import { digestEquals, envelopeKeyId, randomToken, sha256 } from '../crypto/index.ts'
+import { envelopeKeyId, randomToken } from '../crypto/index.ts'
 import type { RootKeyring } from '../crypto/index.ts'
-import type { CredentialRef, CredentialStore, CredentialVersion, TokenSet } from '../tokens/index.ts'
+import type { CredentialRef, CredentialStore } from '../tokens/index.ts'
 import { proveKeys } from './encryption.ts'
 import { once } from './once.ts'
 import type { LineageRecords, SealedEntry, SealedVersion } from './records.ts'
@@ -111,8 +111,7 @@ export function createSealedStore(records: LineageRecords, keys: RootKeyring): S
       await ready(ref)
       const lineage = await records.lineage(ref)
       if (lineage === undefined) return []
-      const head = sealer.openVersion(ref, lineage.head)
-      return lineage.others.map((version) => sealer.openVersion(ref, version)).filter((version) => hasAnotherRefreshToken(version, head))
+      return lineage.others.map((version) => sealer.openVersion(ref, version)).filter(({ tokens }) => tokens.refreshToken !== null)
     },
 
     async openSpilled(answer) {
@@ -162,10 +161,4 @@ function requireNames({ scope, id }: CredentialRef): void {
       throw new TypeError(`a credential's scope and id are texts of 1 to ${MAX_NAME} bytes`)
     }
   }
-}
-
-/** Compared as digests, so that the tokens need not be revealed here. */
-function hasAnotherRefreshToken({ tokens }: CredentialVersion, { tokens: current }: { readonly tokens: TokenSet }): boolean {
-  if (tokens.refreshToken === null) return false
-  return current.refreshToken === null || !digestEquals(sha256(tokens.refreshToken), sha256(current.refreshToken))
 }

@@ -192,7 +192,10 @@ export interface CredentialStore {
     status: Exclude<GrantStatus, 'active'>,
     trouble: RefreshTrouble,
   ): Promise<boolean>
-  /** Versions of the current generation other than the head, newest first, with a refresh token that differs from the head's. */
+  /**
+   * Versions of the current generation other than the head that hold a refresh token, newest first. Some hold the head's: an answer may bring
+   * none, and without such a version nobody could tell that what it came from is spent.
+   */
   siblings(ref: CredentialRef): Promise<readonly CredentialVersion[]>
   /** Opens what `BegunRefresh.seal` sealed. */
   openSpilled(answer: SpilledAnswer): Promise<Secret>

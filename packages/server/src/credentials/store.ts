@@ -4,7 +4,7 @@
  * sees what the other has committed, and says `store_unavailable` whenever it can't say what became of a write.
  */
 import { randomUUID } from 'node:crypto'
-import { digestEquals, isUuid, SallyportError, sha256, TokenError } from '@sallyport/core'
+import { isUuid, SallyportError, TokenError } from '@sallyport/core'
 import type {
   BegunRefresh,
   ConnectionId,
@@ -15,7 +15,6 @@ import type {
   RefreshFailure,
   RefreshIntent,
   SaveOutcome,
-  Secret,
   TokenSet,
 } from '@sallyport/core'
 import {
@@ -179,13 +178,10 @@ class TenantStore implements CredentialStore {
 
   siblings(ref: CredentialRef): Promise<readonly CredentialState['head'][]> {
     return this.#holding<readonly CredentialState['head'][]>(ref, [], async (tx, id, grant) => {
-      const head = await credentialFind(tx, id, grant.headSeq)
-      if (head === undefined) return []
-      const { tokens } = await this.#o.lineage.open(tx, head)
       const found: CredentialState['head'][] = []
       for (const sealed of await credentialSiblings(tx, id, { generation: grant.generation, head: grant.headSeq })) {
         const version = await this.#o.lineage.open(tx, sealed)
-        if (version.tokens.refreshToken !== null && !sameSecret(version.tokens.refreshToken, tokens.refreshToken)) found.push(version)
+        if (version.tokens.refreshToken !== null) found.push(version)
       }
       return found
     })
@@ -279,10 +275,6 @@ async function available<T>(work: () => Promise<T>): Promise<T> {
     if (error instanceof TokenError || !(error instanceof SallyportError)) throw error
     throw new TokenError('store_unavailable', `the credential store does not answer: ${error.code}`, { cause: error })
   }
-}
-
-function sameSecret(one: Secret, other: Secret | null): boolean {
-  return other !== null && digestEquals(sha256(one), sha256(other))
 }
 
 function sameScopes(one: readonly string[], other: readonly string[]): boolean {

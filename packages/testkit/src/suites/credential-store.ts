@@ -412,15 +412,15 @@ export function credentialStoreSuite(name: string, make: () => Promise<StoreUnde
     })
 
     describe('looking back', () => {
-      it('lists what else may hold a live refresh token, newest first', async () => {
+      it('lists every other version that holds a refresh token, the head’s own too, newest first', async () => {
         const { ref } = await connected(someTokens('a'))
         await refreshed(ref, someTokens('b', { refreshToken: new Secret('fake-refresh-kept') }))
         await refreshed(ref, someTokens('c', { refreshToken: null }))
         await refreshed(ref, someTokens('d'))
         await refreshed(ref, someTokens('e', { refreshToken: new Secret('fake-refresh-kept') }))
         const found = await other.siblings(ref)
-        expect(found.map(accessOf)).toEqual(['fake-access-d', 'fake-access-a'])
-        expect(found.map(({ parentSeq }) => parentSeq === null)).toEqual([false, true])
+        expect(found.map(accessOf)).toEqual(['fake-access-d', 'fake-access-b', 'fake-access-a'])
+        expect(found.map(({ parentSeq }) => parentSeq === null)).toEqual([false, false, true])
       })
 
       it('lists interrupted credentials, oldest first, until the intent is gone', async () => {
