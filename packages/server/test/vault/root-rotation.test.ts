@@ -107,48 +107,54 @@ describe('rotating the root key', () => {
     for (const { org } of tenants) expect(await eventsOf(org)).toHaveLength(1)
   })
 
-  it('C-08 goes on after kill -9 at any moment, ten times over: each key under the one or the other, none lost, each step in the log', async () => {
-    const orgs = await organizationsUnder(r1, 150)
-    const rotating = (rootKeys: string): ChildProcess => {
-      const env = { TEST_DATABASE_URL: fresh.url.reveal(), TEST_ROOT_KEYS: rootKeys, PATH: process.env['PATH'] }
-      return fork(ROTATING, { env })
-    }
-    /** To one key, then back to the other: there is always something to do. */
-    const order = (round: number): string => (round % 2 === 0 ? both : `${r1},${r2}`)
-    const first = rotating(order(0))
-    await once(first, 'message')
-    const began = performance.now()
-    expect((await once(first, 'message'))[0]).toEqual({ dataKeys: 150, systemSecrets: 1, unreadable: 0 })
-    const took = performance.now() - began
-    await once(first, 'exit')
-    for (let round = 1; round <= 10; round++) {
-      const child = rotating(order(round))
-      const gone = once(child, 'exit')
-      await once(child, 'message')
-      setTimeout(() => child.kill('SIGKILL'), Math.random() * took)
-      await gone
-      const rows = await fresh.asSuperuser<{ fits: boolean }>(
-        `select root_key_id = sallyport.envelope_key_name(wrapped) and root_key_id in ('r1', 'r2') as fits from sallyport.data_key`,
-      )
-      expect(rows.map(({ fits }) => fits)).toEqual(Array.from({ length: 150 }, () => true))
-    }
-    const last = rotating(order(0))
-    await once(last, 'message')
-    const [{ unreadable }] = (await once(last, 'message')) as [{ unreadable: number }]
-    expect(unreadable).toBe(0)
-    const alone = await nodeWith(both)
-    expect((await alone.keeper.rootKeys()).map(({ id, dataKeys, systemSecrets }) => [id, dataKeys, systemSecrets])).toEqual([
-      ['r1', 0, 0],
-      ['r2', 150, 1],
-    ])
-    expect(await alone.keeper.verify('system')).toMatchObject({ organizations: 150, dataKeys: 150, records: 0, faults: [] })
-    for (const org of orgs) {
-      const steps = (await eventsOf(org)).filter(({ action }) => action === 'root_key.rotated').map(({ from, to }) => [from, to].join(' '))
-      expect(steps).toEqual(steps.map((_, n) => (n % 2 === 0 ? 'r1 r2' : 'r2 r1')))
-      expect(steps.at(-1)).toBe('r1 r2')
-    }
-    expect(await verifyOrganization(database, orgs[0]!)).toMatchObject({ intact: true })
-  })
+  it(
+    'C-08 goes on after kill -9 at any moment, ten times over: each key under the one or the other, none lost, each step in the log',
+    { timeout: 240_000 },
+    async () => {
+      const orgs = await organizationsUnder(r1, 150)
+      const rotating = (rootKeys: string): ChildProcess => {
+        const env = { TEST_DATABASE_URL: fresh.url.reveal(), TEST_ROOT_KEYS: rootKeys, PATH: process.env['PATH'] }
+        return fork(ROTATING, { env })
+      }
+      /** To one key, then back to the other: there is always something to do. */
+      const order = (round: number): string => (round % 2 === 0 ? both : `${r1},${r2}`)
+      const first = rotating(order(0))
+      await once(first, 'message')
+      const began = performance.now()
+      expect((await once(first, 'message'))[0]).toEqual({ dataKeys: 150, systemSecrets: 1, unreadable: 0 })
+      const took = performance.now() - began
+      await once(first, 'exit')
+      for (let round = 1; round <= 10; round++) {
+        const child = rotating(order(round))
+        const gone = once(child, 'exit')
+        await once(child, 'message')
+        setTimeout(() => child.kill('SIGKILL'), Math.random() * took)
+        await gone
+        const rows = await fresh.asSuperuser<{ fits: boolean }>(
+          `select root_key_id = sallyport.envelope_key_name(wrapped) and root_key_id in ('r1', 'r2') as fits from sallyport.data_key`,
+        )
+        expect(rows.map(({ fits }) => fits)).toEqual(Array.from({ length: 150 }, () => true))
+      }
+      const last = rotating(order(0))
+      await once(last, 'message')
+      const [{ unreadable }] = (await once(last, 'message')) as [{ unreadable: number }]
+      expect(unreadable).toBe(0)
+      const alone = await nodeWith(both)
+      expect((await alone.keeper.rootKeys()).map(({ id, dataKeys, systemSecrets }) => [id, dataKeys, systemSecrets])).toEqual([
+        ['r1', 0, 0],
+        ['r2', 150, 1],
+      ])
+      expect(await alone.keeper.verify('system')).toMatchObject({ organizations: 150, dataKeys: 150, records: 0, faults: [] })
+      for (const org of orgs) {
+        const steps = (await eventsOf(org))
+          .filter(({ action }) => action === 'root_key.rotated')
+          .map(({ from, to }) => [from, to].join(' '))
+        expect(steps).toEqual(steps.map((_, n) => (n % 2 === 0 ? 'r1 r2' : 'r2 r1')))
+        expect(steps.at(-1)).toBe('r1 r2')
+      }
+      expect(await verifyOrganization(database, orgs[0]!)).toMatchObject({ intact: true })
+    },
+  )
 
   it('C-08 is done once by two processes at once', async () => {
     await organizationsUnder(r1, 150)

@@ -208,7 +208,7 @@ describe('rotating a data key', () => {
     expect(await readAll(tenant)).toEqual(versions(Number(head) - 1))
   })
 
-  it('C-08 goes on after kill -9 at any moment, ten times over: no record twice sealed, none lost', async () => {
+  it('C-08 goes on after kill -9 at any moment, ten times over: no record twice sealed, none lost', { timeout: 240_000 }, async () => {
     const tenant = await fillTenant(database, node.vault, 1_500)
     const { org } = tenant
     const script = fileURLToPath(new URL('rotating-process.ts', import.meta.url))
