@@ -5,7 +5,7 @@
 import { formatId, sha256 } from '@sallyport/core'
 import type { Clock, ConnectionId, CredentialRef, KeySets, Logger, OrgId, Secret } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
-import { connectionListOfSubject, eventReceiptPut, eventSourceFind, eventSourceNote } from '../db/index.ts'
+import { connectionListOfSubject, eventReceiptIsThere, eventReceiptPut, eventSourceFind, eventSourceNote } from '../db/index.ts'
 import type { Database, EventSource, TenantTx } from '../db/index.ts'
 import { parseJsonBody } from '../http/index.ts'
 import { Turnstile } from '../identity/index.ts'
@@ -49,6 +49,8 @@ export interface EventReceiver {
 const OF_ONE = 50
 /** Being judged at once, over all: their bodies stand in memory. */
 const JUDGED = 400
+/** Connections ended in one transaction, which holds the organization's log meanwhile. */
+const PAGE = 250
 /** An event may name a moment by a clock that is off by so much, and still is about the grant that lives now. */
 const SKEW_MS = 60_000
 const CONTEXT = /^[0-9A-Za-z]{20,64}$/u
@@ -117,7 +119,7 @@ async function receive(
 ): Promise<Answer | undefined> {
   const received = await within(counts, 'all', JUDGED, () => judged(options, org, source, headers, body))
   if (received === undefined) return undefined
-  const carrying = atDatabase.run(() => options.database.withTenant(org, (tx) => carryOut(options, tx, source, received)))
+  const carrying = atDatabase.run(() => carryOut(options, org, source, received))
   if (carrying === undefined) return undefined
   const renewed = await carrying
   if (renewed !== undefined) {
@@ -149,27 +151,55 @@ function openSecret(vault: Pick<Vault, 'open'>, org: OrgId, { id, secret }: Even
   return vault.open(org, eventSecretPlace(id), secret!)
 }
 
-/** Connections to be renewed, or undefined for an event that came before. */
+/**
+ * Connections to be renewed, or undefined for an event that came before. What ends very many ends them page by page; killed on its way it is sent
+ * again, because it counts as received with the last page only.
+ */
 async function carryOut(
+  options: ReceiverOptions,
+  org: OrgId,
+  source: EventSource,
+  received: Received,
+): Promise<readonly ConnectionId[] | undefined> {
+  for (let ended = 0; ;) {
+    const step = await options.database.withTenant(org, async (tx) => {
+      const ids = await about(tx, source, received, 'end')
+      const more = ids.length > PAGE && !(await eventReceiptIsThere(tx, source.id, sha256(received.id)))
+      if (more) return { more, ended: await end(options, tx, source, received, ids.slice(0, PAGE)) }
+      return { more, renewed: await take(options, tx, source, received, { ids, ended }) }
+    })
+    if (!step.more) return step.renewed
+    ended += step.ended
+  }
+}
+
+async function take(
   options: ReceiverOptions,
   tx: TenantTx,
   source: EventSource,
   received: Received,
+  last: { readonly ids: readonly ConnectionId[]; readonly ended: number },
 ): Promise<readonly ConnectionId[] | undefined> {
   if (!(await eventReceiptPut(tx, source.id, sha256(received.id)))) return undefined
   await eventSourceNote(tx, source.id, { verified: received.stream?.verified ?? false, streamStatus: received.stream?.status })
   const renewed = await about(tx, source, received, 'renew')
   const events = received.notices.map(({ event }) => event)
-  const ended = await end(options, tx, source, received)
+  const ended = last.ended + (await end(options, tx, source, received, last.ids))
   const detail = { kind: source.kind, events, ended, renewed: renewed.length }
   await appendAudit(tx, { action: 'provider_event.received', actor: 'system', target: formatId('esrc', source.id), detail })
   return renewed
 }
 
-/** All at once, because the log is held from the first end on: whoever took further connections then could wait for each other. */
-async function end({ vault }: ReceiverOptions, tx: TenantTx, source: EventSource, received: Received): Promise<number> {
+/** All of a page at once, because the log is held from the first end on: whoever took further connections then could wait for each other. */
+async function end(
+  { vault }: ReceiverOptions,
+  tx: TenantTx,
+  source: EventSource,
+  received: Received,
+  ids: readonly ConnectionId[],
+): Promise<number> {
   const ending = received.notices.filter(({ effect }) => effect === 'end')
-  const ended = await endConnections(tx, vault, await about(tx, source, received, 'end'), {
+  const ended = await endConnections(tx, vault, ids, {
     actor: 'system',
     cause: 'event',
     tellProvider: ending.some(({ tellProvider }) => tellProvider),

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vi
 import { createLogger, Secret } from '@sallyport/core'
 import type { ConnectionId } from '@sallyport/core'
 import { createTenantStore, createTransitions, refOf } from '../../src/credentials/index.ts'
-import { connect, tokenSet } from '../revocation/world.ts'
+import { connect, fillConnections, tokenSet } from '../revocation/world.ts'
 import type { RevocableTenant } from '../revocation/world.ts'
 import { about, createEventWorld, EVENT, hex, ISSUER, SILENT } from './world.ts'
 import type { EventWorld } from './world.ts'
@@ -361,6 +361,28 @@ describe("Slack's events", () => {
     const gone = callback({ type: 'app_uninstalled' })
     expect((await world.push(slack, gone, headers(gone))).status).toBe(200)
     expect(await Promise.all([member, stays].map(statusOf))).toEqual(['revoked', 'active'])
+  })
+
+  it('V-03 end a large workspace page by page, and again nothing that was connected since', async () => {
+    const large = await world.newTenant()
+    const { context: at } = (await world.source({ kind: 'slack', secret: new Secret(secret) }, large)).source
+    await fillConnections(world.revocation, world.revocation.nodes[0], large, 600)
+    await world.revocation.rows("update sallyport.connection set account_id = 'T0009:' || id where org_id = $1", [large.org])
+    const gone = callback({ type: 'app_uninstalled' }, { team_id: 'T0009' })
+    expect((await world.push(at, gone, headers(gone))).status).toBe(200)
+    const pages = await world.revocation.rows<{ status: string; n: number }>(
+      'select status, count(*)::int as n from sallyport.connection where org_id = $1 group by status, xmin::text order by n',
+      [large.org],
+    )
+    expect(pages.map(({ status, n }) => [status, n])).toEqual([
+      ['revoked', 100],
+      ['revoked', 250],
+      ['revoked', 250],
+    ])
+    expect(await lastEvent(large)).toMatchObject({ action: 'provider_event.received', detail: { ended: 600 } })
+    const again = await connected('T0009:U1', large)
+    expect((await world.push(at, gone, headers(gone))).status).toBe(200)
+    expect(await statusOf(again)).toBe('active')
   })
 
   it('V-02 V-03 are refused when their time is five minutes off or their signature another, and act once', async () => {

@@ -99,6 +99,18 @@ export async function eventReceiptPut(tx: TenantTx, source: EventSourceId, hash:
   return numInsertedOrUpdatedRows === 1n
 }
 
+/** Whether that was noted before. */
+export async function eventReceiptIsThere(tx: TenantTx, source: EventSourceId, hash: Buffer): Promise<boolean> {
+  const row = await tx
+    .selectFrom('sallyport.event_receipt')
+    .select('source_id')
+    .where('org_id', '=', tx.org)
+    .where('source_id', '=', source)
+    .where('event_hash', '=', hash)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
 export async function eventSourceNote(
   tx: TenantTx,
   id: EventSourceId,
