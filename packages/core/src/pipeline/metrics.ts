@@ -26,4 +26,10 @@ export const PIPELINE_METRICS: readonly MetricDefinition[] = [
     help: 'Calls that the cache of answers had a say in, by what came of them, and failures of its store.',
     labels: { provider: 'open', outcome: ['hit', 'miss', 'confirmed', 'stale', 'store_failed'] },
   },
+  {
+    name: 'rate_limit_queue_size',
+    kind: 'gauge',
+    help: 'Calls that wait for their turn under a limit of calls to a provider.',
+    labels: { provider: 'open' },
+  },
 ]
