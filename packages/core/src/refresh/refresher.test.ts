@@ -94,6 +94,15 @@ describe('a caller', () => {
     expect(await failure(fleet, fleet.node(), { patienceMs: 100 })).toMatchObject({ code: 'refresh_pending', retryAfterMs: 1_000 })
   })
 
+  it('whose token has died waits for 25 seconds, and no longer', async () => {
+    const fleet = createFleet()
+    await fleet.connect()
+    const node = fleet.node({ checkpoint: async (point) => void (point === 'call_answered' && (await fleet.time.pause(MINUTE))) })
+    const before = fleet.time.clock.monotonic()
+    expect(await failure(fleet, node)).toMatchObject({ code: 'refresh_pending' })
+    expect(fleet.time.clock.monotonic() - before).toBe(25_000)
+  })
+
   it('F-28 that goes away ends its wait and not the refresh', async () => {
     const fleet = createFleet({ rotation: STRICT })
     await fleet.connect()
@@ -219,6 +228,24 @@ describe('refreshes at once', () => {
     for (const node of [one, other]) {
       expect(node.counted('token_refresh_dedup_local_total') + node.counted('token_refresh_dedup_distributed_total')).toBe(0)
     }
+  })
+
+  it('count no wait after which the head is the one from before', async () => {
+    const fleet = createFleet()
+    await fleet.connect({ livesMs: 60 * MINUTE })
+    await fleet.time.pass(56 * MINUTE)
+    const paused = gate()
+    const busy = fleet.node({ checkpoint: async (point) => void (point === 'lease_held' && (paused.reach(), await paused.opened)) })
+    void busy.refresher.fresh(ref)
+    await fleet.time.until(paused.reached)
+    const waiter = fleet.node()
+    const given = waiter.refresher.fresh(ref)
+    await fleet.time.pass(200)
+    // As when the store's next host has a clock that is behind: the token has some life again.
+    fleet.time.clock.step(-10 * MINUTE)
+    expect((await fleet.time.until(given)).tokens.accessToken.reveal()).toBe('access-0')
+    expect(waiter.counted('token_refresh_dedup_distributed_total')).toBe(0)
+    await busy.kill()
   })
 
   it('F-03 S31 spend nothing that was spent while a process stood between reading and lease', async () => {
@@ -400,6 +427,23 @@ describe('a store that goes away', () => {
     expect(await access(fleet, node)).toBe('access-1')
   })
 
+  it('F-12 after the call: an answer that no spill took is not asked for again by whoever has it in memory', async () => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect()
+    const spill = Object.assign(new MemorySpill(), { put: () => Promise.reject(new Error('a full disk, for a test')) })
+    const node = fleet.node({ spill })
+    node.away.add('save')
+    await access(fleet, node)
+    node.refresher.start()
+    // The interrupted call would be over by now, and probed, were its answer not known.
+    await fleet.time.pass(MINUTE)
+    expect(shown(fleet)).toEqual(['refresh-0'])
+    expect((await fleet.store.read(ref))!.failure).toBeNull()
+    node.away.clear()
+    expect(await fleet.time.until(node.refresher.drain(60_000))).toEqual({ underWay: 0, unsaved: 0 })
+    expect((await fleet.store.read(ref))!.head.tokens.refreshToken?.reveal()).toBe('refresh-1')
+  })
+
   it('F-26 is waited for by a drain as long as it may', async () => {
     const fleet = createFleet()
     await fleet.connect()
@@ -499,6 +543,25 @@ describe('a process that is held up', () => {
     })
     expect(await access(fleet, stopped)).toBe('access-1')
     expect([shown(fleet), times]).toEqual([['refresh-0'], 2])
+  })
+
+  it('F-25 and can not take its intent back goes on without a probe, since it never called', async () => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect()
+    let times = 0
+    const stopped = fleet.node({
+      checkpoint: async (point) => {
+        if (point !== 'intent_written' || times++ > 0) return
+        stopped.away.add('withdraw')
+        await fleet.time.pause(9_000)
+      },
+    })
+    await expect(fleet.time.until(stopped.refresher.fresh(ref))).rejects.toMatchObject({ code: 'store_unavailable' })
+    expect((await fleet.store.read(ref))!.intent).toMatchObject({ node: stopped.name, attempt: 1 })
+    stopped.away.clear()
+    const before = fleet.time.clock.monotonic()
+    expect(await access(fleet, stopped)).toBe('access-1')
+    expect([shown(fleet), fleet.time.clock.monotonic() - before]).toEqual([['refresh-0'], 0])
   })
 
   it('F-04 F-25 S31 after its call has what came back kept, as head or beside it', async () => {
@@ -689,6 +752,33 @@ describe('an outcome that nobody knows', () => {
     expect(fleet.issuer.calls.map(({ outcome }) => outcome)).toEqual(['renewed', 'again'])
   })
 
+  it('G11 under grace a call that hangs is given up while its probe is over within half the window', async () => {
+    const fleet = createFleet({ rotation: { kind: 'grace', seconds: 8 } })
+    await fleet.connect()
+    fleet.issuer.next.push({ ...ANSWERS, latencyMs: MINUTE }, { ...ANSWERS, latencyMs: 1_500 })
+    const before = fleet.time.clock.monotonic()
+    expect(await access(fleet, fleet.node())).toBe('access-2')
+    expect(fleet.time.clock.monotonic() - before).toBeLessThan(4_000)
+    expect(fleet.issuer.calls.map(({ outcome, told }) => [outcome, told])).toEqual([
+      ['renewed', false],
+      ['again', true],
+    ])
+  })
+
+  it('G11 under grace is not asked again at once when half the window is over', async () => {
+    const fleet = createFleet({ rotation: { kind: 'grace', seconds: 8 } })
+    await fleet.connect()
+    const hangs = { ...ANSWERS, latencyMs: MINUTE }
+    fleet.issuer.next.push(hangs, hangs, hangs, hangs)
+    const before = fleet.time.clock.monotonic()
+    const error = await failure(fleet, fleet.node())
+    expect(error).toMatchObject({ code: 'refresh_outcome_unknown' })
+    expect(error.retryAfterMs).toBeGreaterThan(0)
+    // Two calls of a quarter of the window, and the pause between them.
+    expect(fleet.issuer.calls).toHaveLength(2)
+    expect(fleet.time.clock.monotonic() - before).toBeLessThan(4_500)
+  })
+
   it('F-17 N1 under strict is waited out, probed once, and labelled as lost when the call had spent the token', async () => {
     const fleet = createFleet({ rotation: STRICT })
     await fleet.connect()
@@ -781,6 +871,22 @@ describe('an outcome that nobody knows', () => {
     fleet.issuer.next.push(NEVER_HEARS)
     expect(await failure(fleet, node)).toMatchObject({ code: 'refresh_outcome_unknown' })
     expect(fleet.issuer.calls).toHaveLength(2)
+  })
+
+  it('is taken for strict where such a provider has shown it to this process, be it with another credential', async () => {
+    const fleet = createFleet({ rotation: STRICT, declared: { kind: 'none' } })
+    await fleet.connect()
+    const other = { ...ref, id: 'another-user' }
+    await fleet.store.connect(other, (await fleet.store.read(ref))!.head.tokens)
+    const aware = fleet.node()
+    await access(fleet, aware)
+    // One version: its lineage tells nothing.
+    expect(await fleet.store.siblings(other)).toEqual([])
+    const calls = fleet.issuer.calls.length
+    fleet.issuer.next.push(NEVER_HEARS, NEVER_HEARS, NEVER_HEARS)
+    const unknown = { code: 'refresh_outcome_unknown' }
+    await expect(fleet.time.until(aware.refresher.fresh(other))).rejects.toMatchObject(unknown)
+    expect(fleet.issuer.calls).toHaveLength(calls + 1)
   })
 })
 
@@ -902,6 +1008,24 @@ describe('recovery', () => {
     survivor.refresher.close()
     const { intent, head } = (await fleet.store.read(ref))!
     expect([intent, fleet.issuer.live.at(-1)]).toEqual([null, head.tokens.refreshToken?.reveal()])
+  })
+
+  it('F-12 under strict by a process that has only just come is not before the store has answered for three seconds', async () => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect()
+    const { generation, head } = (await fleet.store.read(ref))!
+    const from = { generation, headSeq: head.seq, parentSeq: head.seq, replaces: null }
+    await fleet.store.begin(ref, from, { node: 'another', attempt: 1 })
+    // The call is certainly over; an answer may be on its way to the store yet.
+    await fleet.time.pass(MINUTE)
+    const node = fleet.node()
+    const before = fleet.time.clock.monotonic()
+    node.refresher.start()
+    await fleet.time.pass(10_000)
+    node.refresher.close()
+    expect(shown(fleet)).toEqual(['refresh-0'])
+    expect(fleet.issuer.calls[0]!.at - before).toBeGreaterThanOrEqual(3_000)
+    expect((await fleet.store.read(ref))!.head.tokens.refreshToken?.reveal()).toBe('refresh-1')
   })
 
   it('is not held up by refreshes that are slow', async () => {

@@ -149,13 +149,15 @@ export class BookkeepingIssuer {
     this.ended = true
   }
 
-  async refresh(node: string, parent: TokenSet, now: number): Promise<RefreshAnswer> {
-    const behaviour = this.next.shift() ?? ANSWERS
+  /** Settles within `timeoutMs`: an answer that would take longer is not heard. */
+  async refresh(node: string, parent: TokenSet, now: number, timeoutMs = Number.POSITIVE_INFINITY): Promise<RefreshAnswer> {
+    const { commits, says, latencyMs = 0 } = this.next.shift() ?? ANSWERS
     const token = parent.refreshToken?.reveal() ?? ''
-    if (behaviour.latencyMs !== undefined) await this.#time.pause(behaviour.latencyMs)
-    const [outcome, answer] = behaviour.commits ? this.#books(token, parent, now) : (['untouched', undefined] as const)
-    this.calls.push({ node, token, at: this.#time.clock.monotonic(), outcome, told: behaviour.says === true })
-    return behaviour.says === true ? answer! : behaviour.says
+    if (latencyMs > 0) await this.#time.pause(Math.min(latencyMs, timeoutMs))
+    const [outcome, answer] = commits ? this.#books(token, parent, now) : (['untouched', undefined] as const)
+    const heard = latencyMs > timeoutMs ? SWALLOWS.says : says
+    this.calls.push({ node, token, at: this.#time.clock.monotonic(), outcome, told: heard === true })
+    return heard === true ? answer! : heard
   }
 
   #books(name: string, parent: TokenSet, now: number): readonly [Call['outcome'], RefreshAnswer] {
@@ -304,7 +306,7 @@ export function createFleet({
             provider: 'fake',
             rotation: declared ?? issuer.rotation,
             requestLifetimeMs,
-            refresh: (parent, { now }) => issuer.refresh(name, parent, now),
+            refresh: (parent, { now, timeoutMs }) => issuer.refresh(name, parent, now, timeoutMs),
           }
         },
         revokeOrphan: async (_ref, tokens) => void orphans.push(tokens.refreshToken?.reveal() ?? ''),
