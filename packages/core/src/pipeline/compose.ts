@@ -12,12 +12,14 @@ export interface PipelinePolicies {
   readonly deadline?: Policy
   /** Each try takes its own turn and its own verdict. */
   readonly retry?: Policy
+  /** Before the queue, so that who would wait in vain is told at once. */
+  readonly quota?: Policy
   /** Outside the breaker: who waited while it opened is not sent after all. */
   readonly limits?: Policy
   readonly breaker?: Policy
 }
 
-const OUTSIDE_IN = ['cache', 'deadline', 'retry', 'limits', 'breaker'] as const
+const OUTSIDE_IN = ['cache', 'deadline', 'retry', 'quota', 'limits', 'breaker'] as const
 
 /** One function that sends a call by all of `policies` and at last by `send`, which puts the credential in. Bodies stream through all of it. */
 export function composePipeline(policies: PipelinePolicies, send: Send): Send {

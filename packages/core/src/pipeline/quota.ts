@@ -1,0 +1,104 @@
+/**
+ * Owns holding back when a provider says that its quota is used up, or nearly. Refuses to believe it for longer than a cap, to hold back another
+ * connection than the one it was said to, and to keep a caller waiting who can be told at once.
+ */
+import { systemClock } from '../kernel/index.ts'
+import type { Clock } from '../kernel/index.ts'
+import { circuitOf } from './call.ts'
+import type { Answer, Call, Policy, Send } from './call.ts'
+import { PipelineError } from './errors.ts'
+import { quotaOf } from './quota-headers.ts'
+import { retryAfterMs } from './retry-after.ts'
+import { systemPause } from './time.ts'
+import type { Pause } from './time.ts'
+
+/** Times in milliseconds. */
+export interface QuotaOptions {
+  /** A quota is believed to be used up for this long at most, whatever was said; 15 minutes when absent. */
+  readonly maxHoldMs?: number
+  /** A call waits for its turn this long; 10,000 when absent. One that would wait longer, or past its deadline, is refused at once. */
+  readonly maxWaitMs?: number
+  /** When fewer than this share of the quota is left, calls are spread over the time until there are more; 0.1 when absent, 0 for never. */
+  readonly reserve?: number
+  /** Connections that are remembered; 10,000 when absent. */
+  readonly maxKnown?: number
+  readonly clock?: Clock
+  readonly pause?: Pause
+}
+
+const HOLDING: ReadonlySet<number> = new Set([429, 503])
+/** Of a quota whose size was not said. */
+const FEW = 5
+
+interface Known {
+  /** Monotonic: no call before. */
+  nextAt: number
+  /** Monotonic: what was said holds until then. */
+  readonly until: number
+  /** Between two calls, until then. */
+  readonly spacingMs: number
+}
+
+/** @throws RangeError for figures outside their ranges. The policy: PipelineError `quota_exhausted`, with nothing sent. */
+export function quota(options: QuotaOptions = {}): Policy {
+  const keeping = new Quotas(options)
+  return (next) => (call) => keeping.run(next, call)
+}
+
+class Quotas {
+  readonly #options: Required<QuotaOptions>
+  readonly #known = new Map<string, Known>()
+
+  constructor({ maxHoldMs = 900_000, maxWaitMs = 10_000, reserve = 0.1, maxKnown = 10_000, clock, pause }: QuotaOptions) {
+    if (!(maxHoldMs >= 0) || !(maxWaitMs >= 0) || !(reserve >= 0 && reserve <= 1) || !(maxKnown >= 1))
+      throw new RangeError('a figure of the quotas is out of range')
+    this.#options = { maxHoldMs, maxWaitMs, reserve, maxKnown, clock: clock ?? systemClock, pause: pause ?? systemPause }
+  }
+
+  async run(next: Send, call: Call): Promise<Answer> {
+    const key = JSON.stringify([circuitOf(call), call.connection])
+    const waitMs = this.#turn(key, call)
+    if (waitMs > 0) await this.#options.pause(waitMs, call.signal)
+    call.signal?.throwIfAborted()
+    const answer = await next(call)
+    this.#learn(key, answer)
+    return answer
+  }
+
+  /** How long to wait; takes the turn, so that the next one comes later. */
+  #turn(key: string, call: Call): number {
+    const known = this.#known.get(key)
+    const now = this.#options.clock.monotonic()
+    if (known === undefined) return 0
+    if (now >= known.until) {
+      this.#known.delete(key)
+      return 0
+    }
+    const at = Math.max(now, known.nextAt)
+    const tooLate = at - now > this.#options.maxWaitMs || (call.deadline !== undefined && at >= call.deadline)
+    if (tooLate) throw new PipelineError('quota_exhausted', at - now)
+    known.nextAt = at + known.spacingMs
+    return at - now
+  }
+
+  #learn(key: string, { status, headers }: Answer): void {
+    const { clock, maxHoldMs, maxKnown } = this.#options
+    const [now, said] = [clock.monotonic(), quotaOf(headers, clock.now())]
+    const asked = HOLDING.has(status) ? retryAfterMs(headers, clock.now()) : undefined
+    const heldMs = Math.min(maxHoldMs, Math.max(asked ?? 0, said !== undefined && said.remaining < 1 ? said.resetMs : 0))
+    const resetMs = Math.min(maxHoldMs, said?.resetMs ?? 0)
+    const spacingMs = heldMs === 0 && said !== undefined && this.#isLow(said) ? resetMs / said.remaining : 0
+    if (heldMs === 0 && spacingMs === 0) return
+    const before = this.#known.get(key)
+    this.#known.delete(key)
+    // Answers come in any order: a hold is never made shorter by one that was on its way before.
+    const nextAt = Math.max(before?.nextAt ?? 0, now + (heldMs > 0 ? heldMs : spacingMs))
+    this.#known.set(key, { nextAt, until: Math.max(before?.until ?? 0, now + Math.max(heldMs, resetMs)), spacingMs })
+    if (this.#known.size > maxKnown) this.#known.delete(this.#known.keys().next().value!)
+  }
+
+  #isLow({ remaining, limit }: { readonly remaining: number; readonly limit: number | undefined }): boolean {
+    if (this.#options.reserve === 0 || remaining < 1) return false
+    return remaining < (limit === undefined ? FEW : limit * this.#options.reserve)
+  }
+}
