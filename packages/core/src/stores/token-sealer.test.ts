@@ -25,7 +25,7 @@ describe('the sealing of tokens in a store of the SDK', () => {
     expect(sealer().openVersion(ref, versionAt(7n, sealed)).tokens.accessToken.reveal()).toBe('fake-access')
   })
 
-  it('C-05 opens for no other credential, at no other number, and not where names run together', () => {
+  it('C-02 opens for no other credential, at no other number, and not where names run together', () => {
     const sealed = sealer().version(ref, tokens).seal(7n)
     const elsewhere: readonly [CredentialRef, bigint][] = [
       [ref, 8n],

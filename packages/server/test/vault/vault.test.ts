@@ -238,7 +238,7 @@ describe('root keys', () => {
   })
 
   // The risk: whoever has the gateway's login stops its next start with one line in a table that no organization owns.
-  it('L-08 are made known by one function alone, and what nothing is under stops no start', async () => {
+  it('are made known by one function alone, and what nothing is under stops no start', async () => {
     const [theirs, forged] = [RootKeyring.parse(new Secret(keyText('r7'))), Buffer.from('no envelope')]
     const check = await theirs.primary.wrap(Buffer.from('x'), { purpose: 'p', org: '', table: 't', column: 'c', record: 'r', seq: 0n })
     const add = (id: string, bytes: Buffer) =>

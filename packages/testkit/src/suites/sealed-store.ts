@@ -110,7 +110,7 @@ export function sealedStoreSuite(kind: string, make: () => Promise<SealedStoreUn
       return store
     }
 
-    it('C-10 rewraps everything, proves it by a count per key, and has nothing to do the second time', async () => {
+    it('rewraps everything, proves it by a count per key, and has nothing to do the second time', async () => {
       await filled()
       const store = await open(current, old)
       const progress: number[] = []
