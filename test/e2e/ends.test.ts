@@ -64,6 +64,7 @@ describe('a connection', () => {
     const params = { ...stage.owner.place, integration: data[0]!.id }
     const { source, secret } = await stage.owner.client.call('eventSourceCreate', { params, body: { kind: 'github' } })
     const body = stringify({ action: 'revoked', sender: { id: 103 } })
+    const begun = performance.now()
     const sent = await fetch(source.url, {
       method: 'POST',
       body,
@@ -77,6 +78,7 @@ describe('a connection', () => {
     expect(sent.status).toBe(200)
     // By then it has happened: no call slips through afterwards.
     expect((await connection.call()).status).toBe(409)
+    expect(performance.now() - begun).toBeLessThan(2_000)
     const listed = await stage.owner.client.call('eventSourceList', { params, query: {} })
     expect(listed.data[0]!.received_at).not.toBeNull()
     expect(JSON.stringify(listed)).not.toContain(secret!)

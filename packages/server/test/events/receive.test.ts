@@ -2,12 +2,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vi
 import { createLogger, Secret } from '@sallyport/core'
 import type { ConnectionId } from '@sallyport/core'
 import { createTenantStore, createTransitions, refOf } from '../../src/credentials/index.ts'
-import { connect, fillConnections, tokenSet } from '../revocation/world.ts'
+import { connect, fillConnections, makeRevocableTenant, tokenSet } from '../revocation/world.ts'
 import type { RevocableTenant } from '../revocation/world.ts'
 import { about, createEventWorld, EVENT, hex, ISSUER, SILENT } from './world.ts'
 import type { EventWorld } from './world.ts'
 
 const SET = { kind: 'set', issuers: [ISSUER], keysUri: `${ISSUER}/keys` } as const
+const GOOGLE_KEYS = 'https://www.googleapis.com/oauth2/v3/certs'
 let world: EventWorld
 let context: string
 
@@ -64,6 +65,27 @@ describe('security event tokens', () => {
     }
     const sorted = times.toSorted((a, b) => a - b)
     console.info(`G10 event sent to denied on another node, ms: median ${sorted[10]!.toFixed(0)}, worst ${sorted.at(-1)!.toFixed(0)}`)
+    // The figure that is promised; the worst is what a busy machine makes of it.
+    expect(sorted[10]).toBeLessThan(2_000)
+  })
+
+  it('N5 are taken by what the catalog knows of the provider: of its issuer, by its keys, also without the type that came later', async () => {
+    const google = await makeRevocableTenant(world.revocation.nodes[0], 'google', 'google')
+    const id = await connect(world.revocation.nodes[0], google, tokenSet('google-user'), { account: 'google-user' })
+    const made = (await world.source({ kind: 'set' }, google)).source
+    expect(made).toMatchObject({ keysUri: GOOGLE_KEYS, audiences: ['a-client'], untyped: true })
+    const issuer = made.issuers[0]!
+    const claims = (iss: string) => ({
+      iss,
+      aud: 'a-client',
+      events: { [EVENT.tokensRevoked]: { subject: { subject_type: 'iss-sub', iss: issuer, sub: 'google-user' } } },
+    })
+    const untyped = { header: { typ: undefined } }
+    const byAnother = await world.push(made.context, await world.set(claims(ISSUER), untyped))
+    expect([byAnother.status, byAnother.text]).toEqual([400, expect.stringContaining('invalid_issuer')])
+    expect((await world.push(made.context, await world.set(claims(issuer), untyped))).status).toBe(202)
+    expect(await statusOf(id)).toBe('revoked')
+    expect(world.asked).toContain(GOOGLE_KEYS)
   })
 
   it('know their subject by sub_id, by the old subject, and by the user of several', async () => {

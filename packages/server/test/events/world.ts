@@ -40,6 +40,8 @@ export interface EventWorld {
   readonly renewed: readonly CredentialRef[]
   /** How often the issuer was asked for its keys. */
   readonly fetches: () => number
+  /** Addresses of keys that were asked. */
+  readonly asked: readonly string[]
   /** False: the issuer's keys can't be had. */
   reachable(value: boolean): void
   /** Lets the issuer whose keys were asked for at `SILENT` and never came fail at last. */
@@ -63,6 +65,7 @@ export async function createEventWorld(serverUrl: string): Promise<EventWorld> {
   const { privateKey: stranger } = await generateKeyPair('RS256')
   const jwk: JWK = { ...(await exportJWK(publicKey)), kid: 'key-1', alg: 'RS256', use: 'sig' }
   let fetches = 0
+  const asked: string[] = []
   let reachable = true
   const silence = Promise.withResolvers<void>()
   const renewed: CredentialRef[] = []
@@ -77,6 +80,7 @@ export async function createEventWorld(serverUrl: string): Promise<EventWorld> {
           return new Response('down', { status: 503 })
         }
         fetches += 1
+        asked.push(String(url))
         return reachable ? Response.json({ keys: [jwk] }) : new Response('down', { status: 503 })
       },
     },
@@ -129,6 +133,7 @@ export async function createEventWorld(serverUrl: string): Promise<EventWorld> {
     tenant,
     renewed,
     fetches: () => fetches,
+    asked,
     reachable: (value) => (reachable = value),
     endSilence: silence.resolve,
     key,
