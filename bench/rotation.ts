@@ -1,9 +1,7 @@
 /**
- * Figure G9: 100,000 sealed records moved to a new data key while credentials are read 200 times a second. Prints how many records a second,
- * failed reads, and the latency of reads without and with the rotation. In one process on a PostgreSQL
- * of its own. Exit code 1 when a read failed or a record was left behind, never for a figure.
- *
- *   node bench/rotation.ts [records]        100,000 when absent; a minute or two
+ * Owns figure G9: sealed records moved to a new data key while credentials are read, 200 times a second as far as the machine lets it. Records a
+ * second, failed reads, reads a second, and the latency of reads without and with the rotation. In one process on a PostgreSQL of its own. Judges
+ * no figure: the difference of two latencies says something on an idle machine alone.
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { createLogger, generateKeyBytes, MetricsRegistry, RootKeyring, Secret, systemClock } from '@sallyport/core'
@@ -20,10 +18,43 @@ import { startTestPostgres } from '../packages/testkit/src/servers/postgres.ts'
 const READS_PER_SECOND = 200
 const CALM_SECONDS = 5
 
-const records = Number(process.argv[2] ?? 100_000)
 const logger = createLogger({ level: 'silent', format: 'json' })
 
-async function measure(url: string): Promise<number> {
+export const ROTATION_RECORDS: Readonly<Record<'quick' | 'long' | 'tiny', number>> = { quick: 100_000, long: 100_000, tiny: 300 }
+
+export interface ReadFigures {
+  readonly reads: number
+  readonly perSecond: number
+  readonly failed: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+export interface RotationFigures {
+  readonly records: number
+  readonly left: number
+  readonly unreadable: number
+  readonly seconds: number
+  readonly recordsPerSecond: number
+  readonly reads: { readonly calm: ReadFigures; readonly rotating: ReadFigures }
+}
+
+export async function measureRotation(records: number, progress: (what: string) => void): Promise<RotationFigures> {
+  progress(`turning ${records} records under load`)
+  const server = await startTestPostgres({ major: 18 })
+  try {
+    return await measure(server.url, records)
+  } finally {
+    await server.stop()
+  }
+}
+
+/** What went wrong; nothing of it is a matter of speed. */
+export function faultsOfRotation({ records, left, unreadable, reads }: RotationFigures, asked: number): number {
+  return left + unreadable + reads.calm.failed + reads.rotating.failed + Math.abs(asked - records)
+}
+
+async function measure(url: string, records: number): Promise<RotationFigures> {
   const fresh = await freshDatabase(url)
   const nodes = await Promise.all([fresh.open(), fresh.open()])
   const ring = new Secret(`r1:${generateKeyBytes().toString('hex')}`)
@@ -49,25 +80,17 @@ async function measure(url: string): Promise<number> {
   const seconds = (performance.now() - began) / 1000
   await busy.stop()
   const left = [...report.left.values()].reduce((sum, count) => sum + count, 0)
-  console.log(
-    JSON.stringify(
-      {
-        records: report.resealed,
-        left,
-        unreadable: report.unreadable,
-        seconds: round(seconds),
-        records_per_second: Math.round(report.resealed / seconds),
-        reads: { calm: calm.figures(), rotating: busy.figures() },
-        added_p99_ms: round(busy.percentile(0.99) - calm.percentile(0.99)),
-      },
-      undefined,
-      2,
-    ),
-  )
   await keeper.close()
   for (const { vault } of [rotating, reading]) vault.close()
   await fresh.drop()
-  return busy.failed + calm.failed + left + report.unreadable === 0 && report.resealed === records ? 0 : 1
+  return {
+    records: report.resealed,
+    left,
+    unreadable: report.unreadable,
+    seconds: round(seconds),
+    recordsPerSecond: Math.round(report.resealed / seconds),
+    reads: { calm: calm.figures(), rotating: busy.figures() },
+  }
 }
 
 interface Node {
@@ -80,7 +103,9 @@ class Load {
   readonly #times: number[] = []
   readonly #running = new Set<Promise<void>>()
   readonly #timer: NodeJS.Timeout
-  failed = 0
+  readonly #began = performance.now()
+  #took = Number.NaN
+  #failed = 0
 
   constructor(node: Node, org: OrgId, connection: ConnectionId) {
     this.#timer = setInterval(() => {
@@ -92,15 +117,22 @@ class Load {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     await Promise.all(this.#running)
+    this.#took = performance.now() - this.#began
   }
 
-  percentile(share: number): number {
+  #percentile(share: number): number {
     const sorted = this.#times.toSorted((a, b) => a - b)
     return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
   }
 
-  figures(): object {
-    return { reads: this.#times.length, failed: this.failed, p50_ms: round(this.percentile(0.5)), p99_ms: round(this.percentile(0.99)) }
+  figures(): ReadFigures {
+    return {
+      reads: this.#times.length,
+      perSecond: Math.round(this.#times.length / (this.#took / 1000)),
+      failed: this.#failed,
+      p50Ms: round(this.#percentile(0.5)),
+      p99Ms: round(this.#percentile(0.99)),
+    }
   }
 
   async #read({ database, vault }: Node, org: OrgId, connection: ConnectionId): Promise<void> {
@@ -110,7 +142,7 @@ class Load {
       const place = credentialPlace(connection, head!.seq)
       if (vault.openCached(org, place, head!.sealed) === undefined) await vault.open(org, place, head!.sealed)
     } catch {
-      this.failed += 1
+      this.#failed += 1
     }
     this.#times.push(performance.now() - began)
   }
@@ -118,11 +150,4 @@ class Load {
 
 function round(value: number): number {
   return Math.round(value * 100) / 100
-}
-
-const server = await startTestPostgres({ major: 18 })
-try {
-  process.exitCode = await measure(server.url)
-} finally {
-  await server.stop()
 }
