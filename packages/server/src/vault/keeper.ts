@@ -6,7 +6,15 @@
 import { formatId, hasCode } from '@sallyport/core'
 import type { Clock, DataKeyId, Logger, Metrics, OrgId } from '@sallyport/core'
 import { appendAudit, INSTALLATION } from '../audit/index.ts'
-import { dataKeyDelete, dataKeyDestroyAll, dataKeyList, dataKeyNoteOverdue, rootKeyDelete, rootKeyNoteOverdue } from '../db/index.ts'
+import {
+  dataKeyCountAwaited,
+  dataKeyDelete,
+  dataKeyDestroyAll,
+  dataKeyList,
+  dataKeyNoteOverdue,
+  rootKeyDelete,
+  rootKeyNoteOverdue,
+} from '../db/index.ts'
 import type { Database, DataKey, RootKeyUse } from '../db/index.ts'
 import { BEGINNING, organizations } from './organizations.ts'
 import { rotateRoot, rotateRootOf } from './root-rotation.ts'
@@ -99,7 +107,11 @@ export interface Keeper {
    * resealed and every data key rewrapped. Repeating it with the same moment goes on where it was and renews nothing twice.
    */
   contain(org: OrgId, exposedUntil: Date, actor: string): Promise<ContainmentReport>
-  /** @throws VaultError `data_key_missing`, or `key_in_use` with the counts. */
+  /**
+   * An answer of a provider that could not be saved waits outside the database, sealed under the key of its time, where nothing counts it. So no
+   * key is removed within a day of its retirement, nor while a refresh from its time is not over.
+   * @throws VaultError `data_key_missing`, or `key_in_use` with the counts.
+   */
   removeDataKey(org: OrgId, id: DataKeyId, actor: string): Promise<void>
   /**
    * Makes the database forget a root key that nothing is under. Written down in the log of the installation, and of `org` when somebody asked
@@ -130,7 +142,7 @@ const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 /** From this age on a key is told of (DESIGN 4.1). */
 const OVERDUE_DAYS = 90
-/** An emptied key stays this long: whoever still holds an envelope that was read under it can open that. */
+/** An emptied key stays this long: whoever still holds an envelope that was read under it, or an answer that is not saved yet, can open that. */
 const EMPTIED_KEPT_MS = DAY_MS
 const SYSTEM = 'system'
 
@@ -229,8 +241,13 @@ class DatabaseKeeper implements Keeper {
     if (key === undefined) throw new VaultError('data_key_missing', `the organization has no data key ${formatId('dk', id)}`)
     if (key.status === 'current') throw inUse(`${formatId('dk', id)} is the current data key: rotate first`)
     if (key.records > 0) throw inUse(`${key.records} records are still sealed under ${formatId('dk', id)}: let the rotation finish first`)
+    if (key.retiredAt !== null && key.retiredAt.getTime() >= this.#o.clock.now() - EMPTIED_KEPT_MS) {
+      throw inUse(`${formatId('dk', id)} was replaced less than a day ago: what is not saved yet may be sealed under it`)
+    }
     try {
       await this.#o.database.withTenant(org, async (tx) => {
+        const awaited = await dataKeyCountAwaited(tx, id)
+        if (awaited > 0) throw inUse(`${awaited} refreshes from the time of ${formatId('dk', id)} are not over: let them end first`)
         if (!(await dataKeyDelete(tx, id))) return
         await appendAudit(tx, {
           action: 'data_key.removed',
@@ -440,7 +457,14 @@ class DatabaseKeeper implements Keeper {
     const emptied = keys.filter(({ status, records, retiredAt }) => {
       return status === 'previous' && records === 0 && retiredAt !== null && retiredAt.getTime() < limit
     })
-    for (const { id } of emptied) await this.removeDataKey(org, id, SYSTEM)
+    for (const { id } of emptied) {
+      try {
+        await this.removeDataKey(org, id, SYSTEM)
+      } catch (error) {
+        if (!hasCode(error, 'key_in_use')) throw error
+        this.#o.logger.debug('An emptied data key is kept: refreshes from its time are not over', { org, dataKey: id })
+      }
+    }
   }
 
   /** Said and written down once a day, by whichever node comes first. */

@@ -74,7 +74,11 @@ describe('the keys of an organization', () => {
     const current = keys.find(({ status }) => status === 'current')!
     const inUse = await ask(`/data-keys/${current.id}`, { method: 'DELETE' })
     expect(inUse.json).toMatchObject({ status: 409, code: 'conflict', detail: `${current.id} is the current data key: rotate first.` })
-    for (const { id } of keys.filter(({ status }) => status === 'previous')) {
+    const previous = keys.filter(({ status }) => status === 'previous')
+    const early = await ask(`/data-keys/${previous[0]!.id}`, { method: 'DELETE' })
+    expect(early.json).toMatchObject({ status: 409, code: 'conflict', detail: expect.stringContaining('less than a day ago') as string })
+    await asSuperuser("update sallyport.data_key set retired_at = now() - interval '2 days' where status = 'previous'")
+    for (const { id } of previous) {
       expect((await ask(`/data-keys/${id}`, { method: 'DELETE' })).status).toBe(204)
       expect((await ask(`/data-keys/${id}`, { method: 'DELETE' })).json.code).toBe('not_found')
       expect((await eventsOf('data_key.removed')).map(({ target }) => target)).toContain(id)

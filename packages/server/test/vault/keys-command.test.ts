@@ -91,6 +91,9 @@ describe('sallyport keys', () => {
     const one = await json(r1, `rotate data --org ${org}`)
     expect(one).toMatchObject({ left: 0, organizations: [{ org, started: true, resealed: 3, unreadable: 0 }] })
     const [old] = Object.keys(one.organizations[0].left as object)
+    const early = await keys(r1, `remove ${old} --org ${org}`)
+    expect([early.code, early.stderr]).toEqual([4, expect.stringContaining('less than a day ago')])
+    await fresh.asSuperuser("update sallyport.data_key set retired_at = now() - interval '2 days' where status = 'previous'")
     expect(await json(r1, `remove ${old} --org ${org}`)).toEqual({ removed: old })
     expect(await json(r1, 'rotate data')).toMatchObject({ left: 0, organizations: [{ started: true }, { started: true }] })
   })
@@ -102,6 +105,11 @@ describe('sallyport keys', () => {
     expect(code).toBe(0)
     expect(stdout).toContain('Renewed 2 data keys of 2 organizations; 6 records resealed, 0 left behind, 0 unreadable.')
     expect(stdout).toContain('Nothing is under r1 any more: sallyport keys remove r1')
+    // As the runbook goes on: everything is proven, the known key is taken out, and what starts without it has everything.
+    expect(await json(`${r2},${r1}`, 'verify')).toMatchObject({ organizations: 2, records: 6, faults: [] })
+    expect(await json(r2, 'remove r1')).toEqual({ removed: 'r1' })
+    expect((await json(r2, 'status')).root_keys.map(({ id }: { id: string }) => id)).toEqual(['r2'])
+    expect(await json(r2, 'verify')).toMatchObject({ organizations: 2, records: 6, faults: [] })
   })
 
   it('C-15 replaces all keys of one organization made until a moment and ends its connections, once, and leaves the others alone', async () => {

@@ -1,6 +1,6 @@
 /** Owns an organization full of sealed records, and keepers of its keys, each as another node would have one. */
 import { createLogger, generateKeyBytes, noMetrics, RootKeyring, Secret, systemClock } from '@sallyport/core'
-import type { Clock, Metrics } from '@sallyport/core'
+import type { Clock, Logger, Metrics } from '@sallyport/core'
 import type { Database } from '../../src/db/index.ts'
 import { createKeeper, createVault } from '../../src/vault/index.ts'
 import type { Keeper, Vault } from '../../src/vault/index.ts'
@@ -20,11 +20,12 @@ export interface NodeOptions {
   readonly rotateAfterDays?: number
   readonly clock?: Clock
   readonly metrics?: Metrics
+  readonly logger?: Logger
 }
 
 /** A vault and a keeper over `database` with these root keys, the first primary. */
 export async function openNode(database: Database, rootKeys: string, options: NodeOptions = {}): Promise<Node> {
-  const logger = createLogger({ level: 'silent', format: 'json' })
+  const logger = options.logger ?? createLogger({ level: 'silent', format: 'json' })
   const { clock = systemClock, rotateAfterDays = 90, metrics = noMetrics } = options
   const vault = createVault({ database, keyring: RootKeyring.parse(new Secret(rootKeys)), clock, logger })
   await vault.checkRootKeys()

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest'
 import {
+  createLogger,
   envelopeKeyId,
   formatId,
   joinRootKeys,
@@ -159,6 +160,7 @@ describe('rotating a data key', () => {
     const { org } = await fillTenant(database, node.vault, 3)
     const renewed = await node.keeper.renew(org, 'user_x')
     await node.keeper.sweep(org, 'user_x')
+    await retiredLongAgo(org)
     await node.keeper.removeDataKey(org, renewed!.from, 'user_x')
     const [from, to] = [formatId('dk', renewed!.from), formatId('dk', renewed!.to)]
     expect(await actionsOf(org)).toEqual([
@@ -298,6 +300,14 @@ describe('the database', () => {
   })
 })
 
+/** As if its previous keys had been replaced two days ago. */
+async function retiredLongAgo(org: OrgId): Promise<void> {
+  await fresh.asSuperuser(
+    `update sallyport.data_key set retired_at = now() - interval '2 days' where org_id = $1 and status = 'previous'`,
+    [org],
+  )
+}
+
 describe('removing a key', () => {
   it('C-09 is refused with the count while anything is under it, by the gateway and by the database itself', async () => {
     const { org } = await fillTenant(database, node.vault, 7)
@@ -310,9 +320,31 @@ describe('removing a key', () => {
       code: '23503',
     })
     await node.keeper.sweep(org, 'system')
+    await retiredLongAgo(org)
     await node.keeper.removeDataKey(org, renewed!.from, 'system')
     expect((await keysOf(org)).map(({ id }) => id)).toEqual([renewed!.to])
     await expect(node.keeper.removeDataKey(org, newId('dk'), 'system')).rejects.toMatchObject({ code: 'data_key_missing' })
+  })
+
+  it('F-12 is refused while an answer outside the database may be under it: for a day, and until the refreshes of its time are over', async () => {
+    const { org, connection } = await fillTenant(database, node.vault, 1)
+    const renewed = await node.keeper.renew(org, 'system')
+    await node.keeper.sweep(org, 'system')
+    const remove = () => node.keeper.removeDataKey(org, renewed!.from, 'system')
+    await expect(remove()).rejects.toMatchObject({ code: 'key_in_use', message: expect.stringContaining('less than a day ago') as string })
+    await retiredLongAgo(org)
+    // Begun under it, and its process has not come back since.
+    await fresh.asSuperuser(
+      `insert into sallyport.refresh_intent (org_id, connection_id, id, generation, parent_seq, head_seq, attempt, node, started_at)
+       values ($1, $2, 'of-then', 1, 2, 2, 1, 'n', now() - interval '49 hours')`,
+      [org, connection],
+    )
+    await expect(remove()).rejects.toMatchObject({ code: 'key_in_use', message: expect.stringContaining('1 refreshes') as string })
+    await node.keeper.tend()
+    expect(await keysOf(org)).toHaveLength(2)
+    await fresh.asSuperuser(`update sallyport.refresh_intent set id = 'of-now', started_at = now() where org_id = $1`, [org])
+    await remove()
+    expect((await keysOf(org)).map(({ id }) => id)).toEqual([renewed!.to])
   })
 
   it('S35 takes an organization away whole, keys and records', async () => {
@@ -343,14 +375,65 @@ describe('removing a key', () => {
   })
 })
 
+describe('a backup from before', () => {
+  it('N10 of rows alone does not open what was shredded; one of rows and wrapped keys does, with a root key of its time', async () => {
+    const { org, connection } = await fillTenant(database, node.vault, 4)
+    const tables = ['root_key', 'organization', 'project', 'data_key', 'integration', 'connection', 'credential_version'] as const
+    const backup = new Map<string, string>()
+    for (const table of tables) {
+      const own = table === 'root_key' ? '' : `where ${table === 'organization' ? 'id' : 'org_id'} = $1`
+      const [row] = await fresh.asSuperuser<{ rows: string }>(
+        `select coalesce(json_agg(t), '[]')::text as rows from sallyport.${table} t ${own}`,
+        own === '' ? [] : [org],
+      )
+      backup.set(table, row!.rows)
+    }
+    await node.keeper.shred(org, 'user_x')
+    const restored = await freshDatabase(inject('postgresUrl'))
+    try {
+      for (const table of tables) {
+        // Generated columns are not restored but made.
+        const [row] = await restored.asSuperuser<{ columns: string }>(
+          `select string_agg(quote_ident(column_name), ', ') as columns from information_schema.columns
+           where table_schema = 'sallyport' and table_name = $1 and is_generated = 'NEVER'`,
+          [table],
+        )
+        await restored.asSuperuser(
+          `insert into sallyport.${table} (${row!.columns})
+           select ${row!.columns} from json_populate_recordset(null::sallyport.${table}, $1::json)`,
+          [backup.get(table)],
+        )
+      }
+      const on = await restored.open()
+      const place = credentialPlace(connection, 5n)
+      const read = async (keys: string): Promise<string> => {
+        const cold = await anotherNode(keys, { database: on })
+        const head = await on.withTenant(org, (tx) => credentialHead(tx, connection))
+        return (await cold.vault.open(org, place, head!.sealed)).reveal()
+      }
+      expect(await read(r1)).toBe('not a token, version 5')
+      await expect(read(keyText('r2'))).rejects.toMatchObject({ code: 'root_key_missing' })
+      // The same backup, whose wrapped keys were not kept.
+      await restored.asSuperuser(`update sallyport.data_key set status = 'destroyed', wrapped = null, root_key_id = null`)
+      await expect(read(r1)).rejects.toMatchObject({ code: 'data_key_missing' })
+    } finally {
+      await restored.drop()
+    }
+  })
+})
+
 describe('age', () => {
   it('C-17 tells of a data key of 91 days once a day, and writes it down', async () => {
     const { org } = await fillTenant(database, node.vault, 1)
     await fresh.asSuperuser(`update sallyport.data_key set created_at = now() - interval '91 days' where org_id = $1`, [org])
-    const [one, two] = [await anotherNode(r1, { rotateAfterDays: 0 }), await anotherNode(r1, { rotateAfterDays: 0 })]
+    const lines: string[] = []
+    const logger = createLogger({ level: 'warn', format: 'json', write: (line) => void lines.push(line) })
+    const [one, two] = [await anotherNode(r1, { rotateAfterDays: 0, logger }), await anotherNode(r1, { rotateAfterDays: 0, logger })]
     await Promise.all([one.keeper.tend(), two.keeper.tend()])
     await one.keeper.tend()
     const [key] = await keysOf(org)
+    const warned = lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter((line) => line['org'] === org)
+    expect(warned).toMatchObject([{ level: 'warn', message: 'A data key is overdue for rotation', dataKey: key!.id, days: 91 }])
     expect((await actionsOf(org)).map(({ action, days, id }) => [action, days, id])).toEqual([
       ['data_key.overdue', 91, formatId('dk', key!.id)],
     ])

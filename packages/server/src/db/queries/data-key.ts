@@ -99,6 +99,21 @@ export async function dataKeyDelete(tx: TenantTx, id: DataKeyId): Promise<boolea
   return numDeletedRows === 1n
 }
 
+/**
+ * How many refreshes that began until an hour after the key was retired are not over: what comes of them may wait outside the database, sealed under it.
+ * A node that has not heard of a rotation yet goes on sealing under the key it knows.
+ */
+export async function dataKeyCountAwaited(tx: TenantTx, id: DataKeyId): Promise<number> {
+  const { count } = await tx
+    .selectFrom('sallyport.refresh_intent as i')
+    .innerJoin('sallyport.data_key as k', (join) => join.onRef('k.org_id', '=', 'i.org_id').on('k.id', '=', id))
+    .select(sql<string>`count(*)`.as('count'))
+    .where('i.org_id', '=', tx.org)
+    .where(sql<boolean>`i.started_at < k.retired_at + interval '1 hour'`)
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}
+
 /** Destroys every key of the organization for good: what they sealed stays and can't be opened. Answers which keys those were. */
 export async function dataKeyDestroyAll(tx: TenantTx): Promise<DataKeyId[]> {
   const rows = await tx
