@@ -7,6 +7,7 @@ import type { ProblemCode } from '@sallyport/contract'
 import { SallyportError } from '@sallyport/core'
 import type {
   CatalogErrorCode,
+  ConnectorErrorCode,
   CryptoErrorCode,
   EgressErrorCode,
   JwtErrorCode,
@@ -27,6 +28,7 @@ import type { VaultErrorCode } from '../vault/index.ts'
 type CoreErrorCode =
   | RefreshErrorCode
   | CatalogErrorCode
+  | ConnectorErrorCode
   | CryptoErrorCode
   | EgressErrorCode
   | JwtErrorCode
@@ -70,6 +72,11 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   jwt_expired: 'unauthenticated',
   jwt_claims: 'unauthenticated',
   jwt_keys_unavailable: 'overloaded',
+  // No route of the server serves items, so no caller is told of these.
+  collection_refused: 'internal',
+  collection_unreadable: 'internal',
+  collection_endless: 'internal',
+  collection_input_invalid: 'internal',
   circuit_open: 'overloaded',
   queue_full: 'overloaded',
   quota_exhausted: 'overloaded',
