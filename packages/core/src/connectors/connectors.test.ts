@@ -80,7 +80,7 @@ describe('GitHub', () => {
     expect(again.calls.map(({ query }) => query?.['page'])).toEqual([undefined, '2'])
   })
 
-  it('S-15 names the next page, not the place where calls go', async () => {
+  it('names the next page, not the place where calls go', async () => {
     const { request, calls } = scripted({ body: [], link: '<https://evil.example/steal?page=2>; rel="next"' }, { body: [] })
     await take('github', 'starred', request)
     expect(calls.map(({ path }) => path)).toEqual(['/user/starred', '/user/starred'])
