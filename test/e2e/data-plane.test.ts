@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
+import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
@@ -629,7 +630,31 @@ describe('afterwards', () => {
     for (const secret of [...stage.issuer.tokens, stage.issuer.clientSecret, stage.key]) expect(printed).not.toContain(secret)
   })
 
-  it('F-26 TERM drains: the gateway ends by itself with 0', async () => {
-    expect(await stage.gateway.stop()).toBe(0)
+  it('F-26 TERM drains: a stream under way comes whole, nothing new is taken, and the gateway ends by itself with 0', async () => {
+    let finish = (): void => undefined
+    stage.upstream.answer((_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('data: one\n\n')
+      finish = () => response.end('data: two\n\n')
+    })
+    const response = await stage.call('/events')
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+    expect((await reader.read()).value).toBe('data: one\n\n')
+    const asked = performance.now()
+    const stopped = stage.gateway.stop()
+    const { hostname, port } = new URL(stage.gateway.url)
+    await expect.poll(() => isListening(hostname, Number(port))).toBe(false)
+    finish()
+    expect((await reader.read()).value).toBe('data: two\n\n')
+    expect((await reader.read()).done).toBe(true)
+    expect(await stopped).toBe(0)
+    expect(performance.now() - asked).toBeLessThan(30_000)
   })
 })
+
+function isListening(host: string, port: number): Promise<boolean> {
+  const socket = connect({ host, port })
+  return new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+  }).finally(() => socket.destroy())
+}
