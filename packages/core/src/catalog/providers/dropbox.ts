@@ -35,8 +35,8 @@ export const dropbox: z.input<typeof providerSchema> = {
     'profile.read': ['account_info.read'],
     'files.read': ['files.content.read'],
   },
-  // A refresh gives an access token only; the refresh token stays.
-  rotation: { kind: 'none' },
+  // Whether a refresh token that was used works again is not documented there: strict.
+  rotation: { kind: 'strict' },
   // Its own way takes the token as the credential of the call, which RFC 7009 does not.
   revocation: { kind: 'none' },
   requestLifetimeMs: 60_000,
