@@ -26,6 +26,8 @@ const PER_LOOK = 1_000
 /** Recoveries side by side: after a provider's outage they all come due at once, and each may take as long as a call. */
 const AT_ONCE = 32
 const ADOPT_EVERY_MS = 5_000
+/** While the store could not take all of them. */
+const ADOPT_AGAIN_MS = 500
 /** The longest that a resting intent is not looked at: something else may have moved it. */
 const LONGEST_REST_MS = 60_000
 
@@ -38,6 +40,8 @@ export class Recovery {
   #running = 0
   #stopped = false
   #adoptAfter = Number.NEGATIVE_INFINITY
+  /** Credentials that an answer in a spill belongs to, which the store could not take yet. */
+  #unadopted: ReadonlySet<string> = new Set()
 
   constructor(parts: Parts) {
     this.#o = parts
@@ -53,8 +57,8 @@ export class Recovery {
   async look(): Promise<void> {
     const { store, unsaved, clock, contact } = this.#o
     if (clock.monotonic() >= this.#adoptAfter) {
-      await unsaved.adopt()
-      this.#adoptAfter = clock.monotonic() + ADOPT_EVERY_MS
+      this.#unadopted = await unsaved.adopt()
+      this.#adoptAfter = clock.monotonic() + (this.#unadopted.size === 0 ? ADOPT_EVERY_MS : ADOPT_AGAIN_MS)
     }
     const interrupted = await contact.through(() => store.interrupted(PER_LOOK))
     this.#forgetOthers(new Set(interrupted.map(leaseKey)))
@@ -103,7 +107,12 @@ export class Recovery {
   }
 
   #isDue(key: string): boolean {
-    return !this.#taken.has(key) && !this.#o.isFlying(key) && (this.#notBefore.get(key) ?? 0) <= this.#o.clock.monotonic()
+    return (
+      !this.#taken.has(key) &&
+      !this.#unadopted.has(key) &&
+      !this.#o.isFlying(key) &&
+      (this.#notBefore.get(key) ?? 0) <= this.#o.clock.monotonic()
+    )
   }
 
   #forgetOthers(interrupted: ReadonlySet<string>): void {

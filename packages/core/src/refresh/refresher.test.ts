@@ -377,6 +377,27 @@ describe('a store that goes away', () => {
     expect(shown(fleet)).toEqual(['refresh-0'])
   })
 
+  it('and while one spilled answer can not be taken, interrupted refreshes of others are looked after', async () => {
+    const fleet = createFleet({ rotation: GRACE })
+    await fleet.connect()
+    const first = fleet.node({ checkpoint: (point) => (point === 'call_answered' ? first.kill() : undefined) })
+    void first.refresher.fresh(ref).catch(() => undefined)
+    await fleet.time.pass(1_000)
+    expect((await fleet.store.read(ref))?.intent?.state).toBe('calling')
+    const foreign = { scope: 'another', id: 'credential' }
+    await fleet.spill.put({ ref: foreign, intent: 'of another', generation: 1, parentSeq: 1n, sealed: Buffer.from('no envelope') })
+    const next = fleet.node()
+    next.away.add('openSpilled')
+    await fleet.time.until(next.refresher.recover())
+    expect((await fleet.store.read(ref))?.intent).toBeNull()
+    next.away.clear()
+    for (let pass = 0; pass < 3; pass++) {
+      await fleet.time.pass(10_000)
+      await fleet.time.until(next.refresher.recover())
+    }
+    expect([fleet.spill.kept.size, next.logged.filter((line) => line.includes('stays where it is')).length]).toEqual([1, 1])
+  })
+
   it('F-12 and takes its process along: a caller is not told to wait for what lies in a spill', async () => {
     const fleet = createFleet({ rotation: STRICT })
     await fleet.connect()

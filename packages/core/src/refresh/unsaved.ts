@@ -32,10 +32,14 @@ interface Parts {
 const FIRST_PAUSE_MS = 100
 /** Shorter than `contactMs`: who sees the store come back must not be ahead of who has something to save. */
 const LONGEST_PAUSE_MS = 500
+/** Answers in one pass that the store may fail to take before the rest is left for the next. */
+const MOST_FAILURES = 3
 
 export class UnsavedAnswers {
   readonly #o: Parts
   readonly #kept = new Map<string, { readonly unsaved: Unsaved; readonly saved: Promise<void> }>()
+  /** Intents whose spilled answers were told of as of no use. */
+  readonly #reported = new Set<string>()
   #abandoned = false
 
   constructor(parts: Parts) {
@@ -72,17 +76,19 @@ export class UnsavedAnswers {
   }
 
   /**
-   * Saves what earlier processes left in the spills. What can't be opened stays there and is reported. @throws TokenError
-   * `store_unavailable`: the rest is to be adopted later. A spill that can't be listed is reported, not thrown.
+   * Saves what earlier processes left in the spills. What can't be opened stays there and is reported once, as is a spill that can't be listed.
+   * Gives the keys of credentials whose answers the store could not take yet: nothing of them is to be judged before. Never throws: one that is
+   * out of reach keeps no other waiting.
    */
-  async adopt(): Promise<void> {
+  async adopt(): Promise<ReadonlySet<string>> {
+    const left = new Set<string>()
     for (const answer of await this.#spilled()) {
       if (this.has(answer.intent)) continue
-      await this.#adoptOne(answer).catch((error: unknown) => {
-        if (isStoreGone(error)) throw error
-        this.#o.logger.error('A spilled answer could not be saved and stays where it is', { ref: answer.ref, error })
-      })
+      // A store that is away is not asked once for each.
+      if (left.size >= MOST_FAILURES) left.add(leaseKey(answer.ref))
+      else if (!(await this.#tryAdopting(answer))) left.add(leaseKey(answer.ref))
     }
+    return left
   }
 
   /** Saves the spilled answer of this intent, if there is one. @throws TokenError `store_unavailable`. */
@@ -96,6 +102,24 @@ export class UnsavedAnswers {
     this.#abandoned = true
   }
 
+  /** False when the store could not be asked. */
+  async #tryAdopting(answer: SpilledAnswer): Promise<boolean> {
+    try {
+      await this.#adoptOne(answer)
+      return true
+    } catch (error) {
+      if (isStoreGone(error)) return false
+      this.#reportOnce(answer, 'A spilled answer could not be saved and stays where it is', error)
+      return true
+    }
+  }
+
+  #reportOnce({ ref, intent }: SpilledAnswer, what: string, error: unknown): void {
+    if (this.#reported.has(intent)) return
+    this.#reported.add(intent)
+    this.#o.logger.error(what, { ref, error })
+  }
+
   async #adoptOne(answer: SpilledAnswer): Promise<boolean> {
     const { ref, intent, generation, parentSeq } = answer
     let tokens: TokenSet
@@ -103,7 +127,7 @@ export class UnsavedAnswers {
       tokens = readTokenSet(await this.#o.store.openSpilled(answer))
     } catch (error) {
       if (isStoreGone(error)) throw error
-      this.#o.logger.error('A spilled answer can not be opened and stays where it is', { ref, error })
+      this.#reportOnce(answer, 'A spilled answer can not be opened and stays where it is', error)
       return false
     }
     const outcome = await this.#o.store.save(ref, { intent, generation, parentSeq, tokens })

@@ -4,7 +4,7 @@
  * sees what the other has committed, and says `store_unavailable` whenever it can't say what became of a write.
  */
 import { randomUUID } from 'node:crypto'
-import { isUuid, SallyportError, TokenError } from '@sallyport/core'
+import { hasCode, isUuid, SallyportError, TokenError } from '@sallyport/core'
 import type {
   BegunRefresh,
   ConnectionId,
@@ -53,6 +53,8 @@ export interface TenantStoreOptions {
 export function createTenantStore(options: TenantStoreOptions): CredentialStore {
   return new TenantStore(options)
 }
+
+const LOST = ['decrypt_failed', 'envelope_malformed', 'envelope_version_unknown', 'data_key_missing'] as const
 
 /** Organizations looked at in one step of forgetting what is old. */
 const PAGE = 500
@@ -189,7 +191,16 @@ class TenantStore implements CredentialStore {
 
   openSpilled(answer: Parameters<CredentialStore['openSpilled']>[0]): ReturnType<CredentialStore['openSpilled']> {
     const { org, connection } = placeOf(answer.ref)
-    return available(() => this.#o.vault.open(org, spilledAnswerPlace(connection, answer), answer.sealed))
+    return available(async () => {
+      try {
+        return await this.#o.vault.open(org, spilledAnswerPlace(connection, answer), answer.sealed)
+      } catch (error) {
+        // Its key was destroyed, or it stands where it does not belong: no waiting brings it back.
+        if (LOST.some((code) => hasCode(error, code)))
+          throw new TokenError('credential_malformed', 'a spilled answer does not open', { cause: error })
+        throw error
+      }
+    })
   }
 
   async interrupted(limit: number): Promise<readonly CredentialRef[]> {
