@@ -47,6 +47,7 @@ const CORE_ORDER = [
   'refresh',
   'catalog',
   'connectors',
+  'sdk',
 ]
 
 /** Modules with one door each: the pattern of what is imported, and the folders that may. */
@@ -174,7 +175,7 @@ function packageRules(from: string, to: string): string[] {
 function coreRules(from: Place, to: Place): string[] {
   if (from.folders.length === 0) return []
   const [here, there] = [CORE_ORDER.indexOf(from.folders[0]!), CORE_ORDER.indexOf(to.folders[0] ?? '')]
-  if (here < 0 || there < 0) return ['a folder of core stands in the order kernel <- ... <- connectors']
+  if (here < 0 || there < 0) return ['a folder of core stands in the order kernel <- ... <- sdk']
   return there <= here ? [] : [`core/${from.folders[0]} stands to the left of core/${to.folders[0]}`]
 }
 
@@ -219,6 +220,8 @@ export const WORDS: readonly { readonly word: RegExp; readonly only: readonly st
       'packages/core/src/keysources/',
       'packages/core/src/oauth/',
       'packages/core/src/oauth1/',
+      'packages/core/src/sdk/calling.ts',
+      'packages/core/src/sdk/signing-in.ts',
       'packages/core/src/stores/',
       'packages/core/src/tokens/',
       'packages/server/src/config.ts',

@@ -1,5 +1,5 @@
 /** Providers as data. */
-export { checkedRecord, listProviders, resolveProvider } from './catalog.ts'
+export { checkedRecord, idleRenewalMs, listProviders, resolveProvider } from './catalog.ts'
 export type { ProviderOverlay } from './catalog.ts'
 export * from './errors.ts'
 export { FEATURES } from './feature-names.ts'

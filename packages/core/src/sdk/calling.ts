@@ -1,0 +1,210 @@
+/**
+ * Owns one call to a provider's API in a user's name: fresh token, injected last, through the one door. Refuses URLs (a path under the API is all
+ * a caller may name), and to send anything twice that may not be.
+ */
+import { setTimeout as timer } from 'node:timers/promises'
+import { Readable } from 'node:stream'
+import { cleanRequestHeaders, EgressError, judgePath, parseApiBase } from '../http/index.ts'
+import type { Egress, Injection, JudgedPath, OriginPolicy } from '../http/index.ts'
+import { hasCode, Secret } from '../kernel/index.ts'
+import type { Clock } from '../kernel/index.ts'
+import type { Metrics } from '../observability/index.ts'
+import type { FreshTokens, Refresher } from '../refresh/index.ts'
+import type { CredentialRef } from '../tokens/index.ts'
+import { AnswerSink } from './answer.ts'
+import type { ProviderAnswer } from './answer.ts'
+import type { ConfiguredProvider } from './config.ts'
+import { SdkError } from './errors.ts'
+import type { ConnectionName } from './events.ts'
+import type { CallLimit } from './limits.ts'
+import { delayAfterAnswer, delayAfterFailure } from './retry.ts'
+import type { RetryPolicy, Tried } from './retry.ts'
+
+export interface ApiRequest extends ConnectionName {
+  /** `GET` when absent. */
+  readonly method?: string
+  /** Under the provider's API, beginning with `/`; may have a query. */
+  readonly path: string
+  /** Added to the path's query. */
+  readonly query?: Readonly<Record<string, string | number | boolean>> | URLSearchParams
+  /** Credentials, cookies and headers about the connection are dropped. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** A stream is sent once: no retry, and none after a 401. */
+  readonly body?: string | Uint8Array | URLSearchParams | Readable
+  /** Sent as JSON, in place of `body`. */
+  readonly json?: unknown
+  readonly signal?: AbortSignal
+}
+
+export interface CallingParts {
+  readonly provider: (name: string) => ConfiguredProvider
+  readonly limit: (name: string) => CallLimit
+  readonly refresher: Refresher
+  readonly egress: Egress
+  readonly origins: OriginPolicy
+  readonly retry: RetryPolicy
+  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly metrics: Metrics
+  /** Told of each try: an answer below 500 is a sign of life. */
+  readonly onOutcome: (provider: string, alive: boolean) => void
+}
+
+interface Prepared {
+  readonly provider: ConfiguredProvider
+  readonly ref: CredentialRef
+  readonly method: string
+  readonly path: JudgedPath
+  readonly headers: readonly string[]
+  readonly body: Uint8Array | Readable | null
+  readonly signal: AbortSignal | undefined
+}
+
+const MAX_REQUEST_BYTES = 1024 * 1024 * 1024
+
+export class Calling {
+  readonly #parts: CallingParts
+
+  constructor(parts: CallingParts) {
+    this.#parts = parts
+  }
+
+  async request(request: ApiRequest): Promise<ProviderAnswer> {
+    const call = prepare(this.#parts.provider(request.provider), request)
+    const keyed = call.headers.some((name, i) => i % 2 === 0 && name === 'idempotency-key')
+    const { retry, clock } = this.#parts
+    for (let retries = 0; ; retries++) {
+      const tried: Tried = { method: call.method, replayable: !(call.body instanceof Readable), keyed, retries }
+      let delay: number | undefined
+      try {
+        const answer = await this.#authorized(call, tried.replayable)
+        const retryAfter = answer.headers.get('retry-after')
+        delay = delayAfterAnswer(retry, tried, { status: answer.status, retryAfter }, clock.now(), Math.random())
+        if (delay === undefined) return answer
+        answer.discard()
+      } catch (error) {
+        call.signal?.throwIfAborted()
+        delay = delayAfterFailure(retry, tried, error, Math.random())
+        if (delay === undefined) throw error
+      }
+      await timer(delay, undefined, call.signal === undefined ? {} : { signal: call.signal })
+    }
+  }
+
+  /** One call; a second one with a renewed token when the first was refused for its token. */
+  async #authorized(call: Prepared, replayable: boolean): Promise<ProviderAnswer> {
+    const { refresher } = this.#parts
+    const waiting = call.signal === undefined ? {} : { signal: call.signal }
+    const fresh = await refresher.fresh(call.ref, waiting)
+    const answer = await this.#limited(call, fresh)
+    if (answer.status !== 401 || !replayable) return answer
+    let renewed: FreshTokens
+    try {
+      renewed = await refresher.fresh(call.ref, { ...waiting, force: { afterSeq: fresh.seq } })
+    } catch (error) {
+      // The provider's own word stands, unless it is known what the person has to do.
+      if (!hasCode(error, 'reconnect_required')) return answer
+      answer.discard()
+      throw error
+    }
+    if (renewed.seq === fresh.seq && renewed.unsaved === fresh.unsaved) return answer
+    answer.discard()
+    return this.#limited(call, renewed)
+  }
+
+  async #limited(call: Prepared, fresh: FreshTokens): Promise<ProviderAnswer> {
+    const leave = await this.#parts.limit(call.provider.name).enter(call.signal)
+    return this.#sent(call, fresh, leave)
+  }
+
+  async #sent(
+    { provider, method, path, headers, body, signal }: Prepared,
+    { tokens }: FreshTokens,
+    leave: () => void,
+  ): Promise<ProviderAnswer> {
+    const { egress, origins, timeoutMs, metrics, clock, onOutcome } = this.#parts
+    const { api } = provider.record
+    const startedAt = clock.monotonic()
+    const sink = new AnswerSink()
+    const done = egress.forward({
+      base: parseApiBase(api.base, origins),
+      method,
+      path,
+      headers,
+      inject: [injectionOf(api.injection, tokens.accessToken)],
+      body: body instanceof Uint8Array ? Readable.from([body]) : body,
+      ...(body instanceof Uint8Array ? { contentLength: body.length } : {}),
+      maxRequestBytes: MAX_REQUEST_BYTES,
+      response: sink,
+      totalTimeoutMs: timeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    })
+    const count = (status: string, source: string): void => {
+      metrics.count('http_requests_total', { provider: provider.name, method, status, source })
+      metrics.observe('http_request_duration_seconds', { provider: provider.name }, (clock.monotonic() - startedAt) / 1000)
+    }
+    const ended = done.then(
+      (result) => {
+        leave()
+        sink.settle(result)
+        count(`${Math.floor(result.status / 100)}xx`, 'provider')
+        onOutcome(provider.name, result.status < 500)
+        return sink.answer
+      },
+      (error: unknown) => {
+        leave()
+        const gone = hasCode(error, 'client_gone')
+        count(gone ? '4xx' : '5xx', gone ? 'client' : 'gateway')
+        if (!gone && error instanceof EgressError && error.code.startsWith('upstream_')) onOutcome(provider.name, false)
+        throw error
+      },
+    )
+    return Promise.race([sink.answer, ended])
+  }
+}
+
+function prepare(provider: ConfiguredProvider, request: ApiRequest): Prepared {
+  const { provider: scope, userId: id, signal } = request
+  const method = (request.method ?? 'GET').toUpperCase()
+  const path = judgePath(withQuery(request.path, request.query))
+  requireAllowed(provider, method, path)
+  const { type, body } = bodyOf(request)
+  return { provider, ref: { scope, id }, method, path, headers: headersOf(provider, request.headers ?? {}, type), body, signal }
+}
+
+function withQuery(path: string, query: ApiRequest['query']): string {
+  if (!path.startsWith('/')) throw new EgressError('path_refused', 'form')
+  if (query === undefined) return path
+  const entries =
+    query instanceof URLSearchParams ? [...query] : Object.entries(query).map(([name, value]): [string, string] => [name, String(value)])
+  const added = new URLSearchParams(entries).toString()
+  return added === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${added}`
+}
+
+function requireAllowed({ record }: ConfiguredProvider, method: string, judged: JudgedPath): void {
+  const { rules } = record.api
+  const path = judged.split('?', 1)[0]!
+  const isUnder = (prefix: string): boolean => path === prefix || path.startsWith(`${prefix}/`)
+  if (rules === undefined || rules.some((rule) => rule.methods.some((one) => one === method) && isUnder(rule.pathPrefix))) return
+  throw new SdkError('path_outside_rules', `the record of ${record.id} does not let this call out`)
+}
+
+/** Lower-case names, cleaned; the record's own where the caller sends none. */
+function headersOf({ record }: ConfiguredProvider, given: Readonly<Record<string, string>>, type: string | undefined): string[] {
+  const headers = new Map(Object.entries(record.api.defaultHeaders))
+  if (type !== undefined) headers.set('content-type', type)
+  for (const [name, value] of Object.entries(given)) headers.set(name.toLowerCase(), value)
+  return cleanRequestHeaders([...headers].flat())
+}
+
+function bodyOf({ body, json }: ApiRequest): { readonly type?: string; readonly body: Uint8Array | Readable | null } {
+  if (json !== undefined && body !== undefined) throw new SdkError('argument_invalid', 'a request has "body" or "json", not both')
+  if (json !== undefined) return { type: 'application/json', body: Buffer.from(JSON.stringify(json), 'utf8') }
+  if (body === undefined) return { body: null }
+  if (body instanceof URLSearchParams) return { type: 'application/x-www-form-urlencoded', body: Buffer.from(body.toString(), 'utf8') }
+  return { body: typeof body === 'string' ? Buffer.from(body, 'utf8') : body }
+}
+
+function injectionOf({ kind, name, template }: ConfiguredProvider['record']['api']['injection'], token: Secret): Injection {
+  return { kind, name, value: new Secret(template.replace('{token}', () => token.reveal())) }
+}

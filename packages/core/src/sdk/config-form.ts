@@ -1,0 +1,181 @@
+/** Owns the form of a configuration, and the reading of it into faults with paths. Refuses options that it does not know. */
+import { z } from 'zod'
+import { FEATURES } from '../catalog/index.ts'
+import { isProtocolParameter } from '../oauth/index.ts'
+import { Secret } from '../kernel/index.ts'
+import type { ConfigFault } from './errors.ts'
+
+const secret = z
+  .custom<string | Secret>((value) => typeof value === 'string' || value instanceof Secret, 'must be a text')
+  .transform((value) => (value instanceof Secret ? value : new Secret(value)))
+const text = z.string().min(1).max(2048)
+const ms = z.int().min(0).max(3_600_000)
+
+const tokenStore = z.strictObject({
+  backend: z.enum(['memory', 'redis', 'postgres']),
+  url: secret.optional(),
+  encryption: z
+    .strictObject({
+      key: secret.optional(),
+      keys: z.array(z.strictObject({ id: z.string(), key: secret })).optional(),
+      algorithm: z.string().optional(),
+    })
+    .optional(),
+  /** A token with less life than this is renewed before it is used. 5 when absent. */
+  expiredTokenBufferMinutes: z.number().min(0).max(1440).optional(),
+  ca: text.max(65_536).optional(),
+  insecurePlaintext: z.boolean().optional(),
+  insecureNoPassword: z.boolean().optional(),
+  sessions: z.boolean().optional(),
+  /** A folder on a disk of this machine where answers wait, sealed, that could not be saved. */
+  spillFolder: text.optional(),
+})
+
+const http = z.strictObject({
+  retry: z
+    .strictObject({
+      /** After the first try. 3 when absent. */
+      maxRetries: z.int().min(0).max(10).optional(),
+      /** Milliseconds; doubled with each try. 1,000 when absent. */
+      baseDelay: ms.optional(),
+      /** Milliseconds; a provider that asks for more gets its answer handed on instead. 10,000 when absent. */
+      maxDelay: ms.optional(),
+      /** 429, 500, 502, 503 and 504 when absent. */
+      retryableStatusCodes: z.array(z.int().min(400).max(599)).max(50).optional(),
+    })
+    .optional(),
+  /** Of one try, from its start to the last byte. Milliseconds; 30,000 when absent. */
+  timeout: z.int().min(100).max(600_000).optional(),
+})
+
+const provider = z.strictObject({
+  clientId: text,
+  clientSecret: secret.refine((value) => !value.isEmpty(), 'is empty'),
+  redirectUri: text,
+  /** The record's default scopes, and what the features need, when absent. */
+  scopes: z
+    .array(z.string().regex(/^[!#-[\]-~]{1,256}$/u, 'must be a scope token (RFC 6749 section 3.3)'))
+    .max(100)
+    .optional(),
+  /** What is wanted of the provider, by the catalog's names. */
+  features: z.array(z.enum(FEATURES)).max(50).optional(),
+  /** Sent with every authorization request, beside the record's. */
+  authorizationParams: z
+    .record(
+      z.string().refine((name) => !isProtocolParameter(name), 'belongs to the protocol'),
+      z.string().max(1024),
+    )
+    .optional(),
+  /** Another server that speaks like the provider: its edition on premises, an emulator. All four endpoints, or none. */
+  endpoints: z
+    .strictObject({
+      authorizationEndpoint: text.optional(),
+      tokenEndpoint: text.optional(),
+      userinfoEndpoint: text.optional(),
+      apiBase: text.optional(),
+      revocationEndpoint: text.optional(),
+      issuer: text.optional(),
+    })
+    .optional(),
+})
+
+const limit = z.strictObject({
+  /** Calls begun a second. */
+  qps: z.number().min(0.001).max(100_000).optional(),
+  /** Calls under way at a time. */
+  concurrency: z.int().min(1).max(10_000).optional(),
+})
+
+const logging = z.strictObject({
+  /** `warn` when absent. */
+  level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).optional(),
+  /** `json` when absent. */
+  format: z.enum(['json', 'text']).optional(),
+  /** Takes each line; standard output when absent. */
+  write: z.custom<(line: string) => void>((value) => typeof value === 'function', 'must be a function').optional(),
+})
+
+const metrics = z.strictObject({
+  /** False counts nothing. True when absent. */
+  enabled: z.boolean().optional(),
+})
+
+const form = z.strictObject({
+  /** `development` permits a store in memory, http redirect URIs on loopback and `insecureAllowOrigins`. `production` when absent. */
+  mode: z.enum(['production', 'development']).optional(),
+  tokenStore,
+  providers: z.record(z.string(), provider),
+  /** Records of providers that the catalog does not have. */
+  connectors: z.array(z.unknown()).max(1000).optional(),
+  http: http.optional(),
+  rateLimits: z.record(z.string(), limit).optional(),
+  metrics: metrics.optional(),
+  logging: logging.optional(),
+  /** Exact origins that may be plain http or on this machine. Development only. */
+  insecureAllowOrigins: z.array(z.string()).max(100).optional(),
+})
+
+/** What `Sallyport.init` takes. */
+export type SallyportConfig = z.input<typeof form>
+/** The same with secrets wrapped. */
+export type ReadConfig = z.output<typeof form>
+/** What `providers.{name}` takes. */
+export type ProviderConfig = z.input<typeof provider>
+export type ReadProviderConfig = z.output<typeof provider>
+
+type Read<T> = { readonly value: T } | { readonly faults: readonly ConfigFault[] }
+
+export function readForm(config: unknown): Read<ReadConfig> {
+  return read(form, config, '')
+}
+
+/** One `providers.{name}`. */
+export function readProviderForm(config: unknown, path: string): Read<ReadProviderConfig> {
+  return read(provider, config, path)
+}
+
+function read<T>(schema: z.ZodType<T>, config: unknown, at: string): Read<T> {
+  const result = schema.safeParse(config)
+  if (result.success) return { value: result.data }
+  return { faults: result.error.issues.flatMap((issue) => faultsOf(issue, config, at)) }
+}
+
+function faultsOf(issue: z.core.$ZodIssue, config: unknown, at: string): ConfigFault[] {
+  const path = [...(at === '' ? [] : [at]), ...issue.path.map(String)]
+  if (issue.code !== 'unrecognized_keys')
+    return [{ path: path.join('.') || '(all of it)', message: isThere(config, issue.path) ? issue.message : 'is missing' }]
+  return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: `is no option${suggestion(key)}` }))
+}
+
+/** The judge's messages name types and what would be right, never what was there. */
+function isThere(config: unknown, path: readonly PropertyKey[]): boolean {
+  let value = config
+  for (const name of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[name]
+  return value !== undefined
+}
+
+/** Every name that an option has anywhere. */
+const OPTIONS = [form, tokenStore, http, provider, limit, logging, metrics]
+  .flatMap((one) => Object.keys(one.shape))
+  .concat('key keys algorithm maxRetries baseDelay maxDelay retryableStatusCodes'.split(' '))
+  .concat('authorizationEndpoint tokenEndpoint userinfoEndpoint apiBase revocationEndpoint issuer'.split(' '))
+
+function suggestion(key: string): string {
+  const plain = (name: string): string => name.toLowerCase().replaceAll(/[^a-z]/gu, '')
+  const [best] = OPTIONS.map((name) => ({ name, distance: distance(plain(key), plain(name)) })).toSorted((a, b) => a.distance - b.distance)
+  return best !== undefined && best.distance <= Math.ceil(key.length / 3) ? `; did you mean "${best.name}"?` : ''
+}
+
+/** Levenshtein's. Names longer than any option are no near miss of one. */
+function distance(a: string, b: string): number {
+  if (a.length > 64) return a.length
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
+    }
+    row = next
+  }
+  return row[b.length]!
+}

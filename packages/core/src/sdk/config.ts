@@ -1,0 +1,156 @@
+/**
+ * Owns the judgement of a configuration: every fault of it at once, before anything is opened. Refuses plain http towards people's browsers,
+ * tokens in memory and insecure origins in production, and scopes that the features asked for don't get by with.
+ */
+import { checkedRecord, featureScopes, lackingFeatures, listProviders, resolveProvider } from '../catalog/index.ts'
+import type { Feature, Provider } from '../catalog/index.ts'
+import { SallyportError } from '../kernel/index.ts'
+import type { Secret } from '../kernel/index.ts'
+import { readEncryption } from '../stores/index.ts'
+import type { EncryptionConfig, TokenStoreConfig } from '../stores/index.ts'
+import type { ReadConfig, ReadProviderConfig } from './config-form.ts'
+import type { ConfigFault } from './errors.ts'
+
+/** A provider as this application uses it. */
+export interface ConfiguredProvider {
+  readonly name: string
+  readonly record: Provider
+  readonly client: { readonly clientId: string; readonly clientSecret: Secret }
+  readonly redirectUri: string
+  /** Asked for at each sign-in. */
+  readonly scopes: readonly string[]
+  readonly authorizationParams: Readonly<Record<string, string>>
+}
+
+export interface Surroundings {
+  readonly production: boolean
+  readonly insecureAllowOrigins: readonly string[]
+}
+
+export function surroundingsOf({ mode, insecureAllowOrigins = [] }: ReadConfig): Surroundings {
+  return { production: mode !== 'development', insecureAllowOrigins }
+}
+
+/** Providers by name, and what is wrong with them and around them. */
+export function judgeConfig(config: ReadConfig): {
+  readonly providers: ReadonlyMap<string, ConfiguredProvider>
+  readonly faults: readonly ConfigFault[]
+} {
+  const around = surroundingsOf(config)
+  const faults: ConfigFault[] = [...originFaults(around), ...encryptionFaults(config)]
+  const records = new Map<string, Provider>()
+  for (const [index, input] of (config.connectors ?? []).entries()) {
+    const record = judged(() => checkedRecord(input, around.insecureAllowOrigins), `connectors.${index}`, faults)
+    if (record === undefined) continue
+    if (records.has(record.id)) faults.push({ path: `connectors.${index}.id`, message: 'is the id of another connector' })
+    records.set(record.id, record)
+  }
+  const providers = new Map<string, ConfiguredProvider>()
+  for (const [name, options] of Object.entries(config.providers)) {
+    const made = judgeProvider(name, options, records.get(name), around, `providers.${name}`)
+    faults.push(...made.faults)
+    if (made.provider !== undefined) providers.set(name, made.provider)
+  }
+  for (const name of Object.keys(config.rateLimits ?? {}))
+    if (!Object.hasOwn(config.providers, name))
+      faults.push({ path: `rateLimits.${name}`, message: 'is the limit of no configured provider' })
+  return { providers, faults }
+}
+
+export function judgeProvider(
+  name: string,
+  options: ReadProviderConfig,
+  connector: Provider | undefined,
+  around: Surroundings,
+  path: string,
+): { readonly provider?: ConfiguredProvider; readonly faults: readonly ConfigFault[] } {
+  const faults: ConfigFault[] = redirectFaults(options.redirectUri, around, `${path}.redirectUri`)
+  const record = recordFor(name, options, connector, around, path, faults)
+  if (record === undefined) return { faults }
+  if (record.oauth.tokenBinding === 'dpop')
+    faults.push({ path, message: 'its tokens are bound to keys (DPoP), which only the gateway can use so far' })
+  const features = options.features ?? []
+  const scopes = options.scopes ?? [...new Set([...record.defaultScopes, ...featureScopes(record, features)])]
+  faults.push(...featureFaults(record, features, scopes, path))
+  const { clientId, clientSecret, redirectUri, authorizationParams = {} } = options
+  return { provider: { name, record, client: { clientId, clientSecret }, redirectUri, scopes, authorizationParams }, faults }
+}
+
+/** `tokenStore` as the stores take it. */
+export function storeConfig({ tokenStore }: ReadConfig): TokenStoreConfig {
+  const { expiredTokenBufferMinutes: _buffer, spillFolder: _folder, ...rest } = tokenStore
+  return rest as TokenStoreConfig
+}
+
+function recordFor(
+  name: string,
+  { endpoints = {} }: ReadProviderConfig,
+  connector: Provider | undefined,
+  { insecureAllowOrigins }: Surroundings,
+  path: string,
+  faults: ConfigFault[],
+): Provider | undefined {
+  if (connector !== undefined) {
+    if (Object.keys(endpoints).length > 0) faults.push({ path: `${path}.endpoints`, message: 'belongs into the connector itself' })
+    return connector
+  }
+  if (!listProviders().some(({ id }) => id === name)) {
+    const known = listProviders().map(({ id }) => id)
+    faults.push({ path, message: `is no provider of the catalog (${known.join(', ')}) and of no connector` })
+    return undefined
+  }
+  return judged(() => resolveProvider(name, endpoints, insecureAllowOrigins), `${path}.endpoints`, faults)
+}
+
+function featureFaults(record: Provider, wanted: readonly Feature[], scopes: readonly string[], path: string): ConfigFault[] {
+  return lackingFeatures(record, wanted, scopes).map(({ feature, unsupported, scopes: missing }) =>
+    unsupported
+      ? {
+          path: `${path}.features`,
+          message: `${feature} is no feature of ${record.id} (${Object.keys(record.features).join(', ') || 'it has none'})`,
+        }
+      : { path: `${path}.scopes`, message: `lacks what ${feature} needs: ${missing.join(', ')}` },
+  )
+}
+
+function redirectFaults(text: string, { production }: Surroundings, path: string): ConfigFault[] {
+  if (!URL.canParse(text)) return [{ path, message: 'is no absolute URL' }]
+  const { protocol, hash, hostname, username, password } = new URL(text)
+  if (hash !== '' || text.includes('#')) return [{ path, message: 'has a fragment (RFC 6749 section 3.1.2)' }]
+  if (username !== '' || password !== '') return [{ path, message: 'has user info' }]
+  if (protocol === 'https:') return []
+  if (production) return [{ path, message: 'must be https: the code of a sign-in travels through it' }]
+  const local = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
+  return protocol === 'http:' && local ? [] : [{ path, message: 'must be https, or http on this machine in development' }]
+}
+
+function originFaults({ production, insecureAllowOrigins }: Surroundings): ConfigFault[] {
+  const path = 'insecureAllowOrigins'
+  if (production && insecureAllowOrigins.length > 0) return [{ path, message: 'is for development only; see "mode"' }]
+  return insecureAllowOrigins.flatMap((origin, index) =>
+    URL.canParse(origin) && new URL(origin).origin === origin ? [] : [{ path: `${path}.${index}`, message: 'is no origin' }],
+  )
+}
+
+function encryptionFaults({ tokenStore: { backend, encryption, url } }: ReadConfig): ConfigFault[] {
+  const faults: ConfigFault[] = []
+  if (backend !== 'memory' && url === undefined) faults.push({ path: 'tokenStore.url', message: 'is missing' })
+  if (encryption === undefined)
+    return backend === 'memory'
+      ? faults
+      : [...faults, { path: 'tokenStore.encryption', message: 'is missing: tokens are never kept unencrypted' }]
+  judged(() => readEncryption(encryption as EncryptionConfig), 'tokenStore.encryption', faults)
+  return faults
+}
+
+/** What `make` gives, or its failure among the faults: one each where it names several. */
+export function judged<T>(make: () => T, path: string, faults: ConfigFault[]): T | undefined {
+  try {
+    return make()
+  } catch (error) {
+    if (!(error instanceof SallyportError)) throw error
+    const several = 'faults' in error && Array.isArray(error.faults) ? (error.faults as string[]) : []
+    faults.push(...(several.length > 0 ? several : [error.message]).map((message) => ({ path, message })))
+    return undefined
+  }
+}

@@ -1,0 +1,66 @@
+/** Owns telling the application what became of its users' connections. Refuses tokens and a provider's own words, and to let a listener break a call. */
+import type { CredentialHealth, RefreshTrouble } from '../tokens/index.ts'
+import type { Logger } from '../observability/index.ts'
+import type { RefreshEvent } from '../refresh/index.ts'
+import type { Revocation } from './disconnecting.ts'
+
+/** Whose connection an event is about. */
+export interface ConnectionName {
+  readonly provider: string
+  /** The application's own id of its user. */
+  readonly userId: string
+}
+
+/** Events by name. Each is told once, by the process that brought it about. */
+export interface SallyportEvents {
+  connected: ConnectionName & { readonly scopes: readonly string[]; readonly missingScopes: readonly string[] }
+  refreshed: ConnectionName
+  /** Renewing fails, or fails in another way than before. It goes on by itself. */
+  refresh_failed: ConnectionName & { readonly trouble: RefreshTrouble | null; readonly health: CredentialHealth }
+  /** The grant is over: the person has to connect again. */
+  reconnect_required: ConnectionName & { readonly trouble: RefreshTrouble | null }
+  /** The same, and it is known that it was taken back. */
+  revoked: ConnectionName
+  recovered: ConnectionName
+  disconnected: ConnectionName & { readonly revocation: Revocation }
+}
+
+export type SallyportEvent = keyof SallyportEvents
+export type SallyportListener<Name extends SallyportEvent> = (event: SallyportEvents[Name]) => void
+
+export class Events {
+  readonly #listeners = new Map<SallyportEvent, Set<SallyportListener<never>>>()
+  readonly #logger: Logger
+
+  constructor(logger: Logger) {
+    this.#logger = logger
+  }
+
+  on<Name extends SallyportEvent>(name: Name, listener: SallyportListener<Name>): () => void {
+    const own: SallyportListener<Name> = (event) => listener(event)
+    const all = this.#listeners.get(name) ?? new Set()
+    this.#listeners.set(name, all.add(own))
+    return () => void all.delete(own)
+  }
+
+  tell<Name extends SallyportEvent>(name: Name, event: SallyportEvents[Name]): void {
+    for (const listener of this.#listeners.get(name) ?? []) {
+      try {
+        ;(listener as SallyportListener<Name>)(event)
+      } catch (error) {
+        this.#logger.error('A listener of an event failed', { event: name, error })
+      }
+    }
+  }
+
+  tellRefresh({ kind, ref, health, trouble }: RefreshEvent): void {
+    const of = { provider: ref.scope, userId: ref.id }
+    if (kind === 'refreshed') this.tell('refreshed', of)
+    else if (kind === 'recovered') this.tell('recovered', of)
+    else if (kind === 'failing') this.tell('refresh_failed', { ...of, trouble, health })
+    else {
+      this.tell('reconnect_required', { ...of, trouble })
+      if (trouble === 'revoked') this.tell('revoked', of)
+    }
+  }
+}

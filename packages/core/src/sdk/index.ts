@@ -1,0 +1,13 @@
+/** The SDK: the engine inside one Node program, without a gateway. */
+export { MAX_GATHERED, ProviderAnswer } from './answer.ts'
+export type { ApiRequest } from './calling.ts'
+export type { ProviderConfig, SallyportConfig } from './config-form.ts'
+export type { Revocation } from './disconnecting.ts'
+export { ConfigError, SdkError } from './errors.ts'
+export type { ConfigFault, SdkErrorCode } from './errors.ts'
+export type { ConnectionName, SallyportEvent, SallyportEvents, SallyportListener } from './events.ts'
+export type { ProviderHealth } from './health.ts'
+export { SDK_METRICS } from './metrics.ts'
+export { Sallyport } from './sallyport.ts'
+export type { ConnectionHealth, SallyportHealth } from './sallyport.ts'
+export type { CallbackExpectation, Connected, ConnectRequest, ConnectStart } from './signing-in.ts'

@@ -1,0 +1,332 @@
+/**
+ * Owns the SDK: the engine inside one Node program, put together from its configuration. Refuses to begin with a configuration that has faults, and
+ * to end while an answer of a provider is not saved.
+ */
+import { randomToken } from '../crypto/index.ts'
+import { createEgress, DEFAULT_EGRESS_POLICY } from '../http/index.ts'
+import type { Egress, OriginPolicy } from '../http/index.ts'
+import { hasCode, SallyportError, systemClock } from '../kernel/index.ts'
+import { createLogger, MetricsRegistry, noMetrics } from '../observability/index.ts'
+import type { Logger } from '../observability/index.ts'
+import { refreshTokens } from '../oauth/index.ts'
+import type { OutboundFetch } from '../oauth/index.ts'
+import { checkedRecord, idleRenewalMs } from '../catalog/index.ts'
+import { createRefresher } from '../refresh/index.ts'
+import type { RefreshEndpoint, Refresher } from '../refresh/index.ts'
+import { FileSpill, openTokenStore } from '../stores/index.ts'
+import type { OpenTokenStore } from '../stores/index.ts'
+import { healthOf } from '../tokens/index.ts'
+import type { CredentialHealth, CredentialRef, RefreshTrouble, StoreDurability } from '../tokens/index.ts'
+import type { ProviderAnswer } from './answer.ts'
+import { Calling } from './calling.ts'
+import type { ApiRequest } from './calling.ts'
+import { readForm, readProviderForm } from './config-form.ts'
+import type { ProviderConfig, ReadConfig, SallyportConfig } from './config-form.ts'
+import { judgeConfig, judged, judgeProvider, storeConfig, surroundingsOf } from './config.ts'
+import type { ConfiguredProvider, Surroundings } from './config.ts'
+import { Disconnecting } from './disconnecting.ts'
+import type { Revocation } from './disconnecting.ts'
+import { ConfigError, SdkError } from './errors.ts'
+import type { ConfigFault } from './errors.ts'
+import { Events } from './events.ts'
+import type { ConnectionName, SallyportEvent, SallyportListener } from './events.ts'
+import { ProvidersHealth } from './health.ts'
+import type { ProviderHealth } from './health.ts'
+import { CallLimit } from './limits.ts'
+import { SDK_METRICS } from './metrics.ts'
+import { DEFAULT_RETRY } from './retry.ts'
+import { SigningIn } from './signing-in.ts'
+import type { CallbackExpectation, Connected, ConnectRequest, ConnectStart } from './signing-in.ts'
+
+export interface SallyportHealth {
+  /** `down`: the token store is away. `degraded`: answers wait to be saved, or a provider fails. */
+  readonly status: 'ok' | 'degraded' | 'down'
+  readonly store: { readonly backend: string; readonly reachable: boolean; readonly durability: StoreDurability }
+  /** Answers of providers that are not saved yet. While there is one, this process must not end. */
+  readonly unsaved: number
+  readonly providers: Readonly<Record<string, ProviderHealth>>
+}
+
+export interface ConnectionHealth {
+  readonly health: CredentialHealth
+  /** Why, where it is not `active`. */
+  readonly trouble: RefreshTrouble | null
+  readonly scopes: readonly string[]
+  /** Milliseconds since the epoch by the store's clock; null for unknown. */
+  readonly expiresAt: number | null
+  /** Whether it can be renewed without the person. */
+  readonly renewable: boolean
+}
+
+interface Parts {
+  readonly opened: OpenTokenStore
+  readonly egress: Egress
+  readonly refresher: Refresher
+  readonly logger: Logger
+  readonly metrics: MetricsRegistry | undefined
+  readonly providers: Map<string, ConfiguredProvider>
+  readonly backend: string
+  readonly around: Surroundings
+  readonly signingIn: SigningIn
+  readonly calling: Calling
+  readonly disconnecting: Disconnecting
+  readonly events: Events
+  readonly health: ProvidersHealth
+}
+
+/**
+ * OAuth connections of an application's users, kept and renewed; calls in their name. Names are the application's: `provider` as configured,
+ * `userId` its own id of a user, 1 to 512 bytes. Safe for concurrent use, and in any number of processes on one Redis or Postgres.
+ */
+export class Sallyport {
+  readonly #parts: Parts
+  #closing: Promise<{ readonly unsaved: number }> | undefined
+
+  private constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Judges everything at once, opens the token store and begins to renew in the background. A store that is away is no fault: it is waited for.
+   * @throws ConfigError with every fault, each with its path.
+   */
+  static async init(config: SallyportConfig): Promise<Sallyport> {
+    const form = readForm(config)
+    if ('faults' in form) throw new ConfigError(form.faults)
+    const { providers, faults } = judgeConfig(form.value)
+    const all = [...faults]
+    const opened = openedStore(form.value, all)
+    if (all.length > 0 || opened === undefined) throw new ConfigError(all)
+    const parts = compose(form.value, opened, new Map(providers))
+    await requireUsable(parts)
+    parts.refresher.start()
+    return new Sallyport(parts)
+  }
+
+  /**
+   * Begins a sign-in: send the browser to `url`. The scopes are the configured ones unless others are named.
+   * @throws SdkError `provider_unknown`; OAuthError `provider_misconfigured` for `params` that belong to the protocol; TokenError
+   * `store_unavailable`; TypeError for a user id that can't be kept.
+   */
+  async connect(request: ConnectRequest): Promise<ConnectStart> {
+    return this.#open().signingIn.begin(request)
+  }
+
+  /**
+   * Ends a sign-in: judges what the browser brought back, exchanges the code, keeps the tokens. `callback` is the URL, or its query. A state is good
+   * once, whatever comes of it; an earlier connection of the same user is replaced.
+   * @throws SdkError `state_unknown`, `state_used`, `state_expired`, `state_other_provider`, `state_other_session`; OAuthError (RFC 6749 section
+   * 4.1.2.1, RFC 9207); TokenError `store_unavailable`.
+   */
+  async handleCallback(callback: string | URL | URLSearchParams, expected: CallbackExpectation): Promise<Connected> {
+    const { signingIn, events, logger } = this.#open()
+    const connected = await signingIn.finish(callback, expected)
+    const { provider, userId, scopes, missingScopes } = connected
+    if (missingScopes.length > 0) logger.warn('A person granted less than was asked for', { provider, missingScopes })
+    events.tell('connected', { provider, userId, scopes, missingScopes })
+    return connected
+  }
+
+  /**
+   * One call to the provider's API with the user's token, which is renewed first when it is due, and once after a 401 where the body can be sent
+   * again. Any status is an answer. Redirects are not followed.
+   * @throws RefreshError (`reconnect_required`, ...); EgressError while nothing was answered; SdkError `path_outside_rules`, `overloaded`;
+   * TokenError `store_unavailable`; the signal's reason.
+   */
+  async request(request: ApiRequest): Promise<ProviderAnswer> {
+    return this.#open().calling.request(request)
+  }
+
+  /** Renews now, whatever life is left. @throws as `request`. */
+  async refresh({ provider, userId }: ConnectionName): Promise<{ readonly expiresAt: number | null }> {
+    const { refresher } = this.#open()
+    const { tokens } = await refresher.refreshNow(this.#ref(provider, userId))
+    return { expiresAt: tokens.expiresAt }
+  }
+
+  /**
+   * Ends a connection: from now on nobody uses it, its tokens are taken back at the provider, then forgotten. Undefined when there was none.
+   * Safe to repeat; a `pending` one that outlives this process goes on with the next `disconnect`.
+   * @throws TokenError `store_unavailable`.
+   */
+  async disconnect({ provider, userId }: ConnectionName): Promise<Revocation | undefined> {
+    const { disconnecting, events } = this.#open()
+    const revocation = await disconnecting.disconnect(this.#ref(provider, userId))
+    if (revocation !== undefined) events.tell('disconnected', { provider, userId, revocation })
+    return revocation
+  }
+
+  /**
+   * Adds a provider that the catalog does not have: its record, and the application's client there.
+   * @throws ConfigError, also for a name that is configured already.
+   */
+  registerConnector(record: unknown, options: ProviderConfig): void {
+    const { providers, around } = this.#open()
+    const faults: ConfigFault[] = []
+    const form = readProviderForm(options, 'options')
+    const checked = judged(() => checkedRecord(record, around.insecureAllowOrigins), 'record', faults)
+    if ('faults' in form) faults.push(...form.faults)
+    if ('faults' in form || checked === undefined) throw new ConfigError(faults)
+    if (providers.has(checked.id)) faults.push({ path: 'record.id', message: 'is configured already' })
+    const made = judgeProvider(checked.id, form.value, checked, around, 'options')
+    faults.push(...made.faults)
+    if (faults.length > 0 || made.provider === undefined) throw new ConfigError(faults)
+    providers.set(checked.id, made.provider)
+  }
+
+  /** How the SDK stands: its store, its providers as calls met them. Never throws for what is away. */
+  async getHealth(): Promise<SallyportHealth> {
+    const { opened, refresher, providers, health, backend } = this.#open()
+    const reachable = await opened.store.interrupted(1).then(
+      () => true,
+      () => false,
+    )
+    const of = Object.fromEntries([...providers.keys()].map((name) => [name, health.of(name)]))
+    const failing = refresher.unsaved > 0 || Object.values(of).some(({ state }) => state === 'failing')
+    const status = reachable ? (failing ? 'degraded' : 'ok') : 'down'
+    return { status, store: { backend, reachable, durability: opened.store.durability }, unsaved: refresher.unsaved, providers: of }
+  }
+
+  /** How one connection stands, or undefined. @throws TokenError `store_unavailable` */
+  async getConnectionHealth({ provider, userId }: ConnectionName): Promise<ConnectionHealth | undefined> {
+    const state = await this.#open().opened.store.read(this.#ref(provider, userId))
+    if (state === undefined) return undefined
+    const { scopes, expiresAt, refreshToken } = state.head.tokens
+    return { health: healthOf(state), trouble: state.failure?.trouble ?? null, scopes, expiresAt, renewable: refreshToken !== null }
+  }
+
+  /** Calls `listener` at each such event of this process; gives what ends that. What it throws is logged. */
+  on<Name extends SallyportEvent>(name: Name, listener: SallyportListener<Name>): () => void {
+    return this.#parts.events.on(name, listener)
+  }
+
+  /** The counts so far, in Prometheus' text format (version 0.0.4); empty with `metrics.enabled: false`. */
+  metricsText(): string {
+    return this.#parts.metrics?.render() ?? ''
+  }
+
+  /**
+   * Lets what is under way end, saves what is not saved, and closes everything. Idempotent. `unsaved` above 0 after `timeoutMs` (30,000 when absent):
+   * answers that only this process held are lost, unless `tokenStore.spillFolder` has them.
+   */
+  close({ timeoutMs = 30_000 }: { readonly timeoutMs?: number } = {}): Promise<{ readonly unsaved: number }> {
+    this.#closing ??= this.#close(timeoutMs)
+    return this.#closing
+  }
+
+  async #close(timeoutMs: number): Promise<{ readonly unsaved: number }> {
+    const { refresher, disconnecting, egress, opened, logger } = this.#parts
+    disconnecting.close()
+    const { unsaved } = await refresher.drain(timeoutMs)
+    if (unsaved > 0) logger.error('Closed with answers of providers that are not saved', { unsaved })
+    refresher.close()
+    await egress.close()
+    await opened.close()
+    return { unsaved }
+  }
+
+  #open(): Parts {
+    if (this.#closing !== undefined) throw new SdkError('closed', 'the SDK was closed')
+    return this.#parts
+  }
+
+  #ref(provider: string, userId: string): CredentialRef {
+    return { scope: find(this.#parts.providers, provider).name, id: userId }
+  }
+}
+
+function find(providers: ReadonlyMap<string, ConfiguredProvider>, name: string): ConfiguredProvider {
+  const found = providers.get(name)
+  if (found === undefined) throw new SdkError('provider_unknown', 'no provider of this name is configured')
+  return found
+}
+
+function openedStore(config: ReadConfig, faults: ConfigFault[]): OpenTokenStore | undefined {
+  // What is wrong with keys and address is among the faults already.
+  if (faults.some(({ path }) => path.startsWith('tokenStore'))) return undefined
+  return judged(() => openTokenStore(storeConfig(config), surroundingsOf(config)), 'tokenStore', faults)
+}
+
+/** Finds out what is no outage and won't pass: a missing driver, a foreign server, keys that others sealed with under the same ids. */
+async function requireUsable({ opened, egress, logger }: Parts): Promise<void> {
+  try {
+    await opened.store.interrupted(1)
+  } catch (error) {
+    if (hasCode(error, 'store_unavailable')) {
+      logger.warn('The token store is away; it is waited for', { error })
+      return
+    }
+    await egress.close()
+    await opened.close()
+    if (!(error instanceof SallyportError)) throw error
+    throw new ConfigError([{ path: 'tokenStore', message: error.message }])
+  }
+}
+
+function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<string, ConfiguredProvider>): Parts {
+  const clock = systemClock
+  const around = surroundingsOf(config)
+  const { level = 'warn', format = 'json', write } = config.logging ?? {}
+  const logger = createLogger({ level, format, ...(write === undefined ? {} : { write }) })
+  const registry = config.metrics?.enabled === false ? undefined : new MetricsRegistry(SDK_METRICS)
+  const metrics = registry ?? noMetrics
+  const origins: OriginPolicy = { insecureAllowOrigins: around.insecureAllowOrigins, allowedPorts: DEFAULT_EGRESS_POLICY.allowedPorts }
+  const egress = createEgress({ ...DEFAULT_EGRESS_POLICY, ...origins })
+  const send: OutboundFetch = (url, init) => egress.fetch(url, init)
+  const provider = (name: string): ConfiguredProvider => find(providers, name)
+  const { store, leases, states } = opened
+  const events = new Events(logger)
+  const health = new ProvidersHealth()
+  const disconnecting = new Disconnecting({ provider, store, fetch: send, clock, logger })
+  const { expiredTokenBufferMinutes = 5, spillFolder, backend } = config.tokenStore
+  const refresher = createRefresher({
+    store,
+    leases,
+    spills: spillFolder === undefined ? [] : [new FileSpill(spillFolder)],
+    endpoint: async ({ scope }) => endpointOf(provider(scope), send),
+    revokeOrphan: (ref, tokens) => disconnecting.revokeOrphan(ref, tokens),
+    logger,
+    metrics,
+    node: randomToken(16),
+    limits: { bufferMs: expiredTokenBufferMinutes * 60_000, idleMs: idleRenewalMs([...providers.values()].map(({ record }) => record)) },
+  })
+  refresher.onEvent((event) => events.tellRefresh(event))
+  const limits = new Map<string, CallLimit>()
+  const limit = (name: string): CallLimit => {
+    const found = limits.get(name)
+    if (found !== undefined) return found
+    const onQueue = (size: number): void => metrics.gauge('rate_limit_queue_size', { provider: name }, size)
+    const made = new CallLimit(config.rateLimits?.[name] ?? {}, clock, onQueue)
+    limits.set(name, made)
+    return made
+  }
+  const retry = { ...DEFAULT_RETRY, ...config.http?.retry } as typeof DEFAULT_RETRY
+  const onOutcome = (name: string, alive: boolean): void => health.note(name, alive)
+  const timeoutMs = config.http?.timeout ?? 30_000
+  const calling = new Calling({ provider, limit, refresher, egress, origins, retry, timeoutMs, clock, metrics, onOutcome })
+  const signingIn = new SigningIn({ provider, states, store, fetch: send, clock })
+  return {
+    opened,
+    egress,
+    refresher,
+    logger,
+    metrics: registry,
+    providers,
+    backend,
+    around,
+    signingIn,
+    calling,
+    disconnecting,
+    events,
+    health,
+  }
+}
+
+function endpointOf({ name, record, client }: ConfiguredProvider, send: OutboundFetch): RefreshEndpoint {
+  return {
+    provider: name,
+    rotation: record.rotation,
+    requestLifetimeMs: record.requestLifetimeMs,
+    refresh: (parent, call) => refreshTokens({ server: record.oauth, client, parent, ...call, fetch: send }),
+  }
+}
