@@ -223,6 +223,24 @@ describe('security event tokens', () => {
     expect(await statusOf(id)).toBe('revoked')
   })
 
+  it.each([
+    [300, 'active'],
+    [30, 'revoked'],
+  ])(
+    'V-03 that happened %s seconds before the connection was made leave it %s: clocks differ by less than a minute',
+    async (before, status) => {
+      const account = `made-${before}-seconds-later`
+      const id = await connected(account)
+      const [row] = await world.revocation.rows<{ made: number }>(
+        'select extract(epoch from created_at)::float8 as made from sallyport.connection where id = $1',
+        [id],
+      )
+      const moment = Math.floor(row!.made) - before
+      await world.push(context, await world.set(about(EVENT.sessionRevoked, account, { event_timestamp: moment })))
+      expect(await statusOf(id)).toBe(status)
+    },
+  )
+
   it('V-05 verify the stream and tell of its state', async () => {
     const own = await world.newTenant()
     const { source } = await world.source(SET, own)

@@ -75,6 +75,21 @@ describe('a disconnect', () => {
     )
   })
 
+  it('V-08 does not keep its caller waiting for a provider that says nothing, and is heard out all the same', async () => {
+    const release = Promise.withResolvers<void>()
+    world.provider.behave({ meanwhile: () => release.promise })
+    const patient = await newNode('token', 'default')
+    const id = await connect(patient, tenant, tokenSet('silent'), { account: 'account-8' })
+    const answer = await patient.service.disconnect(tenant.org, tenant.place, id, 'system')
+    expect(answer).toMatchObject({ connection: { status: 'revoked' }, provider: { state: 'queued' } })
+    // The call is under way yet: no failure has ended it.
+    expect([askedFor('silent'), await revocations(id)]).toMatchObject([['refresh-silent'], [{ state: 'waiting', reason: null }]])
+    world.provider.behave({})
+    release.resolve()
+    await expect.poll(async () => (await revocations(id)).map(({ state }) => state), { timeout: 10_000 }).toEqual(['done'])
+    await patient.close()
+  }, 20_000)
+
   it('changes nothing when it is repeated, and says how it stands', async () => {
     const id = await connect(one, tenant, tokenSet('twice'))
     await disconnect(id)
@@ -120,6 +135,9 @@ describe('the queue of revocations', () => {
     const [waiting] = await revocations(id)
     expect(waiting).toMatchObject({ state: 'waiting', reason: 'provider_down', attempts: 1 })
     expect(waiting!.sealed!.toString('latin1')).not.toContain('later')
+    // Not due again yet: three quarters of 15 seconds, as chance has it here.
+    expect(await two.service.queue.work()).toBe(0)
+    expect(askedFor('later')).toHaveLength(1)
     world.provider.behave({})
     await world.elapse()
     expect(await two.service.queue.work()).toBe(1)
@@ -407,12 +425,13 @@ describe('forgetting an end user', () => {
 })
 
 /** One more node, which no provider has asked for patience yet. */
-async function newNode(reach: 'token' | 'account' = 'token'): Promise<RevokingNode> {
+async function newNode(reach: 'token' | 'account' = 'token', patienceMs?: number | 'default'): Promise<RevokingNode> {
   return openRevokingNode(await world.db.open({ poolSize: 4 }), {
     rootKeys: world.rootKeys,
     providerOrigin: world.provider.origin,
     reach,
     log: world.log,
+    ...(patienceMs === undefined ? {} : { patienceMs }),
   })
 }
 

@@ -78,11 +78,13 @@ export interface NodeSettings {
   readonly reach?: 'token' | 'account'
   readonly clock?: Clock
   readonly log?: string[]
+  /** For its provider, on behalf of who disconnects; a minute when absent, `default` for what the service has itself. */
+  readonly patienceMs?: number | 'default'
 }
 
 /** One node over `database`, at work only when it is told to. */
 export async function openRevokingNode(database: Database, settings: NodeSettings): Promise<RevokingNode> {
-  const { clock = systemClock, log = [], providerOrigin, reach = 'token' } = settings
+  const { clock = systemClock, log = [], providerOrigin, reach = 'token', patienceMs = 60_000 } = settings
   const logger = createLogger({ level: 'debug', format: 'json', write: (line) => void log.push(line) })
   const vault = createVault({ database, keyring: RootKeyring.parse(new Secret(settings.rootKeys)), clock, logger })
   await vault.checkRootKeys()
@@ -98,7 +100,7 @@ export async function openRevokingNode(database: Database, settings: NodeSetting
     logger,
     metrics: noMetrics,
     random: () => 0.5,
-    patienceMs: 60_000,
+    ...(patienceMs === 'default' ? {} : { patienceMs }),
   })
   return {
     database,
