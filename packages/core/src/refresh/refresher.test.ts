@@ -945,6 +945,25 @@ describe('failures', () => {
     expect(await access(fleet, node)).toBe('access-1')
   })
 
+  it.each([
+    [{ kind: 'none' } as const, { kind: 'misconfigured', providerError: 'invalid_client' } as const, [15, 30, 60, 120, 240]],
+    [GRACE, { kind: 'unknown', why: 'reset' } as const, [1, 2, 4, 8, 16]],
+  ])('F-15 F-17 in a row are left alone for twice as long each time: %j %j', async (rotation, says, seconds) => {
+    const fleet = createFleet({ rotation, random: () => 1 })
+    await fleet.connect()
+    const node = fleet.node()
+    const pauses: number[] = []
+    for (const _ of seconds) {
+      // As many as are made at once.
+      for (let i = 0; i < 4; i++) fleet.issuer.next.push({ commits: false, says })
+      pauses.push((await failure(fleet, node)).retryAfterMs! / 1_000)
+      fleet.issuer.next.length = 0
+      await fleet.time.pass(pauses.at(-1)! * 1_000)
+    }
+    expect(pauses).toEqual(seconds)
+    expect(await access(fleet, node)).toBe('access-1')
+  })
+
   it('repeat a call that provably never left, within the same intent', async () => {
     const fleet = createFleet({ rotation: STRICT })
     await fleet.connect()
