@@ -3,7 +3,7 @@
  * to keep any state of its own: the envelopes say how far it has come, so that a killed sweep goes on where it was, and two at once share the work.
  */
 import { formatId, hasCode } from '@sallyport/core'
-import type { DataKeyId, Logger, OrgId } from '@sallyport/core'
+import type { Clock, DataKeyId, Logger, OrgId } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
 import { dataKeyList, sealedCount, sealedReplace, sealedTake } from '../db/index.ts'
 import type { Database, DataKey, SealedRow, TenantTx } from '../db/index.ts'
@@ -14,6 +14,7 @@ import type { Vault } from './vault.ts'
 export interface SweepContext {
   readonly database: Database
   readonly vault: Pick<Vault, 'reseal'>
+  readonly clock: Clock
   readonly logger: Logger
   /** Ends a sweep after the page it is at; the rest is the next one's. */
   readonly signal?: AbortSignal | undefined
@@ -32,13 +33,15 @@ export interface SweepReport {
 
 /** Small enough that a page's ciphering doesn't hold up calls, large enough that it isn't all round trips. */
 const PAGE = 100
+/** A long sweep says how far it is this often. */
+const TELL_EVERY_MS = 5_000
 
 /** @throws DatabaseError, KeySourceError, VaultError: what was done until then stays done. */
 export async function sweepOrganization(context: SweepContext, org: OrgId, actor: string): Promise<SweepReport> {
   const keys = await context.database.withTenant(org, dataKeyList)
   const current = keys.find(({ status }) => status === 'current')
   const previous = keys.filter(({ status }) => status === 'previous')
-  const done = { resealed: 0, unreadable: 0 }
+  const done = { resealed: 0, unreadable: 0, toldAt: context.clock.monotonic() }
   if (current !== undefined && previous.length > 0) {
     // The first pass passes by what another sweep holds; the second waits for it, so that the count is of finished work.
     for (const held of ['skip', 'wait'] as const) {
@@ -46,7 +49,8 @@ export async function sweepOrganization(context: SweepContext, org: OrgId, actor
       for (const from of previous) await sweepKey({ ...context, org, from: from.id, to: current.id, held }, done)
     }
   }
-  return finish(context, org, actor, { to: current?.id ?? null, ...done, previous })
+  const { resealed, unreadable } = done
+  return finish(context, org, actor, { to: current?.id ?? null, resealed, unreadable, previous })
 }
 
 interface Pass extends SweepContext {
@@ -61,15 +65,27 @@ interface Done {
   unreadable: number
 }
 
-async function sweepKey(pass: Pass, done: Done): Promise<void> {
+interface Course extends Done {
+  /** When it was last told how far it is, by the monotonic clock. */
+  toldAt: number
+}
+
+async function sweepKey(pass: Pass, done: Course): Promise<void> {
   for (const column of SEALED_COLUMNS) {
     let after: SealedRow | undefined
     do {
       if (pass.signal?.aborted === true) return
       const from = after
       after = await pass.database.withTenant(pass.org, (tx) => sweepPage(tx, pass, column, from, done))
+      tell(pass, done)
     } while (after !== undefined)
   }
+}
+
+function tell({ clock, logger, org }: Pass, done: Course): void {
+  if (clock.monotonic() - done.toldAt < TELL_EVERY_MS) return
+  done.toldAt = clock.monotonic()
+  logger.info('Resealing records under the current data key', { org, resealed: done.resealed, unreadable: done.unreadable })
 }
 
 /** Answers the last row while there may be more. The rows are held, and each is replaced only if it is still what was opened. */

@@ -128,6 +128,23 @@ async function sealEverywhere({
 }
 
 describe('rotating a data key', () => {
+  it('S34 says how far it is while it lasts, once in five seconds', async () => {
+    const { org } = await fillTenant(database, node.vault, 250)
+    const resealed = async (stepMs: number): Promise<unknown[]> => {
+      const lines: string[] = []
+      let at = 0
+      const clock = { now: () => systemClock.now(), monotonic: () => (at += stepMs) }
+      const logger = createLogger({ level: 'info', format: 'json', write: (line) => void lines.push(line) })
+      const { keeper } = await anotherNode(r1, { clock, logger })
+      await keeper.renew(org, 'system')
+      await keeper.sweep(org, 'system')
+      const said = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+      return said.filter(({ message }) => message === 'Resealing records under the current data key').map((line) => line['resealed'])
+    }
+    expect(await resealed(0)).toEqual([])
+    expect(await resealed(5_000)).toEqual(expect.arrayContaining([100, 200]))
+  })
+
   it('N10 moves every sealed column to the new key, proves it by counts, and everything opens at its own place', async () => {
     const tenant = await fillTenant(database, node.vault, 230)
     const { org, connection, integration, place } = tenant
