@@ -182,7 +182,7 @@ describe('a call through the SDK', () => {
 })
 
 describe('the SDK', () => {
-  it('N15 lets no token, secret or verifier out through log, error, metric, event, inspection, JSON or crash report', async () => {
+  it('N15 lets no access token, client secret or code out through log, error, metric, event, inspection, JSON or crash report', async () => {
     await start()
     const told: unknown[] = []
     for (const name of ['refreshed', 'disconnected', 'reconnect_required'] satisfies SallyportEvent[])
