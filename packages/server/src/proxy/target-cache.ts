@@ -147,7 +147,8 @@ export function createTargetCache(options: TargetCacheOptions): TargetCache {
   const drop = (change: Change | 'unknown'): void => {
     if (change !== 'unknown' && change.table === 'api_key') return
     epoch += 1
-    if (change !== 'unknown') return change.table === 'connection' ? forgetConnection(change.org, change.id as ConnectionId) : forget(change.org)
+    if (change !== 'unknown')
+      return change.table === 'connection' ? forgetConnection(change.org, change.id as ConnectionId) : forget(change.org)
     byOrg.clear()
     entries = 0
   }
