@@ -4,9 +4,11 @@
  */
 import { setTimeout as timer } from 'node:timers/promises'
 import { Readable } from 'node:stream'
-import { cleanRequestHeaders, EgressError, judgePath, parseApiBase } from '../http/index.ts'
-import type { Egress, Injection, JudgedPath, OriginPolicy } from '../http/index.ts'
-import { hasCode, Secret } from '../kernel/index.ts'
+import { providerRoute } from '../catalog/index.ts'
+import type { ProviderRoute } from '../catalog/index.ts'
+import { cleanRequestHeaders, EgressError, judgePath } from '../http/index.ts'
+import type { Egress, JudgedPath, OriginPolicy } from '../http/index.ts'
+import { hasCode } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import type { Metrics } from '../observability/index.ts'
 import type { FreshTokens, Refresher } from '../refresh/index.ts'
@@ -52,6 +54,7 @@ export interface CallingParts {
 
 interface Prepared {
   readonly provider: ConfiguredProvider
+  readonly route: ProviderRoute
   readonly ref: CredentialRef
   readonly method: string
   readonly path: JudgedPath
@@ -64,13 +67,14 @@ const MAX_REQUEST_BYTES = 1024 * 1024 * 1024
 
 export class Calling {
   readonly #parts: CallingParts
+  readonly #routes = new WeakMap<ConfiguredProvider, ProviderRoute>()
 
   constructor(parts: CallingParts) {
     this.#parts = parts
   }
 
   async request(request: ApiRequest): Promise<ProviderAnswer> {
-    const call = prepare(this.#parts.provider(request.provider), request)
+    const call = this.#prepared(request)
     const keyed = call.headers.some((name, i) => i % 2 === 0 && name === 'idempotency-key')
     const { retry, clock } = this.#parts
     for (let retries = 0; ; retries++) {
@@ -89,6 +93,27 @@ export class Calling {
       }
       await timer(delay, undefined, call.signal === undefined ? {} : { signal: call.signal })
     }
+  }
+
+  #prepared(request: ApiRequest): Prepared {
+    const { provider: scope, userId: id, signal } = request
+    const provider = this.#parts.provider(scope)
+    const route = this.#routeTo(provider)
+    const method = (request.method ?? 'GET').toUpperCase()
+    const path = judgePath(withQuery(request.path, request.query))
+    if (!route.allows(method, path)) {
+      throw new SdkError('path_outside_rules', `the record of ${provider.record.id} does not let this call out`)
+    }
+    const { type, body } = bodyOf(request)
+    return { provider, route, ref: { scope, id }, method, path, headers: headersOf(route, request.headers ?? {}, type), body, signal }
+  }
+
+  #routeTo(provider: ConfiguredProvider): ProviderRoute {
+    const known = this.#routes.get(provider)
+    if (known !== undefined) return known
+    const route = providerRoute(provider.record, this.#parts.origins)
+    this.#routes.set(provider, route)
+    return route
   }
 
   /** One call; a second one with a renewed token when the first was refused for its token. */
@@ -118,20 +143,19 @@ export class Calling {
   }
 
   async #sent(
-    { provider, method, path, headers, body, signal }: Prepared,
+    { provider, route, method, path, headers, body, signal }: Prepared,
     { tokens }: FreshTokens,
     leave: () => void,
   ): Promise<ProviderAnswer> {
-    const { egress, origins, timeoutMs, metrics, clock, onOutcome } = this.#parts
-    const { api } = provider.record
+    const { egress, timeoutMs, metrics, clock, onOutcome } = this.#parts
     const startedAt = clock.monotonic()
     const sink = new AnswerSink()
     const done = egress.forward({
-      base: parseApiBase(api.base, origins),
+      base: route.base,
       method,
       path,
       headers,
-      inject: [injectionOf(api.injection, tokens.accessToken)],
+      inject: route.inject(tokens.accessToken),
       body: body instanceof Uint8Array ? Readable.from([body]) : body,
       ...(body instanceof Uint8Array ? { contentLength: body.length } : {}),
       maxRequestBytes: MAX_REQUEST_BYTES,
@@ -163,15 +187,6 @@ export class Calling {
   }
 }
 
-function prepare(provider: ConfiguredProvider, request: ApiRequest): Prepared {
-  const { provider: scope, userId: id, signal } = request
-  const method = (request.method ?? 'GET').toUpperCase()
-  const path = judgePath(withQuery(request.path, request.query))
-  requireAllowed(provider, method, path)
-  const { type, body } = bodyOf(request)
-  return { provider, ref: { scope, id }, method, path, headers: headersOf(provider, request.headers ?? {}, type), body, signal }
-}
-
 function withQuery(path: string, query: ApiRequest['query']): string {
   if (!path.startsWith('/')) throw new EgressError('path_refused', 'form')
   if (query === undefined) return path
@@ -181,20 +196,11 @@ function withQuery(path: string, query: ApiRequest['query']): string {
   return added === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${added}`
 }
 
-function requireAllowed({ record }: ConfiguredProvider, method: string, judged: JudgedPath): void {
-  const { rules } = record.api
-  const path = judged.split('?', 1)[0]!
-  const isUnder = (prefix: string): boolean => path === prefix || path.startsWith(`${prefix}/`)
-  if (rules === undefined || rules.some((rule) => rule.methods.some((one) => one === method) && isUnder(rule.pathPrefix))) return
-  throw new SdkError('path_outside_rules', `the record of ${record.id} does not let this call out`)
-}
-
 /** Lower-case names, cleaned; the record's own where the caller sends none. */
-function headersOf({ record }: ConfiguredProvider, given: Readonly<Record<string, string>>, type: string | undefined): string[] {
-  const headers = new Map(Object.entries(record.api.defaultHeaders))
-  if (type !== undefined) headers.set('content-type', type)
+function headersOf(route: ProviderRoute, given: Readonly<Record<string, string>>, type: string | undefined): string[] {
+  const headers = new Map(type === undefined ? [] : [['content-type', type]])
   for (const [name, value] of Object.entries(given)) headers.set(name.toLowerCase(), value)
-  return cleanRequestHeaders([...headers].flat())
+  return cleanRequestHeaders(route.withDefaults([...headers].flat()))
 }
 
 function bodyOf({ body, json }: ApiRequest): { readonly type?: string; readonly body: Uint8Array | Readable | null } {
@@ -203,8 +209,4 @@ function bodyOf({ body, json }: ApiRequest): { readonly type?: string; readonly 
   if (body === undefined) return { body: null }
   if (body instanceof URLSearchParams) return { type: 'application/x-www-form-urlencoded', body: Buffer.from(body.toString(), 'utf8') }
   return { body: typeof body === 'string' ? Buffer.from(body, 'utf8') : body }
-}
-
-function injectionOf({ kind, name, template }: ConfiguredProvider['record']['api']['injection'], token: Secret): Injection {
-  return { kind, name, value: new Secret(template.replace('{token}', () => token.reveal())) }
 }

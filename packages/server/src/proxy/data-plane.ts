@@ -3,7 +3,7 @@
  * buffers a body, and with warm caches nothing on it waits for the database. Refuses to hold a credential longer than the call's start.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { cleanRequestHeaders, EgressError, formatId, hasCode, newId, readTokenSet, RefreshError } from '@sallyport/core'
+import { cleanRequestHeaders, EgressError, formatId, hasCode, newId, pathOnly, readTokenSet, RefreshError } from '@sallyport/core'
 import type { Clock, ConnectionId, Egress, JudgedPath, Logger, Metrics, Provider, RequestId, TokenSet, Uuid } from '@sallyport/core'
 import type { UseLog } from '../audit/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
@@ -15,7 +15,6 @@ import type { Vault } from '../vault/index.ts'
 import { absent, CallError, isProxyUrl, presentedKey, readCall } from './call.ts'
 import type { PresentedKey, ProxyCall, Selector } from './call.ts'
 import type { CallShares } from './call-shares.ts'
-import { pathOnly } from './routes-out.ts'
 import type { RouteOut } from './routes-out.ts'
 import type { CredentialLife, RenewedTokens } from './credential-life.ts'
 import type { KnownTarget, TargetCache, TargetWanted } from './target-cache.ts'

@@ -1,0 +1,51 @@
+/**
+ * Owns what of a provider's record every call needs, resolved once: the API base, the token's place, the headers that go along, and which calls
+ * are allowed. The gateway and the SDK call out by it alike.
+ */
+import { parseApiBase } from '../http/index.ts'
+import type { ApiBase, Injection, OriginPolicy } from '../http/index.ts'
+import { Secret } from '../kernel/index.ts'
+import type { Provider } from './schema.ts'
+
+export interface ProviderRoute {
+  readonly base: ApiBase
+  /** A bearer token as it goes into the request. */
+  inject(token: Secret): Injection[]
+  /** `headers` (flat, names in lower case), with the provider's defaults added for names the caller did not send. */
+  withDefaults(headers: string[]): string[]
+  /** Whether the record's rules let this call out (S-18). To be judged before the credential is opened. */
+  allows(method: string, path: string): boolean
+}
+
+/** @throws EgressError `egress_refused` when the API base is not one that may be reached. */
+export function providerRoute(provider: Provider, policy: OriginPolicy): ProviderRoute {
+  const { injection, rules } = provider.api
+  const [before = '', after = ''] = injection.template.split('{token}')
+  const defaults = Object.entries(provider.api.defaultHeaders)
+  return {
+    base: parseApiBase(provider.api.base, policy),
+    inject: (token) => [{ kind: injection.kind, name: injection.name, value: new Secret(before + token.reveal() + after) }],
+    withDefaults(headers) {
+      for (const [name, value] of defaults) if (!hasName(headers, name)) headers.push(name, value)
+      return headers
+    },
+    allows: (method, path) =>
+      rules === undefined || rules.some((rule) => rule.methods.some((it) => it === method) && isUnder(pathOnly(path), rule.pathPrefix)),
+  }
+}
+
+/** The path without its query. */
+export function pathOnly(path: string): string {
+  const mark = path.indexOf('?')
+  return mark < 0 ? path : path.slice(0, mark)
+}
+
+function hasName(headers: readonly string[], name: string): boolean {
+  for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return true
+  return false
+}
+
+/** Whole segments, in the case they were written: `/v1/chatx` and `/V1/CHAT` are not under `/v1/chat` (I-05). */
+function isUnder(path: string, prefix: string): boolean {
+  return path === prefix || path.startsWith(`${prefix}/`)
+}
