@@ -1,0 +1,80 @@
+/** Owns the gateway's own keys: made, narrowed and turned off. Refuses to show a secret twice. */
+import { z } from 'zod'
+import { CONTROL_BODY_BYTES, SCOPES } from '../access.ts'
+import * as s from '../schemas.ts'
+import { define } from './operation.ts'
+import type { Operation } from './operation.ts'
+import { ENV, inEnvironment } from './paths.ts'
+
+export const apiKeysOperations = {
+  keyList: define({
+    method: 'GET',
+    path: `${ENV}/keys`,
+    tag: 'API keys',
+    summary: 'Keys of an environment; never their secrets',
+    access: { audience: 'tenant', role: 'VIEWER', scope: 'keys:read', tenant: 'environment', audit: 'none', bodyLimit: 0 },
+    params: inEnvironment,
+    query: s.pageQuery,
+    response: s.pageOf(s.apiKey),
+    status: 200,
+  }),
+  keyCreate: define({
+    method: 'POST',
+    path: `${ENV}/keys`,
+    tag: 'API keys',
+    summary: 'Make a key; its text is in this answer and nowhere else, ever',
+    access: {
+      audience: 'tenant',
+      role: 'DEVELOPER',
+      scope: 'keys:write',
+      tenant: 'environment',
+      audit: 'key.created',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
+    params: inEnvironment,
+    body: z.strictObject({
+      name: s.name,
+      scopes: z.array(z.enum(SCOPES)).min(1).max(SCOPES.length),
+      connection: s.connectionId.optional().describe('Bind the key to one connection'),
+      expires_in_s: z.int().min(1).max(31_536_000).optional().describe('Absent: it does not expire'),
+      allowed_addresses: s.addressRanges.optional().describe('Absent: from anywhere, or as the key that makes it'),
+      sender: s.keySender.optional().describe('Absent: whoever has it, or as the key that makes it'),
+    }),
+    response: z.object({ key: s.apiKey, secret: z.string().describe('sp_{live|test}_{id}_{secret}_{checksum}; shown once') }),
+    status: 201,
+  }),
+  keyUpdate: define({
+    method: 'PATCH',
+    path: `${ENV}/keys/{key}`,
+    tag: 'API keys',
+    summary: 'Change the name of a key, or from where it may be used; at once on this node, within a second on the others',
+    access: {
+      audience: 'tenant',
+      role: 'DEVELOPER',
+      scope: 'keys:write',
+      tenant: 'environment',
+      audit: 'key.updated',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
+    params: inEnvironment.extend({ key: s.keyId }),
+    body: z
+      .strictObject({
+        name: s.name.optional(),
+        allowed_addresses: s.addressRanges.nullable().optional().describe('null: from anywhere its makers may'),
+      })
+      .refine((body) => Object.keys(body).length > 0, 'must name what to change')
+      .meta({ minProperties: 1 }),
+    response: s.apiKey,
+    status: 200,
+  }),
+  keyRevoke: define({
+    method: 'POST',
+    path: `${ENV}/keys/{key}/revoke`,
+    tag: 'API keys',
+    summary: 'Turn a key off for good; repeating it changes nothing',
+    access: { audience: 'tenant', role: 'DEVELOPER', scope: 'keys:write', tenant: 'environment', audit: 'key.revoked', bodyLimit: 0 },
+    params: inEnvironment.extend({ key: s.keyId }),
+    response: s.apiKey,
+    status: 200,
+  }),
+} as const satisfies Record<string, Operation>

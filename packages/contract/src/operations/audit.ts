@@ -1,0 +1,29 @@
+/** Owns an organization's audit log. */
+import * as s from '../schemas.ts'
+import { define } from './operation.ts'
+import type { Operation } from './operation.ts'
+import { ORG, inOrg } from './paths.ts'
+
+export const auditOperations = {
+  auditEventList: define({
+    method: 'GET',
+    path: `${ORG}/audit-events`,
+    tag: 'Audit',
+    summary: "The organization's audit events, newest first",
+    access: { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'none', bodyLimit: 0 },
+    params: inOrg,
+    query: s.pageQuery,
+    response: s.pageOf(s.auditEvent),
+    status: 200,
+  }),
+  auditVerify: define({
+    method: 'GET',
+    path: `${ORG}/audit-events/verify`,
+    tag: 'Audit',
+    summary: 'Recompute the hash chain from the first event',
+    access: { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'none', bodyLimit: 0 },
+    params: inOrg,
+    response: s.auditVerification,
+    status: 200,
+  }),
+} as const satisfies Record<string, Operation>

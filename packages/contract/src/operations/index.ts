@@ -1,0 +1,39 @@
+/**
+ * Owns the control plane's contract: every operation with its path, shapes and access, in one table. The server serves it, the
+ * client is inferred from it, OpenAPI is generated from it. Refuses a second place where a path or a shape is written.
+ */
+import { apiKeysOperations } from './api-keys.ts'
+import { auditOperations } from './audit.ts'
+import { catalogOperations } from './catalog.ts'
+import { connectingOperations } from './connecting.ts'
+import { connectionsOperations } from './connections.ts'
+import { dataKeysOperations } from './data-keys.ts'
+import { emergencyOperations } from './emergency.ts'
+import { identityOperations } from './identity.ts'
+import { integrationsOperations } from './integrations.ts'
+import { organizationsOperations } from './organizations.ts'
+import { projectsOperations } from './projects.ts'
+import { requestsOperations } from './requests.ts'
+import { rootKeysOperations } from './root-keys.ts'
+import type { Operation } from './operation.ts'
+
+export type { Method, Operation } from './operation.ts'
+
+export const operations = {
+  ...identityOperations,
+  ...catalogOperations,
+  ...organizationsOperations,
+  ...projectsOperations,
+  ...apiKeysOperations,
+  ...integrationsOperations,
+  ...connectingOperations,
+  ...connectionsOperations,
+  ...requestsOperations,
+  ...dataKeysOperations,
+  ...rootKeysOperations,
+  ...emergencyOperations,
+  ...auditOperations,
+} as const satisfies Record<string, Operation>
+
+export type Operations = typeof operations
+export type OperationName = keyof Operations

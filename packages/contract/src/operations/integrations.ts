@@ -1,0 +1,112 @@
+/** Owns an environment's clients at providers, and where providers send word of ended grants. */
+import { z } from 'zod'
+import { CONTROL_BODY_BYTES } from '../access.ts'
+import * as s from '../schemas.ts'
+import { define } from './operation.ts'
+import type { Operation } from './operation.ts'
+import { ENV, inEnvironment } from './paths.ts'
+
+export const integrationsOperations = {
+  integrationList: define({
+    method: 'GET',
+    path: `${ENV}/integrations`,
+    tag: 'Integrations',
+    summary: 'Integrations of an environment',
+    access: { audience: 'tenant', role: 'VIEWER', scope: 'integrations:read', tenant: 'environment', audit: 'none', bodyLimit: 0 },
+    params: inEnvironment,
+    query: s.pageQuery,
+    response: s.pageOf(s.integration),
+    status: 200,
+  }),
+  integrationCreate: define({
+    method: 'POST',
+    path: `${ENV}/integrations`,
+    tag: 'Integrations',
+    summary: "Register the organization's own client at a provider",
+    access: {
+      audience: 'tenant',
+      role: 'ADMIN',
+      scope: 'integrations:write',
+      tenant: 'environment',
+      audit: 'integration.created',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
+    params: inEnvironment,
+    body: z.strictObject({
+      slug: s.integrationSlug,
+      provider: z.string().min(1).max(64),
+      client_id: z.string().min(1).max(512),
+      client_secret: z.string().min(1).max(2048),
+      scopes: z.array(z.string().min(1).max(256)).max(100).optional().describe("Absent: the provider's defaults"),
+    }),
+    response: s.integration,
+    status: 201,
+  }),
+  integrationGet: define({
+    method: 'GET',
+    path: `${ENV}/integrations/{integration}`,
+    tag: 'Integrations',
+    summary: 'One integration',
+    access: { audience: 'tenant', role: 'VIEWER', scope: 'integrations:read', tenant: 'environment', audit: 'none', bodyLimit: 0 },
+    params: inEnvironment.extend({ integration: s.integrationId }),
+    response: s.integration,
+    status: 200,
+  }),
+  eventSourceList: define({
+    method: 'GET',
+    path: `${ENV}/integrations/{integration}/event-sources`,
+    tag: 'Integrations',
+    summary: 'Where the provider may send word of ended grants; never the secrets',
+    access: { audience: 'tenant', role: 'VIEWER', scope: 'integrations:read', tenant: 'environment', audit: 'none', bodyLimit: 0 },
+    params: inEnvironment.extend({ integration: s.integrationId }),
+    query: s.pageQuery,
+    response: s.pageOf(s.eventSource),
+    status: 200,
+  }),
+  eventSourceCreate: define({
+    method: 'POST',
+    path: `${ENV}/integrations/{integration}/event-sources`,
+    tag: 'Integrations',
+    summary: "Make an address for the provider's events: security event tokens, GitHub's webhooks or Slack's events",
+    access: {
+      audience: 'tenant',
+      role: 'ADMIN',
+      scope: 'integrations:write',
+      tenant: 'environment',
+      audit: 'event_source.created',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
+    params: inEnvironment.extend({ integration: s.integrationId }),
+    body: z.strictObject({
+      kind: z.enum(s.EVENT_SOURCE_KIND),
+      secret: z.string().min(16).max(256).optional().describe("GitHub, Slack: the provider's signing secret. Absent: one is made"),
+      issuers: z
+        .array(z.string().min(1).max(512))
+        .min(1)
+        .max(10)
+        .optional()
+        .describe('Exact texts. Absent: as the catalog knows the provider'),
+      keys_uri: z.string().min(1).max(2048).optional().describe("The issuer's JWK set"),
+      audiences: z.array(z.string().min(1).max(512)).min(1).max(10).optional().describe("Absent: the integration's client id"),
+    }),
+    response: z.object({ source: s.eventSource, secret: z.string().nullable().describe('The secret that was made; shown once') }),
+    status: 201,
+  }),
+  eventSourceDelete: define({
+    method: 'DELETE',
+    path: `${ENV}/integrations/{integration}/event-sources/{source}`,
+    tag: 'Integrations',
+    summary: 'Receive no more events at this address',
+    access: {
+      audience: 'tenant',
+      role: 'ADMIN',
+      scope: 'integrations:write',
+      tenant: 'environment',
+      audit: 'event_source.deleted',
+      bodyLimit: 0,
+    },
+    params: inEnvironment.extend({ integration: s.integrationId, source: s.eventSourceId }),
+    response: null,
+    status: 204,
+  }),
+} as const satisfies Record<string, Operation>

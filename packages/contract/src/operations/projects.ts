@@ -1,0 +1,54 @@
+/** Owns the projects of an organization. */
+import { z } from 'zod'
+import { CONTROL_BODY_BYTES } from '../access.ts'
+import * as s from '../schemas.ts'
+import { define } from './operation.ts'
+import type { Operation } from './operation.ts'
+import { ORG, PROJECT, inOrg, inProject } from './paths.ts'
+
+const origin = z.string().max(255).describe('scheme://host[:port], nothing more; https unless loopback in development')
+
+export const projectsOperations = {
+  projectList: define({
+    method: 'GET',
+    path: `${ORG}/projects`,
+    tag: 'Projects',
+    summary: 'Projects of an organization',
+    access: { audience: 'tenant', role: 'VIEWER', tenant: 'org', audit: 'none', bodyLimit: 0 },
+    params: inOrg,
+    query: s.pageQuery,
+    response: s.pageOf(s.project),
+    status: 200,
+  }),
+  projectGet: define({
+    method: 'GET',
+    path: PROJECT,
+    tag: 'Projects',
+    summary: 'One project',
+    access: { audience: 'tenant', role: 'VIEWER', scope: 'projects:read', tenant: 'project', audit: 'none', bodyLimit: 0 },
+    params: inProject,
+    response: s.project,
+    status: 200,
+  }),
+  projectUpdate: define({
+    method: 'PATCH',
+    path: PROJECT,
+    tag: 'Projects',
+    summary: 'Change the name or the origins that connect sessions may return to; not for test keys and keys bound to a connection',
+    access: {
+      audience: 'tenant',
+      role: 'ADMIN',
+      scope: 'projects:write',
+      tenant: 'project',
+      audit: 'project.updated',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
+    params: inProject,
+    body: z
+      .strictObject({ name: s.name.optional(), return_origins: z.array(origin).max(50).optional() })
+      .refine((body) => Object.keys(body).length > 0, 'must name what to change')
+      .meta({ minProperties: 1 }),
+    response: s.project,
+    status: 200,
+  }),
+} as const satisfies Record<string, Operation>
