@@ -2,6 +2,7 @@
  * Owns the reading of a token endpoint's answer to a refresh (RFC 6749 sections 5.1, 5.2, 6). Refuses to branch on a provider's prose: only
  * statuses, `error` values and the documented sub-codes count.
  */
+import { retryAfterMs } from '../http/index.ts'
 import { Secret } from '../kernel/index.ts'
 import { lifetimeSeconds } from '../tokens/index.ts'
 import type { TokenSet } from '../tokens/index.ts'
@@ -79,7 +80,7 @@ const BINDING_TYPES: ReadonlySet<string> = new Set(['dpop', 'mac', 'pop'])
 /** Never throws. */
 export function readRefreshAnswer(answer: TokenEndpointAnswer, expected: Expected): RefreshAnswer {
   const { status, headers, text } = answer
-  if (status === 429) return { kind: 'limited', retryAfterMs: retryAfterMs(headers, expected.now) }
+  if (status === 429) return { kind: 'limited', retryAfterMs: askedMs(headers, expected.now) }
   const members = readMembers(answer, expected.server)
   const success = status >= 200 && status < 300
   if (success && members !== undefined && isFilledText(members['access_token'])) return renewed(members, text, expected)
@@ -134,7 +135,7 @@ function extraAfter(before: Secret, now: Members): Secret {
 function refusal(members: Members, status: number, headers: Headers, now: number): RefreshAnswer {
   const error = members['error'] as string
   const meaning = Object.hasOwn(MEANING, error) ? MEANING[error]! : status >= 500 ? 'unknown' : 'misconfigured'
-  if (meaning === 'limited') return { kind: 'limited', retryAfterMs: retryAfterMs(headers, now) }
+  if (meaning === 'limited') return { kind: 'limited', retryAfterMs: askedMs(headers, now) }
   if (meaning === 'unknown') return { kind: 'unknown', why: 'server_error' }
   if (meaning === 'misconfigured') return { kind: 'misconfigured', providerError: Object.hasOwn(MEANING, error) ? error : undefined }
   return { kind: 'refused', trouble: meaning === 'revoked' || revokedBySubcode(members) ? 'revoked' : 'grant_expired' }
@@ -144,11 +145,8 @@ function revokedBySubcode({ error_codes }: Members): boolean {
   return Array.isArray(error_codes) && error_codes.some((code) => REVOKED_CODES.has(code))
 }
 
-/** RFC 9110 section 10.2.3: seconds or a date. */
-function retryAfterMs(headers: Headers, now: number): number {
-  const value = headers.get('retry-after')?.trim() ?? ''
-  const ms = /^\d{1,9}$/u.test(value) ? Number(value) * 1000 : Date.parse(value) - now
-  return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), MAX_RETRY_AFTER_MS) : 0
+function askedMs(headers: Headers, now: number): number {
+  return retryAfterMs(headers, now, MAX_RETRY_AFTER_MS) ?? 0
 }
 
 /** A form where the provider sends forms; else JSON under whatever type it comes, and under a byte order mark. */

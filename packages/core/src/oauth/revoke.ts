@@ -5,6 +5,7 @@
  * Revoking can be repeated without harm, so unlike a refresh nothing here has to be fenced. What can do harm is its reach: some providers end
  * every grant of the account to our client with one call (`reach` in the record), which would take a newer connection of that account along.
  */
+import { retryAfterMs } from '../http/index.ts'
 import { SallyportError } from '../kernel/index.ts'
 import type { Secret } from '../kernel/index.ts'
 import { OUTBOUND_LIMITS } from './server.ts'
@@ -139,7 +140,7 @@ function formBasic({ clientId, clientSecret }: OAuthClient): string {
 async function ask({ way, fetch, now }: Revoking, { url, request }: RevocationCall): Promise<RevokeAnswer> {
   try {
     const response = await fetch(url, { ...request, ...OUTBOUND_LIMITS })
-    return judged(way.kind, response.status, await errorOf(response), retryAfterMs(response.headers.get('retry-after'), now))
+    return judged(way.kind, response.status, await errorOf(response), retryAfterMs(response.headers, now, DAY_MS) ?? null)
   } catch (error) {
     if (!(error instanceof SallyportError)) throw error
     if (error.code === 'egress_refused') return { kind: 'impossible', reason: 'destination_refused' }
@@ -183,11 +184,4 @@ async function errorOf(response: Response): Promise<string> {
     // What is no JSON names no error: its status speaks.
     return ''
   }
-}
-
-/** RFC 9110 section 10.2.3: seconds or a date. Null for anything else; never longer than a day, never less than nothing. */
-function retryAfterMs(text: string | null, now: number): number | null {
-  if (text === null) return null
-  const ms = /^\d{1,9}$/u.test(text) ? Number(text) * 1000 : Date.parse(text) - now
-  return Number.isFinite(ms) ? Math.min(Math.max(0, ms), DAY_MS) : null
 }

@@ -2,10 +2,10 @@
  * Owns what a private cache may keep, and how long it is good for (RFC 9111). Refuses heuristics: without a lifetime of its own an answer is asked
  * about each time. Refuses cookies: an answer that sets one is not kept.
  */
+import { httpDate } from '../http/index.ts'
 import { cacheControl, secondsOf } from './cache-control.ts'
 import type { KeptAnswer } from './cache-record.ts'
 import type { Answer, Call } from './call.ts'
-import { httpDate } from './retry-after.ts'
 
 const SECOND = 1_000
 /** Final answers that stand for themselves. 206 is a part, and 304 is merged. */

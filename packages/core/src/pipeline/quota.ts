@@ -2,13 +2,13 @@
  * Owns holding back when a provider says that its quota is used up, or nearly. Refuses to believe it for longer than a cap, to hold back another
  * connection than the one it was said to, and to keep a caller waiting who can be told at once.
  */
+import { retryAfterMs } from '../http/index.ts'
 import { systemClock } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import { circuitOf } from './call.ts'
 import type { Answer, Call, Policy, Send } from './call.ts'
 import { PipelineError } from './errors.ts'
 import { quotaOf } from './quota-headers.ts'
-import { retryAfterMs } from './retry-after.ts'
 import { systemPause } from './time.ts'
 import type { Pause } from './time.ts'
 

@@ -2,6 +2,7 @@
  * Owns trying again. Refuses to send twice what a provider might do twice: a call is repeated only when its method is idempotent, when it carries
  * an Idempotency-Key, or when it is proven that no byte of it left. Refuses to come back earlier than a provider asked.
  */
+import { retryAfterMs } from '../http/index.ts'
 import { systemClock } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import { noMetrics } from '../observability/index.ts'
@@ -9,7 +10,6 @@ import type { Metrics } from '../observability/index.ts'
 import { circuitOf, discard } from './call.ts'
 import type { Answer, Call, Policy, Send } from './call.ts'
 import { isPassing } from './fault.ts'
-import { retryAfterMs } from './retry-after.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { systemPause } from './time.ts'
 import type { Pause } from './time.ts'
