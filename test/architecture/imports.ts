@@ -179,13 +179,14 @@ function coreRules(from: Place, to: Place): string[] {
   return there <= here ? [] : [`core/${from.folders[0]} stands to the left of core/${to.folders[0]}`]
 }
 
-/** routes -> features -> db; a feature sees another through its index.ts; compose.ts, main.ts and the command line see everything. */
+/** routes -> features -> db; a feature sees another through its index.ts; compose/, main.ts and the command line see everything. */
 function serverRules(from: Place, to: Place): string[] {
   const [here, there] = [from.folders[0], to.folders[0]]
-  if (here === undefined || here === 'cli' || here === there) return []
-  if (there === undefined) return to.path.endsWith('/config.ts') ? [] : ['only compose.ts, main.ts and cli import the root of the server']
+  if (here === undefined || here === 'cli' || here === 'compose' || here === there) return []
+  if (there === undefined) return to.path.endsWith('/config.ts') ? [] : ['only compose, main.ts and cli import the root of the server']
   if (here === 'db') return ['db sees no feature']
-  if (there === 'routes') return ['nothing but compose.ts imports routes']
+  if (there === 'routes') return ['nothing but compose imports routes']
+  if (there === 'compose') return ['only main.ts and cli import compose']
   if (there === 'db') return []
   return to.path.endsWith('/index.ts') ? [] : ['a feature is seen through its index.ts']
 }
@@ -237,7 +238,7 @@ export const WORDS: readonly { readonly word: RegExp; readonly only: readonly st
       'packages/server/src/revocation/',
       'packages/server/src/routes/',
       'packages/server/src/vault/',
-      'packages/server/src/compose.ts',
+      'packages/server/src/compose/',
       'packages/server/src/main.ts',
       'packages/server/src/cli/',
     ],

@@ -1,5 +1,5 @@
 /** `sallyport migrate`: brings a Postgres given by URL to this version's tables. The embedded one is migrated by every start. */
-import { migrateDatabase } from '../compose.ts'
+import { migrateDatabase } from '../compose/index.ts'
 import { CommandError } from './command.ts'
 import type { CommandContext } from './command.ts'
 import { EXIT } from './explain.ts'

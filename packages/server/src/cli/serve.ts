@@ -1,5 +1,5 @@
 /** `sallyport serve`: starts the gateway, says that it is ready, and drains it on a signal. Refuses to end before what was promised is saved. */
-import { startGateway } from '../compose.ts'
+import { startGateway } from '../compose/index.ts'
 import type { CommandContext } from './command.ts'
 import { EXIT } from './explain.ts'
 

@@ -1,0 +1,38 @@
+/** Owns who calls: keys, sessions, and what a key is bound to beside its text. */
+import { createKeyGuard, createNonces } from '../binding/index.ts'
+import type { KeyGuard } from '../binding/index.ts'
+import { isTrustedPeer, trustedProxies } from '../http/index.ts'
+import { createKeyAuthenticator, createSessions } from '../identity/index.ts'
+import type { KeyAuthenticator, Sessions } from '../identity/index.ts'
+import type { Ground } from './parts.ts'
+
+export interface Callers {
+  readonly keys: KeyAuthenticator
+  readonly sessions: Sessions
+  readonly keyGuard: KeyGuard
+}
+
+export async function createCallers({ config, database, vault, useLog, clock, logger }: Ground): Promise<Callers> {
+  const proxies = trustedProxies(config.trustedProxies)
+  return {
+    keys: createKeyAuthenticator({
+      lookups: database.lookups,
+      onChange: (listener) => database.onChange(listener),
+      pepper: await vault.systemSecret('key_pepper'),
+      clock,
+      logger,
+    }),
+    sessions: createSessions({ lookups: database.lookups, clock }),
+    keyGuard: createKeyGuard({
+      publicUrl: config.publicUrl,
+      certificateHeader: config.senders.certificateHeader,
+      isTrustedPeer: (address) => isTrustedPeer(address, proxies),
+      nonces: createNonces(await vault.systemSecret('dpop_nonce'), clock),
+      requireNonce: config.senders.requireNonce,
+      proofs: database.lookups,
+      useLog,
+      clock,
+      logger,
+    }),
+  }
+}

@@ -1,0 +1,86 @@
+/** Owns the data plane with its memories: where calls go, under which route, and how much of an origin one organization gets. */
+import { DEFAULT_REFRESH_LIMITS } from '@sallyport/core'
+import type { Database } from '../db/index.ts'
+import { connectionFind } from '../db/index.ts'
+import { addressOf, trustedProxies } from '../http/index.ts'
+import { createCallShares, createCredentialLife, createDataPlane, createTargetCache, routeOut } from '../proxy/index.ts'
+import type { DataPlane, TargetWanted } from '../proxy/index.ts'
+import type { Callers } from './callers.ts'
+import type { Credentials } from './credentials.ts'
+import type { Ground } from './parts.ts'
+
+/** Worst age of what the data plane remembers of connections when no word of a change arrives (G10). */
+const TARGET_AGE_MS = 10_000
+/** And while the database is away or says nothing for `TARGET_PATIENCE_MS`. */
+const TARGET_AGE_AWAY_MS = 30_000
+const TARGET_PATIENCE_MS = 250
+const MAX_TARGETS = 50_000
+/** One organization gets at most this part of the connections to one origin. */
+const ORGANIZATION_SHARE = 1 / 4
+
+export interface OpenDataPlane {
+  readonly dataPlane: DataPlane
+  stopListening(): void
+}
+
+export function openDataPlane(ground: Ground, { keys, keyGuard }: Callers, { refresher, explain }: Credentials): OpenDataPlane {
+  const { config, database, vault, egress, useLog, dpopNonces, providers, clock, logger, metrics } = ground
+  const targets = createTargetCache({
+    read: (wanted) => readTarget(database, wanted),
+    clock,
+    maxAgeMs: TARGET_AGE_MS,
+    maxAgeAwayMs: TARGET_AGE_AWAY_MS,
+    patienceMs: TARGET_PATIENCE_MS,
+    maxEntries: MAX_TARGETS,
+  })
+  const routes = new Map([...providers].map(([id, provider]) => [id, routeOut(provider, config.egress, { nonces: dpopNonces, clock })]))
+  const proxies = trustedProxies(config.trustedProxies)
+  const dataPlane = createDataPlane({
+    keyGuard,
+    authenticator: keys,
+    targets,
+    routes: (id) => routes.get(id),
+    otherEnvironment: (wanted) => isInOtherEnvironment(database, wanted),
+    vault,
+    egress,
+    life: createCredentialLife({
+      fresh: (ref, options) => refresher.fresh(ref, options),
+      clock,
+      bufferMs: config.refresh.bufferMs,
+      jitter: DEFAULT_REFRESH_LIMITS.jitter,
+      // What it means for the connection is on record already; the call it stood beside has gone on.
+      onFailure: (error) => logger.debug('A credential was not renewed beside a call', { error }),
+    }),
+    explained: (error, principal, connection) => explain(error, principal, principal, connection),
+    shares: createCallShares(Math.ceil(config.egress.maxConnectionsPerOrigin * ORGANIZATION_SHARE)),
+    useLog,
+    clock,
+    logger,
+    metrics,
+    clientAddress: (request) => addressOf({ raw: request }, proxies),
+    publicUrl: config.publicUrl,
+    maxRequestBytes: config.limits.maxRequestBytes,
+  })
+  return { dataPlane, stopListening: database.onChange((change) => targets.drop(change)) }
+}
+
+function readTarget(
+  database: Database,
+  { org, project, environment, integration, selector }: TargetWanted,
+): ReturnType<Database['proxyTarget']> {
+  return database.proxyTarget({
+    org,
+    project,
+    environment,
+    slug: integration,
+    connection: selector.connection,
+    endUserId: selector.endUser,
+  })
+}
+
+async function isInOtherEnvironment(database: Database, wanted: TargetWanted): Promise<boolean> {
+  const { connection } = wanted.selector
+  if (connection === undefined) return false
+  const other = { project: wanted.project, environment: wanted.environment === 'live' ? 'test' : 'live' } as const
+  return (await database.withTenant(wanted.org, (tx) => connectionFind(tx, other, connection))) !== undefined
+}

@@ -1,0 +1,126 @@
+/** Owns the engine: every group made in the order in which they depend on each other, behind one server, and the order in which they end. */
+import { join } from 'node:path'
+import { createDpopNonces, createEgress, listProviders, resolveProvider, SallyportError } from '@sallyport/core'
+import type { Provider } from '@sallyport/core'
+import { createUseLog } from '../audit/index.ts'
+import type { Config } from '../config.ts'
+import type { Database } from '../db/index.ts'
+import { createCursors, createHttpServer, createSessionCookie } from '../http/index.ts'
+import type { HttpServer } from '../http/index.ts'
+import { registerOperations } from '../routes/index.ts'
+import { createCallers } from './callers.ts'
+import type { Callers } from './callers.ts'
+import { inTurn } from './closing.ts'
+import { createCredentials } from './credentials.ts'
+import type { Credentials } from './credentials.ts'
+import { openDataPlane } from './data-plane.ts'
+import type { OpenDataPlane } from './data-plane.ts'
+import type { Ground, Parts } from './parts.ts'
+
+const SWEEP_EVERY_MS = 60_000
+/** What is buffered gets at least this long to be written, however long the drain took. */
+export const LAST_WORDS_MS = 3_000
+
+export interface Engine {
+  readonly http: HttpServer
+  /** Writes down what is buffered, for at most `timeoutMs`, and closes everything. @throws AuditError when something could not be written. */
+  close(timeoutMs: number): Promise<void>
+}
+
+export async function createEngine(parts: Parts): Promise<Engine> {
+  const { config, database, vault, keeper, logger } = parts
+  const egress = createEgress(config.egress)
+  const useLog = createUseLog({ database, logger })
+  const ground: Ground = { ...parts, egress, useLog, dpopNonces: createDpopNonces(), providers: providersOf(config) }
+  const callers = await createCallers(ground)
+  const credentials = await createCredentials(ground, callers.sessions)
+  const calls = openDataPlane(ground, callers, credentials)
+  const http = await createServer(ground, callers, credentials, calls)
+  credentials.revocation.start()
+  const stopSweeping = sweep(ground, credentials)
+  credentials.refresher.start()
+  return {
+    http,
+    close(timeoutMs) {
+      stopSweeping()
+      const deadline = performance.now() + timeoutMs
+      return inTurn([
+        // Answers may be out while their records are still to be handed over.
+        () => calls.dataPlane.idle(),
+        async () => callers.keyGuard.close(),
+        ...credentials.endRenewal,
+        () => useLog.close(Math.max(LAST_WORDS_MS, deadline - performance.now())),
+        async () => calls.stopListening(),
+        () => credentials.revocation.close(),
+        () => keeper.close(),
+        async () => callers.keys.close(),
+        async () => vault.close(),
+        () => egress.close(),
+      ])
+    },
+  }
+}
+
+async function createServer(ground: Ground, callers: Callers, credentials: Credentials, calls: OpenDataPlane): Promise<HttpServer> {
+  const { config, database, vault, keeper, providers, clock, logger } = ground
+  const { keys, sessions, keyGuard } = callers
+  const { lineage, refresher, explain, connect, revocation, events } = credentials
+  const cursors = createCursors(await vault.systemSecret('cursor_key'))
+  return createHttpServer({
+    keyGuard,
+    publicUrl: config.publicUrl,
+    trustedProxies: config.trustedProxies,
+    limits: config.limits,
+    logger,
+    keys,
+    sessions,
+    ready: () => readiness(database, credentials),
+    dataPlane: (request, response) => calls.dataPlane.handle(request, response),
+    register(app) {
+      registerOperations(app, {
+        database,
+        vault,
+        lineage,
+        refresher,
+        explain,
+        keeper,
+        keys,
+        sessions,
+        now: () => clock.now(),
+        connect,
+        revocation,
+        eventSources: events.sources,
+        cursors,
+        providers: [...providers.values()],
+        sessionCookie: createSessionCookie(config.publicUrl.startsWith('https:')),
+        publicUrl: config.publicUrl,
+        loopbackOrigins: config.mode === 'development',
+      })
+      connect.registerPages(app)
+      events.registerRoutes(app)
+    },
+    consoleFolder: join(import.meta.dirname, '../../../console/dist'),
+  })
+}
+
+/** Clears what expired, until the function that it gives is called. */
+function sweep({ logger }: Ground, { connect, events }: Credentials): () => void {
+  const sweeper = setInterval(() => {
+    void connect.sweepExpired().catch((error: unknown) => logger.warn('The sweep failed', { error }))
+    void events.sweep()
+  }, SWEEP_EVERY_MS)
+  sweeper.unref()
+  return () => clearInterval(sweeper)
+}
+
+/** Not while an answer of a provider is nowhere but here: whatever sends traffic should know that this node is not well. */
+async function readiness(database: Database, { refresher, accelerator }: Credentials): Promise<'ok' | 'degraded'> {
+  await database.ping()
+  if (refresher.unsaved > 0) throw new SallyportError('answers_unsaved', 'answers of providers are not saved yet')
+  return accelerator === undefined || accelerator.ok ? 'ok' : 'degraded'
+}
+
+function providersOf(config: Config): ReadonlyMap<string, Provider> {
+  const { insecureAllowOrigins } = config.egress
+  return new Map(listProviders().map(({ id }) => [id, resolveProvider(id, config.providers[id], insecureAllowOrigins)!]))
+}
