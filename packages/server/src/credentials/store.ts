@@ -4,7 +4,7 @@
  * sees what the other has committed, and says `store_unavailable` whenever it can't say what became of a write.
  */
 import { randomUUID } from 'node:crypto'
-import { hasCode, isUuid, SallyportError, TokenError } from '@sallyport/core'
+import { isUuid, SallyportError, TokenError } from '@sallyport/core'
 import type {
   BegunRefresh,
   ConnectionId,
@@ -35,7 +35,7 @@ import {
   intentPut,
 } from '../db/index.ts'
 import type { ConnectionFailure, ConnectionPlace, Database, Grant, Intent, TenantTx } from '../db/index.ts'
-import { refreshAnswerPlace, spilledAnswerPlace } from '../vault/index.ts'
+import { isLost, refreshAnswerPlace, spilledAnswerPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { Lineage } from './lineage.ts'
 import type { Transitions } from './transitions.ts'
@@ -53,8 +53,6 @@ export interface TenantStoreOptions {
 export function createTenantStore(options: TenantStoreOptions): CredentialStore {
   return new TenantStore(options)
 }
-
-const LOST = ['decrypt_failed', 'envelope_malformed', 'envelope_version_unknown', 'data_key_missing'] as const
 
 /** Organizations looked at in one step of forgetting what is old. */
 const PAGE = 500
@@ -196,8 +194,7 @@ class TenantStore implements CredentialStore {
         return await this.#o.vault.open(org, spilledAnswerPlace(connection, answer), answer.sealed)
       } catch (error) {
         // Its key was destroyed, or it stands where it does not belong: no waiting brings it back.
-        if (LOST.some((code) => hasCode(error, code)))
-          throw new TokenError('credential_malformed', 'a spilled answer does not open', { cause: error })
+        if (isLost(error)) throw new TokenError('credential_malformed', 'a spilled answer does not open', { cause: error })
         throw error
       }
     })

@@ -19,7 +19,7 @@ import {
 import type { EndingVersion, LiveConnection, NewRevocation, RevocationCause, TenantTx } from '../db/index.ts'
 import { credentialPlace, revocationPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
-import { isLost, tokensToRevoke, writeTokensToRevoke } from './tokens.ts'
+import { isUnreadable, tokensToRevoke, writeTokensToRevoke } from './tokens.ts'
 import type { TokensToRevoke } from './tokens.ts'
 
 export interface Ending {
@@ -135,7 +135,7 @@ async function openTokens(
     try {
       opened.push({ tokens: readTokenSet(await vault.openIn(tx, credentialPlace(connection, seq), sealed)), lives })
     } catch (error) {
-      if (!isLost(error)) throw error
+      if (!isUnreadable(error)) throw error
     }
   }
   return tokensToRevoke(opened)

@@ -34,7 +34,7 @@ import { clientSecretPlace, revocationPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
 import { nextTryMs } from './backoff.ts'
 import { queueOrphan } from './ending.ts'
-import { isLost, readTokensToRevoke } from './tokens.ts'
+import { isUnreadable, readTokensToRevoke } from './tokens.ts'
 
 export interface RevocationQueueOptions {
   readonly database: Pick<Database, 'withTenant' | 'lookups'>
@@ -223,7 +223,7 @@ class Queue implements RevocationQueue {
       const tokens = readTokensToRevoke(await vault.open(org, revocationPlace(id), sealed))
       return { tokens, clientSecret: await vault.open(org, clientSecretPlace(integration), secret) }
     } catch (error) {
-      if (isLost(error)) return undefined
+      if (isUnreadable(error)) return undefined
       throw error
     }
   }

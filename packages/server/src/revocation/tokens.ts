@@ -5,6 +5,7 @@
  */
 import { hasCode, Secret, TokenError } from '@sallyport/core'
 import type { TokenSet } from '@sallyport/core'
+import { isLost } from '../vault/index.ts'
 
 export interface TokensToRevoke {
   readonly refresh: readonly Secret[]
@@ -39,11 +40,9 @@ export function readTokensToRevoke(text: Secret): TokensToRevoke {
   return { refresh: secrets(form.refresh), access: secrets(form.access) }
 }
 
-const LOST = ['decrypt_failed', 'envelope_malformed', 'envelope_version_unknown', 'data_key_missing', 'credential_malformed'] as const
-
-/** Whether something sealed can't be opened because of what it is, and not because whoever holds keys is away. */
-export function isLost(error: unknown): boolean {
-  return LOST.some((code) => hasCode(error, code))
+/** Whether sealed tokens can't be had because of what they are: waiting helps none of them. */
+export function isUnreadable(error: unknown): boolean {
+  return isLost(error) || hasCode(error, 'credential_malformed')
 }
 
 function distinct(tokens: readonly Secret[]): readonly Secret[] {

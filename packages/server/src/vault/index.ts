@@ -17,5 +17,5 @@ export type { ContainmentReport, CountedDataKey, FullRotationReport, Keeper, Kee
 export type { RewrapReport, RootRotationReport } from './root-rotation.ts'
 export type { SweepReport } from './sweep.ts'
 export type { KeyFault, KeyVerification } from './verification.ts'
-export { VaultError } from './vault-error.ts'
+export { isLost, VaultError } from './vault-error.ts'
 export type { VaultErrorCode } from './vault-error.ts'

@@ -1,5 +1,5 @@
 /** Owns the failures of the vault. Refuses to say more of a key than its id. */
-import { SallyportError } from '@sallyport/core'
+import { hasCode, SallyportError } from '@sallyport/core'
 
 /**
  * - `root_key_missing`: something in the database is wrapped under a root key that was not configured.
@@ -11,4 +11,11 @@ export type VaultErrorCode = 'root_key_missing' | 'root_key_wrong' | 'data_key_m
 
 export class VaultError extends SallyportError<VaultErrorCode> {
   override readonly name = 'VaultError'
+}
+
+const LOST = ['decrypt_failed', 'envelope_malformed', 'envelope_version_unknown', 'data_key_missing'] as const
+
+/** Whether something sealed does not open because of what it is, whatever is waited for, and not because whoever holds keys is away. */
+export function isLost(error: unknown): boolean {
+  return LOST.some((code) => hasCode(error, code))
 }
