@@ -215,6 +215,7 @@ export const WORDS: readonly { readonly word: RegExp; readonly only: readonly st
   {
     word: /\.reveal\(\)/u,
     only: [
+      'packages/core/src/catalog/authorize.ts',
       'packages/core/src/catalog/route.ts',
       'packages/core/src/crypto/',
       'packages/core/src/http/',

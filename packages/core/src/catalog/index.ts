@@ -1,4 +1,6 @@
 /** Providers as data. */
+export { authorize } from './authorize.ts'
+export type { AuthorizedCall, Authorizing, OutgoingRequest } from './authorize.ts'
 export { checkedRecord, idleRenewalMs, listProviders, resolveProvider } from './catalog.ts'
 export type { ProviderOverlay } from './catalog.ts'
 export * from './errors.ts'

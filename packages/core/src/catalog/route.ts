@@ -9,7 +9,7 @@ import type { Provider } from './schema.ts'
 
 export interface ProviderRoute {
   readonly base: ApiBase
-  /** A bearer token as it goes into the request. */
+  /** A bearer token or an API key as it goes into the request. */
   inject(token: Secret): Injection[]
   /** `headers` (flat, names in lower case), with the provider's defaults added for names the caller did not send. */
   withDefaults(headers: string[]): string[]
@@ -20,7 +20,7 @@ export interface ProviderRoute {
 /** @throws EgressError `egress_refused` when the API base is not one that may be reached. */
 export function providerRoute(provider: Provider, policy: OriginPolicy): ProviderRoute {
   const { injection, rules } = provider.api
-  const [before = '', after = ''] = injection.template.split('{token}')
+  const [before = '', after = ''] = injection.kind === 'query' ? [] : injection.template.split('{token}')
   const defaults = Object.entries(provider.api.defaultHeaders)
   return {
     base: parseApiBase(provider.api.base, policy),

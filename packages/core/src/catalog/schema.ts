@@ -68,11 +68,14 @@ const securityEvents = z.strictObject({ issuers: z.array(z.string().min(1).max(5
 const oauth1 = z.strictObject({ temporaryCredentialEndpoint: endpoint, authorizationEndpoint: endpoint, tokenEndpoint: endpoint })
 
 /** Where the credential goes on a call. `{token}` in the template stands for it. */
-const injection = z.strictObject({
-  kind: z.literal('header'),
-  name: headerName,
-  template: headerValue.refine((text) => text.split('{token}').length === 2, 'must hold {token} once'),
-})
+const injection = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('header'),
+    name: headerName,
+    template: headerValue.refine((text) => text.split('{token}').length === 2, 'must hold {token} once'),
+  }),
+  z.strictObject({ kind: z.literal('query'), name: z.string().regex(/^[A-Za-z][\w.-]{0,63}$/u, 'must be the name of a parameter') }),
+])
 
 export const providerSchema = z.strictObject({
   id: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/u),

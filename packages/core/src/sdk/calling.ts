@@ -5,17 +5,17 @@
 import { setTimeout as timer } from 'node:timers/promises'
 import { Readable } from 'node:stream'
 import { providerRoute } from '../catalog/index.ts'
-import type { ProviderRoute } from '../catalog/index.ts'
+import type { AuthorizedCall, ProviderRoute } from '../catalog/index.ts'
 import { cleanRequestHeaders, EgressError, judgePath } from '../http/index.ts'
 import type { Egress, JudgedPath, OriginPolicy } from '../http/index.ts'
 import { hasCode } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import type { Metrics } from '../observability/index.ts'
-import type { FreshTokens, Refresher } from '../refresh/index.ts'
 import type { CredentialRef } from '../tokens/index.ts'
 import { AnswerSink } from './answer.ts'
 import type { ProviderAnswer } from './answer.ts'
 import type { ConfiguredProvider } from './config.ts'
+import type { CallCredential, Credentials } from './credentials.ts'
 import { SdkError } from './errors.ts'
 import type { ConnectionName } from './events.ts'
 import type { CallLimit } from './limits.ts'
@@ -41,7 +41,7 @@ export interface ApiRequest extends ConnectionName {
 export interface CallingParts {
   readonly provider: (name: string) => ConfiguredProvider
   readonly limit: (name: string) => CallLimit
-  readonly refresher: Refresher
+  readonly credentials: Pick<Credentials, 'fresh'>
   readonly egress: Egress
   readonly origins: OriginPolicy
   readonly retry: RetryPolicy
@@ -63,6 +63,7 @@ interface Prepared {
   readonly signal: AbortSignal | undefined
 }
 
+const FORM = /^application\/x-www-form-urlencoded\s*(?:;|$)/iu
 const MAX_REQUEST_BYTES = 1024 * 1024 * 1024
 
 export class Calling {
@@ -116,16 +117,22 @@ export class Calling {
     return route
   }
 
-  /** One call; a second one with a renewed token when the first was refused for its token. */
+  /** One call; a second one with a renewed token when the first was refused for its token, or with the same one for want of a nonce. */
   async #authorized(call: Prepared, replayable: boolean): Promise<ProviderAnswer> {
-    const { refresher } = this.#parts
+    const { credentials } = this.#parts
     const waiting = call.signal === undefined ? {} : { signal: call.signal }
-    const fresh = await refresher.fresh(call.ref, waiting)
-    const answer = await this.#limited(call, fresh)
+    const fresh = await credentials.fresh(call.provider, call.ref, waiting)
+    const { answer, wantedNonce } = await this.#limited(call, fresh)
     if (answer.status !== 401 || !replayable) return answer
-    let renewed: FreshTokens
+    if (wantedNonce) {
+      // The nonce came with the refusal, and nothing was done. The door repeats such a call by itself when it has no body.
+      if (call.body === null) return answer
+      answer.discard()
+      return (await this.#limited(call, fresh)).answer
+    }
+    let renewed: CallCredential
     try {
-      renewed = await refresher.fresh(call.ref, { ...waiting, force: { afterSeq: fresh.seq } })
+      renewed = await credentials.fresh(call.provider, call.ref, { ...waiting, force: { afterSeq: fresh.seq } })
     } catch (error) {
       // The provider's own word stands, unless it is known what the person has to do.
       if (!hasCode(error, 'reconnect_required')) return answer
@@ -134,17 +141,19 @@ export class Calling {
     }
     if (renewed.seq === fresh.seq && renewed.unsaved === fresh.unsaved) return answer
     answer.discard()
-    return this.#limited(call, renewed)
+    return (await this.#limited(call, renewed)).answer
   }
 
-  async #limited(call: Prepared, fresh: FreshTokens): Promise<ProviderAnswer> {
+  async #limited(call: Prepared, credential: CallCredential): Promise<{ readonly answer: ProviderAnswer; readonly wantedNonce: boolean }> {
     const leave = await this.#parts.limit(call.provider.name).enter(call.signal)
-    return this.#sent(call, fresh, leave)
+    const authorized = authorizedCall(call, credential, leave)
+    const answer = await this.#sent(call, authorized, leave)
+    return { answer, wantedNonce: authorized.wantedNonce() }
   }
 
   async #sent(
     { provider, route, method, path, headers, body, signal }: Prepared,
-    { tokens }: FreshTokens,
+    { parts }: AuthorizedCall,
     leave: () => void,
   ): Promise<ProviderAnswer> {
     const { egress, timeoutMs, metrics, clock, onOutcome } = this.#parts
@@ -155,7 +164,7 @@ export class Calling {
       method,
       path,
       headers,
-      inject: route.inject(tokens.accessToken),
+      ...parts,
       body: body instanceof Uint8Array ? Readable.from([body]) : body,
       ...(body instanceof Uint8Array ? { contentLength: body.length } : {}),
       maxRequestBytes: MAX_REQUEST_BYTES,
@@ -187,6 +196,16 @@ export class Calling {
   }
 }
 
+/** Right before the try: a signature holds for minutes. */
+function authorizedCall({ route, method, path, headers, body }: Prepared, credential: CallCredential, leave: () => void): AuthorizedCall {
+  try {
+    return credential.authorize(route, { method, path, form: formOf(headers, body) })
+  } catch (error) {
+    leave()
+    throw error
+  }
+}
+
 function withQuery(path: string, query: ApiRequest['query']): string {
   if (!path.startsWith('/')) throw new EgressError('path_refused', 'form')
   if (query === undefined) return path
@@ -209,4 +228,11 @@ function bodyOf({ body, json }: ApiRequest): { readonly type?: string; readonly 
   if (body === undefined) return { body: null }
   if (body instanceof URLSearchParams) return { type: 'application/x-www-form-urlencoded', body: Buffer.from(body.toString(), 'utf8') }
   return { body: typeof body === 'string' ? Buffer.from(body, 'utf8') : body }
+}
+
+/** The text of a body that is a whole form, which some credentials sign. */
+function formOf(headers: readonly string[], body: Uint8Array | Readable | null): string | undefined {
+  if (!(body instanceof Uint8Array)) return undefined
+  const type = headers.find((_value, i) => i % 2 === 1 && headers[i - 1] === 'content-type') ?? ''
+  return FORM.test(type) ? Buffer.from(body).toString('utf8') : undefined
 }

@@ -8,7 +8,7 @@ import type { Egress, OriginPolicy } from '../http/index.ts'
 import { hasCode, SallyportError, systemClock } from '../kernel/index.ts'
 import { createLogger, MetricsRegistry, noMetrics } from '../observability/index.ts'
 import type { Logger } from '../observability/index.ts'
-import { refreshTokens } from '../oauth/index.ts'
+import { createDpopNonces, refreshTokens } from '../oauth/index.ts'
 import type { OutboundFetch } from '../oauth/index.ts'
 import { checkedRecord, idleRenewalMs } from '../catalog/index.ts'
 import { createRefresher } from '../refresh/index.ts'
@@ -24,6 +24,7 @@ import { readForm, readProviderForm } from './config-form.ts'
 import type { ProviderConfig, ReadConfig, SallyportConfig } from './config-form.ts'
 import { judgeConfig, judged, judgeProvider, storeConfig, surroundingsOf } from './config.ts'
 import type { ConfiguredProvider, Surroundings } from './config.ts'
+import { Credentials } from './credentials.ts'
 import { Disconnecting } from './disconnecting.ts'
 import type { Revocation } from './disconnecting.ts'
 import { ConfigError, SdkError } from './errors.ts'
@@ -303,7 +304,8 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
   const retry = { ...DEFAULT_RETRY, ...config.http?.retry } as typeof DEFAULT_RETRY
   const onOutcome = (name: string, alive: boolean): void => health.note(name, alive)
   const timeoutMs = config.http?.timeout ?? 30_000
-  const calling = new Calling({ provider, limit, refresher, egress, origins, retry, timeoutMs, clock, metrics, onOutcome })
+  const credentials = new Credentials(refresher, { nonces: createDpopNonces(), clock })
+  const calling = new Calling({ provider, limit, credentials, egress, origins, retry, timeoutMs, clock, metrics, onOutcome })
   const signingIn = new SigningIn({ provider, states, store, fetch: send, clock })
   return {
     opened,

@@ -47,6 +47,33 @@ describe('the sealed text of a credential', () => {
     expect(inspect(read, { depth: 9 }) + JSON.stringify(read)).not.toContain(d)
   })
 
+  it.each<TokenSet>([
+    { ...tokens, refreshToken: null, tokenType: 'oauth1', tokenSecret: new Secret('fake-signing-secret') },
+    { ...tokens, refreshToken: null, tokenType: 'api_key' },
+    { ...tokens, refreshToken: null, tokenType: 'basic', accessToken: new Secret('name:fake-password') },
+  ])('keeps a credential of the kind $tokenType as it is, and shows none of it', (credential) => {
+    const written = writeTokenSet(credential)
+    const read = readTokenSet(written)
+    expect(read.tokenType).toBe(credential.tokenType)
+    expect(read.accessToken.reveal()).toBe(credential.accessToken.reveal())
+    expect(read.tokenType === 'oauth1' && read.tokenSecret.reveal()).toBe(credential.tokenType === 'oauth1' && 'fake-signing-secret')
+    expect(writeTokenSet(read).reveal()).toBe(written.reveal())
+    expect(inspect(read, { depth: 9 }) + JSON.stringify(read)).not.toContain('fake-')
+  })
+
+  it.each([
+    ['an API key in the form of bearers', { v: 1 }],
+    ['a kind that nobody knows', { token_type: 'mac' }],
+    ['a key with a refresh token', { refresh_token: 'fake' }],
+    ['a secret beside a key', { token_secret: 'fake' }],
+    ['a signing token without its secret', { v: 3, token_type: 'oauth1' }],
+    ['a signing token whose secret is no text', { v: 3, token_type: 'oauth1', token_secret: null }],
+  ])('refuses %s', (_what, change) => {
+    const written = writeTokenSet({ ...tokens, refreshToken: null, tokenType: 'api_key' }).reveal()
+    const text = JSON.stringify({ ...(JSON.parse(written) as object), ...change })
+    expect(() => readTokenSet(new Secret(text))).toThrow(expect.objectContaining({ code: 'credential_malformed' }) as Error)
+  })
+
   it.each([
     ['a bearer in the form of bound tokens', { v: 2, token_type: 'bearer' }],
     ['a key beside a bearer', { v: 1, token_type: 'bearer' }],
