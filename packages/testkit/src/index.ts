@@ -1,5 +1,6 @@
 /** Everything tests need around the product: servers, counterparts, and the product itself as a process. Never imported by a `src`. */
 export * from './aws/index.ts'
+export * from './fakes/index.ts'
 export * from './gateway/index.ts'
 export * from './hashicorp/index.ts'
 export * from './issuer/index.ts'

@@ -5,16 +5,15 @@
 import {
   allowInsecureRequests,
   authorizationCodeGrantRequest,
-  ClientSecretBasic,
-  ClientSecretPost,
   customFetch,
   processAuthorizationCodeResponse,
   ResponseBodyError,
 } from 'oauth4webapi'
-import type { ClientAuth, TokenEndpointResponse } from 'oauth4webapi'
+import type { TokenEndpointResponse } from 'oauth4webapi'
 import { SallyportError, Secret } from '../kernel/index.ts'
 import type { TokenSet } from '../tokens/index.ts'
 import type { AuthorizationAnswer } from './callback.ts'
+import { CLIENT_AUTH } from './client-auth.ts'
 import { provingFetch } from './dpop.ts'
 import type { DpopSender } from './dpop.ts'
 import { oauthFailure, OAuthError, providerFailure } from './errors.ts'
@@ -25,11 +24,6 @@ import { standardAnswer } from './token-answer.ts'
 
 /** Bytes of unknown members that are kept beside the tokens. A provider that says more is cut to nothing rather than in the middle. */
 const MAX_EXTRA = 8192
-
-export const CLIENT_AUTH: Readonly<Record<AuthorizationServer['tokenAuth'], (secret: string) => ClientAuth>> = {
-  client_secret_post: ClientSecretPost,
-  client_secret_basic: ClientSecretBasic,
-}
 
 export interface CodeExchange {
   readonly server: AuthorizationServer

@@ -196,4 +196,11 @@ describe('an answer that says nothing of the token', () => {
     const answers = [read(body), read('{"access_token":"canary-52fe"}'), read('{"access_token":"canary-52fe')]
     expect(inspect(answers, { depth: 9, showHidden: true }) + JSON.stringify(answers)).not.toContain('canary-52fe')
   })
+
+  it('takes an invalid request for a token that is over only where the provider says it so', () => {
+    const answer = '{"error":"invalid_request"}'
+    expect(read(answer, { status: 400 })).toEqual({ kind: 'misconfigured', providerError: 'invalid_request' })
+    const said = read(answer, { status: 400, quirks: ['spent_is_invalid_request'] })
+    expect(said).toEqual({ kind: 'refused', trouble: 'grant_expired' })
+  })
 })

@@ -84,7 +84,7 @@ export function readRefreshAnswer(answer: TokenEndpointAnswer, expected: Expecte
   const members = readMembers(answer, expected.server)
   const success = status >= 200 && status < 300
   if (success && members !== undefined && isFilledText(members['access_token'])) return renewed(members, text, expected)
-  if (members !== undefined && typeof members['error'] === 'string') return refusal(members, status, headers, expected.now)
+  if (members !== undefined && typeof members['error'] === 'string') return refusal(members, answer, expected)
   if (success) return { kind: 'unknown', why: 'malformed', raw: text }
   if (status === 408) return { kind: 'unknown', why: 'timeout' }
   // A refusal that is no OAuth answer comes from something in front of the token endpoint, or from a wrong address.
@@ -132,13 +132,19 @@ function extraAfter(before: Secret, now: Members): Secret {
   return merged.reveal() === '{}' ? before : merged
 }
 
-function refusal(members: Members, status: number, headers: Headers, now: number): RefreshAnswer {
+function refusal(members: Members, { status, headers }: TokenEndpointAnswer, { server, now }: Expected): RefreshAnswer {
   const error = members['error'] as string
-  const meaning = Object.hasOwn(MEANING, error) ? MEANING[error]! : status >= 500 ? 'unknown' : 'misconfigured'
+  const meaning = meaningOf(error, status, server)
   if (meaning === 'limited') return { kind: 'limited', retryAfterMs: askedMs(headers, now) }
   if (meaning === 'unknown') return { kind: 'unknown', why: 'server_error' }
   if (meaning === 'misconfigured') return { kind: 'misconfigured', providerError: Object.hasOwn(MEANING, error) ? error : undefined }
   return { kind: 'refused', trouble: meaning === 'revoked' || revokedBySubcode(members) ? 'revoked' : 'grant_expired' }
+}
+
+function meaningOf(error: string, status: number, { tokenQuirks }: Expected['server']): (typeof MEANING)[string] {
+  // The form of our request is the same each time: what is wrong with it can only be the token.
+  if (error === 'invalid_request' && tokenQuirks.includes('spent_is_invalid_request')) return 'refused'
+  return Object.hasOwn(MEANING, error) ? MEANING[error]! : status >= 500 ? 'unknown' : 'misconfigured'
 }
 
 function revokedBySubcode({ error_codes }: Members): boolean {

@@ -7,7 +7,7 @@ import { allowInsecureRequests, customFetch, refreshTokenGrantRequest } from 'oa
 import { EgressError } from '../http/index.ts'
 import { Secret } from '../kernel/index.ts'
 import type { TokenSet } from '../tokens/index.ts'
-import { CLIENT_AUTH } from './exchange.ts'
+import { CLIENT_AUTH } from './client-auth.ts'
 import { provingFetch } from './dpop.ts'
 import type { DpopSender } from './dpop.ts'
 import { readRefreshAnswer } from './refresh-answer.ts'

@@ -8,6 +8,7 @@
 import { retryAfterMs } from '../http/index.ts'
 import { SallyportError } from '../kernel/index.ts'
 import type { Secret } from '../kernel/index.ts'
+import { basicOf } from './client-auth.ts'
 import { OUTBOUND_LIMITS } from './server.ts'
 import type { OAuthClient, OutboundFetch, OutboundRequest } from './server.ts'
 
@@ -112,7 +113,7 @@ function callsFor({ way, client, refreshTokens, accessTokens, accountShared }: R
 function standardCall(way: Extract<RevocationWay, { kind: 'rfc7009' }>, client: OAuthClient, token: Secret, hint: string): RevocationCall {
   const form = new URLSearchParams({ token: token.reveal(), token_type_hint: hint })
   const headers: Record<string, string> = { ...way.headers, accept: 'application/json', 'content-type': FORM }
-  if (way.clientAuth === 'client_secret_basic') headers['authorization'] = formBasic(client)
+  if (way.clientAuth === 'client_secret_basic') headers['authorization'] = basicOf(client)
   if (way.clientAuth === 'client_secret_post') {
     form.set('client_id', client.clientId)
     form.set('client_secret', client.clientSecret.reveal())
@@ -129,12 +130,6 @@ function clientDelete(url: string, { clientId, clientSecret }: OAuthClient, toke
     authorization: `Basic ${credentials}`,
   }
   return { url, request: { method: 'DELETE', headers, body: JSON.stringify({ access_token: token.reveal() }) } }
-}
-
-/** RFC 6749 section 2.3.1: both parts are form-encoded before they are joined. */
-function formBasic({ clientId, clientSecret }: OAuthClient): string {
-  const encoded = (text: string): string => new URLSearchParams([['', text]]).toString().slice(1)
-  return `Basic ${Buffer.from(`${encoded(clientId)}:${encoded(clientSecret.reveal())}`, 'latin1').toString('base64')}`
 }
 
 async function ask({ way, fetch, now }: Revoking, { url, request }: RevocationCall): Promise<RevokeAnswer> {

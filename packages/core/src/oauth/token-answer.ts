@@ -9,10 +9,20 @@ import { lifetimeSeconds } from '../tokens/index.ts'
  * - `error_in_success`: failures come with status 200 and an `error` member.
  * - `authed_user`: the person's tokens lie in a member of that name, beside those of an application.
  * - `own_token_type`: bearer tokens are called `bot` or `user`, after whom they speak for.
+ * - `spent_is_invalid_request`: a refresh token that is over is refused as `invalid_request`, not as `invalid_grant`.
  */
-export type TokenQuirk = 'form_answer' | 'error_in_success' | 'authed_user' | 'own_token_type'
+export type TokenQuirk = 'form_answer' | 'error_in_success' | 'authed_user' | 'own_token_type' | 'spent_is_invalid_request'
 
-export const TOKEN_QUIRKS = ['form_answer', 'error_in_success', 'authed_user', 'own_token_type'] as const satisfies readonly TokenQuirk[]
+export const TOKEN_QUIRKS = [
+  'form_answer',
+  'error_in_success',
+  'authed_user',
+  'own_token_type',
+  'spent_is_invalid_request',
+] as const satisfies readonly TokenQuirk[]
+
+/** Those that change what an answer says; the others change how it is read. */
+type Restating = Exclude<TokenQuirk, 'form_answer' | 'spent_is_invalid_request'>
 
 /** A token answer before it is judged: its status and the members of its body. */
 interface TokenAnswer {
@@ -20,7 +30,7 @@ interface TokenAnswer {
   readonly members: Record<string, unknown>
 }
 
-const QUIRKS: Readonly<Record<Exclude<TokenQuirk, 'form_answer'>, (answer: TokenAnswer) => TokenAnswer>> = {
+const QUIRKS: Readonly<Record<Restating, (answer: TokenAnswer) => TokenAnswer>> = {
   error_in_success: (answer) => (answer.status === 200 && 'error' in answer.members ? { ...answer, status: 400 } : answer),
   authed_user: ({ status, members }) => ({ status, members: { ...members, ...personal(members['authed_user']) } }),
   own_token_type: ({ status, members }) => ({
@@ -47,10 +57,14 @@ export async function standardAnswer(response: Response, quirks: readonly TokenQ
   const members = readMembers(text, response.headers.get('content-type') ?? '', quirks)
   if (members === undefined) return rebuilt(response.status, response.headers, text)
   let answer: TokenAnswer = { status: response.status, members }
-  for (const quirk of quirks) if (quirk !== 'form_answer') answer = QUIRKS[quirk](answer)
+  for (const quirk of quirks) if (isRestating(quirk)) answer = QUIRKS[quirk](answer)
   const headers = new Headers(response.headers)
   headers.set('content-type', 'application/json')
   return rebuilt(answer.status, headers, JSON.stringify(tidied(answer.members)))
+}
+
+function isRestating(quirk: TokenQuirk): quirk is Restating {
+  return Object.hasOwn(QUIRKS, quirk)
 }
 
 function readMembers(text: string, contentType: string, quirks: readonly TokenQuirk[]): Record<string, unknown> | undefined {

@@ -22,7 +22,8 @@ export const reddit: z.input<typeof providerSchema> = {
     // Without it there is no refresh token, and the access token lives an hour.
     authorizationParams: { duration: 'permanent' },
     tokenHeaders: { 'user-agent': USER_AGENT },
-    tokenQuirks: ['error_in_success'],
+    // https://github.com/reddit-archive/reddit/blob/master/r2/r2/controllers/oauth2.py
+    tokenQuirks: ['error_in_success', 'spent_is_invalid_request'],
   },
   userinfo: {
     url: 'https://oauth.reddit.com/api/v1/me',

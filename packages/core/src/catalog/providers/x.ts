@@ -15,7 +15,8 @@ export const x: z.input<typeof providerSchema> = {
     scopeSeparator: ' ',
     // A proof key is demanded, which is sent always. `offline.access` brings the refresh token.
     authorizationParams: {},
-    tokenQuirks: [],
+    // Not in the reference; what its token endpoint is known to answer to a refresh token that was used.
+    tokenQuirks: ['spent_is_invalid_request'],
   },
   // https://docs.x.com/fundamentals/authentication/oauth-1-0a/obtaining-user-access-tokens
   oauth1: {
