@@ -265,6 +265,8 @@ function wireBroke({ node, arrivedAt }: Showing, until: number, { wireFaults }: 
   return wireFaults.some(
     (fault) =>
       fault.kind !== 'delay' &&
+      // What is never needed excuses nothing.
+      fault.to !== 'hint' &&
       fault.slot === slotOf(node) &&
       fault.to === (to ?? fault.to) &&
       overlaps(fault, arrivedAt - REACHING_MS, until),

@@ -8,13 +8,13 @@ import type { Checkpoint } from '@sallyport/core'
 import { checkHistory } from './check-history.ts'
 import type { Verdict } from './check-history.ts'
 import { startFleet } from './fleet.ts'
-import type { Slot } from './fleet.ts'
+import type { WorkerSlot } from './fleet.ts'
 import { openGround } from './ground.ts'
 import type { StoreServer } from './ground.ts'
 import type { History, IssuerProfile } from './history.ts'
 import { CALM } from './hostile-issuer.ts'
-import { Population } from './population.ts'
-import { declared } from './proof.ts'
+import { Population, storeConsents } from './population.ts'
+import { declared } from './worker-crew.ts'
 import { WorkerGone } from './worker-process.ts'
 
 export interface CrashOptions {
@@ -47,7 +47,7 @@ export async function runCrashes(options: CrashOptions): Promise<CrashResult> {
   try {
     const { issuer, client } = ground
     await issuer.setClient(client, { ...CALM, profile, latencyMs: { before: [5, 5], after: [5, 5] } })
-    const population = new Population(points.length * kills, ground.store, issuer, client)
+    const population = new Population(points.length * kills, ground, storeConsents(ground.store))
     const slots = await startFleet(2, { ...ground.fleet, rotation: declared(profile) })
     try {
       const resolvedMs: Record<string, number[]> = {}
@@ -73,8 +73,8 @@ export async function runCrashes(options: CrashOptions): Promise<CrashResult> {
 }
 
 /** Kills the first slot's worker at `point`; the second one recovers. Milliseconds until no intent stands. */
-async function crashOnce([victim]: readonly Slot[], population: Population, credential: string, point: Checkpoint): Promise<number> {
-  const worker = victim!.worker ?? (await victim!.start())
+async function crashOnce([victim]: readonly WorkerSlot[], population: Population, credential: string, point: Checkpoint): Promise<number> {
+  const worker = victim!.process ?? (await victim!.start())
   await worker.ask({ do: 'die', at: point })
   victim!.note('kill').at = Number.MAX_SAFE_INTEGER
   const fault = victim!.nodeFaults.at(-1)!
@@ -97,7 +97,7 @@ async function crashOnce([victim]: readonly Slot[], population: Population, cred
 }
 
 /** Whether the survivor gives tokens, or the grant is over. */
-async function serves(survivor: Slot, population: Population, credential: string): Promise<boolean> {
-  const { seq } = await survivor.worker!.ask({ do: 'fresh', credential, force: null })
+async function serves(survivor: WorkerSlot, population: Population, credential: string): Promise<boolean> {
+  const { seq } = await survivor.process!.ask({ do: 'fresh', credential, force: null })
   return seq !== null || (await population.state(credential)).status !== 'active'
 }

@@ -76,10 +76,10 @@ export interface NodeFault {
   readonly until: number | null
 }
 
-/** Something done to the wire of one slot. `to` is what it leads to. */
+/** Something done to the wire of one slot. `to` is what it leads to; the `hint` is the Redis of a gateway, which decides nothing. */
 export interface WireFault {
   readonly slot: string
-  readonly to: 'store' | 'issuer'
+  readonly to: 'store' | 'issuer' | 'hint'
   readonly kind: 'cut' | 'black_hole' | 'delay' | 'reset'
   readonly at: number
   readonly until: number

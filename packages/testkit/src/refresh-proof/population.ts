@@ -10,20 +10,41 @@ import type { Holding } from './history.ts'
 import type { IssuedGrant, IssuerControl } from './hostile-issuer.ts'
 import { SCOPE } from './worker-messages.ts'
 
+/** Where credentials are kept, and who issues their tokens. */
+export interface Standing {
+  readonly store: CredentialStore
+  readonly issuer: IssuerControl
+  readonly client: string
+}
+
+/** How a credential comes to be, and what it is called in the store. */
+export interface Consents {
+  refOf(credential: string): CredentialRef
+  /** A person's consent. May fail where nodes are troubled: a credential that stays without one is offered another at the next look. */
+  connect(credential: string, issued: IssuedGrant, expired: boolean): Promise<void>
+}
+
+/** Into the store itself. */
+export function storeConsents(store: CredentialStore): Consents {
+  return {
+    refOf,
+    connect: async (credential, issued, expired) =>
+      void (await patiently(() => store.connect(refOf(credential), tokensOf(issued, expired)))),
+  }
+}
+
 export class Population {
   /** Ids of the credentials. */
   readonly credentials: readonly string[]
   /** Holdings of grants that ended, read when they were first seen to have. */
   readonly #ended: Holding[] = []
-  readonly #store: CredentialStore
-  readonly #issuer: IssuerControl
-  readonly #client: string
+  readonly #on: Standing
+  readonly #consents: Consents
 
-  constructor(size: number, store: CredentialStore, issuer: IssuerControl, client: string) {
+  constructor(size: number, on: Standing, consents: Consents) {
     this.credentials = Array.from({ length: size }, (_, index) => `user-${index}`)
-    this.#store = store
-    this.#issuer = issuer
-    this.#client = client
+    this.#on = on
+    this.#consents = consents
   }
 
   async connectAll(): Promise<void> {
@@ -32,8 +53,9 @@ export class Population {
 
   /** `expired` for tokens that need a refresh at once. Gives the grant's id. */
   async connect(credential: string, expired = false): Promise<string> {
-    const issued = await this.#issuer.grant(this.#client)
-    await patiently(() => this.#store.connect(refOf(credential), tokensOf(issued, expired)))
+    const { issuer, client } = this.#on
+    const issued = await issuer.grant(client)
+    await this.#consents.connect(credential, issued, expired)
     return issued.grant
   }
 
@@ -46,13 +68,12 @@ export class Population {
     const state = await this.state(credential)
     if (state.status === 'active') return
     const grant = grantOf(state)
-    if (this.#ended.some((holding) => holding.grant === grant)) return
-    this.#ended.push(await this.#holding(state, Date.now()))
+    if (!this.#ended.some((holding) => holding.grant === grant)) this.#ended.push(await this.#holding(state, Date.now()))
     if (!keep) await this.connect(credential)
   }
 
   async state(credential: string): Promise<CredentialState> {
-    const state = await patiently(() => this.#store.read(refOf(credential)))
+    const state = await patiently(() => this.#on.store.read(this.#consents.refOf(credential)))
     if (state === undefined) throw new Error(`the store forgot ${credential}`)
     return state
   }
@@ -69,7 +90,7 @@ export class Population {
   }
 
   async #holding(state: CredentialState, labelledAt: number | null): Promise<Holding> {
-    const siblings = await patiently(() => this.#store.siblings(state.ref))
+    const siblings = await patiently(() => this.#on.store.siblings(state.ref))
     return {
       grant: grantOf(state),
       status: state.status,

@@ -25,7 +25,7 @@ export interface Report {
 }
 
 export function reportProof({ profile, verdict, faults, calls, undrained, crashes, history, tookMs }: ProofResult): Report {
-  const injected = Object.values(faults).reduce((sum, count) => sum + count, 0)
+  const injected = sum(faults)
   const { losses, breaches, probes, repeatedProbes, repeatedRefusals, inFlightAtKills, recoveriesMs } = verdict
   const count = (kind: string): number => breaches.filter((breach) => breach.kind === kind).length
   const byCause = Object.entries(Object.groupBy(losses, ({ cause }) => cause)).map(([cause, all]) => `${all.length} ${cause}`)
@@ -33,7 +33,7 @@ export function reportProof({ profile, verdict, faults, calls, undrained, crashe
   const killLosses = losses.filter(({ cause }) => cause === 'kill').length
   return {
     lines: [
-      `${name}: ${injected} faults, ${history.showings.length} token calls, ${history.grants.length} grants, ${Math.round(tookMs / 1000)} s`,
+      `${name}: ${injected} faults, ${sum(calls)} calls, ${history.showings.length} token calls, ${history.grants.length} grants, ${Math.round(tookMs / 1000)} s`,
       `  losses ${losses.length}${byCause.length === 0 ? '' : ` (${byCause.join(', ')}; ${inFlightAtKills} calls in flight at kills)`}`,
       `  double spends ${count('double_spend')}, forks ${count('fork')}, lost successors ${count('lost_successor')}`,
       `  unlabelled losses ${count('unlabelled')}, unsettled ${count('unsettled')}, recovery probes ${probes}, of them repeated ${repeatedProbes}; refused tokens shown again ${repeatedRefusals}`,
@@ -47,8 +47,8 @@ export function reportProof({ profile, verdict, faults, calls, undrained, crashe
         .map(({ kind, grant, requests, says }) => `${name}: ${kind} of ${grant} (requests ${requests.join(', ')}): ${says}`),
       ...(breaches.length > 20 ? [`${name}: and ${breaches.length - 20} more`] : []),
       ...(killLosses > inFlightAtKills ? [`${name}: ${killLosses} losses by kills, ${inFlightAtKills} calls in flight`] : []),
-      ...(undrained > 0 ? [`${name}: ${undrained} workers did not drain in 30 s`] : []),
-      ...crashes.map((node) => `${name}: worker ${node} ended by itself`),
+      ...(undrained > 0 ? [`${name}: ${undrained} nodes did not end in time when asked to`] : []),
+      ...crashes.map((node) => `${name}: node ${node} ended by itself`),
     ],
     late: [],
   }
@@ -99,6 +99,10 @@ export function reportStorm(rounds: readonly StormRound[], latencyMs: number): R
     ],
     late: median > STORM_RATIO ? [`storm: the median caller waits ${median.toFixed(2)} times the provider's latency`] : [],
   }
+}
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0)
 }
 
 function tally(counts: Readonly<Record<string, number>>): string {

@@ -1,9 +1,9 @@
 /**
  * Owns what a proof does to its nodes and wires: a random sequence from the seed. Refuses to trouble most nodes at once, except by taking the
- * store from all of them, and to outlast the provider's grace: no trouble is longer than `longestMs`.
+ * store from all of them, and to last longer than `longestMs`.
  */
 import { setTimeout as after } from 'node:timers/promises'
-import type { Slot } from './fleet.ts'
+import type { Slot } from './slot.ts'
 import type { Chance } from './random.ts'
 
 const TROUBLES = [
@@ -19,11 +19,16 @@ const TROUBLES = [
   'issuer_hold',
   'issuer_reset',
   'all_stores_cut',
+  'hint_cut',
+  'hint_hold',
+  'hint_reset',
 ] as const
 type Trouble = (typeof TROUBLES)[number]
 
 /** How often each is drawn. */
-const WEIGHTS: readonly (readonly [Trouble, number])[] = [
+export type TroubleWeights = readonly (readonly [Trouble, number])[]
+
+export const WORKER_TROUBLES: TroubleWeights = [
   ['kill', 6],
   ['terminate', 2],
   ['pause', 4],
@@ -38,6 +43,17 @@ const WEIGHTS: readonly (readonly [Trouble, number])[] = [
   ['all_stores_cut', 1],
 ]
 
+/** The clock of a whole gateway is the machine's, which no proof moves. */
+export const GATEWAY_TROUBLES: TroubleWeights = [
+  ...WORKER_TROUBLES.filter(([trouble]) => trouble !== 'clock'),
+  ['hint_cut', 2],
+  ['hint_hold', 2],
+  ['hint_reset', 1],
+]
+
+/** Holders that are held up, and nothing else. */
+export const PAUSES: TroubleWeights = [['pause', 1]]
+
 const HOUR = 60 * 60 * 1000
 /** Steps of a node's wall clock, in milliseconds (battery F-23). */
 const STEPS = [-HOUR, -10 * 60_000, -1_000, 0, 1_000, 10 * 60_000] as const
@@ -45,8 +61,9 @@ const STEPS = [-HOUR, -10 * 60_000, -1_000, 0, 1_000, 10 * 60_000] as const
 export interface ScheduleOptions {
   readonly slots: readonly Slot[]
   readonly chance: Chance
-  /** Longest single trouble, in milliseconds. */
-  readonly longestMs: number
+  readonly troubles: TroubleWeights
+  /** Longest single trouble, and longest pause of a process, in milliseconds. */
+  readonly longestMs: { readonly trouble: number; readonly pause: number }
   /** Pauses between the beginnings of troubles, a range in milliseconds. */
   readonly everyMs: readonly [number, number]
   /** Asked before each; true ends the schedule. */
@@ -55,7 +72,7 @@ export interface ScheduleOptions {
 
 /** Plays troubles until there were enough, then waits until all are over and every slot has a live worker. How many there were. */
 export async function playTroubles(options: ScheduleOptions): Promise<number> {
-  const { chance, everyMs, enough } = options
+  const { chance, everyMs, enough, longestMs } = options
   const busy = new Set<Slot>()
   const running = new Set<Promise<void>>()
   const failures: unknown[] = []
@@ -64,9 +81,10 @@ export async function playTroubles(options: ScheduleOptions): Promise<number> {
   let played = 0
   while (!enough() && failures.length === 0) {
     await after(chance.between(...everyMs))
-    const trouble = chance.weighted(WEIGHTS)
+    const trouble = chance.weighted(options.troubles)
     const slot = chance.pick(options.slots)
-    const lasting = chance.between(Math.ceil(options.longestMs / 20), options.longestMs)
+    const longest = trouble === 'pause' ? longestMs.pause : longestMs.trouble
+    const lasting = chance.between(Math.ceil(longest / 20), longest)
     const step = chance.pick(STEPS)
     if (busy.has(slot) || busy.size >= atOnce || (trouble === 'all_stores_cut' && busy.size > 0)) continue
     const struck = trouble === 'all_stores_cut' ? options.slots : [slot]
@@ -103,6 +121,9 @@ async function play(trouble: Trouble, slots: readonly Slot[], lastingMs: number,
     issuer_cut: () => during(slot.breakWire('issuer', 'cut')),
     issuer_hold: () => during(slot.breakWire('issuer', 'black_hole')),
     issuer_reset: async () => slot.breakWire('issuer', 'reset')(),
+    hint_cut: () => during(slot.breakWire('hint', 'cut')),
+    hint_hold: () => during(slot.breakWire('hint', 'black_hole')),
+    hint_reset: async () => slot.breakWire('hint', 'reset')(),
     all_stores_cut: () => {
       const undo = slots.map((one) => one.breakWire('store', 'cut'))
       return during(() => undo.forEach((mend) => mend()))

@@ -3,7 +3,7 @@ import { startFleet } from './fleet.ts'
 import { openGround } from './ground.ts'
 import type { StoreServer } from './ground.ts'
 import { CALM } from './hostile-issuer.ts'
-import { Population } from './population.ts'
+import { Population, storeConsents } from './population.ts'
 import { REQUEST_LIFETIME_MS } from './proof.ts'
 
 export interface StormOptions {
@@ -30,14 +30,14 @@ export async function runStorm({ store, callers, processes, latencyMs, rounds, s
     const { issuer, client } = ground
     const profile = { kind: 'strict' } as const
     await issuer.setClient(client, { ...CALM, profile, latencyMs: { before: [latencyMs, latencyMs], after: [0, 0] } })
-    const population = new Population(rounds, ground.store, issuer, client)
+    const population = new Population(rounds, ground, storeConsents(ground.store))
     const slots = await startFleet(processes, { ...ground.fleet, rotation: profile, requestLifetimeMs: latencyMs + REQUEST_LIFETIME_MS })
     try {
       const results: StormRound[] = []
       for (const credential of population.credentials) {
         const grant = await population.connect(credential, true)
         const share = { do: 'storm', credential, callers: Math.ceil(callers / processes) } as const
-        const answers = await Promise.all(slots.map((slot) => slot.worker!.ask(share)))
+        const answers = await Promise.all(slots.map((slot) => slot.process!.ask(share)))
         const { showings } = await issuer.journal()
         results.push({
           tokenCalls: showings.filter((showing) => showing.grant === grant).length,

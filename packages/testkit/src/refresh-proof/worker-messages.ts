@@ -21,8 +21,14 @@ export interface WorkerSettings {
 }
 
 export type WorkerCommand =
-  /** Callers that ask for fresh tokens one call after the other, until `quiet`. */
-  | { readonly do: 'load'; readonly credentials: readonly string[]; readonly callers: number; readonly seed: string }
+  /** Callers that ask for fresh tokens one call after the other, until `quiet`; eager ones without a rest, and patiently. */
+  | {
+      readonly do: 'load'
+      readonly credentials: readonly string[]
+      readonly callers: number
+      readonly seed: string
+      readonly eager: boolean
+    }
   | { readonly do: 'quiet' }
   /** One call. `force` wants a newer version than this one. */
   | { readonly do: 'fresh'; readonly credential: string; readonly force: string | null }

@@ -3,6 +3,7 @@ import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import type { NodeProcess } from './slot.ts'
 import type { Said, WorkerAnswers, WorkerCommand, WorkerSettings } from './worker-messages.ts'
 
 /** The worker ended before it answered. */
@@ -12,20 +13,9 @@ export class WorkerGone extends Error {
   }
 }
 
-export interface Worker {
-  readonly node: string
-  readonly pid: number
+export interface Worker extends NodeProcess {
   /** @throws WorkerGone */
   ask<C extends WorkerCommand>(command: C): Promise<WorkerAnswers[C['do']]>
-  /** SIGKILL; resolves when it is gone. */
-  kill(): Promise<void>
-  /** SIGTERM: it drains. Resolves with its exit code; a worker that is not done within `patienceMs` is killed, and gives null. */
-  terminate(patienceMs: number): Promise<number | null>
-  pause(): void
-  resume(): void
-  /** Resolves when it has ended, by whatever cause. */
-  readonly ended: Promise<void>
-  readonly alive: () => boolean
 }
 
 export async function startWorker(settings: WorkerSettings): Promise<Worker> {
@@ -52,7 +42,6 @@ export async function startWorker(settings: WorkerSettings): Promise<Worker> {
   let asked = 0
   return {
     node: settings.node,
-    pid: child.pid!,
     alive,
     ended,
     ask: <C extends WorkerCommand>(command: C) =>

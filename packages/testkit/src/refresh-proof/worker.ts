@@ -80,12 +80,16 @@ const IMPATIENT = { patienceMs: 250 }
 
 let loading: { stop: boolean; readonly callers: Promise<void>[] } | undefined
 
-async function load({ credentials, callers, seed }: WorkerCommand & { do: 'load' }): Promise<null> {
+async function load({ credentials, callers, seed, eager }: WorkerCommand & { do: 'load' }): Promise<null> {
   const chance = chanceFrom(seed)
   const run = { stop: false, callers: [] as Promise<void>[] }
   loading = run
   const call = async (): Promise<void> => {
     while (!run.stop) {
+      if (eager) {
+        await fresh(chance.pick(credentials), null)
+        continue
+      }
       // Some tokens live long, as their answers said so: a person asks for those to be renewed, now and then.
       await fresh(chance.pick(credentials), chance.next() < 0.1 ? '' : null, IMPATIENT)
       await after(chance.between(20, 150))

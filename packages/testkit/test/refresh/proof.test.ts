@@ -1,8 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, inject, it } from 'vitest'
 import { CHECKPOINTS } from '@sallyport/core'
-import { chanceFrom, reportCrashes, reportProof, REQUEST_LIFETIME_MS, runCrashes, runProof, runStorm } from '@sallyport/testkit'
-import type { IssuerProfile, Report } from '@sallyport/testkit'
+import {
+  chanceFrom,
+  openWorkerField,
+  reportCrashes,
+  reportProof,
+  REQUEST_LIFETIME_MS,
+  runCrashes,
+  runProof,
+  runStorm,
+} from '@sallyport/testkit'
+import type { IssuerProfile, Report, StoreServer } from '@sallyport/testkit'
 
 /** A slice of `npm run prove:refresh`: the same code with fewer faults. Set SALLYPORT_PROOF_SEED to repeat one. */
 const seed = process.env['SALLYPORT_PROOF_SEED'] ?? randomBytes(4).toString('hex')
@@ -20,6 +29,15 @@ function held({ lines, broken }: Report): void {
   expect(broken, `seed ${seed}\n${lines.join('\n')}`).toEqual([])
 }
 
+async function slice(store: StoreServer, profile: IssuerProfile): Promise<Report> {
+  const field = await openWorkerField({ store, profile, nodes: 3, credentials: 24, seed })
+  try {
+    return reportProof(await runProof(field, { profile, until: { faults: 30 }, callers: 4, seed }))
+  } finally {
+    await field.close()
+  }
+}
+
 console.info(`seed of the refresh proof: ${seed}`)
 
 /** Real processes that are killed and paused take their time on a machine that does other things as well. */
@@ -29,13 +47,13 @@ describe('refresh tokens under fault', { timeout: PATIENCE_MS }, () => {
   it.each(PROFILES)(
     'G1 G2 F-17 F-19 F-25 F-26 are neither lost nor spent twice by three nodes on Postgres, rotation %s',
     async (_name, profile) => {
-      held(reportProof(await runProof({ store: postgres, profile, faults: 30, nodes: 3, credentials: 24, callers: 4, seed })))
+      held(await slice(postgres, profile))
     },
   )
 
   it('G1 G2 F-06 F-08 are neither lost nor spent twice by three nodes on Redis', async () => {
     const profile = { kind: 'grace', seconds: 30, again: 'same' } as const
-    held(reportProof(await runProof({ store: redis, profile, faults: 30, nodes: 3, credentials: 24, callers: 4, seed })))
+    held(await slice(redis, profile))
   })
 
   // Each profile meets a third of the points; prove:refresh meets all of them with each.
