@@ -108,7 +108,14 @@ export const connectionsOperations = {
     path: `${ORG}/bulk-revocations`,
     tag: 'Connections',
     summary: 'End many connections at once, or with `dry_run` only show what that would end; goes on by itself, through restarts',
-    access: { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'bulk_revocation.started', bodyLimit: CONTROL_BODY_BYTES },
+    access: {
+      audience: 'tenant',
+      role: 'ADMIN',
+      stepUp: true,
+      tenant: 'org',
+      audit: 'bulk_revocation.started',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
     params: inOrg,
     body: z
       .strictObject({

@@ -55,7 +55,7 @@ export const dataKeysOperations = {
     path: `${ORG}/data-keys/shred`,
     tag: 'Data keys',
     summary: 'Destroy all data keys of the organization: what they sealed can never be opened again, but from a backup of their rows',
-    access: { audience: 'tenant', role: 'OWNER', tenant: 'org', audit: 'data_key.destroyed', bodyLimit: CONTROL_BODY_BYTES },
+    access: { audience: 'tenant', role: 'OWNER', stepUp: true, tenant: 'org', audit: 'data_key.destroyed', bodyLimit: CONTROL_BODY_BYTES },
     params: inOrg,
     body: z.strictObject({
       dry_run: z.boolean().describe('True: say what would be lost, and do nothing'),

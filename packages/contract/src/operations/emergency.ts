@@ -13,7 +13,14 @@ export const emergencyOperations = {
     tag: 'Emergency',
     summary:
       'After secrets of the organization may have been read: a new data key, every record resealed, every data key rewrapped and, if asked, every connection revoked; goes on where it was when repeated',
-    access: { audience: 'tenant', role: 'OWNER', tenant: 'org', audit: 'organization.contained', bodyLimit: CONTROL_BODY_BYTES },
+    access: {
+      audience: 'tenant',
+      role: 'OWNER',
+      stepUp: true,
+      tenant: 'org',
+      audit: 'organization.contained',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
     params: inOrg,
     body: z.strictObject({
       exposed_until: s.timestamp.describe('Until when they may have been read, not in the future: keys made before it are replaced'),

@@ -27,7 +27,17 @@ function key(scopes: readonly Scope[], at: Partial<KeyPrincipal> = {}): KeyPrinc
 }
 
 function person(...memberships: [typeof org, Role][]): PersonPrincipal {
-  return { kind: 'person', userId: newId('user'), name: 'P', sessionHash: Buffer.alloc(32), memberships: new Map(memberships) }
+  return {
+    kind: 'person',
+    userId: newId('user'),
+    name: 'P',
+    email: null,
+    via: 'session',
+    sessionHash: Buffer.alloc(32),
+    signIn: { issuer: 'https://issuer.test', methods: ['pwd', 'otp'], assurance: 'aal2', provider: null, issuerSession: null },
+    memberships: new Map(memberships),
+    signInPolicies: new Map(),
+  }
 }
 
 function access(over: Partial<RouteAccess> = {}): RouteAccess {
@@ -171,6 +181,58 @@ describe('decide', () => {
   it('asks nothing more of routes about the caller itself', () => {
     for (const audience of ['public', 'principal'] as const)
       for (const caller of [key([]), person()]) expect(code(caller, access({ audience, tenant: 'none' }), {})).toBe('allowed')
+  })
+})
+
+describe('a sign-in', () => {
+  const CORP = { issuer: 'https://corp.test', provider: null }
+  const asking = (breakGlass = false): PersonPrincipal['signInPolicies'] => new Map([[org, { ways: [CORP], breakGlass }]])
+  const byCorp = { ...person().signIn, ...CORP }
+
+  it('J-12 J-13 that the organization does not take opens none of its routes, whatever the role, and those of another organization still', () => {
+    for (const role of ROLES) {
+      const member = { ...person([org, role], [otherOrg, 'OWNER']), signInPolicies: asking() }
+      for (const { name, access: its } of ROUTES.filter((route) => route.access.audience === 'tenant')) {
+        expect(code(member, its, placeFor(its.tenant, HERE)), `${name} as ${role}`).toBe('sso_required')
+        const elsewhere = placeFor(its.tenant, { ...HERE, org: otherOrg, project: otherProject })
+        expect(code(member, its, elsewhere), name).toBe(its.role === undefined ? 'forbidden' : 'allowed')
+        const taken = code({ ...member, signIn: byCorp }, its, placeFor(its.tenant, HERE))
+        expect(taken, name).toBe(its.role !== undefined && ROLE_CONTAINS[role].includes(its.role) ? 'allowed' : 'forbidden')
+      }
+    }
+  })
+
+  it('J-13 admits nobody when the policy can not be read', () => {
+    const owner = { ...person([org, 'OWNER']), signInPolicies: new Map([[org, 'unreadable' as const]]) }
+    for (const { name, access: its } of ROUTES.filter((route) => route.access.audience === 'tenant'))
+      expect(code(owner, its, placeFor(its.tenant, HERE)), name).toBe('sso_required')
+  })
+
+  it('in another way lets in an owner with a second factor where the organization says so, and nobody else', () => {
+    const come = (role: Role, assurance: 'aal1' | 'aal2') =>
+      code(
+        { ...person([org, role]), signIn: { ...person().signIn, assurance }, signInPolicies: asking(true) },
+        access({ role: 'VIEWER' }),
+        HERE,
+      )
+    expect(ROLES.map((role) => come(role, 'aal2'))).toEqual(ROLES.map((role) => (role === 'OWNER' ? 'allowed' : 'sso_required')))
+    expect(come('OWNER', 'aal1')).toBe('sso_required')
+  })
+
+  it('is not told to whoever does not belong: a policy of a foreign organization looks like absence', () => {
+    expect(code({ ...person(), signInPolicies: asking() }, access({ role: 'VIEWER' }), HERE)).toBe('not_found')
+  })
+
+  it('without a second factor does nothing that can not be undone, and a role that is too small is told that first', () => {
+    const declared = access({ role: 'ADMIN', stepUp: true })
+    const come = (role: Role, assurance: 'aal1' | 'aal2') =>
+      code({ ...person([org, role]), signIn: { ...person().signIn, assurance } }, declared, HERE)
+    expect([come('OWNER', 'aal1'), come('OWNER', 'aal2'), come('VIEWER', 'aal1')]).toEqual(['step_up_required', 'allowed', 'forbidden'])
+  })
+
+  it('with a second factor is declared for what can not be undone', () => {
+    const declared = ROUTES.filter((route) => route.access.stepUp === true).map(({ name }) => name)
+    expect(declared).toEqual(expect.arrayContaining(['bulkRevocationCreate', 'dataKeyShred', 'organizationContain']))
   })
 })
 

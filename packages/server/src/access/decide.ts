@@ -5,6 +5,7 @@
 import { ROLE_CONTAINS } from '@sallyport/contract'
 import type { Role, RouteAccess } from '@sallyport/contract'
 import type { Environment, OrgId, ProjectId } from '@sallyport/core'
+import { admission } from '../identity/index.ts'
 import type { KeyPrincipal, PersonPrincipal, Principal } from '../identity/index.ts'
 
 /** The tenant a request's path names, as far as it names one. */
@@ -20,8 +21,10 @@ export interface AccessPlace {
  * - `forbidden`: the route isn't for this kind of caller, the person's role is too small, or the key is a test key or bound to one
  *   connection and the route changes what the whole project shares.
  * - `insufficient_scope`: the key lacks the scope.
+ * - `sso_required`: the person is a member, and this session was signed in another way than the organization takes.
+ * - `step_up_required`: the route can't be undone, and this session has no second factor.
  */
-export type DenialCode = 'not_found' | 'forbidden' | 'insufficient_scope' | 'environment_mismatch'
+export type DenialCode = 'not_found' | 'forbidden' | 'insufficient_scope' | 'environment_mismatch' | 'sso_required' | 'step_up_required'
 
 export type AccessDecision = { readonly allowed: true } | { readonly allowed: false; readonly code: DenialCode }
 
@@ -70,8 +73,21 @@ function speaksForProject({ environment, connection }: KeyPrincipal): boolean {
 
 function decidePerson(person: PersonPrincipal, access: RouteAccess, at: AccessPlace): AccessDecision {
   const held = at.org === undefined ? undefined : person.memberships.get(at.org)
-  if (held === undefined) return denied('not_found')
-  return access.role !== undefined && roleContains(held, access.role) ? ALLOWED : denied('forbidden')
+  if (held === undefined || at.org === undefined) return denied('not_found')
+  // Before the role: whoever is not let in learns nothing of what the route would have wanted.
+  if (!isAdmitted(person, at.org, held)) return denied('sso_required')
+  if (access.role === undefined || !roleContains(held, access.role)) return denied('forbidden')
+  return access.stepUp === true && !hasSteppedUp(person) ? denied('step_up_required') : ALLOWED
+}
+
+/** Whether the organization takes the way in which this session was signed in. Only for organizations that the person belongs to. */
+export function isAdmitted(person: PersonPrincipal, org: OrgId, held: Role): boolean {
+  return admission(person.signInPolicies.get(org), person.signIn, held === 'OWNER') !== 'refused'
+}
+
+/** Whether the person signed in with a second factor. Keys never did, and are given what can't be undone by their scopes alone. */
+export function hasSteppedUp({ signIn }: PersonPrincipal): boolean {
+  return signIn.assurance === 'aal2'
 }
 
 function denied(code: DenialCode): AccessDecision {

@@ -16,6 +16,7 @@ import {
   sha256,
 } from '@sallyport/core'
 import type { CodeExchange, OAuthClient, OrgId, Provider, ProviderAccount, Secret, TokenSet } from '@sallyport/core'
+import { isAdmitted } from '../access/index.ts'
 import { appendAudit } from '../audit/index.ts'
 import {
   connectSessionFail,
@@ -29,6 +30,7 @@ import {
 import type { ConnectSession, Integration, OAuthStateRecord, Project, TenantTx } from '../db/index.ts'
 import { cookieValues } from '../http/index.ts'
 import { principalRef } from '../identity/index.ts'
+import type { PersonPrincipal } from '../identity/index.ts'
 import { queueOrphan } from '../revocation/index.ts'
 import { clientSecretPlace, verifierPlace } from '../vault/index.ts'
 import { browserHash } from './browser.ts'
@@ -69,7 +71,7 @@ export async function beginAuthorization(
   rawHeaders: readonly string[],
 ): Promise<string> {
   const { org, session, integration, provider } = flow
-  await requireConsoleSession(context, session, rawHeaders)
+  await requireConsoleSession(context, flow, rawHeaders)
   const scopes = integration.scopes
   const request = authorizationRequest({
     server: provider.oauth,
@@ -163,7 +165,7 @@ async function requireSameFlow(context: ConnectContext, flow: Flow, state: OAuth
   if (callback.browser === undefined || !digestEquals(state.browserHash, browserHash(callback.browser))) {
     throw new Unbound('connect_browser_mismatch', 'the answer came from another browser')
   }
-  await requireConsoleSession(context, flow.session, callback.rawHeaders)
+  await requireConsoleSession(context, flow, callback.rawHeaders)
   if (flow.session.status !== 'authorizing') throw new Unbound('connect_session_invalid', 'the session is not waiting for an answer')
 }
 
@@ -171,14 +173,24 @@ async function requireSameFlow(context: ConnectContext, flow: Flow, state: OAuth
 class Unbound extends ConnectError {}
 
 /** A flow that a person began in the console goes on only in that person's own session there (battery O-03). */
-async function requireConsoleSession(context: ConnectContext, session: ConnectSession, rawHeaders: readonly string[]): Promise<void> {
+async function requireConsoleSession(
+  context: ConnectContext,
+  { org, session }: Pick<Flow, 'org' | 'session'>,
+  rawHeaders: readonly string[],
+): Promise<void> {
   if (session.consoleSessionHash === null) return
   const [token, ...others] = cookieValues(rawHeaders, context.sessionCookie)
   // Compared first: no other token is worth asking the database for.
   const own = token !== undefined && others.length === 0 && digestEquals(sha256(token), session.consoleSessionHash)
   const person = own ? await context.sessions.lookup(token) : undefined
-  const same = person !== undefined && principalRef(person) === session.startedBy
+  const same = person !== undefined && principalRef(person) === session.startedBy && belongs(person, org)
   if (!same) throw new Unbound('connect_browser_mismatch', 'the console session is not the one that began the flow')
+}
+
+/** Still: the membership may have ended since the flow began, or the organization may ask for another sign-in. */
+function belongs(person: PersonPrincipal, org: OrgId): boolean {
+  const held = person.memberships.get(org)
+  return held !== undefined && isAdmitted(person, org, held)
 }
 
 async function preparedExchange(

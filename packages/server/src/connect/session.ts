@@ -136,7 +136,7 @@ function insertSession(
     linkHash: sha256(token),
     returnTo: input.returnTo ?? null,
     startedBy: principalRef(principal),
-    consoleSessionHash: principal.kind === 'person' ? principal.sessionHash : null,
+    consoleSessionHash: principal.kind === 'person' && principal.via === 'session' ? principal.sessionHash : null,
     ttlSeconds: limits.linkTtlS,
   })
 }

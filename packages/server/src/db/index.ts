@@ -16,7 +16,12 @@ export type {
   KeyRecord,
   Lookups,
   OAuthStateRecord,
+  PersonClaims,
+  PersonStanding,
   SessionRecord,
+  SessionStanding,
+  SignIn,
+  Standing,
   SweepCounts,
 } from './lookups.ts'
 export type { RootKeyUse, SystemStore } from './system.ts'

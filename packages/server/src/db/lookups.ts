@@ -53,6 +53,60 @@ export interface SessionRecord {
   readonly expiresAt: Date
 }
 
+/** How one session, or one token, was signed in: what that token said, and nothing else that is known of its person. */
+export interface SignIn {
+  /** The issuer's text; `local`: a one-time link of this installation. */
+  readonly issuer: string
+  /** `amr` of the token, as the issuer names its methods. */
+  readonly methods: readonly string[]
+  /** `aal2`: with a second factor. */
+  readonly assurance: 'aal1' | 'aal2'
+  /** The identity provider behind the issuer, where this sign-in is proven to have gone through it. */
+  readonly provider: string | null
+  /** SHA-256 that names the session at the issuer; null when the issuer names none. */
+  readonly issuerSession: Buffer | null
+}
+
+/** What a person is in one organization. */
+export interface Standing {
+  readonly org: OrgId
+  readonly role: Role
+  /** The organization's sign-in policy as it is stored, unjudged; null: it has none. */
+  readonly signIn: unknown
+}
+
+/** A session as it is read back. */
+export interface SessionStanding extends SessionRecord {
+  /** Believed: an issuer that may speak for it called it verified. */
+  readonly email: string | null
+  readonly now: Date
+  readonly signIn: SignIn
+  readonly standings: readonly Standing[]
+}
+
+/** What an issuer says of a person in a token that was verified. */
+export interface PersonClaims {
+  /** Used when nobody is known by issuer and subject. */
+  readonly id: UserId
+  readonly issuer: string
+  readonly subject: string
+  readonly name: string
+  /** In lower case; null: none that is believed. */
+  readonly email: string | null
+  readonly issuerSession: Buffer | null
+  readonly issuedAt: Date
+}
+
+export interface PersonStanding {
+  readonly userId: UserId
+  readonly name: string
+  readonly email: string | null
+  /** The token's session, or every token of its age, is over. */
+  readonly ended: boolean
+  readonly now: Date
+  readonly standings: readonly Standing[]
+}
+
 export interface OAuthStateRecord {
   readonly org: OrgId
   readonly connectSession: ConnectSessionId
@@ -94,10 +148,18 @@ export interface Lookups {
   ownerLinkPut(link: { hash: Uint8Array; person: UserId; ttlSeconds: number }): Promise<void>
   /** Trades a one-time link for a session; undefined for an unknown, used or expired link. Of two callers with one link, one gets it. */
   sessionOpen(trade: { linkHash: Uint8Array; sessionHash: Uint8Array; ttlSeconds: number }): Promise<SessionRecord | undefined>
-  /** The session and its person's memberships, read now. Undefined when there is none or it has expired. */
-  sessionLookup(
-    hash: Uint8Array,
-  ): Promise<(SessionRecord & { readonly now: Date; readonly memberships: ReadonlyMap<OrgId, Role> }) | undefined>
+  /** The session and what its person is where, read now. Undefined when there is none or it has expired. */
+  sessionLookup(hash: Uint8Array): Promise<SessionStanding | undefined>
+  /** The person of a token that was verified, as its issuer says now, made when unknown, and what it is where. Safe to race and to repeat. */
+  personSignIn(claims: PersonClaims): Promise<PersonStanding>
+  /** The same read again, of one whom that has made; undefined when the person is gone. */
+  personStanding(person: UserId, issuerSession: Uint8Array | null): Promise<PersonStanding | undefined>
+  /** Opens a session for a token that was verified; undefined when the token's own session is over. */
+  sessionOpenAs(made: { person: UserId; sessionHash: Uint8Array; ttlSeconds: number; signIn: SignIn }): Promise<SessionRecord | undefined>
+  /** Ends a session at an issuer, here: its console sessions end, its tokens are refused for `lifeS`, 400 days at most. False: it was over. */
+  signInEnd(issuerSession: Uint8Array, lifeS: number): Promise<boolean>
+  /** Ends every session of (issuer, subject) that began before now, and the tokens issued before. False: nobody is known by that. */
+  personSignOut(person: { issuer: string; subject: string }): Promise<boolean>
   /** Ends a session. False when there was none. */
   sessionClose(hash: Uint8Array): Promise<boolean>
   /** Which connect session a link's token opens; everything else of it is read inside its tenant. */
@@ -169,7 +231,40 @@ export function createLookups(pool: Pool): Lookups {
     },
     async sessionLookup(hash) {
       const [row] = await rows<SessionLookupRow>('select * from sallyport.session_lookup($1)', [hash])
-      return row && { ...sessionRecord(row), now: row.now, memberships: new Map(row.memberships.map(({ org, role }) => [org, role])) }
+      return row && sessionStanding(row)
+    },
+    async personSignIn({ id, issuer, subject, name, email, issuerSession, issuedAt }) {
+      const text = 'select * from sallyport.person_sign_in($1, $2, $3, $4, $5, $6, $7, $8)'
+      const values = [id, issuer, subject, name, email, email !== null, issuerSession, issuedAt]
+      const [row] = await rows<PersonStandingRow>(text, values)
+      return row === undefined ? unanswered() : personStanding(row)
+    },
+    async personStanding(person, issuerSession) {
+      const [row] = await rows<PersonStandingRow>('select * from sallyport.person_standing($1, $2)', [person, issuerSession])
+      return row && personStanding(row)
+    },
+    async sessionOpenAs({ person, sessionHash, ttlSeconds, signIn }) {
+      const { issuer, methods, assurance, provider, issuerSession } = signIn
+      const text = 'select * from sallyport.session_open_as($1, $2, $3, $4, $5, $6, $7, $8)'
+      const [row] = await rows<SessionRow>(text, [
+        person,
+        sessionHash,
+        ttlSeconds,
+        issuer,
+        [...methods],
+        assurance,
+        provider,
+        issuerSession,
+      ])
+      return row && sessionRecord(row)
+    },
+    async signInEnd(issuerSession, lifeS) {
+      const [row] = await rows<{ ended: boolean }>('select sallyport.sign_in_end($1, $2) as ended', [issuerSession, lifeS])
+      return row?.ended ?? unanswered()
+    },
+    async personSignOut({ issuer, subject }) {
+      const [row] = await rows<{ known: boolean }>('select sallyport.person_sign_out($1, $2) as known', [issuer, subject])
+      return row?.known ?? unanswered()
     },
     async sessionClose(hash) {
       const [row] = await rows<{ closed: boolean }>('select sallyport.session_close($1) as closed', [hash])
@@ -288,8 +383,29 @@ interface SessionRow {
 }
 
 interface SessionLookupRow extends SessionRow {
+  email: string | null
   now: Date
-  memberships: { org: OrgId; role: Role }[]
+  issuer: string
+  methods: string[]
+  assurance: SignIn['assurance']
+  provider: string | null
+  issuer_session: Buffer | null
+  memberships: StandingRow[]
+}
+
+interface StandingRow {
+  org: OrgId
+  role: Role
+  sign_in: unknown
+}
+
+interface PersonStandingRow {
+  person_id: UserId
+  name: string
+  email: string | null
+  ended: boolean
+  now: Date
+  memberships: StandingRow[]
 }
 
 interface ConnectLinkRow {
@@ -356,6 +472,20 @@ function keyRecord(row: KeyLookupRow): KeyRecord {
 
 function sessionRecord(row: SessionRow): SessionRecord {
   return { userId: row.person_id, name: row.name, expiresAt: row.expires_at }
+}
+
+function sessionStanding(row: SessionLookupRow): SessionStanding {
+  const { email, now, issuer, methods, assurance, provider } = row
+  const signIn = { issuer, methods, assurance, provider, issuerSession: row.issuer_session }
+  return { ...sessionRecord(row), email, now, signIn, standings: row.memberships.map(standing) }
+}
+
+function personStanding({ person_id: userId, name, email, ended, now, memberships }: PersonStandingRow): PersonStanding {
+  return { userId, name, email, ended, now, standings: memberships.map(standing) }
+}
+
+function standing({ org, role, sign_in: signIn }: StandingRow): Standing {
+  return { org, role, signIn }
 }
 
 function stateRecord(row: OAuthStateConsumedRow): OAuthStateRecord {

@@ -54,6 +54,12 @@ export interface Schema {
     role: Role
     created_at: MadeNow
   }
+  'sallyport.sign_in_policy': {
+    org_id: OrgId
+    ways: ColumnType<unknown, string, string>
+    break_glass: boolean
+    updated_at: MadeNow
+  }
   'sallyport.api_key': {
     org_id: OrgId
     id: KeyId

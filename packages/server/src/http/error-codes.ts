@@ -71,7 +71,7 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   jwt_audience: 'unauthenticated',
   jwt_expired: 'unauthenticated',
   jwt_claims: 'unauthenticated',
-  jwt_keys_unavailable: 'overloaded',
+  jwt_keys_unavailable: 'issuer_unavailable',
   // No route of the server serves items, so no caller is told of these.
   collection_refused: 'internal',
   collection_unreadable: 'internal',

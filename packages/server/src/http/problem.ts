@@ -30,6 +30,9 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemRow>> = {
   forbidden: { status: 403, title: 'Not allowed' },
   insufficient_scope: { status: 403, title: 'The key lacks a scope' },
   environment_mismatch: { status: 403, title: 'The key belongs to another environment' },
+  sso_required: { status: 403, title: "The organization's single sign-on is required" },
+  step_up_required: { status: 403, title: 'A second factor is required' },
+  issuer_unavailable: { status: 503, title: "The issuer's keys can not be had" },
   cross_site_refused: { status: 403, title: 'Refused as cross-site' },
   address_refused: { status: 403, title: 'The key is not for this address' },
   proof_required: { status: 401, title: 'A DPoP proof is required' },
@@ -112,6 +115,14 @@ export class ProblemError extends SallyportError<ProblemCode> {
 /** Absent, foreign and forbidden-to-know are this one answer, built afresh each time (battery T-01). */
 export function notFound(): ProblemError {
   return new ProblemError('not_found', 'There is nothing here, or nothing that this caller may see.')
+}
+
+/** What can't be undone asks for a second factor in this very sign-in. */
+export function stepUpRequired(): ProblemError {
+  return new ProblemError(
+    'step_up_required',
+    'This can not be undone and needs a sign-in with a second factor (aal2). Give it at the identity provider, then come with the new session or token.',
+  )
 }
 
 /**

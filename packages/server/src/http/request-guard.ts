@@ -12,7 +12,7 @@ import { clientAddress, rawValues } from './client-address.ts'
 import type { TrustedProxies } from './client-address.ts'
 import { credentialOf } from './credentials.ts'
 import type { Credential } from './credentials.ts'
-import { notFound, ProblemError } from './problem.ts'
+import { notFound, ProblemError, stepUpRequired } from './problem.ts'
 import { pathIds } from './tenant-path.ts'
 import type { PathIds } from './tenant-path.ts'
 
@@ -92,11 +92,16 @@ function denial(code: DenialCode, access: RouteAccess): ProblemError {
   if (code === 'not_found') return notFound()
   if (code === 'environment_mismatch') return new ProblemError(code, 'This key belongs to the other environment of the project.')
   if (code === 'insufficient_scope') return new ProblemError(code, `This needs a key with the scope ${access.scope ?? 'of another kind'}.`)
+  if (code === 'sso_required') return new ProblemError(code, SSO_REQUIRED)
+  if (code === 'step_up_required') return stepUpRequired()
   return new ProblemError(
     code,
     access.role === undefined ? 'This is not for people.' : `This needs the role ${access.role} or a larger one.`,
   )
 }
+
+const SSO_REQUIRED =
+  'This organization takes people who signed in through its identity provider. Sign out, sign in there, and come with that session or token.'
 
 /**
  * A browser sends the cookie whoever wrote the page, so a change through it must come from our own page: by `Origin`, else by

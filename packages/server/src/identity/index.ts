@@ -1,6 +1,9 @@
 /** Who calls: gateway keys, console sessions, and the first owner of a development installation. */
-export { principalRef } from './principal.ts'
+export { principalRef, standingOf } from './principal.ts'
 export type { KeyBounds, KeyPrincipal, PersonPrincipal, Principal } from './principal.ts'
+export { admission, isOneOf, readPolicy } from './sign-in-policy.ts'
+export type { Admission, SignInPolicy, SignInWay, StoredPolicy } from './sign-in-policy.ts'
+export { emailAddress, emailDomain, isDomain } from './email-address.ts'
 export { IdentityError } from './identity-error.ts'
 export type { IdentityErrorCode } from './identity-error.ts'
 export { argon2idHasher } from './key-hasher.ts'

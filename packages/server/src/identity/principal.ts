@@ -1,8 +1,12 @@
-/** Owns who a caller is once proven. Refuses anything a caller merely claims: every field comes from the database. */
+/** Owns who a caller is once proven. Refuses anything a caller merely claims: every field comes from the
+ * database, or from a token that was verified. */
+import { ROLES } from '@sallyport/contract'
 import type { Role, Scope } from '@sallyport/contract'
 import { formatId } from '@sallyport/core'
 import type { AddressRange, ConnectionId, Environment, KeyId, OrgId, ProjectId, UserId } from '@sallyport/core'
-import type { KeySender } from '../db/index.ts'
+import type { KeySender, SignIn, Standing } from '../db/index.ts'
+import { readPolicy } from './sign-in-policy.ts'
+import type { StoredPolicy } from './sign-in-policy.ts'
 
 /** From where, and by whom alone, a key may be used. Judged on every call by the key guard (`binding/`). */
 export interface KeyBounds {
@@ -32,9 +36,16 @@ export interface PersonPrincipal {
   readonly kind: 'person'
   readonly userId: UserId
   readonly name: string
-  /** SHA-256 of the session's token: names the session without being able to open it. */
+  /** Believed: an issuer that may speak for the address called it verified. In lower case. */
+  readonly email: string | null
+  /** `session`: by the console's cookie. `token`: by an issuer's token on this very call. */
+  readonly via: 'session' | 'token'
+  /** SHA-256 of the session's token, or the issuer's: names it without being able to open anything. */
   readonly sessionHash: Buffer
+  readonly signIn: SignIn
   readonly memberships: ReadonlyMap<OrgId, Role>
+  /** Of the organizations above, those that ask how their people sign in. */
+  readonly signInPolicies: ReadonlyMap<OrgId, StoredPolicy>
 }
 
 export type Principal = KeyPrincipal | PersonPrincipal
@@ -42,4 +53,16 @@ export type Principal = KeyPrincipal | PersonPrincipal
 /** How a caller is named in audit events and answers: `key_...` or `user_...`. */
 export function principalRef(principal: Principal): string {
   return principal.kind === 'key' ? formatId('key', principal.keyId) : formatId('user', principal.userId)
+}
+
+const KNOWN_ROLES: ReadonlySet<string> = new Set(ROLES)
+
+/** What a person is where. A role that this version doesn't know gives nothing, and a policy that it can't read admits nobody. */
+export function standingOf(standings: readonly Standing[]): Pick<PersonPrincipal, 'memberships' | 'signInPolicies'> {
+  const known = standings.filter(({ role }) => KNOWN_ROLES.has(role))
+  const asked = known.map(({ org, signIn }) => [org, readPolicy(signIn)] as const)
+  return {
+    memberships: new Map(known.map(({ org, role }) => [org, role])),
+    signInPolicies: new Map(asked.filter((entry): entry is readonly [OrgId, StoredPolicy] => entry[1] !== undefined)),
+  }
 }

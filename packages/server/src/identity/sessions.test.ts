@@ -2,13 +2,14 @@ import { describe, expect, it } from 'vitest'
 import { ManualClock, newId, SallyportError, Secret, sha256 } from '@sallyport/core'
 import type { Role } from '@sallyport/contract'
 import type { OrgId, UserId } from '@sallyport/core'
+import type { SignIn } from '../db/index.ts'
 import { createSessions, newToken } from './sessions.ts'
 import type { SessionLimits } from './sessions.ts'
 
 /** The database's side of the port: links and sessions by hash, with a clock of its own. */
 class FakeSessions {
   readonly links = new Map<string, UserId>()
-  readonly sessions = new Map<string, { userId: UserId; expiresAt: Date }>()
+  readonly sessions = new Map<string, { userId: UserId; expiresAt: Date; signIn: SignIn }>()
   memberships: Map<OrgId, Role> = new Map()
   lookups = 0
   down = false
@@ -29,7 +30,7 @@ class FakeSessions {
     if (userId === undefined) return undefined
     this.links.delete(text(linkHash))
     const expiresAt = new Date(this.now().getTime() + ttlSeconds * 1000)
-    this.sessions.set(text(sessionHash), { userId, expiresAt })
+    this.sessions.set(text(sessionHash), { userId, expiresAt, signIn: BY_LINK })
     return Promise.resolve({ userId, name: 'P', expiresAt })
   }
 
@@ -39,7 +40,25 @@ class FakeSessions {
     const session = this.sessions.get(text(hash))
     const now = this.now()
     await this.before()
-    return session && session.expiresAt > now ? { ...session, name: 'P', now, memberships: this.memberships } : undefined
+    const standings = [...this.memberships].map(([org, role]) => ({ org, role, signIn: null }))
+    return session && session.expiresAt > now ? { ...session, name: 'P', email: null, now, signIn: session.signIn, standings } : undefined
+  }
+
+  async sessionOpenAs({
+    person,
+    sessionHash,
+    ttlSeconds,
+    signIn,
+  }: {
+    person: UserId
+    sessionHash: Uint8Array
+    ttlSeconds: number
+    signIn: SignIn
+  }) {
+    this.#reach()
+    const expiresAt = new Date(this.now().getTime() + ttlSeconds * 1000)
+    this.sessions.set(text(sessionHash), { userId: person, expiresAt, signIn })
+    return Promise.resolve({ userId: person, name: 'P', expiresAt })
   }
 
   async sessionClose(hash: Uint8Array) {
@@ -52,6 +71,7 @@ class FakeSessions {
   }
 }
 
+const BY_LINK: SignIn = { issuer: 'local', methods: ['link'], assurance: 'aal2', provider: null, issuerSession: null }
 const STRANGER = '192.0.2.1'
 
 function text(bytes: Uint8Array): string {

@@ -2,13 +2,12 @@
  * Owns console sessions: one-time links that open them, tokens that carry them. Refuses to store a token: the database has its SHA-256,
  * which is enough for 256 random bits, and memory is keyed by the same. Refuses to let strangers' tokens stand before those that were sessions here.
  */
-import { ROLES } from '@sallyport/contract'
-import type { Role } from '@sallyport/contract'
 import { hasCode, randomToken, Secret, sha256 } from '@sallyport/core'
-import type { Clock, OrgId, UserId } from '@sallyport/core'
-import type { Lookups } from '../db/index.ts'
+import type { Clock, UserId } from '@sallyport/core'
+import type { Lookups, SessionStanding, SignIn } from '../db/index.ts'
 import { FailureBudget } from './failure-budget.ts'
 import { IdentityError, unauthenticated } from './identity-error.ts'
+import { standingOf } from './principal.ts'
 import type { PersonPrincipal } from './principal.ts'
 import { RecentMap } from './recent-map.ts'
 
@@ -26,6 +25,11 @@ export interface Sessions {
    */
   openWithLink(token: Secret): Promise<OpenedSession>
   /**
+   * A session for a person whose token was verified, signed in as that says, for `ttlS` at most.
+   * @throws IdentityError `unauthenticated` when the token's own session is over; `database_unavailable`.
+   */
+  openAs(person: UserId, signIn: SignIn, ttlS: number): Promise<OpenedSession>
+  /**
    * The person behind a session's token, or undefined. Roles and the session's end elsewhere are seen within five seconds.
    * `address` is the client's, as judged by trusted proxies: tokens that are no session's are counted against it. A token that was one here
    * before is looked up whatever others send; so is any without an address, for callers who know that it was one.
@@ -37,7 +41,7 @@ export interface Sessions {
 }
 
 export interface SessionsOptions {
-  readonly lookups: Pick<Lookups, 'sessionOpen' | 'sessionLookup' | 'sessionClose'>
+  readonly lookups: Pick<Lookups, 'sessionOpen' | 'sessionOpenAs' | 'sessionLookup' | 'sessionClose'>
   readonly clock: Clock
   readonly limits?: Partial<SessionLimits>
 }
@@ -74,8 +78,6 @@ export function createSessions(options: SessionsOptions): Sessions {
 const TOKEN_BYTES = 32
 const TOKEN = /^[A-Za-z0-9_-]{43}$/
 
-const KNOWN_ROLES: ReadonlySet<string> = new Set(ROLES)
-
 interface Remembered {
   readonly person: PersonPrincipal
   /** Monotonic. The end of its age or of the session, whichever comes first. */
@@ -110,13 +112,21 @@ class CachingSessions implements Sessions {
 
   async openWithLink(token: Secret): Promise<OpenedSession> {
     if (!TOKEN.test(token.reveal())) throw unauthenticated()
-    const fresh = newToken()
-    const opened = await asked(
-      this.#lookups.sessionOpen({ linkHash: sha256(token), sessionHash: sha256(fresh), ttlSeconds: this.#limits.ttlS }),
-    )
+    return this.#opened((sessionHash) => this.#lookups.sessionOpen({ linkHash: sha256(token), sessionHash, ttlSeconds: this.#limits.ttlS }))
+  }
+
+  async openAs(person: UserId, signIn: SignIn, ttlS: number): Promise<OpenedSession> {
+    const ttlSeconds = Math.min(ttlS, this.#limits.ttlS)
+    return this.#opened((sessionHash) => this.#lookups.sessionOpenAs({ person, sessionHash, ttlSeconds, signIn }))
+  }
+
+  async #opened(open: (sessionHash: Buffer) => ReturnType<Lookups['sessionOpen']>): Promise<OpenedSession> {
+    const token = newToken()
+    const hash = sha256(token)
+    const opened = await asked(open(hash))
     if (opened === undefined) throw unauthenticated()
-    this.#known.put(sha256(fresh).toString('base64'), true)
-    return { token: fresh, person: { userId: opened.userId, name: opened.name }, expiresAt: opened.expiresAt }
+    this.#known.put(hash.toString('base64'), true)
+    return { token, person: { userId: opened.userId, name: opened.name }, expiresAt: opened.expiresAt }
   }
 
   async lookup(token: Secret, address?: string): Promise<PersonPrincipal | undefined> {
@@ -203,14 +213,6 @@ export async function asked<Answer>(question: Promise<Answer>): Promise<Answer> 
   }
 }
 
-type SessionRow = NonNullable<Awaited<ReturnType<Lookups['sessionLookup']>>>
-
-function personOf(row: SessionRow, sessionHash: Buffer): PersonPrincipal {
-  const memberships = new Map<OrgId, Role>([...row.memberships].filter(([, role]) => isRole(role)))
-  return Object.freeze({ kind: 'person', userId: row.userId, name: row.name, sessionHash, memberships })
-}
-
-/** A role that this version doesn't know gives nothing. */
-function isRole(role: string): boolean {
-  return KNOWN_ROLES.has(role)
+function personOf({ userId, name, email, signIn, standings }: SessionStanding, sessionHash: Buffer): PersonPrincipal {
+  return Object.freeze({ kind: 'person', userId, name, email, via: 'session', sessionHash, signIn, ...standingOf(standings) })
 }

@@ -209,8 +209,12 @@ async function signedIn(database: Database, { org }: ConnectPlace, name: string)
     kind: 'person',
     userId,
     name,
+    email: null,
+    via: 'session',
     sessionHash: sha256(token),
+    signIn: { issuer: 'local', methods: ['link'], assurance: 'aal2', provider: null, issuerSession: null },
     memberships: new Map([[org, 'DEVELOPER']]),
+    signInPolicies: new Map(),
   }
   return { principal, cookie: `${sessionCookieName(false)}=${token}` }
 }

@@ -33,8 +33,11 @@ import {
   projectUpdate,
   requestRecordInsertMany,
   requestRecordList,
+  signInPolicyFind,
+  signInPolicyPut,
+  signInPolicyRemove,
 } from '../../src/db/index.ts'
-import type { Database, RequestRecordRow } from '../../src/db/index.ts'
+import type { Database, PersonClaims, RequestRecordRow, SignIn } from '../../src/db/index.ts'
 import { freshDatabase, makeTenant } from './fresh-database.ts'
 import type { FreshDatabase, Tenant } from './fresh-database.ts'
 
@@ -454,7 +457,9 @@ describe('people', () => {
     expect(sessions.filter((session) => session !== undefined)).toMatchObject([{ userId: ids[0], name: 'Same' }])
     const won = hashes[sessions.findIndex((session) => session !== undefined)]!
     const found = await database.lookups.sessionLookup(won)
-    expect(found?.memberships).toEqual(new Map([[tenant.org, 'DEVELOPER']]))
+    expect(found?.standings).toEqual([{ org: tenant.org, role: 'DEVELOPER', signIn: null }])
+    // By a link of the installation itself, above which it knows nothing.
+    expect(found?.signIn).toEqual({ issuer: 'local', methods: ['link'], assurance: 'aal2', provider: null, issuerSession: null })
     expect([await database.lookups.sessionClose(won), await database.lookups.sessionClose(won)]).toEqual([true, false])
     expect(await database.lookups.sessionLookup(won)).toBeUndefined()
   })
@@ -464,6 +469,112 @@ describe('people', () => {
     const linkHash = tokenHash()
     await database.lookups.ownerLinkPut({ hash: linkHash, person, ttlSeconds: 0 })
     expect(await database.lookups.sessionOpen({ linkHash, sessionHash: tokenHash(), ttlSeconds: 60 })).toBeUndefined()
+  })
+})
+
+describe('people by the tokens of issuers', () => {
+  const claims = (over: Partial<PersonClaims> = {}): PersonClaims => ({
+    id: newId('user'),
+    issuer: 'https://one.test',
+    subject: 'ada',
+    name: 'Ada',
+    email: 'ada@corp.test',
+    issuerSession: null,
+    issuedAt: new Date(),
+    ...over,
+  })
+  const by = (over: Partial<SignIn> = {}): SignIn => ({
+    issuer: 'https://one.test',
+    methods: ['pwd'],
+    assurance: 'aal1',
+    provider: null,
+    issuerSession: null,
+    ...over,
+  })
+
+  it('J-17 are one by issuer and subject together: the same subject of another issuer is another person', async () => {
+    const personSignIn = (of: PersonClaims) => database.lookups.personSignIn(of)
+    const [first, again, other] = await Promise.all([
+      personSignIn(claims()),
+      personSignIn(claims()),
+      personSignIn(claims({ issuer: 'https://two.test' })),
+    ])
+    expect(again.userId).toBe(first.userId)
+    expect(other.userId).not.toBe(first.userId)
+    expect(first).toMatchObject({ name: 'Ada', email: 'ada@corp.test', ended: false, standings: [] })
+  })
+
+  it('are what the issuer says of them now: an address it no longer vouches for is gone', async () => {
+    const { userId } = await database.lookups.personSignIn(claims({ subject: 'fickle' }))
+    expect(await database.lookups.personSignIn(claims({ subject: 'fickle', name: 'F.', email: null }))).toMatchObject({
+      name: 'F.',
+      email: null,
+    })
+    expect(await database.lookups.personStanding(userId, null)).toMatchObject({ name: 'F.', email: null })
+    expect(await database.lookups.personStanding(newId('user'), null)).toBeUndefined()
+  })
+
+  it('have in every session how it was signed in, and how each of their organizations asks it to be', async () => {
+    const { userId } = await database.lookups.personSignIn(claims({ subject: 'eve' }))
+    await database.withTenant(tenant.org, async (tx) => {
+      await membershipPut(tx, userId, 'ADMIN')
+      await signInPolicyPut(tx, { ways: [{ issuer: 'https://one.test', provider: null }], breakGlass: true })
+      await signInPolicyPut(tx, { ways: [{ issuer: 'https://one.test', provider: 'sso:1' }], breakGlass: false })
+    })
+    const issuerSession = tokenHash()
+    const signIn = by({ methods: ['sso/saml', 'totp'], assurance: 'aal2', provider: 'sso:1', issuerSession })
+    const sessionHash = tokenHash()
+    expect(await database.lookups.sessionOpenAs({ person: userId, sessionHash, ttlSeconds: 60, signIn })).toMatchObject({ userId })
+    expect(await database.lookups.sessionLookup(sessionHash)).toMatchObject({
+      email: 'ada@corp.test',
+      signIn,
+      standings: [
+        {
+          org: tenant.org,
+          role: 'ADMIN',
+          signIn: { ways: [{ issuer: 'https://one.test', provider: 'sso:1' }], break_glass: false },
+        },
+      ],
+    })
+    await database.withTenant(tenant.org, async (tx) => {
+      expect(await signInPolicyFind(tx)).toMatchObject({ breakGlass: false })
+      expect([await signInPolicyRemove(tx), await signInPolicyRemove(tx), await signInPolicyFind(tx)]).toEqual([true, false, undefined])
+    })
+  })
+
+  it('lose their sessions with the one at the issuer, and get no other by its tokens', async () => {
+    const issuerSession = tokenHash()
+    const { userId } = await database.lookups.personSignIn(claims({ subject: 'leaver', issuerSession }))
+    const [own, another] = [tokenHash(), tokenHash()]
+    await database.lookups.sessionOpenAs({ person: userId, sessionHash: own, ttlSeconds: 60, signIn: by({ issuerSession }) })
+    await database.lookups.sessionOpenAs({
+      person: userId,
+      sessionHash: another,
+      ttlSeconds: 60,
+      signIn: by({ issuerSession: tokenHash() }),
+    })
+    expect([await database.lookups.signInEnd(issuerSession, 3600), await database.lookups.signInEnd(issuerSession, 3600)]).toEqual([
+      true,
+      false,
+    ])
+    expect(await database.lookups.sessionLookup(own)).toBeUndefined()
+    expect(await database.lookups.sessionLookup(another)).toBeDefined()
+    expect(await database.lookups.personSignIn(claims({ subject: 'leaver', issuerSession }))).toMatchObject({ ended: true })
+    expect(await database.lookups.personStanding(userId, issuerSession)).toMatchObject({ ended: true })
+    const refused = { person: userId, sessionHash: tokenHash(), ttlSeconds: 60, signIn: by({ issuerSession }) }
+    expect(await database.lookups.sessionOpenAs(refused)).toBeUndefined()
+  })
+
+  it('are signed out everywhere at once, and come back with a token from after that', async () => {
+    const { userId, now } = await database.lookups.personSignIn(claims({ subject: 'all' }))
+    const sessionHash = tokenHash()
+    await database.lookups.sessionOpenAs({ person: userId, sessionHash, ttlSeconds: 60, signIn: by() })
+    expect(await database.lookups.personSignOut({ issuer: 'https://one.test', subject: 'all' })).toBe(true)
+    expect(await database.lookups.sessionLookup(sessionHash)).toBeUndefined()
+    expect(await database.lookups.personSignIn(claims({ subject: 'all', issuedAt: now }))).toMatchObject({ ended: true })
+    const later = new Date(now.getTime() + 3_600_000)
+    expect(await database.lookups.personSignIn(claims({ subject: 'all', issuedAt: later }))).toMatchObject({ ended: false })
+    expect(await database.lookups.personSignOut({ issuer: 'https://one.test', subject: 'nobody' })).toBe(false)
   })
 })
 

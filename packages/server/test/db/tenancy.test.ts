@@ -17,6 +17,7 @@ import {
   organizationFind,
   projectList,
   revocationInsertMany,
+  signInPolicyPut,
 } from '../../src/db/index.ts'
 import type { Database, TenantTx } from '../../src/db/index.ts'
 import { readProxyTarget } from '../../src/db/queries/proxy-target.ts'
@@ -46,6 +47,7 @@ async function fillTables(tenant: Tenant): Promise<void> {
   await fresh.asSuperuser(`insert into sallyport.root_key (id, check_value) values ('r1', 'x')`)
   const person = await database.lookups.personUpsert({ id: newId('user'), issuer: 'local', subject: 'owner', name: 'Owner' })
   await database.lookups.proofTake(Buffer.alloc(32, 3), 3600)
+  await database.lookups.signInEnd(Buffer.alloc(32, 4), 3600)
   await database.lookups.ownerLinkPut({ hash: Buffer.alloc(32, 1), person, ttlSeconds: 60 })
   await database.lookups.ownerLinkPut({ hash: Buffer.alloc(32, 2), person, ttlSeconds: 60 })
   await database.lookups.sessionOpen({ linkHash: Buffer.alloc(32, 2), sessionHash: Buffer.alloc(32, 3), ttlSeconds: 60 })
@@ -57,6 +59,7 @@ async function fillTables(tenant: Tenant): Promise<void> {
       .insertInto('sallyport.data_key')
       .values({ org_id: org, id: newId('dk'), root_key_id: 'r1', wrapped: Buffer.from('x'), status: 'previous' })
       .execute()
+    await signInPolicyPut(tx, { ways: [{ issuer: 'https://issuer.test', provider: null }], breakGlass: false })
     await insertKey(tx, tenant, { connection })
     await connectSessionInsert(tx, sessionOf(tenant, { id: session, integration, connection }))
     await tx
@@ -151,9 +154,9 @@ const NO_TENANT: Readonly<Record<string, string>> = {
   system_secret: 'sealed under a root key, of the installation; the gateway may add and read',
 }
 /** Behind row security with no policy for the gateway at all: only lookup functions see them. */
-const FUNCTIONS_ONLY = ['console_session', 'dpop_proof', 'owner_link', 'person']
+const FUNCTIONS_ONLY = ['console_session', 'dpop_proof', 'ended_sign_in', 'owner_link', 'person']
 /** A column of each, to be changed. */
-const COLUMN_OF: Readonly<Record<string, string>> = { dpop_proof: 'hash', person: 'name' }
+const COLUMN_OF: Readonly<Record<string, string>> = { dpop_proof: 'hash', ended_sign_in: 'issuer_session', person: 'name' }
 
 async function unguardedTables(): Promise<string[]> {
   const rows = await fresh.asSuperuser<{ name: string }>(`

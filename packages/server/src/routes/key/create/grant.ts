@@ -6,9 +6,11 @@ import { operations, ROLE_CONTAINS } from '@sallyport/contract'
 import type { Operation, Role, Scope } from '@sallyport/contract'
 import { areWithin, parseAddressRange } from '@sallyport/core'
 import type { AddressRange, ConnectionId, OrgId } from '@sallyport/core'
+import { isAdmitted } from '../../../access/index.ts'
 import { keySender } from '../../../db/index.ts'
-import type { Database, KeySender } from '../../../db/index.ts'
+import type { Database, KeySender, PersonStanding } from '../../../db/index.ts'
 import { notFound, ProblemError } from '../../../http/index.ts'
+import { standingOf } from '../../../identity/index.ts'
 import type { KeyPrincipal, PersonPrincipal, Principal } from '../../../identity/index.ts'
 
 /** Keys above a key: its maker, that one's maker, and so on. Each is asked for whenever the key is read. `key_lookup` follows twice as many. */
@@ -130,12 +132,23 @@ async function readKey(lookups: Database['lookups'], principal: KeyPrincipal): P
 }
 
 async function readPerson(lookups: Database['lookups'], principal: PersonPrincipal, org: OrgId): Promise<Maker> {
-  const session = await lookups.sessionLookup(principal.sessionHash)
-  if (session === undefined) throw ended()
-  const role = session.memberships.get(org)
+  const read = await standingNow(lookups, principal)
+  const person = { ...principal, ...standingOf(read.standings) }
+  const role = person.memberships.get(org)
   if (role === undefined) throw notFound()
+  if (!isAdmitted(person, org, role)) throw ended()
   const mayGive = (scope: Scope): boolean => ROLE_CONTAINS[role].includes(roleBehind(scope))
-  return { now: session.now, mayGive, connection: null, expiresAt: null, makers: 0, allowedAddresses: [], sender: null }
+  return { now: read.now, mayGive, connection: null, expiresAt: null, makers: 0, allowedAddresses: [], sender: null }
+}
+
+async function standingNow(lookups: Database['lookups'], principal: PersonPrincipal): Promise<Pick<PersonStanding, 'now' | 'standings'>> {
+  if (principal.via === 'session') return (await lookups.sessionLookup(principal.sessionHash)) ?? gone()
+  const read = await lookups.personStanding(principal.userId, principal.signIn.issuerSession)
+  return read === undefined || read.ended ? gone() : read
+}
+
+function gone(): never {
+  throw ended()
 }
 
 /** The maker is no longer what it was when the request was let in. */
