@@ -20,6 +20,7 @@ describe('the architecture', () => {
     ['packages/server/src/proxy/x.ts', "import { Pool } from 'pg'", 'only db and the token store on Postgres import the database driver'],
     ['packages/core/src/tokens/x.ts', "import { Redis } from 'ioredis'", 'only the stores on Redis import its driver'],
     ['packages/core/src/crypto/x.ts', "import koffi from 'koffi'", 'only a key source calls foreign functions'],
+    ['packages/core/src/sdk/x.ts', "import { trace } from '@opentelemetry/api'", 'only observability knows the application’s traces'],
     ['packages/server/src/connect/x.ts', "import { jwtVerify } from 'jose'", 'only core/jwt reads and makes signed tokens'],
     [
       'packages/server/src/proxy/x.ts',

@@ -58,6 +58,11 @@ const DOORS: readonly { readonly what: RegExp; readonly names?: RegExp; readonly
     rule: 'only db and the token store on Postgres import the database driver',
   },
   { what: /^ioredis$/u, only: ['packages/core/src/stores/redis/'], rule: 'only the stores on Redis import its driver' },
+  {
+    what: /^@opentelemetry\//u,
+    only: ['packages/core/src/observability/'],
+    rule: 'only observability knows the application’s traces',
+  },
   { what: /^koffi$/u, only: ['packages/core/src/keysources/pkcs11/'], rule: 'only a key source calls foreign functions' },
   { what: /^jose$/u, only: ['packages/core/src/jwt/'], rule: 'only core/jwt reads and makes signed tokens' },
   {

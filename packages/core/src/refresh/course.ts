@@ -1,6 +1,6 @@
 /** Owns what the steps of one refresh share: what they are made of, and what they have learned on the way. Refuses to outlive a lease. */
 import type { Clock } from '../kernel/index.ts'
-import type { Logger, Metrics } from '../observability/index.ts'
+import type { Logger, Metrics, Traces } from '../observability/index.ts'
 import type { CredentialRef, CredentialState, CredentialStore, RefreshIntent, RotationProfile, TokenSet } from '../tokens/index.ts'
 import { leaseKey } from '../tokens/index.ts'
 import type { CheckpointHook } from './checkpoints.ts'
@@ -32,6 +32,7 @@ export interface Parts {
   readonly random: () => number
   readonly pause: Pause
   readonly metrics: Metrics
+  readonly traces: Traces
   readonly logger: Logger
   readonly node: string
   readonly reach: CheckpointHook

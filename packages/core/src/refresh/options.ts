@@ -1,6 +1,6 @@
 /** Owns what a refresher is made of and what it tells. Refuses defaults for what only the one who composes can know. */
 import type { Clock } from '../kernel/index.ts'
-import type { Logger, Metrics } from '../observability/index.ts'
+import type { Logger, Metrics, Traces } from '../observability/index.ts'
 import type { RefreshAnswer } from '../oauth/index.ts'
 import type {
   CredentialHealth,
@@ -66,6 +66,7 @@ export interface RefresherOptions {
   /** Unique for each start of a process. */
   readonly node: string
   readonly metrics?: Metrics
+  readonly traces?: Traces
   readonly clock?: Clock
   /** 0 to 1, as Math.random gives. */
   readonly random?: () => number

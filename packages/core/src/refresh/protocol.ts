@@ -44,16 +44,25 @@ export class RefreshProtocol {
 
   /** Waits for the lease and refreshes under it. Undefined: to be begun anew. */
   async #takeTurn(flight: Flight): Promise<Landing | undefined> {
+    const got = await this.#o.traces.within({ name: 'sallyport.lease.wait' }, async (span) => {
+      const waited = await this.#awaitTurn(flight)
+      span.set({ 'sallyport.lease.outcome': 'lease' in waited ? 'held' : waited.kind })
+      return waited
+    })
+    if (!('lease' in got)) return got
+    await this.#o.reach('lease_held')
+    return await this.#underTurn(flight, got)
+  }
+
+  /** The right to begin, or what made it needless or hopeless. */
+  async #awaitTurn(flight: Flight): Promise<Landing | Turn> {
     const { clock, limits, turns, changes, random } = this.#o
     const since = clock.monotonic()
     await this.#o.reach('lease_asked')
     for (;;) {
       const waitedMs = clock.monotonic() - since
       const turn = await turns.take(flight.key, waitedMs)
-      if (turn !== undefined) {
-        await this.#o.reach('lease_held')
-        return await this.#underTurn(flight, turn)
-      }
+      if (turn !== undefined) return turn
       if (flight.recovering) return { kind: 'left', lookAgainMs: 500 }
       if (waitedMs > limits.turnMs) return failed(new RefreshError('refresh_pending', null, 1_000))
       flight.waited = true
@@ -225,7 +234,7 @@ export class RefreshProtocol {
       if (!(await this.#isCleared(lease))) return undefined
       const calledAt = clock.monotonic()
       if (calledAt - askedAt > this.#o.limits.startMs) return undefined
-      const answer = await askProvider(endpoint, begun, {
+      const answer = await this.#ask(endpoint, begun, {
         timeoutMs: callTimeout(endpoint, this.#o.limits.callMs),
         now: begun.intent.startedAt + Math.floor(calledAt - begunAt),
         lifetimeMs: lifetimeOf(begun.parent),
@@ -236,6 +245,16 @@ export class RefreshProtocol {
       if (answer.kind !== 'unsent' || repeat === UNSENT_REPEATS) return answer
       await pause(50 + 150 * random())
     }
+  }
+
+  #ask(endpoint: RefreshEndpoint, begun: BegunRefresh, call: Parameters<RefreshEndpoint['refresh']>[1]): Promise<RefreshAnswer> {
+    const attributes = { 'sallyport.provider': endpoint.provider, 'sallyport.refresh.attempt': begun.intent.attempt }
+    return this.#o.traces.within({ name: 'sallyport.token.refresh', attributes }, async (span) => {
+      const answer = await askProvider(endpoint, begun, call)
+      span.set({ 'sallyport.refresh.outcome': answer.kind })
+      if (answer.kind !== 'tokens') span.fail(answer.kind)
+      return answer
+    })
   }
 
   /**

@@ -5,7 +5,7 @@
 import { setTimeout as timer } from 'node:timers/promises'
 import { hasCode, systemClock } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
-import { noMetrics } from '../observability/index.ts'
+import { noMetrics, noTraces } from '../observability/index.ts'
 import type { Logger, Metrics } from '../observability/index.ts'
 import { leaseKey, TokenError } from '../tokens/index.ts'
 import type { CredentialRef } from '../tokens/index.ts'
@@ -88,7 +88,7 @@ class LineageRefresher implements Refresher {
 
   constructor(options: RefresherOptions) {
     const { store, leases, hint, spills = [], logger, node, metrics = noMetrics, clock = systemClock, random = Math.random } = options
-    const { pause = systemPause } = options
+    const { pause = systemPause, traces = noTraces } = options
     this.#o = options
     this.#limits = { ...DEFAULT_REFRESH_LIMITS, ...options.limits }
     this.#clock = clock
@@ -122,6 +122,7 @@ class LineageRefresher implements Refresher {
       random,
       pause,
       metrics,
+      traces,
       logger,
       node,
       reach: options.checkpoint ?? (() => undefined),
@@ -175,9 +176,12 @@ class LineageRefresher implements Refresher {
   }
 
   start(): void {
-    void this.#repeat(this.#limits.recoveryMs, 'Interrupted refreshes can not be looked for', () => this.#recovery.look())
-    void this.#repeat(this.#limits.idleSweepMs, 'Unused grants can not be looked for', () => this.sweepIdle())
-    void this.#repeat(this.#limits.pruneMs, 'Old versions can not be forgotten', () => this.prune())
+    // Whoever starts it may do so in a span of its own, which ends long before the background does.
+    this.#parts.traces.apart(() => {
+      void this.#repeat(this.#limits.recoveryMs, 'Interrupted refreshes can not be looked for', () => this.#recovery.look())
+      void this.#repeat(this.#limits.idleSweepMs, 'Unused grants can not be looked for', () => this.sweepIdle())
+      void this.#repeat(this.#limits.pruneMs, 'Old versions can not be forgotten', () => this.prune())
+    })
   }
 
   async drain(timeoutMs: number): Promise<{ readonly underWay: number; readonly unsaved: number }> {

@@ -3,11 +3,11 @@
  * to end while an answer of a provider is not saved.
  */
 import { randomToken } from '../crypto/index.ts'
-import { createEgress, DEFAULT_EGRESS_POLICY } from '../http/index.ts'
+import { createEgress, DEFAULT_EGRESS_POLICY, tracedEgress } from '../http/index.ts'
 import type { Egress, OriginPolicy } from '../http/index.ts'
 import { hasCode, SallyportError, systemClock } from '../kernel/index.ts'
-import { createLogger, MetricsRegistry, noMetrics } from '../observability/index.ts'
-import type { Logger } from '../observability/index.ts'
+import { createLogger, MetricsRegistry, noMetrics, openTelemetry } from '../observability/index.ts'
+import type { Logger, Traces } from '../observability/index.ts'
 import { createDpopNonces, refreshTokens } from '../oauth/index.ts'
 import type { OutboundFetch } from '../oauth/index.ts'
 import { checkedRecord, idleRenewalMs } from '../catalog/index.ts'
@@ -59,12 +59,16 @@ export interface ConnectionHealth {
   readonly renewable: boolean
 }
 
+/** Of the instrumentation that spans name themselves after. */
+const VERSION = '0.1.0'
+
 interface Parts {
   readonly opened: OpenTokenStore
   readonly egress: Egress
   readonly refresher: Refresher
   readonly logger: Logger
   readonly metrics: MetricsRegistry | undefined
+  readonly traces: Traces
   readonly providers: Map<string, ConfiguredProvider>
   readonly backend: string
   readonly around: Surroundings
@@ -98,7 +102,7 @@ export class Sallyport {
     const all = [...faults]
     const opened = openedStore(form.value, all)
     if (all.length > 0 || opened === undefined) throw new ConfigError(all)
-    const parts = compose(form.value, opened, new Map(providers))
+    const parts = compose(form.value, opened, new Map(providers), await openTelemetry('@sallyport/core', VERSION))
     await requireUsable(parts)
     parts.refresher.start()
     return new Sallyport(parts)
@@ -110,7 +114,7 @@ export class Sallyport {
    * `store_unavailable`; TypeError for a user id that can't be kept.
    */
   async connect(request: ConnectRequest): Promise<ConnectStart> {
-    return this.#open().signingIn.begin(request)
+    return this.#traced('connect', request, ({ signingIn }) => signingIn.begin(request))
   }
 
   /**
@@ -120,12 +124,13 @@ export class Sallyport {
    * 4.1.2.1, RFC 9207); TokenError `store_unavailable`.
    */
   async handleCallback(callback: string | URL | URLSearchParams, expected: CallbackExpectation): Promise<Connected> {
-    const { signingIn, events, logger } = this.#open()
-    const connected = await signingIn.finish(callback, expected)
-    const { provider, userId, scopes, missingScopes } = connected
-    if (missingScopes.length > 0) logger.warn('A person granted less than was asked for', { provider, missingScopes })
-    events.tell('connected', { provider, userId, scopes, missingScopes })
-    return connected
+    return this.#traced('handleCallback', expected, async ({ signingIn, events, logger }) => {
+      const connected = await signingIn.finish(callback, expected)
+      const { provider, userId, scopes, missingScopes } = connected
+      if (missingScopes.length > 0) logger.warn('A person granted less than was asked for', { provider, missingScopes })
+      events.tell('connected', { provider, userId, scopes, missingScopes })
+      return connected
+    })
   }
 
   /**
@@ -135,14 +140,15 @@ export class Sallyport {
    * TokenError `store_unavailable`; the signal's reason.
    */
   async request(request: ApiRequest): Promise<ProviderAnswer> {
-    return this.#open().calling.request(request)
+    return this.#traced('request', request, ({ calling }) => calling.request(request))
   }
 
   /** Renews now, whatever life is left. @throws as `request`. */
   async refresh({ provider, userId }: ConnectionName): Promise<{ readonly expiresAt: number | null }> {
-    const { refresher } = this.#open()
-    const { tokens } = await refresher.refreshNow(this.#ref(provider, userId))
-    return { expiresAt: tokens.expiresAt }
+    return this.#traced('refresh', { provider }, async ({ refresher }) => {
+      const { tokens } = await refresher.refreshNow(this.#ref(provider, userId))
+      return { expiresAt: tokens.expiresAt }
+    })
   }
 
   /**
@@ -151,10 +157,11 @@ export class Sallyport {
    * @throws TokenError `store_unavailable`.
    */
   async disconnect({ provider, userId }: ConnectionName): Promise<Revocation | undefined> {
-    const { disconnecting, events } = this.#open()
-    const revocation = await disconnecting.disconnect(this.#ref(provider, userId))
-    if (revocation !== undefined) events.tell('disconnected', { provider, userId, revocation })
-    return revocation
+    return this.#traced('disconnect', { provider }, async ({ disconnecting, events }) => {
+      const revocation = await disconnecting.disconnect(this.#ref(provider, userId))
+      if (revocation !== undefined) events.tell('disconnected', { provider, userId, revocation })
+      return revocation
+    })
   }
 
   /**
@@ -231,6 +238,13 @@ export class Sallyport {
     return this.#parts
   }
 
+  /** A verb in a span of its name. What a caller named that is not configured stays out of it. */
+  #traced<T>(verb: string, { provider }: { readonly provider?: string }, work: (parts: Parts) => Promise<T>): Promise<T> {
+    const parts = this.#open()
+    const attributes = provider !== undefined && parts.providers.has(provider) ? { 'sallyport.provider': provider } : {}
+    return parts.traces.within({ name: `sallyport.${verb}`, attributes }, () => work(parts))
+  }
+
   #ref(provider: string, userId: string): CredentialRef {
     return { scope: find(this.#parts.providers, provider).name, id: userId }
   }
@@ -264,7 +278,7 @@ async function requireUsable({ opened, egress, logger }: Parts): Promise<void> {
   }
 }
 
-function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<string, ConfiguredProvider>): Parts {
+function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<string, ConfiguredProvider>, traces: Traces): Parts {
   const clock = systemClock
   const around = surroundingsOf(config)
   const { level = 'warn', format = 'json', write } = config.logging ?? {}
@@ -272,7 +286,7 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
   const registry = config.metrics?.enabled === false ? undefined : new MetricsRegistry(SDK_METRICS)
   const metrics = registry ?? noMetrics
   const origins: OriginPolicy = { insecureAllowOrigins: around.insecureAllowOrigins, allowedPorts: DEFAULT_EGRESS_POLICY.allowedPorts }
-  const egress = createEgress({ ...DEFAULT_EGRESS_POLICY, ...origins })
+  const egress = tracedEgress(createEgress({ ...DEFAULT_EGRESS_POLICY, ...origins }), traces)
   const send: OutboundFetch = (url, init) => egress.fetch(url, init)
   const provider = (name: string): ConfiguredProvider => find(providers, name)
   const { store, leases, states } = opened
@@ -288,6 +302,7 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
     revokeOrphan: (ref, tokens) => disconnecting.revokeOrphan(ref, tokens),
     logger,
     metrics,
+    traces,
     node: randomToken(16),
     limits: { bufferMs: expiredTokenBufferMinutes * 60_000, idleMs: idleRenewalMs([...providers.values()].map(({ record }) => record)) },
   })
@@ -313,6 +328,7 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
     refresher,
     logger,
     metrics: registry,
+    traces,
     providers,
     backend,
     around,

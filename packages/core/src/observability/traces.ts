@@ -1,0 +1,46 @@
+/**
+ * Owns the port for traces: spans around what takes time. Refuses texts that come from outside as names, and failures' words: a span that
+ * failed says by which of our codes. Who makes a span sees to it that its attributes are kinds, numbers and places, never ids of people.
+ */
+import { SallyportError } from '../kernel/index.ts'
+
+export type SpanAttributes = Readonly<Record<string, string | number | boolean>>
+
+export interface SpanStart {
+  /** Of few words, the same for all calls of a kind. */
+  readonly name: string
+  /** `client`: a call to another machine. */
+  readonly kind?: 'internal' | 'client'
+  readonly attributes?: SpanAttributes
+}
+
+export interface Span {
+  /** False where nobody looks: what only a span wants need not be made. */
+  readonly recording: boolean
+  set(attributes: SpanAttributes): void
+  /** Marks it as failed: one of our codes, a status of HTTP, or the name of an outcome. */
+  fail(type: string): void
+}
+
+export interface Traces {
+  /** Runs `work` in a span, to which spans begun by it belong. Gives what it gives; its failure marks the span and goes on. */
+  within<T>(start: SpanStart, work: (span: Span) => Promise<T>): Promise<T>
+  /** Runs `work` outside of every span: for what outlives whoever began it. */
+  apart<T>(work: () => T): T
+  /** Runs `work` so that others who trace for the application make no spans of it: they would write down its URL. */
+  unseen<T>(work: () => T): T
+}
+
+const noSpan: Span = { recording: false, set: () => undefined, fail: () => undefined }
+
+/** Nobody looks. */
+export const noTraces: Traces = {
+  within: (_start, work) => work(noSpan),
+  apart: (work) => work(),
+  unseen: (work) => work(),
+}
+
+/** What a failure is called in a span: our code, or `_OTHER` as the semantic conventions have it for what has no name of few. */
+export function failureType(error: unknown): string {
+  return error instanceof SallyportError ? error.code : '_OTHER'
+}
