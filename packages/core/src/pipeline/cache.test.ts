@@ -342,7 +342,7 @@ describe('the cache of answers', () => {
     const { get } = trial(fresh, { store: { get: down, put: down, delete: down }, metrics })
     expect((await get()).status).toBe(200)
     expect((await get({ method: 'POST' })).status).toBe(200)
-    expect(metrics.render()).toMatch(/answer_cache_total\{provider="p",outcome="store_failed"\} [1-9]/u)
+    expect(metrics.render()).toMatch(/http_cache_store_failures_total\{provider="p"\} [1-9]/u)
     const heads = fc.constantFrom('null\n', '{"v":1}\n', '{"v":1,"vary":2}\n', '{"v":2}\nx', '[]\n', '{')
     const nonsensical = fc.oneof(
       fc.uint8Array({ maxLength: 60 }),

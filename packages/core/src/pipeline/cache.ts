@@ -42,6 +42,8 @@ export interface CacheOptions {
   readonly maxStaleMs?: number
   /** How long an answer that can be confirmed is kept for that. Milliseconds; a day when absent. */
   readonly keepMs?: number
+  /** Further failures in which a kept answer may stand in: those of getting a credential from a provider that is down. None when absent. */
+  readonly isOutage?: (error: unknown) => boolean
   readonly clock?: Clock
   readonly metrics?: Metrics
 }
@@ -77,13 +79,14 @@ class Caching {
   #forgotten = 0
   #calls = 0
 
-  constructor({ policyVersion, maxBodyBytes, maxStaleMs, keepMs, clock, metrics, ...given }: CacheOptions) {
+  constructor({ policyVersion, maxBodyBytes, maxStaleMs, keepMs, isOutage, clock, metrics, ...given }: CacheOptions) {
     this.#options = {
       ...given,
       policyVersion: policyVersion ?? '',
       maxBodyBytes: maxBodyBytes ?? 256 * 1024,
       maxStaleMs: Math.min(maxStaleMs ?? HOUR, HOUR),
       keepMs: keepMs ?? 24 * HOUR,
+      isOutage: isOutage ?? (() => false),
       clock: clock ?? systemClock,
       metrics: metrics ?? noMetrics,
     }
@@ -95,8 +98,8 @@ class Caching {
     const primary = this.#primary(call, call.url)
     const found = await this.#find(call, primary)
     if (found !== undefined && isFresh(call.headers, found.headers, found.age, found.lifetime)) {
-      this.#count(call, 'hit')
-      return given(found, `hit; ttl=${ttl(found)}`)
+      this.#countHit(call, 'fresh')
+      return given(found, 'fresh', `hit; ttl=${ttl(found)}`)
     }
     if (cacheControl(call.headers).has('only-if-cached')) {
       return { status: 504, headers: new Headers({ 'cache-status': `${NAME}; detail=only-if-cached` }), body: null }
@@ -107,7 +110,7 @@ class Caching {
   async #ask(next: Send, call: Call, primary: string, why: 'uri-miss' | 'stale'): Promise<Answer> {
     const [order, requestedAt] = [this.#nextOrder(), this.#options.clock.now()]
     const answer = await next(call)
-    this.#count(call, 'miss')
+    this.#options.metrics.count('http_cache_misses_total', { provider: call.provider })
     return this.#kept(call, primary, answer, { order, requestedAt, why })
   }
 
@@ -127,7 +130,7 @@ class Caching {
       await discard(answer)
       return this.#stale(call, found, `fwd=stale; fwd-status=${answer.status}`)
     }
-    this.#count(call, 'miss')
+    this.#options.metrics.count('http_cache_misses_total', { provider: call.provider })
     return this.#kept(call, primary, answer, { order, requestedAt, why: 'stale' })
   }
 
@@ -138,13 +141,13 @@ class Caching {
     const headers = new Headers(kept.headers.map(([name, value]) => [name, value]))
     const fresh = { kept, headers, key: found.key, age: ageMs(kept, headers, now), lifetime: lifetimeMs(headers, now) }
     if (!cacheControl(headers).has('no-store') && !this.#isChanged(primary, order)) void this.#put(call, found.key, kept, headers)
-    this.#count(call, 'confirmed')
-    return given(fresh, `fwd=stale; fwd-status=304; ttl=${ttl(fresh)}`)
+    this.#countHit(call, 'confirmed')
+    return given(fresh, 'confirmed', `fwd=stale; fwd-status=304; ttl=${ttl(fresh)}`)
   }
 
   /** @throws the error, when nothing may stand in. */
   #standIn(call: Call, found: Found, error: unknown): { readonly standsIn: Answer } {
-    const absent = isPassing(error) || UNASKED.some((code) => hasCode(error, code))
+    const absent = isPassing(error) || UNASKED.some((code) => hasCode(error, code)) || this.#options.isOutage(error)
     if (!absent || call.signal?.aborted === true || !this.#mayStandIn(call, found)) throw error
     return { standsIn: this.#stale(call, found, 'fwd=stale') }
   }
@@ -154,8 +157,8 @@ class Caching {
   }
 
   #stale(call: Call, found: Found, how: string): Answer {
-    this.#count(call, 'stale')
-    return given(found, `${how}; ttl=${ttl(found)}; detail=stale-if-error`)
+    this.#countHit(call, 'stale')
+    return given(found, 'stale', `${how}; ttl=${ttl(found)}; detail=stale-if-error`)
   }
 
   /** RFC 9111 section 4.4: what a call may have changed is forgotten, here and where the answer points to on the same origin. */
@@ -235,7 +238,7 @@ class Caching {
     try {
       return await asked
     } catch {
-      this.#count(call, 'store_failed')
+      this.#options.metrics.count('http_cache_store_failures_total', { provider: call.provider })
       return undefined
     }
   }
@@ -257,8 +260,8 @@ class Caching {
     return this.#calls
   }
 
-  #count({ provider }: Call, outcome: string): void {
-    this.#options.metrics.count('answer_cache_total', { provider, outcome })
+  #countHit({ provider }: Call, kept: NonNullable<Answer['kept']>): void {
+    this.#options.metrics.count('http_cache_hits_total', { provider, answer: kept })
   }
 }
 
@@ -289,12 +292,12 @@ function told(answer: Answer, status: string): Answer {
   return { ...answer, headers }
 }
 
-function given({ kept, headers, age }: Found, status: string): Answer {
+function given({ kept, headers, age }: Found, how: NonNullable<Answer['kept']>, status: string): Answer {
   const out = new Headers(headers)
   out.set('age', String(Math.floor(age / SECOND)))
   out.set('cache-status', `${NAME}; ${status}`)
   const bodiless = kept.status === 204 || kept.body.length === 0
-  return { status: kept.status, headers: out, body: bodiless ? null : streamOf(kept.body) }
+  return { status: kept.status, headers: out, body: bodiless ? null : streamOf(kept.body), kept: how }
 }
 
 /** A copy, so that nobody's change of it reaches the next caller. */

@@ -8,7 +8,7 @@ export interface Call {
   /** Without the credential: that is put in behind the pipeline, on the last line. */
   readonly headers: Headers
   /** A stream is read once, so a call that has one is sent once. */
-  readonly body: string | Uint8Array | ReadableStream<Uint8Array> | null
+  readonly body: string | Uint8Array | AsyncIterable<Uint8Array> | null
   readonly signal?: AbortSignal
   /** When the call is given up, by the monotonic clock. Milliseconds. */
   readonly deadline?: number
@@ -28,6 +28,13 @@ export interface Answer {
   readonly headers: Headers
   /** Read to its end or cancelled by whoever gets it. */
   readonly body: ReadableStream<Uint8Array> | null
+  /**
+   * Settles when the provider's part is done and its connection is free, read or not; never rejects. Whoever gives it ends the body itself when the
+   * call's signal aborts. Absent: when the body has come to its end.
+   */
+  readonly ended?: Promise<void>
+  /** It was kept: `fresh` without a question, `confirmed` by the provider, `stale` in place of a provider that fails. Absent: it has just come. */
+  readonly kept?: 'fresh' | 'confirmed' | 'stale'
 }
 
 export type Send = (call: Call) => Promise<Answer>
@@ -38,6 +45,11 @@ export type Policy = (next: Send) => Send
 /** What fails together: the host that one owner reaches through one integration. */
 export function circuitOf(call: Call): string {
   return JSON.stringify([call.owner, call.integration, new URL(call.url).host])
+}
+
+/** Whether it can be sent a second time. */
+export function isReplayable({ body }: Call): boolean {
+  return body === null || typeof body === 'string' || body instanceof Uint8Array
 }
 
 /** Lets go of an answer that nobody will read. A body that fails while it is dropped is of no interest any more. */

@@ -46,7 +46,8 @@ async function timed(next: Send, call: Call, leftMs: number, pause: Pause): Prom
   const answering = (async () => await next({ ...call, signal }))()
   try {
     const answer = await Promise.race([answering, exceeded.promise])
-    if (answer.body === null) settled.abort()
+    if (answer.ended !== undefined) void answer.ended.then(() => settled.abort())
+    else if (answer.body === null) settled.abort()
     else return { ...answer, body: watched(answer.body, { end: () => settled.abort() }, bodyLate.signal) }
     return answer
   } catch (error) {

@@ -88,8 +88,9 @@ class Gate {
     }
     try {
       const answer = await next(call)
-      if (answer.body !== null) return { ...answer, body: watched(answer.body, { end: release }, call.signal) }
-      release()
+      if (answer.ended !== undefined) void answer.ended.then(release)
+      else if (answer.body === null) release()
+      else return { ...answer, body: watched(answer.body, { end: release }, call.signal) }
       return answer
     } catch (error) {
       release()

@@ -21,10 +21,22 @@ export const PIPELINE_METRICS: readonly MetricDefinition[] = [
     labels: { provider: 'open', outcome: ['sent', 'over_budget'] },
   },
   {
-    name: 'answer_cache_total',
+    name: 'http_cache_hits_total',
     kind: 'counter',
-    help: 'Calls that the cache of answers had a say in, by what came of them, and failures of its store.',
-    labels: { provider: 'open', outcome: ['hit', 'miss', 'confirmed', 'stale', 'store_failed'] },
+    help: 'Calls that a kept answer was given to: fresh, confirmed by the provider, or stale in place of a provider that fails.',
+    labels: { provider: 'open', answer: ['fresh', 'confirmed', 'stale'] },
+  },
+  {
+    name: 'http_cache_misses_total',
+    kind: 'counter',
+    help: 'Calls that could have had a kept answer and got one from the provider.',
+    labels: { provider: 'open' },
+  },
+  {
+    name: 'http_cache_store_failures_total',
+    kind: 'counter',
+    help: 'Failures of the store of kept answers. They cost the answer, and no call.',
+    labels: { provider: 'open' },
   },
   {
     name: 'rate_limit_queue_size',

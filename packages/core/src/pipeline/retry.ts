@@ -7,7 +7,7 @@ import { systemClock } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import { noMetrics } from '../observability/index.ts'
 import type { Metrics } from '../observability/index.ts'
-import { circuitOf, discard } from './call.ts'
+import { circuitOf, discard, isReplayable } from './call.ts'
 import type { Answer, Call, Policy, Send } from './call.ts'
 import { isPassing } from './fault.ts'
 import { RetryBudget } from './retry-budget.ts'
@@ -102,7 +102,7 @@ class Retrying {
   }
 
   #mayRepeat(call: Call, outcome: Outcome): boolean {
-    if (call.body instanceof ReadableStream || call.signal?.aborted === true) return false
+    if (!isReplayable(call) || call.signal?.aborted === true) return false
     const harmless = IDEMPOTENT.has(call.method) || call.headers.has('idempotency-key')
     if ('answer' in outcome) return harmless && this.#statuses.has(outcome.answer.status)
     return isPassing(outcome.error) && (harmless || !outcome.error.sent)

@@ -4,7 +4,8 @@
  */
 import { Readable } from 'node:stream'
 import { EgressError } from '../http/index.ts'
-import type { ForwardResult, ResponseSink } from '../http/index.ts'
+import type { ResponseSink } from '../http/index.ts'
+import type { Answer } from '../pipeline/index.ts'
 
 /** Bytes that `text`, `json` and `bytes` gather. What is larger is read as a stream. */
 export const MAX_GATHERED = 32 * 1024 * 1024
@@ -15,12 +16,21 @@ export class ProviderAnswer {
   readonly status: number
   /** Without cookies and what concerns connections. An echo of the credential is masked. */
   readonly headers: Headers
-  readonly body: Readable
+  /** It was kept here: `fresh` without asking, `confirmed` by the provider, `stale` in place of a provider that fails. Null: it has just come. */
+  readonly kept: 'fresh' | 'confirmed' | 'stale' | null
+  readonly #stream: ReadableStream<Uint8Array> | null
+  #body: Readable | undefined
 
-  constructor(status: number, headers: Headers, body: Readable) {
+  constructor({
+    status,
+    headers,
+    body,
+    kept = null,
+  }: Pick<Answer, 'status' | 'headers' | 'body'> & { readonly kept?: Answer['kept'] | null }) {
     this.status = status
     this.headers = headers
-    this.body = body
+    this.kept = kept
+    this.#stream = body
   }
 
   /** True for 200 to 299. */
@@ -28,11 +38,20 @@ export class ProviderAnswer {
     return this.status >= 200 && this.status < 300
   }
 
+  /** The body, for reading it as it comes: in place of `bytes`, `text` and `json`. */
+  get body(): Readable {
+    if (this.#body !== undefined) return this.#body
+    this.#body = this.#stream === null ? Readable.from([]) : Readable.fromWeb(this.#stream as Parameters<typeof Readable.fromWeb>[0])
+    // Whoever reads is told; where nobody does, a cut answer is no reason to end the process.
+    this.#body.on('error', () => undefined)
+    return this.#body
+  }
+
   /** @throws EgressError `upstream_too_large` above 32 MiB; what cut the answer. */
   async bytes(): Promise<Buffer> {
-    const chunks: Buffer[] = []
+    const chunks: Uint8Array[] = []
     let size = 0
-    for await (const chunk of this.body as AsyncIterable<Buffer>) {
+    for await (const chunk of this.#chunks()) {
       size += chunk.length
       if (size > MAX_GATHERED) throw new EgressError('upstream_too_large', 'body', true)
       chunks.push(chunk)
@@ -58,37 +77,35 @@ export class ProviderAnswer {
 
   /** Leaves the rest unread. */
   discard(): void {
-    this.body.destroy()
+    if (this.#body !== undefined) this.#body.destroy()
+    else void this.#stream?.cancel().catch(() => undefined)
+  }
+
+  #chunks(): AsyncIterable<Uint8Array> {
+    return (this.#body ?? this.#stream ?? []) as AsyncIterable<Uint8Array>
   }
 }
 
 /** Takes an answer from the door out and makes a stream of it. */
 export class AnswerSink implements ResponseSink {
-  readonly body: Readable
   /** Settles with the head. */
-  readonly answer: Promise<ProviderAnswer>
-  readonly #answered = Promise.withResolvers<ProviderAnswer>()
+  readonly head: Promise<Pick<Answer, 'status' | 'headers' | 'body'>>
+  readonly #method: string
+  readonly #headed = Promise.withResolvers<Pick<Answer, 'status' | 'headers' | 'body'>>()
   readonly #listeners: Record<'drain' | 'close', (() => void)[]> = { drain: [], close: [] }
+  #to: ReadableStreamDefaultController<Uint8Array> | undefined
   #finished = false
-  #broken = false
+  #destroyed = false
   #closed = false
 
-  constructor() {
-    this.answer = this.#answered.promise
-    this.body = new Readable({
-      highWaterMark: AHEAD,
-      read: () => this.#tell('drain'),
-      destroy: (error, done) => {
-        this.#close()
-        done(error)
-      },
-    })
-    // Whoever reads is told; where nobody does, a cut answer is no reason to end the process.
-    this.body.on('error', () => undefined)
+  /** `method`: of the call that is answered. */
+  constructor(method: string) {
+    this.#method = method
+    this.head = this.#headed.promise
   }
 
   get destroyed(): boolean {
-    return this.#broken || this.body.destroyed
+    return this.#destroyed
   }
 
   get writableFinished(): boolean {
@@ -98,36 +115,57 @@ export class AnswerSink implements ResponseSink {
   writeHead(status: number, flat: string[]): void {
     const headers = new Headers()
     for (let i = 0; i + 1 < flat.length; i += 2) headers.append(flat[i]!, flat[i + 1]!)
-    this.#answered.resolve(new ProviderAnswer(status, headers, this.body))
+    const bodiless = this.#method === 'HEAD' || status === 204 || status === 304 || headers.get('content-length') === '0'
+    this.#headed.resolve({ status, headers, body: bodiless ? null : this.#open() })
   }
 
   flushHeaders(): void {
     // The head is out already.
   }
 
+  /** False while the reader has enough. */
   write(chunk: Buffer): boolean {
-    return this.body.push(chunk)
+    this.#to?.enqueue(chunk)
+    return (this.#to?.desiredSize ?? 1) > 0
   }
 
   /** What is left to be read waits here: the door's part is done. */
   end(): void {
-    this.body.push(null)
+    if (this.#destroyed) return
     this.#finished = true
+    this.#to?.close()
     this.#close()
   }
 
-  /** Why is told by `settle`, right after. */
+  /** Why is told by `cut`, right after. */
   destroy(): void {
-    this.#broken = true
+    this.#destroyed = true
   }
 
   on(event: 'drain' | 'close', listener: () => void): void {
     this.#listeners[event].push(listener)
   }
 
-  /** Tells the reader how the call ended. */
-  settle({ aborted }: ForwardResult): void {
-    if (aborted !== undefined) this.body.destroy(new EgressError(aborted, 'cut', true))
+  /** Tells the reader that the answer is not whole, and why. */
+  cut(error: unknown): void {
+    this.#destroyed = true
+    if (!this.#finished) this.#to?.error(error)
+    this.#close()
+  }
+
+  #open(): ReadableStream<Uint8Array> {
+    return new ReadableStream<Uint8Array>(
+      {
+        start: (to) => void (this.#to = to),
+        pull: () => this.#tell('drain'),
+        cancel: () => {
+          this.#destroyed = true
+          this.#to = undefined
+          this.#close()
+        },
+      },
+      { highWaterMark: AHEAD, size: (chunk) => chunk.byteLength },
+    )
   }
 
   #close(): void {

@@ -1,26 +1,26 @@
 /**
- * Owns one call to a provider's API in a user's name: fresh token, injected last, through the one door. Refuses URLs (a path under the API is all
- * a caller may name), and to send anything twice that may not be.
+ * Owns one call to a provider's API in a user's name: through the pipeline, with a fresh token that is put in last. Refuses URLs (a path under the
+ * API is all a caller may name), and to give a user what was kept of another grant of theirs.
  */
-import { setTimeout as timer } from 'node:timers/promises'
 import { Readable } from 'node:stream'
 import { providerRoute } from '../catalog/index.ts'
-import type { AuthorizedCall, ProviderRoute } from '../catalog/index.ts'
+import type { ProviderRoute } from '../catalog/index.ts'
 import { cleanRequestHeaders, EgressError, judgePath } from '../http/index.ts'
-import type { Egress, JudgedPath, OriginPolicy } from '../http/index.ts'
+import type { JudgedPath, OriginPolicy } from '../http/index.ts'
 import { hasCode } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
-import type { Metrics } from '../observability/index.ts'
-import type { CredentialRef } from '../tokens/index.ts'
-import { AnswerSink } from './answer.ts'
-import type { ProviderAnswer } from './answer.ts'
+import { composePipeline, discard, isReplayable } from '../pipeline/index.ts'
+import type { Answer, Call } from '../pipeline/index.ts'
+import { RefreshError } from '../refresh/index.ts'
+import type { CredentialRef, CredentialStore } from '../tokens/index.ts'
+import { ProviderAnswer } from './answer.ts'
+import { CallGrant, GrantReplaced } from './call-grant.ts'
+import type { CallPolicies } from './call-policies.ts'
 import type { ConfiguredProvider } from './config.ts'
 import type { CallCredential, Credentials } from './credentials.ts'
 import { SdkError } from './errors.ts'
 import type { ConnectionName } from './events.ts'
-import type { CallLimit } from './limits.ts'
-import { delayAfterAnswer, delayAfterFailure } from './retry.ts'
-import type { RetryPolicy, Tried } from './retry.ts'
+import type { Sending } from './sending.ts'
 
 export interface ApiRequest extends ConnectionName {
   /** `GET` when absent. */
@@ -40,31 +40,30 @@ export interface ApiRequest extends ConnectionName {
 
 export interface CallingParts {
   readonly provider: (name: string) => ConfiguredProvider
-  readonly limit: (name: string) => CallLimit
+  readonly policies: CallPolicies
   readonly credentials: Pick<Credentials, 'fresh'>
-  readonly egress: Egress
+  readonly store: Pick<CredentialStore, 'read'>
+  readonly sending: Sending
   readonly origins: OriginPolicy
-  readonly retry: RetryPolicy
-  readonly timeoutMs: number
+  /** Of a call with all its tries and waiting. Milliseconds. */
+  readonly deadlineMs: number
   readonly clock: Clock
-  readonly metrics: Metrics
-  /** Told of each try: an answer below 500 is a sign of life. */
-  readonly onOutcome: (provider: string, alive: boolean) => void
 }
 
 interface Prepared {
   readonly provider: ConfiguredProvider
   readonly route: ProviderRoute
   readonly ref: CredentialRef
-  readonly method: string
   readonly path: JudgedPath
-  readonly headers: readonly string[]
-  readonly body: Uint8Array | Readable | null
   readonly signal: AbortSignal | undefined
+  readonly call: Omit<Call, 'generation'>
 }
 
 const FORM = /^application\/x-www-form-urlencoded\s*(?:;|$)/iu
-const MAX_REQUEST_BYTES = 1024 * 1024 * 1024
+/** The one owner of all calls of an SDK. Processes on one Redis share what they keep under it. */
+export const SDK_OWNER = 'sdk'
+/** How often a call begins anew because its user connected again meanwhile. */
+const ROUNDS = 3
 
 export class Calling {
   readonly #parts: CallingParts
@@ -75,24 +74,15 @@ export class Calling {
   }
 
   async request(request: ApiRequest): Promise<ProviderAnswer> {
-    const call = this.#prepared(request)
-    const keyed = call.headers.some((name, i) => i % 2 === 0 && name === 'idempotency-key')
-    const { retry, clock } = this.#parts
-    for (let retries = 0; ; retries++) {
-      const tried: Tried = { method: call.method, replayable: !(call.body instanceof Readable), keyed, retries }
-      let delay: number | undefined
+    const prepared = this.#prepared(request)
+    for (let round = 1; ; round++) {
       try {
-        const answer = await this.#authorized(call, tried.replayable)
-        const retryAfter = answer.headers.get('retry-after')
-        delay = delayAfterAnswer(retry, tried, { status: answer.status, retryAfter }, clock.now(), Math.random())
-        if (delay === undefined) return answer
-        answer.discard()
+        return new ProviderAnswer(await this.#run(prepared))
       } catch (error) {
-        call.signal?.throwIfAborted()
-        delay = delayAfterFailure(retry, tried, error, Math.random())
-        if (delay === undefined) throw error
+        request.signal?.throwIfAborted()
+        if (!(error instanceof GrantReplaced)) throw error
+        if (round === ROUNDS) throw new RefreshError('refresh_pending')
       }
-      await timer(delay, undefined, call.signal === undefined ? {} : { signal: call.signal })
     }
   }
 
@@ -106,7 +96,19 @@ export class Calling {
       throw new SdkError('path_outside_rules', `the record of ${provider.record.id} does not let this call out`)
     }
     const { type, body } = bodyOf(request)
-    return { provider, route, ref: { scope, id }, method, path, headers: headersOf(route, request.headers ?? {}, type), body, signal }
+    const call = {
+      method,
+      url: `${route.base.origin}${route.base.basePath}${path}`,
+      headers: headersOf(route, request.headers ?? {}, type),
+      body,
+      deadline: this.#parts.clock.monotonic() + this.#parts.deadlineMs,
+      owner: SDK_OWNER,
+      integration: scope,
+      provider: scope,
+      connection: id,
+      ...(signal === undefined ? {} : { signal }),
+    }
+    return { provider, route, ref: { scope, id }, path, signal, call }
   }
 
   #routeTo(provider: ConfiguredProvider): ProviderRoute {
@@ -117,92 +119,47 @@ export class Calling {
     return route
   }
 
-  /** One call; a second one with a renewed token when the first was refused for its token, or with the same one for want of a nonce. */
-  async #authorized(call: Prepared, replayable: boolean): Promise<ProviderAnswer> {
-    const { credentials } = this.#parts
-    const waiting = call.signal === undefined ? {} : { signal: call.signal }
-    const fresh = await credentials.fresh(call.provider, call.ref, waiting)
-    const { answer, wantedNonce } = await this.#limited(call, fresh)
-    if (answer.status !== 401 || !replayable) return answer
+  async #run(prepared: Prepared): Promise<Answer> {
+    const { policies } = this.#parts
+    const grant = await CallGrant.of(this.#parts, prepared.provider, prepared.ref, prepared.signal)
+    const send = composePipeline(policies.of(prepared.provider.name), (call) => this.#authorized(prepared, grant, call))
+    return send({ ...prepared.call, generation: grant.generation })
+  }
+
+  /** One try; a second one with a renewed credential when the first was refused for it, or with the same one for want of a nonce. */
+  async #authorized(prepared: Prepared, grant: CallGrant, call: Call): Promise<Answer> {
+    const credential = await grant.credential(call.signal)
+    const { answer, wantedNonce } = await this.#sent(prepared, credential, call)
+    if (answer.status !== 401 || !isReplayable(call)) return answer
     if (wantedNonce) {
       // The nonce came with the refusal, and nothing was done. The door repeats such a call by itself when it has no body.
       if (call.body === null) return answer
-      answer.discard()
-      return (await this.#limited(call, fresh)).answer
+      await discard(answer)
+      return (await this.#sent(prepared, credential, call)).answer
     }
     let renewed: CallCredential
     try {
-      renewed = await credentials.fresh(call.provider, call.ref, { ...waiting, force: { afterSeq: fresh.seq } })
+      renewed = await grant.renewed(credential, call.signal)
     } catch (error) {
       // The provider's own word stands, unless it is known what the person has to do.
-      if (!hasCode(error, 'reconnect_required')) return answer
-      answer.discard()
+      if (!hasCode(error, 'reconnect_required') && !(error instanceof GrantReplaced)) return answer
+      await discard(answer)
       throw error
     }
-    if (renewed.seq === fresh.seq && renewed.unsaved === fresh.unsaved) return answer
-    answer.discard()
-    return (await this.#limited(call, renewed)).answer
+    if (renewed.seq === credential.seq && renewed.unsaved === credential.unsaved) return answer
+    await discard(answer)
+    return (await this.#sent(prepared, renewed, call)).answer
   }
 
-  async #limited(call: Prepared, credential: CallCredential): Promise<{ readonly answer: ProviderAnswer; readonly wantedNonce: boolean }> {
-    const leave = await this.#parts.limit(call.provider.name).enter(call.signal)
-    const authorized = authorizedCall(call, credential, leave)
-    const answer = await this.#sent(call, authorized, leave)
-    return { answer, wantedNonce: authorized.wantedNonce() }
-  }
-
+  /** The credential goes in right before the try: a signature holds for minutes. */
   async #sent(
-    { provider, route, method, path, headers, body, signal }: Prepared,
-    { parts }: AuthorizedCall,
-    leave: () => void,
-  ): Promise<ProviderAnswer> {
-    const { egress, timeoutMs, metrics, clock, onOutcome } = this.#parts
-    const startedAt = clock.monotonic()
-    const sink = new AnswerSink()
-    const done = egress.forward({
-      base: route.base,
-      method,
-      path,
-      headers,
-      ...parts,
-      body: body instanceof Uint8Array ? Readable.from([body]) : body,
-      ...(body instanceof Uint8Array ? { contentLength: body.length } : {}),
-      maxRequestBytes: MAX_REQUEST_BYTES,
-      response: sink,
-      totalTimeoutMs: timeoutMs,
-      ...(signal === undefined ? {} : { signal }),
-    })
-    const count = (status: string, source: string): void => {
-      metrics.count('http_requests_total', { provider: provider.name, method, status, source })
-      metrics.observe('http_request_duration_seconds', { provider: provider.name }, (clock.monotonic() - startedAt) / 1000)
-    }
-    const ended = done.then(
-      (result) => {
-        leave()
-        sink.settle(result)
-        count(`${Math.floor(result.status / 100)}xx`, 'provider')
-        onOutcome(provider.name, result.status < 500)
-        return sink.answer
-      },
-      (error: unknown) => {
-        leave()
-        const gone = hasCode(error, 'client_gone')
-        count(gone ? '4xx' : '5xx', gone ? 'client' : 'gateway')
-        if (!gone && error instanceof EgressError && error.code.startsWith('upstream_')) onOutcome(provider.name, false)
-        throw error
-      },
-    )
-    return Promise.race([sink.answer, ended])
-  }
-}
-
-/** Right before the try: a signature holds for minutes. */
-function authorizedCall({ route, method, path, headers, body }: Prepared, credential: CallCredential, leave: () => void): AuthorizedCall {
-  try {
-    return credential.authorize(route, { method, path, form: formOf(headers, body) })
-  } catch (error) {
-    leave()
-    throw error
+    { route, path, signal }: Prepared,
+    credential: CallCredential,
+    call: Call,
+  ): Promise<{ readonly answer: Answer; readonly wantedNonce: boolean }> {
+    const { parts, wantedNonce } = credential.authorize(route, { method: call.method, path, form: formOf(call) })
+    const answer = await this.#parts.sending.send(call, { base: route.base, path, ...parts }, signal)
+    return { answer, wantedNonce: wantedNonce() }
   }
 }
 
@@ -215,11 +172,14 @@ function withQuery(path: string, query: ApiRequest['query']): string {
   return added === '' ? path : `${path}${path.includes('?') ? '&' : '?'}${added}`
 }
 
-/** Lower-case names, cleaned; the record's own where the caller sends none. */
-function headersOf(route: ProviderRoute, given: Readonly<Record<string, string>>, type: string | undefined): string[] {
+/** Cleaned; the record's own where the caller sends none. */
+function headersOf(route: ProviderRoute, given: Readonly<Record<string, string>>, type: string | undefined): Headers {
   const headers = new Map(type === undefined ? [] : [['content-type', type]])
   for (const [name, value] of Object.entries(given)) headers.set(name.toLowerCase(), value)
-  return cleanRequestHeaders(route.withDefaults([...headers].flat()))
+  const flat = cleanRequestHeaders(route.withDefaults([...headers].flat()))
+  const cleaned = new Headers()
+  for (let i = 0; i + 1 < flat.length; i += 2) cleaned.append(flat[i]!, flat[i + 1]!)
+  return cleaned
 }
 
 function bodyOf({ body, json }: ApiRequest): { readonly type?: string; readonly body: Uint8Array | Readable | null } {
@@ -231,8 +191,7 @@ function bodyOf({ body, json }: ApiRequest): { readonly type?: string; readonly 
 }
 
 /** The text of a body that is a whole form, which some credentials sign. */
-function formOf(headers: readonly string[], body: Uint8Array | Readable | null): string | undefined {
-  if (!(body instanceof Uint8Array)) return undefined
-  const type = headers.find((_value, i) => i % 2 === 1 && headers[i - 1] === 'content-type') ?? ''
-  return FORM.test(type) ? Buffer.from(body).toString('utf8') : undefined
+function formOf({ headers, body }: Call): string | undefined {
+  if (!(body instanceof Uint8Array) || !FORM.test(headers.get('content-type') ?? '')) return undefined
+  return Buffer.from(body).toString('utf8')
 }

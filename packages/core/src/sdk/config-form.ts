@@ -46,6 +46,32 @@ const http = z.strictObject({
     .optional(),
   /** Of one try, from its start to the last byte. Milliseconds; 30,000 when absent. */
   timeout: z.int().min(100).max(600_000).optional(),
+  /** Of a call with all its tries and waiting, to the last byte. Milliseconds; 120,000, or `timeout` if that is more, when absent. */
+  deadline: z.int().min(100).max(3_600_000).optional(),
+  /** One circuit for each provider and host. */
+  circuitBreaker: z
+    .strictObject({
+      /** Failures in a row that open it. 5 when absent. */
+      failureThreshold: z.int().min(1).max(1000).optional(),
+      /** How long it stays open before one call is let through. Milliseconds; 60,000 when absent. */
+      resetTimeout: ms.min(1).optional(),
+    })
+    .optional(),
+  /** Answers to GET that their providers let be kept. */
+  cache: z
+    .strictObject({
+      /** True when absent. */
+      enabled: z.boolean().optional(),
+      /** `redis`: on the token store's server, sealed, for all processes; only with that backend. `memory` when absent. */
+      store: z.enum(['memory', 'redis']).optional(),
+      /** In memory. Bytes; 64 MiB when absent. */
+      maxBytes: z.int().min(65_536).max(68_719_476_736).optional(),
+      /** Of one answer; larger ones pass and are not kept. Bytes; 256 KiB when absent. */
+      maxBodyBytes: z.int().min(0).max(16_777_216).optional(),
+      /** How long an answer that is over may stand in for a provider that fails. Milliseconds; an hour when absent, and never more. */
+      maxStale: ms.optional(),
+    })
+    .optional(),
 })
 
 const provider = z.strictObject({
@@ -84,6 +110,8 @@ const limit = z.strictObject({
   qps: z.number().min(0.001).max(100_000).optional(),
   /** Calls under way at a time. */
   concurrency: z.int().min(1).max(10_000).optional(),
+  /** Calls that may wait for their turn. 1,000 when absent. */
+  queue: z.int().min(0).max(100_000).optional(),
 })
 
 const logging = z.strictObject({
@@ -158,6 +186,7 @@ function isThere(config: unknown, path: readonly PropertyKey[]): boolean {
 const OPTIONS = [form, tokenStore, http, provider, limit, logging, metrics]
   .flatMap((one) => Object.keys(one.shape))
   .concat('key keys algorithm maxRetries baseDelay maxDelay retryableStatusCodes'.split(' '))
+  .concat('failureThreshold resetTimeout maxBytes maxBodyBytes maxStale'.split(' '))
   .concat('authorizationEndpoint tokenEndpoint userinfoEndpoint apiBase revocationEndpoint issuer'.split(' '))
 
 function suggestion(key: string): string {

@@ -8,6 +8,7 @@ import { SallyportError } from '../kernel/index.ts'
 import type { Secret } from '../kernel/index.ts'
 import { readEncryption } from '../stores/index.ts'
 import type { EncryptionConfig, TokenStoreConfig } from '../stores/index.ts'
+import { DEFAULT_MAX_DELAY_MS, DEFAULT_TIMEOUT_MS } from './call-policies.ts'
 import type { ReadConfig, ReadProviderConfig } from './config-form.ts'
 import type { ConfigFault } from './errors.ts'
 
@@ -37,7 +38,7 @@ export function judgeConfig(config: ReadConfig): {
   readonly faults: readonly ConfigFault[]
 } {
   const around = surroundingsOf(config)
-  const faults: ConfigFault[] = [...originFaults(around), ...encryptionFaults(config)]
+  const faults: ConfigFault[] = [...originFaults(around), ...encryptionFaults(config), ...httpFaults(config)]
   const records = new Map<string, Provider>()
   for (const [index, input] of (config.connectors ?? []).entries()) {
     const record = judged(() => checkedRecord(input, around.insecureAllowOrigins), `connectors.${index}`, faults)
@@ -130,6 +131,19 @@ function originFaults({ production, insecureAllowOrigins }: Surroundings): Confi
   return insecureAllowOrigins.flatMap((origin, index) =>
     URL.canParse(origin) && new URL(origin).origin === origin ? [] : [{ path: `${path}.${index}`, message: 'is no origin' }],
   )
+}
+
+/** What each option allows alone and two together make no sense of. */
+function httpFaults({ http = {}, tokenStore: { backend } }: ReadConfig): ConfigFault[] {
+  const { retry = {}, cache = {}, timeout = DEFAULT_TIMEOUT_MS, deadline = Infinity } = http
+  const { baseDelay = Math.min(1_000, retry.maxDelay ?? 1_000), maxDelay = DEFAULT_MAX_DELAY_MS } = retry
+  return [
+    ...(baseDelay > maxDelay ? [{ path: 'http.retry.baseDelay', message: 'is more than maxDelay' }] : []),
+    ...(deadline < timeout ? [{ path: 'http.deadline', message: 'is less than http.timeout, the time of one try' }] : []),
+    ...(cache.store === 'redis' && backend !== 'redis'
+      ? [{ path: 'http.cache.store', message: 'can be "redis" only where tokenStore.backend is' }]
+      : []),
+  ]
 }
 
 function encryptionFaults({ tokenStore: { backend, encryption, url } }: ReadConfig): ConfigFault[] {

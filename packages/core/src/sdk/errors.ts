@@ -11,7 +11,6 @@ import { SallyportError } from '../kernel/index.ts'
  * - `state_other_provider`: the sign-in was begun for another provider than the callback's.
  * - `state_other_session`: the sign-in was begun by another user or session than the callback's. Nothing was exchanged.
  * - `path_outside_rules`: the provider's record doesn't let this call out.
- * - `overloaded`: too many calls wait for the limits of a provider.
  * - `closed`: the SDK was closed.
  */
 export type SdkErrorCode =
@@ -24,7 +23,6 @@ export type SdkErrorCode =
   | 'state_other_provider'
   | 'state_other_session'
   | 'path_outside_rules'
-  | 'overloaded'
   | 'closed'
 
 export class SdkError extends SallyportError<SdkErrorCode> {}

@@ -22,6 +22,12 @@ export interface SallyportEvents {
   /** The same, and it is known that it was taken back. */
   revoked: ConnectionName
   recovered: ConnectionName
+  /** A provider fails in the calls of this process, and answers again. */
+  provider_failing: { readonly provider: string }
+  provider_up: { readonly provider: string }
+  /** A host of a provider is left alone for a while, and no longer. */
+  circuit_opened: { readonly provider: string; readonly host: string }
+  circuit_closed: { readonly provider: string; readonly host: string }
   disconnected: ConnectionName & { readonly revocation: Revocation }
 }
 

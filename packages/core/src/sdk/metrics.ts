@@ -1,15 +1,17 @@
 /** Owns what is counted in an SDK: calls, refreshes and queues. Refuses labels that name a user. */
 import { CALL_METRICS } from '../observability/index.ts'
 import type { MetricDefinition } from '../observability/index.ts'
+import { PIPELINE_METRICS } from '../pipeline/index.ts'
 import { REFRESH_METRICS } from '../refresh/index.ts'
 
 export const SDK_METRICS: readonly MetricDefinition[] = [
   ...CALL_METRICS,
   ...REFRESH_METRICS,
+  ...PIPELINE_METRICS,
   {
-    name: 'rate_limit_queue_size',
+    name: 'provider_up',
     kind: 'gauge',
-    help: 'Calls that wait for the limits of a provider in this process.',
+    help: '0 for a provider that fails, by the calls that were made and the probes that were sent; else 1.',
     labels: { provider: 'open' },
   },
 ]

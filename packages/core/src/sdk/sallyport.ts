@@ -2,7 +2,7 @@
  * Owns the SDK: the engine inside one Node program, put together from its configuration. Refuses to begin with a configuration that has faults, and
  * to end while an answer of a provider is not saved.
  */
-import { randomToken } from '../crypto/index.ts'
+import { hmacKey, randomBytes, randomToken } from '../crypto/index.ts'
 import { createEgress, DEFAULT_EGRESS_POLICY, tracedEgress } from '../http/index.ts'
 import type { Egress, OriginPolicy } from '../http/index.ts'
 import { hasCode, SallyportError, systemClock } from '../kernel/index.ts'
@@ -11,13 +11,16 @@ import type { Logger, Traces } from '../observability/index.ts'
 import { createDpopNonces, refreshTokens } from '../oauth/index.ts'
 import type { OutboundFetch } from '../oauth/index.ts'
 import { checkedRecord, idleRenewalMs } from '../catalog/index.ts'
+import { MemoryAnswerStore } from '../pipeline/index.ts'
+import type { CircuitChange } from '../pipeline/index.ts'
 import { createRefresher } from '../refresh/index.ts'
 import type { RefreshEndpoint, Refresher } from '../refresh/index.ts'
-import { FileSpill, openTokenStore } from '../stores/index.ts'
-import type { OpenTokenStore } from '../stores/index.ts'
+import { FileSpill, openSharedAnswers, openTokenStore } from '../stores/index.ts'
+import type { OpenTokenStore, SharedAnswers } from '../stores/index.ts'
 import { healthOf } from '../tokens/index.ts'
 import type { CredentialHealth, CredentialRef, RefreshTrouble, StoreDurability } from '../tokens/index.ts'
 import type { ProviderAnswer } from './answer.ts'
+import { CallPolicies, DEFAULT_OPEN_MS, DEFAULT_TIMEOUT_MS } from './call-policies.ts'
 import { Calling } from './calling.ts'
 import type { ApiRequest } from './calling.ts'
 import { readForm, readProviderForm } from './config-form.ts'
@@ -32,10 +35,9 @@ import type { ConfigFault } from './errors.ts'
 import { Events } from './events.ts'
 import type { ConnectionName, SallyportEvent, SallyportListener } from './events.ts'
 import { ProvidersHealth } from './health.ts'
-import type { ProviderHealth } from './health.ts'
-import { CallLimit } from './limits.ts'
+import type { HealthChange, ProviderHealth } from './health.ts'
 import { SDK_METRICS } from './metrics.ts'
-import { DEFAULT_RETRY } from './retry.ts'
+import { Sending } from './sending.ts'
 import { SigningIn } from './signing-in.ts'
 import type { CallbackExpectation, Connected, ConnectRequest, ConnectStart } from './signing-in.ts'
 
@@ -77,6 +79,7 @@ interface Parts {
   readonly disconnecting: Disconnecting
   readonly events: Events
   readonly health: ProvidersHealth
+  readonly answers: SharedAnswers | undefined
 }
 
 /**
@@ -135,9 +138,9 @@ export class Sallyport {
 
   /**
    * One call to the provider's API with the user's token, which is renewed first when it is due, and once after a 401 where the body can be sent
-   * again. Any status is an answer. Redirects are not followed.
-   * @throws RefreshError (`reconnect_required`, ...); EgressError while nothing was answered; SdkError `path_outside_rules`, `overloaded`;
-   * TokenError `store_unavailable`; the signal's reason.
+   * again. Any status is an answer, and may be a kept one (`kept`). Redirects are not followed.
+   * @throws RefreshError (`reconnect_required`, ...); EgressError while nothing was answered; PipelineError `circuit_open`, `quota_exhausted`,
+   * `queue_full`, `deadline_exceeded`; SdkError `path_outside_rules`; TokenError `store_unavailable`; the signal's reason.
    */
   async request(request: ApiRequest): Promise<ProviderAnswer> {
     return this.#traced('request', request, ({ calling }) => calling.request(request))
@@ -223,12 +226,13 @@ export class Sallyport {
   }
 
   async #close(timeoutMs: number): Promise<{ readonly unsaved: number }> {
-    const { refresher, disconnecting, egress, opened, logger } = this.#parts
+    const { refresher, disconnecting, egress, opened, answers, logger } = this.#parts
     disconnecting.close()
     const { unsaved } = await refresher.drain(timeoutMs)
     if (unsaved > 0) logger.error('Closed with answers of providers that are not saved', { unsaved })
     refresher.close()
     await egress.close()
+    await answers?.close()
     await opened.close()
     return { unsaved }
   }
@@ -291,7 +295,8 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
   const provider = (name: string): ConfiguredProvider => find(providers, name)
   const { store, leases, states } = opened
   const events = new Events(logger)
-  const health = new ProvidersHealth()
+  const openMs = config.http?.circuitBreaker?.resetTimeout ?? DEFAULT_OPEN_MS
+  const health = new ProvidersHealth({ clock, metrics, openMs, onChange: (change) => tellHealth(change, events, logger) })
   const disconnecting = new Disconnecting({ provider, store, fetch: send, clock, logger })
   const { expiredTokenBufferMinutes = 5, spillFolder, backend } = config.tokenStore
   const refresher = createRefresher({
@@ -307,20 +312,24 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
     limits: { bufferMs: expiredTokenBufferMinutes * 60_000, idleMs: idleRenewalMs([...providers.values()].map(({ record }) => record)) },
   })
   refresher.onEvent((event) => events.tellRefresh(event))
-  const limits = new Map<string, CallLimit>()
-  const limit = (name: string): CallLimit => {
-    const found = limits.get(name)
-    if (found !== undefined) return found
-    const onQueue = (size: number): void => metrics.gauge('rate_limit_queue_size', { provider: name }, size)
-    const made = new CallLimit(config.rateLimits?.[name] ?? {}, clock, onQueue)
-    limits.set(name, made)
-    return made
-  }
-  const retry = { ...DEFAULT_RETRY, ...config.http?.retry } as typeof DEFAULT_RETRY
-  const onOutcome = (name: string, alive: boolean): void => health.note(name, alive)
-  const timeoutMs = config.http?.timeout ?? 30_000
+  const answers = config.http?.cache?.store === 'redis' ? openSharedAnswers(storeConfig(config)) : undefined
+  const timeoutMs = config.http?.timeout ?? DEFAULT_TIMEOUT_MS
+  const deadlineMs = config.http?.deadline ?? Math.max(DEFAULT_DEADLINE_MS, timeoutMs)
+  const policies = new CallPolicies({
+    http: config.http ?? {},
+    rateLimits: config.rateLimits ?? {},
+    answers: config.http?.cache?.enabled === false ? undefined : (answers ?? answersInMemory(config)),
+    deadlineMs,
+    clock,
+    metrics,
+    onCircuit: (change) => {
+      health.noteCircuit(change)
+      tellCircuit(change, events, logger)
+    },
+  })
+  const sending = new Sending({ egress, timeoutMs, clock, metrics, onOutcome: (name, fault) => health.note(name, fault) })
   const credentials = new Credentials(refresher, { nonces: createDpopNonces(), clock })
-  const calling = new Calling({ provider, limit, credentials, egress, origins, retry, timeoutMs, clock, metrics, onOutcome })
+  const calling = new Calling({ provider, policies, credentials, store, sending, origins, deadlineMs, clock })
   const signingIn = new SigningIn({ provider, states, store, fetch: send, clock })
   return {
     opened,
@@ -337,7 +346,31 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
     disconnecting,
     events,
     health,
+    answers,
   }
+}
+
+const DEFAULT_DEADLINE_MS = 120_000
+
+/** All of it is one owner's. */
+function answersInMemory({ http }: ReadConfig): Pick<SharedAnswers, 'store' | 'key'> {
+  const maxBytes = http?.cache?.maxBytes ?? 64 * 1024 * 1024
+  const store = new MemoryAnswerStore({ maxBytes, maxBytesPerScope: maxBytes, maxEntriesPerScope: 100_000 })
+  return { store, key: hmacKey(randomBytes(32)) }
+}
+
+function tellHealth({ provider, state }: HealthChange, events: Events, logger: Logger): void {
+  if (state === 'failing') logger.warn('A provider fails', { provider })
+  else logger.info('A provider answers again', { provider })
+  events.tell(state === 'failing' ? 'provider_failing' : 'provider_up', { provider })
+}
+
+function tellCircuit({ provider, host, from, to }: CircuitChange, events: Events, logger: Logger): void {
+  if (to === 'half_open') return
+  if (to === 'open') logger.warn('A host of a provider is left alone for a while', { provider, host })
+  // A probe that failed opens what was open all along.
+  if (to === 'open' && from === 'half_open') return
+  events.tell(to === 'open' ? 'circuit_opened' : 'circuit_closed', { provider, host })
 }
 
 function endpointOf({ name, record, client }: ConfiguredProvider, send: OutboundFetch): RefreshEndpoint {

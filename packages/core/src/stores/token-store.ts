@@ -2,15 +2,20 @@
  * Owns making a token store of an application's configuration: store, leases, sign-ins under way and cache that go together. Refuses memory in production, and
  * a store without encryption.
  */
+import { derivedHmacKey } from '../crypto/index.ts'
+import type { KeyObject } from '../crypto/index.ts'
 import type { Secret } from '../kernel/index.ts'
+import type { AnswerStore } from '../pipeline/index.ts'
 import type { ConnectStates, LeaseKeeper } from '../tokens/index.ts'
 import { misconfigured } from './address.ts'
+import { readEncryption } from './encryption.ts'
 import type { EncryptionConfig } from './encryption.ts'
 import { createMemoryLeases, createMemoryStates, createMemoryStore } from './memory/index.ts'
 import { createPostgresLeases, createPostgresStates, createPostgresStore } from './postgres/index.ts'
 import { withReadCache } from './read-cache.ts'
 import type { ReadCacheOptions } from './read-cache.ts'
-import { createRedisLeases, createRedisStates, createRedisStore } from './redis/index.ts'
+import { createRedisLeases, createRedisStates, createRedisStore, RedisAnswerStore } from './redis/index.ts'
+import type { RedisAddress } from './redis/index.ts'
 import type { SealedCredentialStore } from './sealed-store.ts'
 
 /** `tokenStore` as configuration files have it. */
@@ -35,6 +40,31 @@ export interface OpenTokenStore {
   readonly leases: LeaseKeeper
   readonly states: ConnectStates
   close(): Promise<void>
+}
+
+/** Answers of providers that processes share, and the key that hides from the server which answer is whose. */
+export interface SharedAnswers {
+  readonly store: AnswerStore
+  readonly key: KeyObject
+  close(): Promise<void>
+}
+
+/** On the server of a token store of the kind `redis`, sealed under its keys. @throws as `openTokenStore`; `store_misconfigured` for other kinds. */
+export function openSharedAnswers({
+  backend,
+  url,
+  encryption,
+  ca,
+  insecurePlaintext,
+  insecureNoPassword,
+}: TokenStoreConfig): SharedAnswers {
+  if (backend !== 'redis' || url === undefined || encryption === undefined)
+    throw misconfigured('answers are shared by a token store of the kind "redis" alone')
+  const keys = readEncryption(encryption)
+  const given = { ca, insecurePlaintext, insecureNoPassword }
+  const address = { url, ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as typeof given) }
+  const store = new RedisAnswerStore(address as RedisAddress, { keys })
+  return { store, key: derivedHmacKey(keys.primary, 'answers'), close: () => store.close() }
 }
 
 /** Connects when it is first asked for something. @throws TokenError `store_misconfigured`, CryptoError `key_invalid` */

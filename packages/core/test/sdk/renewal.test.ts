@@ -44,8 +44,15 @@ beforeEach(async () => {
         ? tokenAnswer(new URLSearchParams(Buffer.concat(chunks).toString()))
         : request.url === '/me'
           ? json(200, { sub: 'grace', email: null })
-          : json(request.headers.authorization === `Bearer ${refused}` ? 401 : 200, {})
-    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(answer.text)
+          : request.url === '/kept'
+            ? { ...json(200, { kept: 1 }), cache: 'max-age=1' }
+            : json(request.headers.authorization === `Bearer ${refused}` ? 401 : 200, {})
+    response
+      .writeHead(answer.status, {
+        'content-type': 'application/json',
+        ...('cache' in answer ? { 'cache-control': answer.cache, date: new Date().toUTCString() } : {}),
+      })
+      .end(answer.text)
   })
   const ground = {
     origin,
@@ -101,6 +108,19 @@ describe('a connection of the SDK', () => {
     await expect(sallyport.request({ ...of, path: '/a' })).rejects.toMatchObject({ code: 'reconnect_required' })
     expect(told).toEqual(['reconnect_required'])
     expect(await sallyport.getConnectionHealth(of)).toMatchObject({ health: 'reconnect_required', trouble: 'grant_expired' })
+  })
+
+  it('F-20 is given what was kept of the provider while its token has died and can not be renewed, and nothing once the grant is over', async () => {
+    vi.advanceTimersByTime(30 * MINUTE)
+    expect(await (await sallyport.request({ ...of, path: '/kept' })).json()).toEqual({ kept: 1 })
+    refreshing = 'limits'
+    vi.advanceTimersByTime(31 * MINUTE)
+    const stale = await sallyport.request({ ...of, path: '/kept' })
+    expect([await stale.json(), stale.kept]).toEqual([{ kept: 1 }, 'stale'])
+    await expect(sallyport.request({ ...of, path: '/other' })).rejects.toMatchObject({ code: 'provider_rate_limited' })
+    refreshing = 'invalid_grant'
+    vi.advanceTimersByTime(20 * MINUTE)
+    await expect(sallyport.request({ ...of, path: '/kept' })).rejects.toMatchObject({ code: 'reconnect_required' })
   })
 
   it('goes on with a token that lives while it can not be renewed, and recovers', async () => {
