@@ -2,8 +2,8 @@
  * Owns what providers show of their rotation, against what their records say. A provider said not to rotate that does is taken for strict;
  * one said to rotate that keeps its token is reported, and handled as said: to be careful costs little.
  */
-import { digestEquals, sha256 } from '../crypto/index.ts'
 import type { Logger } from '../observability/index.ts'
+import { sameRefreshToken } from '../tokens/index.ts'
 import type { CredentialStore, CredentialState, RotationProfile, TokenSet } from '../tokens/index.ts'
 import type { RefreshEndpoint } from './options.ts'
 
@@ -19,7 +19,7 @@ export class LearnedRotation {
 
   /** Takes note of a successful refresh. */
   note({ provider, rotation }: RefreshEndpoint, parent: TokenSet, tokens: TokenSet): void {
-    const seen = isSame(parent, tokens) ? 'keeps' : 'rotates'
+    const seen = sameRefreshToken(parent, tokens) ? 'keeps' : 'rotates'
     if (this.#seen.get(provider) === seen) return
     this.#seen.set(provider, seen)
     if (rotation.kind === 'none' && seen === 'rotates') {
@@ -36,11 +36,6 @@ export class LearnedRotation {
     if (this.#seen.get(provider) === 'rotates') return { kind: 'strict' }
     // Other refresh tokens in one grant's lineage are there because the provider gave them.
     const others = await this.#store.siblings(ref)
-    return others.every(({ tokens }) => isSame(tokens, head.tokens)) ? rotation : { kind: 'strict' }
+    return others.every(({ tokens }) => sameRefreshToken(tokens, head.tokens)) ? rotation : { kind: 'strict' }
   }
-}
-
-function isSame(parent: TokenSet, tokens: TokenSet): boolean {
-  if (parent.refreshToken === null || tokens.refreshToken === null) return parent.refreshToken === tokens.refreshToken
-  return digestEquals(sha256(parent.refreshToken), sha256(tokens.refreshToken))
 }

@@ -749,6 +749,35 @@ describe('a refused refresh token', () => {
   })
 })
 
+describe('an answer that is saved late', () => {
+  it.each([GRACE, STRICT])('G2 F-25 without a refresh token in it hides no successor that a probe has brought: %j', async (rotation) => {
+    const fleet = createFleet({ rotation })
+    await fleet.connect()
+    const { head } = (await fleet.store.read(ref))!
+    const tokens = { ...head.tokens, accessToken: new Secret('access-kept'), expiresAt: fleet.time.clock.now() + 60 * MINUTE }
+    fleet.issuer.next.push({ commits: false, says: { kind: 'tokens', tokens } })
+    const late = fleet.node({ spill: new MemorySpill() })
+    late.away.add('save')
+    expect(await access(fleet, late)).toBe('access-kept')
+    const prober = fleet.node({
+      checkpoint: async (point) => {
+        if (point !== 'call_answered') return
+        late.away.delete('save')
+        await fleet.time.pause(2_000)
+      },
+    })
+    if (rotation.kind === 'strict') {
+      await failure(fleet, prober)
+      await fleet.time.pass(15_000)
+    }
+    expect(await access(fleet, prober)).toBe('access-1')
+    await fleet.time.pass(61 * MINUTE)
+    expect(await access(fleet, prober)).toBe('access-2')
+    // Shown twice: by the call whose outcome nobody knew, and by its probe. Then what the probe brought.
+    expect(shown(fleet)).toEqual(['refresh-0', 'refresh-0', 'refresh-1'])
+  })
+})
+
 describe('an outcome that nobody knows', () => {
   it('F-17 under none is asked again at once, then left alone for a while, and nothing is lost', async () => {
     const fleet = createFleet()

@@ -4,7 +4,7 @@
  */
 import { sha256 } from '../crypto/index.ts'
 import { hasCode } from '../kernel/index.ts'
-import { writeTokenSet } from '../tokens/index.ts'
+import { sameRefreshToken, writeTokenSet } from '../tokens/index.ts'
 import type { BegunRefresh, CredentialVersion, RefreshTrouble, RotationProfile, SpilledAnswer, TokenSet } from '../tokens/index.ts'
 import type { RefreshAnswer } from '../oauth/index.ts'
 import { pauseAfter } from './backoff.ts'
@@ -43,12 +43,14 @@ async function save(parts: Parts, course: Course, begun: BegunRefresh, tokens: T
   const answer = sealed(parts, course, begun, tokens)
   await parts.reach('answer_sealed')
   await parts.reach('settling')
+  const keepsRefreshToken = sameRefreshToken(begun.parent.tokens, tokens)
+  const brought = { intent, generation, parentSeq, tokens, keepsRefreshToken }
   let outcome
   try {
-    outcome = await store.save(flight.ref, { intent, generation, parentSeq, tokens })
+    outcome = await store.save(flight.ref, brought)
   } catch (error) {
     parts.logger.warn('An answer of a provider can not be saved now and is kept', { ref: flight.ref, error })
-    await unsaved.keep({ ref: flight.ref, intent, generation, parentSeq, tokens, answer })
+    await unsaved.keep({ ref: flight.ref, ...brought, answer })
     return { kind: 'served', fresh: { tokens, generation, seq: parentSeq, stale: false, unsaved: true } }
   }
   await parts.reach('settled')

@@ -5,7 +5,7 @@
 import { hasCode } from '../kernel/index.ts'
 import type { Logger, Metrics } from '../observability/index.ts'
 import type { Pause } from './options.ts'
-import { leaseKey, readTokenSet } from '../tokens/index.ts'
+import { leaseKey, readTokenSet, sameRefreshToken } from '../tokens/index.ts'
 import type { CredentialRef, CredentialStore, SaveOutcome, Spill, SpilledAnswer, TokenSet } from '../tokens/index.ts'
 
 /** An answer and what it says. `answer` is undefined where sealing failed: then memory alone has it. */
@@ -15,6 +15,8 @@ export interface Unsaved {
   readonly generation: number
   readonly parentSeq: bigint
   readonly tokens: TokenSet
+  /** See `CredentialStore.save`. */
+  readonly keepsRefreshToken: boolean
   readonly answer: SpilledAnswer | undefined
 }
 
@@ -130,9 +132,16 @@ export class UnsavedAnswers {
       this.#reportOnce(answer, 'A spilled answer can not be opened and stays where it is', error)
       return false
     }
-    const outcome = await this.#o.store.save(ref, { intent, generation, parentSeq, tokens })
-    await this.#finish({ ref, intent, generation, parentSeq, tokens, answer }, outcome)
+    const brought = { intent, generation, parentSeq, tokens, keepsRefreshToken: await this.#keepsHeads(answer, tokens) }
+    const outcome = await this.#o.store.save(ref, brought)
+    await this.#finish({ ref, ...brought, answer }, outcome)
     return true
+  }
+
+  /** Versions never change, and it matters only while the parent is the head: so nothing is lost by looking first. */
+  async #keepsHeads({ ref, parentSeq }: SpilledAnswer, tokens: TokenSet): Promise<boolean> {
+    const head = (await this.#o.store.read(ref))?.head
+    return head?.seq === parentSeq && sameRefreshToken(head.tokens, tokens)
   }
 
   async #spilled(): Promise<readonly SpilledAnswer[]> {
@@ -165,9 +174,9 @@ export class UnsavedAnswers {
     }
   }
 
-  async #trySave({ ref, intent, generation, parentSeq, tokens }: Unsaved): Promise<SaveOutcome | undefined> {
+  async #trySave({ ref, intent, generation, parentSeq, tokens, keepsRefreshToken }: Unsaved): Promise<SaveOutcome | undefined> {
     try {
-      return await this.#o.store.save(ref, { intent, generation, parentSeq, tokens })
+      return await this.#o.store.save(ref, { intent, generation, parentSeq, tokens, keepsRefreshToken })
     } catch (error) {
       if (!isStoreGone(error)) this.#o.logger.error('An answer could not be saved and is kept', { ref, error })
       return undefined

@@ -68,7 +68,7 @@ export interface LineageRecords {
   ): Promise<{ readonly intent: RefreshIntent; readonly parent: SealedVersion } | undefined>
   save(
     ref: CredentialRef,
-    answer: { readonly intent: string; readonly generation: number; readonly parentSeq: bigint },
+    answer: { readonly intent: string; readonly generation: number; readonly parentSeq: bigint; readonly keepsRefreshToken?: boolean },
     version: NewVersion,
   ): Promise<SaveOutcome>
   withdraw(ref: CredentialRef, intent: string, failure: FailureNote | null): Promise<boolean>

@@ -160,11 +160,20 @@ export interface CredentialStore {
    * Inserts the successor of `parentSeq`, moves the head to it if it still is where the intent found it, and removes the intent, in one step.
    * Saving the same intent's answer twice answers as the first time and adds nothing. Of an intent that was taken away, the head is where it
    * was found if it is `parentSeq`. An answer proves that the grant lives: one that becomes the head of a credential in `reconnect_required`,
-   * given up while its saver was away, makes it active again. What was revoked stays revoked.
+   * given up while its saver was away, makes it active again. What was revoked stays revoked. While another intent stands, an answer that keeps
+   * its parent's refresh token (`keepsRefreshToken`) does not move the head: that intent's call has shown the same token since, and as the head
+   * it would hide the successor that the call brings.
    */
   save(
     ref: CredentialRef,
-    answer: { readonly intent: string; readonly generation: number; readonly parentSeq: bigint; readonly tokens: TokenSet },
+    answer: {
+      readonly intent: string
+      readonly generation: number
+      readonly parentSeq: bigint
+      readonly tokens: TokenSet
+      /** The answer brought no refresh token, and `tokens` hold the parent's. */
+      readonly keepsRefreshToken?: boolean
+    },
   ): Promise<SaveOutcome>
   /**
    * Removes an intent whose refresh token was provably not spent, or that a newer head has outlived, noting why; with null nothing failed

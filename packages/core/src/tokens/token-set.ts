@@ -15,7 +15,7 @@
  *   { "v": 4, "access_token": "...", "refresh_token": null, "token_type": "api_key" | "basic", "expires_at": null, ... }
  * `extra` is what else the provider said about the token and may be needed later (a workspace id, an instance URL), at most 8 KiB of it.
  */
-import { isProofKey, proofKeyMembers } from '../crypto/index.ts'
+import { digestEquals, isProofKey, proofKeyMembers, sha256 } from '../crypto/index.ts'
 import type { ProofKeyMembers } from '../crypto/index.ts'
 import { Secret } from '../kernel/index.ts'
 import { TokenError } from './errors.ts'
@@ -132,6 +132,12 @@ function granted(form: SealedForm): GrantedTokens {
 /** Without a member that a copy of the object would take for its prototype; a provider may have sent one. */
 function extraText({ ['__proto__']: _prototype, ...extra }: SealedForm['extra']): string {
   return JSON.stringify(extra)
+}
+
+/** Whether both hold the same refresh token, or both none. */
+export function sameRefreshToken({ refreshToken: one }: TokenSet, { refreshToken: other }: TokenSet): boolean {
+  if (one === null || other === null) return one === other
+  return digestEquals(sha256(one), sha256(other))
 }
 
 /** Judges what JSON.parse gave, so every object is plain and every member its own. Seven known members among seven: no other. */

@@ -125,7 +125,8 @@ class TenantStore implements CredentialStore {
         await this.#o.orphaned?.(tx, id, answer.tokens)
         return { outcome: 'ended' }
       }
-      const as = grant.headSeq === (intent?.headSeq ?? answer.parentSeq) ? 'head' : 'sibling'
+      const outrun = answer.keepsRefreshToken === true && intent === undefined && grant.intent !== null
+      const as = grant.headSeq === (intent?.headSeq ?? answer.parentSeq) && !outrun ? 'head' : 'sibling'
       const { generation, parentSeq, tokens } = answer
       const seq = await this.#o.lineage.insert(tx, id, { generation, parentSeq, tokens, saved: { intent: answer.intent, as } })
       await intentDrop(tx, id, answer.intent)

@@ -286,6 +286,26 @@ export function credentialStoreSuite(name: string, make: () => Promise<StoreUnde
         expect((await store.read(ref))!.intent).toBeNull()
       })
 
+      it('F-25 keeps a late answer without a refresh token beside the head while another call shows the same token', async () => {
+        const { ref } = await connected()
+        const kept = { ...someTokens('late'), refreshToken: someTokens('first').refreshToken }
+        const [late, probe] = [await begun(ref), await begun(ref, other)]
+        expect(await store.save(ref, { ...answerTo(late, kept), keepsRefreshToken: true })).toBe('sibling')
+        expect((await store.read(ref))!.intent).toEqual(probe.intent)
+        // As the head it would have hidden what follows the token that was shown.
+        expect(await other.save(ref, answerTo(probe, someTokens('probe')))).toBe('head')
+        expect(accessOf((await store.read(ref))!.head)).toBe('fake-access-probe')
+      })
+
+      it('makes an answer without a refresh token the head when its own intent stands, or none', async () => {
+        const { ref } = await connected()
+        const own = await begun(ref)
+        expect(await store.save(ref, { ...answerTo(own, someTokens('second')), keepsRefreshToken: true })).toBe('head')
+        const late = await begun(ref)
+        await other.withdraw(ref, late.intent.id, null)
+        expect(await store.save(ref, { ...answerTo(late, someTokens('third')), keepsRefreshToken: true })).toBe('head')
+      })
+
       it('F-25 makes a credential active again that was given up while its answer was on the way', async () => {
         const { ref, state } = await connected()
         const one = await begun(ref)

@@ -88,14 +88,15 @@ export function memoryRecords(memory: CredentialMemory, clock: Clock): LineageRe
       return { intent, parent: versionOf(parent) }
     },
 
-    async save(ref, { intent, generation, parentSeq }, version) {
+    async save(ref, { intent, generation, parentSeq, keepsRefreshToken }, version) {
       const credential = find(ref)
       if (credential === undefined) return 'ended'
       const earlier = [...credential.versions.values()].find(({ made }) => made?.intent === intent)
       if (earlier?.made) return earlier.made.outcome
       if (credential.generation !== generation || credential.status === 'revoked') return 'ended'
       const own = credential.intent?.id === intent ? credential.intent : null
-      const outcome = credential.headSeq === (own?.headSeq ?? parentSeq) ? 'head' : 'sibling'
+      const outrun = keepsRefreshToken === true && own === null && credential.intent !== null
+      const outcome = credential.headSeq === (own?.headSeq ?? parentSeq) && !outrun ? 'head' : 'sibling'
       const seq = credential.lastSeq + 1n
       const [sealed, obtainedAt, { renewable }] = [version.seal(seq), clock.now(), version]
       credential.lastSeq = seq

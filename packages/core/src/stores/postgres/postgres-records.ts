@@ -68,7 +68,7 @@ export function postgresRecords({ database, durability, prepare, listeners, list
       return { intent, parent: versionOf(row) }
     },
 
-    async save(ref, { intent, generation, parentSeq }, version) {
+    async save(ref, { intent, generation, parentSeq, keepsRefreshToken = false }, version) {
       for (let turn = 0; turn < MAX_TURNS; turn++) {
         const found = await one<{ last_seq: string; open: boolean; outcome: 'head' | 'sibling' | null }>(sql.BEFORE_SAVE, [
           ...names(ref),
@@ -79,7 +79,8 @@ export function postgresRecords({ database, durability, prepare, listeners, list
         if (!found?.open) return 'ended'
         const last = BigInt(found.last_seq)
         const [seq, { renewable }] = [last + 1n, version]
-        const values = [...names(ref), generation, intent, parentSeq, last, seq, renewable, version.seal(seq), notice(ref)]
+        const place = [...names(ref), generation, intent, parentSeq, last, seq]
+        const values = [...place, renewable, version.seal(seq), notice(ref), keepsRefreshToken]
         const saved = await one<{ outcome: 'head' | 'sibling' }>(sql.SAVE, values)
         if (saved !== undefined) return saved.outcome
       }

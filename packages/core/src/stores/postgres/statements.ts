@@ -51,12 +51,16 @@ export const BEFORE_SAVE = `
     (select v.outcome from sallyport_tokens.credential_version v where v.scope = c.scope and v.id = c.id and v.intent = $4) as outcome
   from sallyport_tokens.credential c where c.scope = $1 and c.id = $2`
 
-/** Whether the head is where the intent $4 found it, or, when that is gone, at the answer's parent $5. */
-const WINS = 'c.head_seq = case when c.intent_id = $4 then c.intent_head else $5::bigint end'
+/**
+ * Whether the head is where the intent $4 found it, or, when that is gone, at the answer's parent $5; not while another intent stands that has
+ * shown the refresh token which the answer kept ($11).
+ */
+const WINS = `c.head_seq = case when c.intent_id = $4 then c.intent_head else $5::bigint end
+        and not ($11::boolean and c.intent_id is not null and c.intent_id <> $4)`
 
 /**
- * $3 generation, $4 intent, $5 parent, $6 the last number as it was read, $7 the next, $8 renewable, $9 sealed, $10 notice. No row when
- * anything that was read before has changed.
+ * $3 generation, $4 intent, $5 parent, $6 the last number as it was read, $7 the next, $8 renewable, $9 sealed, $10 notice, $11 whether it
+ * keeps the parent's refresh token. No row when anything that was read before has changed.
  */
 export const SAVE = `
   with clock as (select sallyport_tokens.now_ms() as now), moved as (

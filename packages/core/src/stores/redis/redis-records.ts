@@ -87,7 +87,7 @@ export function redisRecords({ link, durability, prepare, listeners, listen, clo
       return { intent, parent: versionOf(parentSeq, description!, sealed!) }
     },
 
-    async save(ref, { intent, generation, parentSeq }, version) {
+    async save(ref, { intent, generation, parentSeq, keepsRefreshToken }, version) {
       for (let turn = 0; turn < MAX_TURNS; turn++) {
         const found = String(await link.run<Buffer | null>(lua.BEFORE_SAVE, keyOf(ref), String(generation), intent))
         if (isOutcome(found)) {
@@ -105,6 +105,7 @@ export function redisRecords({ link, durability, prepare, listeners, listen, clo
           renewable,
           sealed,
           notice(ref),
+          keepsRefreshToken === true ? 1 : 0,
         )
         if (saved !== null) {
           strike(ref, intent)

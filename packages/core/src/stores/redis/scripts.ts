@@ -83,13 +83,14 @@ if told then return told end
 if get('gen') ~= ARGV[1] or get('status') == 'revoked' then return 'ended' end
 return get('last')`)
 
-/** 1 generation, 2 intent, 3 parent, 4 the last number as it was read, 5 the next, 6 renewable, 7 sealed, 8 notice. */
+/** 1 generation, 2 intent, 3 parent, 4 the last number as it was read, 5 the next, 6 renewable, 7 sealed, 8 notice, 9 keeps the parent's refresh token. */
 export const SAVE = script(`${START}
 local at = redis.call('HMGET', key, 'gen', 'status', 'last', 'head', 'ii', 'ih')
 if at[1] ~= ARGV[1] or at[2] == 'revoked' or at[3] ~= ARGV[4] or get('i:' .. ARGV[2]) then return false end
 local own = at[5] == ARGV[2]
 local outcome = 'sibling'
-if at[4] == (own and at[6] or ARGV[3]) then outcome = 'head' end
+local outrun = ARGV[9] == '1' and at[5] and not own
+if at[4] == (own and at[6] or ARGV[3]) and not outrun then outcome = 'head' end
 put('last', ARGV[5], 'v:' .. ARGV[5], ARGV[7], 'i:' .. ARGV[2], outcome,
   'm:' .. ARGV[5], table.concat({ARGV[3], ARGV[1], text(now), ARGV[6], outcome, ARGV[2]}, ' '))
 if own then drop_intent() end
