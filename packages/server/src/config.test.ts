@@ -445,6 +445,7 @@ describe('between settings', () => {
 
   it('migrations by URL need the gateway by URL', () => {
     expect(settingsOf(development({ SALLYPORT_DATABASE_MIGRATION_URL: 'postgres://u:pw-1@127.0.0.1/d' }))).toEqual(['databaseMigrationUrl'])
+    expect(settingsOf(development({ SALLYPORT_DATABASE_SESSION_URL: 'postgres://u:pw-1@127.0.0.1/d' }))).toEqual(['databaseSessionUrl'])
   })
 })
 

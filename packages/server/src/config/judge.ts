@@ -24,7 +24,7 @@ export type Judged = Partial<Omit<ParsedConfig, 'egress' | 'keys' | 'limits' | '
 export type Refused = ReadonlySet<string>
 
 const ENDPOINTS = ['authorizationEndpoint', 'tokenEndpoint', 'userinfoEndpoint', 'apiBase'] as const
-const DATABASE_URLS = ['databaseUrl', 'databaseMigrationUrl', 'redisUrl'] as const
+const DATABASE_URLS = ['databaseUrl', 'databaseMigrationUrl', 'databaseSessionUrl', 'redisUrl'] as const
 
 export function judge(config: Judged, refused: Refused): ConfigFault[] {
   return [
@@ -35,6 +35,9 @@ export function judge(config: Judged, refused: Refused): ConfigFault[] {
     ...metricsFaults(config),
     ...(config.databaseMigrationUrl !== undefined && config.databaseUrl === undefined && !refused.has('databaseUrl')
       ? [fault('databaseMigrationUrl', 'needs databaseUrl: the embedded database migrates itself')]
+      : []),
+    ...(config.databaseSessionUrl !== undefined && config.databaseUrl === undefined && !refused.has('databaseUrl')
+      ? [fault('databaseSessionUrl', 'needs databaseUrl: the embedded database has sessions of its own')]
       : []),
     ...senderFaults(config, refused),
     ...(config.mode === 'production' ? productionFaults(config, refused) : []),

@@ -143,6 +143,11 @@ export const configSchema = z.strictObject({
     'The same database for migrations, as a login that may create roles. Needs `databaseUrl`.',
     postgresUrlFaults,
   ),
+  databaseSessionUrl: secret(
+    'The same database at an address where every connection is a session of its own, for hearing of changes and for leases. Needed when `databaseUrl` leads through a pooler that hands out sessions by the transaction.',
+    postgresUrlFaults,
+    '`databaseUrl`',
+  ),
   databaseLeases: setting(oneOf(['session', 'row']).schema.default('session'), {
     ...text,
     expects: oneOf(['session', 'row']).expects,

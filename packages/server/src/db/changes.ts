@@ -4,9 +4,9 @@
  */
 import { Client } from 'pg'
 import type { ClientConfig } from 'pg'
-import { isUuid } from '@sallyport/core'
+import { isUuid, randomBase62 } from '@sallyport/core'
 import type { Logger, OrgId } from '@sallyport/core'
-import { databaseError } from './errors.ts'
+import { DatabaseError, databaseError } from './errors.ts'
 
 export const CHANGE_TABLES = ['api_key', 'connection', 'integration', 'data_key'] as const
 
@@ -34,10 +34,26 @@ const LAST_DELAY_MS = 5_000
 /** A half-open connection is quiet for ever; asking finds out. Two unanswered intervals bound how long a change stays unheard. */
 const HEARTBEAT_MS = 4_000
 
-/** Connects and listens before it resolves. @throws DatabaseError `database_unavailable`. */
-export async function openChangeFeed(config: ClientConfig, logger: Logger): Promise<ChangeFeed> {
+const NOT_HEARD =
+  'Word of a change does not arrive. SALLYPORT_DATABASE_URL leads through a pooler that hands out sessions by the transaction: name an address with ' +
+  'sessions of its own in SALLYPORT_DATABASE_SESSION_URL. Where that is named, the two are not one database.'
+
+/**
+ * Connects, listens and proves that it hears what the pool's connections say, before it resolves. A pooler that hands out sessions by the
+ * transaction takes a LISTEN and delivers nothing, ever.
+ * @param config of an address with sessions of its own
+ * @param pooled of the address whose transactions make the changes
+ * @throws DatabaseError `database_unavailable`, `database_not_heard`.
+ */
+export async function openChangeFeed(config: ClientConfig, pooled: ClientConfig, logger: Logger): Promise<ChangeFeed> {
   const feed = new Feed(config, logger)
   await feed.connect()
+  try {
+    await feed.prove(pooled)
+  } catch (error) {
+    await feed.close()
+    throw error
+  }
   return feed
 }
 
@@ -84,6 +100,30 @@ class Feed implements ChangeFeed {
     this.#client = client
     this.#delay = FIRST_DELAY_MS
     this.#beat(client)
+  }
+
+  /** Asks for an echo from a connection to `pooled`. @throws DatabaseError as `openChangeFeed`. */
+  async prove(pooled: ClientConfig): Promise<void> {
+    const listening = this.#client
+    const channel = `sallyport_echo_${randomBase62(12).toLowerCase()}`
+    const { promise: heard, resolve } = Promise.withResolvers<void>()
+    const hear = (message: { readonly channel: string }): void => (message.channel === channel ? resolve() : undefined)
+    const asking = new Client({ ...pooled, query_timeout: HEARTBEAT_MS, connectionTimeoutMillis: HEARTBEAT_MS })
+    asking.on('error', () => undefined)
+    try {
+      if (listening === undefined) throw new DatabaseError('database_unavailable', 'the connection that hears of changes was lost at once')
+      listening.on('notification', hear)
+      await listening.query(`listen ${channel}`)
+      await asking.connect()
+      await asking.query('select pg_notify($1, $2)', [channel, ''])
+      await soon(heard)
+      await listening.query(`unlisten ${channel}`)
+    } catch (error) {
+      throw databaseError(error)
+    } finally {
+      listening?.off('notification', hear)
+      await discard(asking)
+    }
   }
 
   async close(): Promise<void> {
@@ -134,6 +174,13 @@ class Feed implements ChangeFeed {
     this.#logger.info('Hearing of changes again')
     this.#tell('unknown')
   }
+}
+
+/** @throws DatabaseError `database_not_heard` */
+async function soon(heard: Promise<void>): Promise<void> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new DatabaseError('database_not_heard', NOT_HEARD)), HEARTBEAT_MS)
+  await Promise.race([heard, late]).finally(() => clearTimeout(timer))
 }
 
 /** Ends a client whatever state it is in. It may be half-open, so nothing is awaited from the other side for long. */

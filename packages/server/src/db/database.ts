@@ -11,7 +11,7 @@ import type { Lookups } from './lookups.ts'
 import { requireMigrated } from './migrations.ts'
 import { readProxyTarget } from './queries/proxy-target.ts'
 import type { ProxyTarget, ProxyTargetAsk } from './queries/proxy-target.ts'
-import { requireSafeRole, requireVersion } from './role.ts'
+import { requireSafeRole, requireSession, requireVersion } from './role.ts'
 import { createSystemStore } from './system.ts'
 import type { SystemStore } from './system.ts'
 import { withTenant } from './tenant.ts'
@@ -21,6 +21,8 @@ import { clientConfig, parseDatabaseUrl } from './url.ts'
 export interface DatabaseOptions {
   /** The gateway's own login; see `parseDatabaseUrl`. */
   readonly url: Secret
+  /** The same database where every connection is a session of its own, when `url` leads through a pooler that is none. Default: `url`. */
+  readonly sessionUrl?: Secret | undefined
   /** Connections of the pool, 10 when absent. One more is held for hearing of changes. */
   readonly poolSize?: number
   /** Longest one statement may run, in milliseconds; 15,000 when absent. */
@@ -61,13 +63,16 @@ const FAREWELL_MS = 3_000
  * @throws DatabaseError with every code but `conflict` and `database_query_failed`.
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const config = {
-    ...clientConfig(parseDatabaseUrl(options.url), options.requireVerifiedTls ?? false),
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-  }
+  const config = connectionConfig(options.url, options)
+  const sessions = options.sessionUrl === undefined ? config : connectionConfig(options.sessionUrl, options)
   await judge(config)
-  const feed = await openChangeFeed(config, options.logger)
-  return overPool(createPool(config, options), feed, config)
+  if (sessions !== config) await judge(sessions)
+  const feed = await openChangeFeed(sessions, config, options.logger)
+  return overPool(createPool(config, options), feed, sessions)
+}
+
+function connectionConfig(url: Secret, { requireVerifiedTls = false }: DatabaseOptions): ClientConfig {
+  return { ...clientConfig(parseDatabaseUrl(url), requireVerifiedTls), connectionTimeoutMillis: CONNECT_TIMEOUT_MS }
 }
 
 async function judge(config: ClientConfig): Promise<void> {
@@ -78,6 +83,7 @@ async function judge(config: ClientConfig): Promise<void> {
     await requireVersion(client)
     await requireSafeRole(client)
     await requireMigrated(client)
+    await requireSession(client)
   } catch (error) {
     throw databaseError(error)
   } finally {
@@ -101,13 +107,13 @@ function createPool(config: ClientConfig, { poolSize = 10, statementTimeoutMs = 
   return pool
 }
 
-function overPool(pool: Pool, feed: ChangeFeed, config: ClientConfig): Database {
+function overPool(pool: Pool, feed: ChangeFeed, sessions: ClientConfig): Database {
   return {
     withTenant: (org, fn) => withTenant(pool, org, fn, (changes) => feed.announce(changes)),
     proxyTarget: (ask) => readProxyTarget(pool, ask),
     lookups: createLookups(pool),
     system: createSystemStore(pool),
-    sessionLeases: () => new AdvisoryLeases(config),
+    sessionLeases: () => new AdvisoryLeases(sessions),
     onChange: (listener) => feed.onChange(listener),
     health: {
       get ok() {

@@ -15,6 +15,7 @@ import { SallyportError } from '@sallyport/core'
  * - `database_migration_changed`: an applied migration differs from the file of this build.
  * - `database_migration_unknown`: the database has migrations that this build doesn't know: it is newer.
  * - `database_migration_failed`: a migration's own statement failed; nothing of that migration was kept.
+ * - `database_not_heard`: word of changes does not arrive: a pooler hands out its sessions by the transaction, or two addresses are two databases.
  * - `conflict`: a row with this identity or name exists already, or a row it belongs to doesn't.
  * - `database_query_failed`: any other refusal by PostgreSQL: a mistake of ours.
  */
@@ -28,6 +29,7 @@ export type DatabaseErrorCode =
   | 'database_migration_changed'
   | 'database_migration_unknown'
   | 'database_migration_failed'
+  | 'database_not_heard'
   | 'conflict'
   | 'database_query_failed'
 

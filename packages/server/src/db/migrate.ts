@@ -93,6 +93,9 @@ async function putAppRole(client: Client, { name, password }: { name: string; pa
     await client.query(`grant sallyport_app to ${role}`)
   }
   await client.query(`alter role ${role} password ${escapeLiteral(scramVerifier(password))}`)
+  // What every connection asks for; behind a pooler that drops what connections ask for, sessions have it from here.
+  await client.query(`alter role ${role} set search_path = pg_catalog`)
+  await client.query(`alter role ${role} set timezone = 'UTC'`)
 }
 
 async function inTransaction(client: Client, work: () => Promise<unknown>): Promise<void> {

@@ -59,3 +59,19 @@ export async function requireSafeRole(client: ClientBase): Promise<void> {
     )
   }
 }
+
+/**
+ * Whether sessions are as this build writes its statements for. A pooler may have dropped what the connection asked for: then it has to come from
+ * the login's own settings. @throws DatabaseError `database_role_unsafe`.
+ */
+export async function requireSession(client: ClientBase): Promise<void> {
+  const { rows } = await client.query<{ path: string; zone: string }>(
+    `select current_setting('search_path') as path, current_setting('timezone') as zone`,
+  )
+  const { path, zone } = rows[0]!
+  if (path === 'pg_catalog' && zone === 'UTC') return
+  throw new DatabaseError(
+    'database_role_unsafe',
+    `sessions of the database login look names up in "${path}" and tell time in ${zone}, which a pooler can cause. As the owner of the login: alter role <login> set search_path = pg_catalog; alter role <login> set timezone = 'UTC'`,
+  )
+}

@@ -44,7 +44,12 @@ async function openGiven(config: Config, url: Secret, logger: Logger): Promise<H
   const lock = keepsRootKeys(config) ? await lockDataDir(config.dataDir) : undefined
   try {
     if (config.databaseMigrationUrl !== undefined) await migrateGiven(config, config.databaseMigrationUrl, logger)
-    const database = await openDatabase({ url, requireVerifiedTls: config.mode === 'production', logger })
+    const database = await openDatabase({
+      url,
+      sessionUrl: config.databaseSessionUrl,
+      requireVerifiedTls: config.mode === 'production',
+      logger,
+    })
     const close = async (): Promise<void> => {
       await database.close()
       await lock?.release()

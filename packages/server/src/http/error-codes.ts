@@ -95,6 +95,7 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   database_migration_changed: 'internal',
   database_migration_unknown: 'internal',
   database_migration_failed: 'internal',
+  database_not_heard: 'internal',
   database_query_failed: 'internal',
 }
 

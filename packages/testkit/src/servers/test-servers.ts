@@ -1,7 +1,8 @@
-/** Owns what a whole test run stands on: both PostgreSQL versions, Redis, SoftHSM2 and a browser. Refuses to go on without one of them, except PostgreSQL 15. */
+/** Owns what a whole test run stands on: both PostgreSQL versions, PgBouncer, Redis, SoftHSM2 and a browser. Refuses to go on without one of them, except PostgreSQL 15. */
 import { serverVersionNumber } from './database.ts'
 import { installDebianPackages, mayInstallOn, type Progress } from './debian-packages.ts'
 import { findProgram } from './find-program.ts'
+import { findPgBouncer } from './pgbouncer.ts'
 import { findPostgres, startTestPostgres } from './postgres.ts'
 import { findRedis, startTestRedis } from './redis.ts'
 import { findSoftHsm } from '../softhsm/softhsm.ts'
@@ -73,6 +74,7 @@ async function ensurePrograms(wanted: { redis: boolean; postgres15: boolean }, o
   if (wanted.redis && (await findRedis()) === undefined) missing.push('redis-server')
   if ((await findChromium()) === undefined) missing.push('chromium')
   if ((await findSoftHsm()) === undefined) missing.push('softhsm2')
+  if ((await findPgBouncer()) === undefined) missing.push('pgbouncer')
   if (wanted.postgres15 && (await findPostgres(15)) === undefined && (await mayInstallOn('12'))) missing.push('postgresql-15')
   if (missing.length === 0) return
   onProgress(`Installing ${missing.join(', ')}; this happens once`)
