@@ -10,6 +10,7 @@ import { x } from './x.ts'
 
 export type { Action, Collection, CollectionOptions, Connector, ConnectorAnswer, ConnectorCall, ConnectorRequest } from './connector.ts'
 export * from './errors.ts'
+export { collectionOf } from './features.ts'
 export { readFeed } from './feed.ts'
 export { itemSchema } from './item.ts'
 export type { Item, ItemKind } from './item.ts'

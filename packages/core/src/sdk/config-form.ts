@@ -137,6 +137,8 @@ const form = z.strictObject({
   connectors: z.array(z.unknown()).max(1000).optional(),
   http: http.optional(),
   rateLimits: z.record(z.string(), limit).optional(),
+  /** For each feature, the providers that have it, in the order in which they are asked while the ones before are down. */
+  alternatives: z.partialRecord(z.enum(FEATURES), z.array(z.string()).min(1).max(20)).optional(),
   metrics: metrics.optional(),
   logging: logging.optional(),
   /** Exact origins that may be plain http or on this machine. Development only. */

@@ -4,12 +4,14 @@
  */
 import { checkedRecord, featureScopes, lackingFeatures, listProviders, resolveProvider } from '../catalog/index.ts'
 import type { Feature, Provider } from '../catalog/index.ts'
+import { collectionOf, CONNECTORS } from '../connectors/index.ts'
 import { SallyportError } from '../kernel/index.ts'
 import type { Secret } from '../kernel/index.ts'
 import { readEncryption } from '../stores/index.ts'
 import type { EncryptionConfig, TokenStoreConfig } from '../stores/index.ts'
 import { DEFAULT_MAX_DELAY_MS, DEFAULT_TIMEOUT_MS } from './call-policies.ts'
 import type { ReadConfig, ReadProviderConfig } from './config-form.ts'
+import { FEED } from './feeds.ts'
 import type { ConfigFault } from './errors.ts'
 
 /** A provider as this application uses it. */
@@ -53,9 +55,26 @@ export function judgeConfig(config: ReadConfig): {
     if (made.provider !== undefined) providers.set(name, made.provider)
   }
   for (const name of Object.keys(config.rateLimits ?? {}))
-    if (!Object.hasOwn(config.providers, name))
+    if (!Object.hasOwn(config.providers, name) && name !== FEED)
       faults.push({ path: `rateLimits.${name}`, message: 'is the limit of no configured provider' })
-  return { providers, faults }
+  return { providers, faults: [...faults, ...alternativeFaults(config, providers)] }
+}
+
+/** Whether each has items of the feature is known where the connectors are. */
+function alternativeFaults({ alternatives = {} }: ReadConfig, providers: ReadonlyMap<string, ConfiguredProvider>): ConfigFault[] {
+  return Object.entries(alternatives).flatMap(([feature, names]) => {
+    const path = `alternatives.${feature}`
+    const collection = collectionOf(feature as Feature)
+    if (collection === undefined) return [{ path, message: 'is no feature of which there are items' }]
+    return names.flatMap((name, index): ConfigFault[] => {
+      const at = `${path}.${index}`
+      const provider = providers.get(name)
+      if (provider === undefined) return [{ path: at, message: 'is no configured provider' }]
+      if (names.indexOf(name) !== index) return [{ path: at, message: 'is named twice' }]
+      const has = CONNECTORS.get(provider.record.id)?.collections
+      return has !== undefined && Object.hasOwn(has, collection) ? [] : [{ path: at, message: `has no ${collection}` }]
+    })
+  })
 }
 
 export function judgeProvider(

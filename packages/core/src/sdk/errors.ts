@@ -10,6 +10,7 @@ import { SallyportError } from '../kernel/index.ts'
  * - `state_expired`: the person took longer than a sign-in may.
  * - `state_other_provider`: the sign-in was begun for another provider than the callback's.
  * - `state_other_session`: the sign-in was begun by another user or session than the callback's. Nothing was exchanged.
+ * - `collection_unknown`: the provider has no collection of this name, or none for this feature.
  * - `path_outside_rules`: the provider's record doesn't let this call out.
  * - `closed`: the SDK was closed.
  */
@@ -22,6 +23,7 @@ export type SdkErrorCode =
   | 'state_expired'
   | 'state_other_provider'
   | 'state_other_session'
+  | 'collection_unknown'
   | 'path_outside_rules'
   | 'closed'
 

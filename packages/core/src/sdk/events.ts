@@ -1,4 +1,5 @@
 /** Owns telling the application what became of its users' connections. Refuses tokens and a provider's own words, and to let a listener break a call. */
+import type { Feature } from '../catalog/index.ts'
 import type { CredentialHealth, RefreshTrouble } from '../tokens/index.ts'
 import type { Logger } from '../observability/index.ts'
 import type { RefreshEvent } from '../refresh/index.ts'
@@ -28,6 +29,8 @@ export interface SallyportEvents {
   /** A host of a provider is left alone for a while, and no longer. */
   circuit_opened: { readonly provider: string; readonly host: string }
   circuit_closed: { readonly provider: string; readonly host: string }
+  /** `provider` is down, and items are `alternative`'s. */
+  alternative_used: ConnectionName & { readonly feature: Feature; readonly alternative: string }
   disconnected: ConnectionName & { readonly revocation: Revocation }
 }
 

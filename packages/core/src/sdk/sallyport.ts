@@ -13,6 +13,7 @@ import type { OutboundFetch } from '../oauth/index.ts'
 import { checkedRecord, idleRenewalMs } from '../catalog/index.ts'
 import { MemoryAnswerStore } from '../pipeline/index.ts'
 import type { CircuitChange } from '../pipeline/index.ts'
+import type { Connector } from '../connectors/index.ts'
 import { createRefresher } from '../refresh/index.ts'
 import type { RefreshEndpoint, Refresher } from '../refresh/index.ts'
 import { FileSpill, openSharedAnswers, openTokenStore } from '../stores/index.ts'
@@ -34,6 +35,9 @@ import { ConfigError, SdkError } from './errors.ts'
 import type { ConfigFault } from './errors.ts'
 import { Events } from './events.ts'
 import type { ConnectionName, SallyportEvent, SallyportListener } from './events.ts'
+import { FEED, Feeds } from './feeds.ts'
+import { Fetching } from './fetching.ts'
+import type { AccountItems, FeatureItems, FeedItems, FetchedItem } from './fetching.ts'
 import { ProvidersHealth } from './health.ts'
 import type { HealthChange, ProviderHealth } from './health.ts'
 import { SDK_METRICS } from './metrics.ts'
@@ -76,6 +80,7 @@ interface Parts {
   readonly around: Surroundings
   readonly signingIn: SigningIn
   readonly calling: Calling
+  readonly fetching: Fetching
   readonly disconnecting: Disconnecting
   readonly events: Events
   readonly health: ProvidersHealth
@@ -146,6 +151,16 @@ export class Sallyport {
     return this.#traced('request', request, ({ calling }) => calling.request(request))
   }
 
+  /**
+   * Items of a provider in one form, page by page as they are taken; nothing is asked before the first is. `raw` has each as it came. With `feature`,
+   * the providers of `alternatives` are asked in turn while the ones before are down; `provider` of an item says whose it is. With `url`, the
+   * entries of a feed.
+   * @throws SdkError `provider_unknown`, `collection_unknown`, `argument_invalid`, at once; while items are taken ConnectorError, and as `request`.
+   */
+  fetch<Name extends string>(request: AccountItems<Name> | FeatureItems | FeedItems): AsyncGenerator<FetchedItem, void, void> {
+    return this.#open().fetching.items(request)
+  }
+
   /** Renews now, whatever life is left. @throws as `request`. */
   async refresh({ provider, userId }: ConnectionName): Promise<{ readonly expiresAt: number | null }> {
     return this.#traced('refresh', { provider }, async ({ refresher }) => {
@@ -168,11 +183,11 @@ export class Sallyport {
   }
 
   /**
-   * Adds a provider that the catalog does not have: its record, and the application's client there.
+   * Adds a provider that the catalog does not have: its record, the application's client there, and what reads its collections for `fetch`, if any.
    * @throws ConfigError, also for a name that is configured already.
    */
-  registerConnector(record: unknown, options: ProviderConfig): void {
-    const { providers, around } = this.#open()
+  registerConnector(record: unknown, options: ProviderConfig, connector?: Pick<Connector, 'collections'>): void {
+    const { providers, around, fetching } = this.#open()
     const faults: ConfigFault[] = []
     const form = readProviderForm(options, 'options')
     const checked = judged(() => checkedRecord(record, around.insecureAllowOrigins), 'record', faults)
@@ -183,6 +198,7 @@ export class Sallyport {
     faults.push(...made.faults)
     if (faults.length > 0 || made.provider === undefined) throw new ConfigError(faults)
     providers.set(checked.id, made.provider)
+    if (connector !== undefined) fetching.register(checked.id, connector)
   }
 
   /** How the SDK stands: its store, its providers as calls met them. Never throws for what is away. */
@@ -323,13 +339,22 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
     clock,
     metrics,
     onCircuit: (change) => {
-      health.noteCircuit(change)
+      // Feeds have nothing in common but their name.
+      if (change.provider !== FEED) health.noteCircuit(change)
       tellCircuit(change, events, logger)
     },
   })
-  const sending = new Sending({ egress, timeoutMs, clock, metrics, onOutcome: (name, fault) => health.note(name, fault) })
+  const sending = new Sending({
+    egress,
+    timeoutMs,
+    clock,
+    metrics,
+    onOutcome: (name, fault) => (name === FEED ? undefined : health.note(name, fault)),
+  })
   const credentials = new Credentials(refresher, { nonces: createDpopNonces(), clock })
   const calling = new Calling({ provider, policies, credentials, store, sending, origins, deadlineMs, clock })
+  const feeds = new Feeds({ policies, sending, origins, deadlineMs, clock })
+  const fetching = new Fetching({ provider, calling, feeds, health, alternatives: config.alternatives ?? {}, events, logger })
   const signingIn = new SigningIn({ provider, states, store, fetch: send, clock })
   return {
     opened,
@@ -343,6 +368,7 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
     around,
     signingIn,
     calling,
+    fetching,
     disconnecting,
     events,
     health,
