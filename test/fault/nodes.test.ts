@@ -85,10 +85,10 @@ describe.each([
   it('lose one to kill -9 without a failed call through the others, and take one in again', { timeout: 180_000 }, async () => {
     const { stage, gateways, start, call } = nodes
     const statuses = new Map<number | string, number>()
-    let running = true
+    const load = { running: true }
     // The stage's own node stays: its end is the stage's.
     const loads = [gateways[0]!, gateways[2]!].map(async (gateway) => {
-      while (running) {
+      while (load.running) {
         const outcome = await call(gateway).catch(String)
         statuses.set(outcome, (statuses.get(outcome) ?? 0) + 1)
       }
@@ -105,7 +105,7 @@ describe.each([
       expect(await call(gateways[1])).toBe(200)
       await tenMore()
     } finally {
-      running = false
+      load.running = false
       await Promise.all(loads)
     }
     expect([...statuses.keys()]).toEqual([200])

@@ -29,6 +29,7 @@ export interface ChangeFeed {
   close(): Promise<void>
 }
 
+const CHANNEL = 'sallyport_change'
 const FIRST_DELAY_MS = 100
 const LAST_DELAY_MS = 5_000
 /** A half-open connection is quiet for ever; asking finds out. Two unanswered intervals bound how long a change stays unheard. */
@@ -88,7 +89,7 @@ class Feed implements ChangeFeed {
     const client = new Client({ ...this.#config, query_timeout: HEARTBEAT_MS, connectionTimeoutMillis: HEARTBEAT_MS })
     client.on('error', () => this.#lost(client))
     client.on('end', () => this.#lost(client))
-    client.on('notification', ({ payload }) => this.#tell(readChange(payload)))
+    client.on('notification', ({ channel, payload }) => channel === CHANNEL && this.#tell(readChange(payload)))
     try {
       await client.connect()
       await client.query('listen sallyport_change')
@@ -105,19 +106,19 @@ class Feed implements ChangeFeed {
   /** Asks for an echo from a connection to `pooled`. @throws DatabaseError as `openChangeFeed`. */
   async prove(pooled: ClientConfig): Promise<void> {
     const listening = this.#client
-    const channel = `sallyport_echo_${randomBase62(12).toLowerCase()}`
+    const call = randomBase62(16)
     const { promise: heard, resolve } = Promise.withResolvers<void>()
-    const hear = (message: { readonly channel: string }): void => (message.channel === channel ? resolve() : undefined)
+    const hear = (answer: { readonly payload?: string | undefined }): void => (answer.payload === call ? resolve() : undefined)
     const asking = new Client({ ...pooled, query_timeout: HEARTBEAT_MS, connectionTimeoutMillis: HEARTBEAT_MS })
     asking.on('error', () => undefined)
     try {
       if (listening === undefined) throw new DatabaseError('database_unavailable', 'the connection that hears of changes was lost at once')
       listening.on('notification', hear)
-      await listening.query(`listen ${channel}`)
+      await listening.query('listen sallyport_echo')
       await asking.connect()
-      await asking.query('select pg_notify($1, $2)', [channel, ''])
+      await asking.query(`select pg_notify('sallyport_echo', $1)`, [call])
       await soon(heard)
-      await listening.query(`unlisten ${channel}`)
+      await listening.query('unlisten sallyport_echo')
     } catch (error) {
       throw databaseError(error)
     } finally {
