@@ -377,12 +377,33 @@ export const auditEvent = z
   })
   .meta({ id: 'AuditEvent' })
 
+/** What can be wrong with an audit log; docs/audit.md says what each means. */
+export const AUDIT_FAULTS = ['gap', 'link', 'content', 'head', 'checkpoint', 'signature', 'cut', 'outside', 'unfinished'] as const
+
+export const auditSigningKey = z
+  .object({
+    kty: z.literal('OKP'),
+    crv: z.literal('Ed25519'),
+    x: z.string().describe('The public key, base64url (RFC 8037)'),
+    kid: z.string(),
+    use: z.literal('sig'),
+    alg: z.literal('EdDSA'),
+    created_at: timestamp,
+    retired_at: timestamp.nullable().describe('Null: it signs'),
+  })
+  .meta({ id: 'AuditSigningKey' })
+
 export const auditVerification = z
   .object({
     intact: z.boolean(),
     events: z.string(),
     head: z.string().nullable(),
-    first_fault: z.object({ seq: z.string(), reason: z.string() }).nullable(),
+    checkpoints: z.string().describe('Signed checkpoints that agree with the log'),
+    vouched: z
+      .object({ seq: z.string(), at: timestamp })
+      .nullable()
+      .describe('The last event that a checkpoint vouches for, and when it was signed; null: none yet'),
+    first_fault: z.object({ seq: z.string(), reason: z.enum(AUDIT_FAULTS) }).nullable(),
   })
   .meta({ id: 'AuditVerification' })
 

@@ -3,6 +3,7 @@
  *
  *   0 done   1 a fault of ours   2 wrong usage   3 wrong configuration   4 the start was refused (port, folder, database, key)   5 the check failed
  */
+import { auditCommand, isBareVerify, verifyExportFile } from './cli/audit.ts'
 import type { CommandContext } from './cli/command.ts'
 import { EXIT, explain } from './cli/explain.ts'
 import { connectionsCommand } from './cli/connections.ts'
@@ -31,6 +32,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     words: true,
     about: 'list connections, and end one or many; docs/revocation.md leads through it',
   },
+  audit: {
+    run: auditCommand,
+    words: true,
+    about: 'verify and export audit logs, and change the key of their checkpoints; docs/audit.md leads through it',
+  },
   doctor: { run: doctorCommand, about: 'explain the effective configuration, redacted, and where each part of it was written' },
 }
 
@@ -43,6 +49,7 @@ async function run(argv: readonly string[]): Promise<number> {
   }
   const telling = { json: argv.includes('--json'), print: (text: string) => void process.stdout.write(`${text}\n`) }
   if (isBareGenerate(args)) return printRootKey(telling)
+  if (isBareVerify(args)) return verifyExportFile({ args: args.slice(1), ...telling })
   const extra = command.words === true ? [] : unknownWords(args.slice(1))
   if (extra.length > 0) {
     process.stderr.write(`sallyport: ${args[0]} takes no ${extra.join(' ')}\n\n${usage()}`)

@@ -1,4 +1,5 @@
 /** Owns an organization's audit log. */
+import { z } from 'zod'
 import * as s from '../schemas.ts'
 import { define } from './operation.ts'
 import type { Operation } from './operation.ts'
@@ -24,6 +25,15 @@ export const auditOperations = {
     access: { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'none', bodyLimit: 0 },
     params: inOrg,
     response: s.auditVerification,
+    status: 200,
+  }),
+  auditSigningKeyList: define({
+    method: 'GET',
+    path: '/.well-known/sallyport-audit-keys.json',
+    tag: 'Audit',
+    summary: 'Public keys by which checkpoints of audit logs are signed: a JWK set, for anybody',
+    access: { audience: 'public', tenant: 'none', audit: 'none', bodyLimit: 0 },
+    response: z.object({ keys: z.array(s.auditSigningKey) }),
     status: 200,
   }),
 } as const satisfies Record<string, Operation>

@@ -28,7 +28,7 @@ export interface Engine {
 }
 
 export async function createEngine(parts: Parts): Promise<Engine> {
-  const { config, database, vault, keeper, logger } = parts
+  const { config, database, vault, keeper, checkpointer, logger } = parts
   const egress = createEgress(config.egress)
   const useLog = createUseLog({ database, logger })
   const ground: Ground = { ...parts, egress, useLog, dpopNonces: createDpopNonces(), providers: providersOf(config) }
@@ -53,6 +53,7 @@ export async function createEngine(parts: Parts): Promise<Engine> {
         async () => calls.stopListening(),
         () => credentials.revocation.close(),
         () => keeper.close(),
+        () => checkpointer.close(),
         async () => callers.keys.close(),
         async () => vault.close(),
         () => egress.close(),
@@ -62,7 +63,7 @@ export async function createEngine(parts: Parts): Promise<Engine> {
 }
 
 async function createServer(ground: Ground, callers: Callers, credentials: Credentials, calls: OpenDataPlane): Promise<HttpServer> {
-  const { config, database, vault, keeper, providers, clock, logger } = ground
+  const { config, database, vault, keeper, checkpointer, providers, clock, logger } = ground
   const { keys, sessions, keyGuard } = callers
   const { lineage, refresher, explain, connect, revocation, events } = credentials
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
@@ -84,6 +85,7 @@ async function createServer(ground: Ground, callers: Callers, credentials: Crede
         refresher,
         explain,
         keeper,
+        checkpointer,
         keys,
         sessions,
         now: () => clock.now(),

@@ -14,7 +14,7 @@ import { inTurn } from './closing.ts'
 import type { Closing } from './closing.ts'
 import { createEngine, LAST_WORDS_MS } from './engine.ts'
 import type { Engine } from './engine.ts'
-import { openVault } from './keyroom.ts'
+import { openCheckpointer, openVault } from './keyroom.ts'
 import { listen, requireFreePort } from './listening.ts'
 import { serveMetrics } from './scraping.ts'
 
@@ -71,7 +71,8 @@ async function startEngine(config: Config, home: Home, rootKeys: OpenRootKeys, l
   await vault.checkRootKeys()
   rootKeys.watch((keys) => vault.useRootKeys(keys))
   const owner = config.mode === 'development' ? await ensureDevelopmentOwner(database) : undefined
-  const engine = await createEngine({ config, database, vault, keeper, clock, logger, metrics })
+  const checkpointer = openCheckpointer(config, { database, vault }, { logger, metrics })
+  const engine = await createEngine({ config, database, vault, keeper, checkpointer, clock, logger, metrics })
   const http = engine.http
   const scraped = await serveMetrics(config, metrics, logger)
   try {
@@ -81,6 +82,7 @@ async function startEngine(config: Config, home: Home, rootKeys: OpenRootKeys, l
     throw error
   }
   keeper.start()
+  checkpointer.start()
   logger.info('Listening', { url: config.publicUrl })
   return gatewayOf(config, { home, rootKeys, engine, scraped }, owner)
 }

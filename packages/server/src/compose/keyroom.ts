@@ -1,6 +1,9 @@
 /** Owns the database and its keys without a gateway around them: what the command line works on. */
+import { join } from 'node:path'
 import { createLogger, MetricsRegistry, systemClock, writeLine } from '@sallyport/core'
 import type { Logger, Metrics } from '@sallyport/core'
+import { createCheckpointer, createCheckpointSink } from '../audit/index.ts'
+import type { Checkpointer } from '../audit/index.ts'
 import type { Config } from '../config.ts'
 import type { Database } from '../db/index.ts'
 import { openHome, openRootKeys } from '../home/index.ts'
@@ -15,7 +18,8 @@ import { inTurn } from './closing.ts'
 /** The database and its keys, without a gateway around them. */
 export interface Keyroom {
   readonly keeper: Keeper
-  readonly database: Pick<Database, 'withTenant'>
+  readonly checkpointer: Checkpointer
+  readonly database: Pick<Database, 'withTenant' | 'lookups'>
   readonly vault: Pick<Vault, 'seal' | 'openIn'>
   /** Works on what it begins while it is open; gateways go on with it, and tell the providers. */
   readonly bulk: BulkRevocations
@@ -39,14 +43,16 @@ export async function openKeyroom(config: Config, options: { readonly provesRoot
     opened.push(() => rootKeys.close())
     // Nobody scrapes a command: what it counts ends with it.
     const { vault, keeper } = openVault(config, home.database, rootKeys, { logger, metrics: new MetricsRegistry(METRICS) })
+    const checkpointer = openCheckpointer(config, { database: home.database, vault }, { logger, metrics: new MetricsRegistry(METRICS) })
     const bulk = createBulkRevocations({ database: home.database, vault, logger, onPage: () => undefined })
     opened.push(
       async () => vault.close(),
       () => keeper.close(),
+      () => checkpointer.close(),
       () => bulk.close(),
     )
     if (options.provesRootKeys) await vault.checkRootKeys()
-    return { keeper, database: home.database, vault, bulk, now: () => systemClock.now(), close }
+    return { keeper, checkpointer, database: home.database, vault, bulk, now: () => systemClock.now(), close }
   } catch (error) {
     await close()
     throw error
@@ -57,6 +63,22 @@ export async function openKeyroom(config: Config, options: { readonly provesRoot
 interface Telling {
   readonly logger: Logger
   readonly metrics: Metrics
+}
+
+export function openCheckpointer(
+  { audit, dataDir }: Config,
+  { database, vault }: { readonly database: Database; readonly vault: Vault },
+  telling: Telling,
+): Checkpointer {
+  const file = audit.checkpointTo === 'log' ? undefined : (audit.checkpointFile ?? join(dataDir, 'audit-checkpoints.jsonl'))
+  return createCheckpointer({
+    database,
+    signer: (id) => vault.auditSigner(id),
+    sink: createCheckpointSink({ file, toLog: audit.checkpointTo !== 'file', ...telling }),
+    everyEvents: audit.checkpointEvents,
+    everySeconds: audit.checkpointSeconds,
+    ...telling,
+  })
 }
 
 export function openVault(config: Config, database: Database, rootKeys: OpenRootKeys, telling: Telling): { vault: Vault; keeper: Keeper } {

@@ -1,6 +1,6 @@
 /** Owns what every group of the engine is made from. */
 import type { Clock, DpopNonces, Egress, Logger, Metrics, Provider } from '@sallyport/core'
-import type { UseLog } from '../audit/index.ts'
+import type { Checkpointer, UseLog } from '../audit/index.ts'
 import type { Config } from '../config.ts'
 import type { Database } from '../db/index.ts'
 import type { Keeper, Vault } from '../vault/index.ts'
@@ -10,6 +10,7 @@ export interface Parts {
   readonly database: Database
   readonly vault: Vault
   readonly keeper: Keeper
+  readonly checkpointer: Checkpointer
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics

@@ -11,7 +11,8 @@ import type { ParsedConfig } from './schema.ts'
 import { productionUrlFaults } from './secret-fault.ts'
 
 /** Settings that passed their own check. Groups are always there; what was refused is missing inside. */
-export type Judged = Partial<Omit<ParsedConfig, 'egress' | 'keys' | 'limits' | 'metrics' | 'refresh' | 'senders'>> & {
+export type Judged = Partial<Omit<ParsedConfig, 'audit' | 'egress' | 'keys' | 'limits' | 'metrics' | 'refresh' | 'senders'>> & {
+  readonly audit: Partial<ParsedConfig['audit']>
   readonly egress: Partial<ParsedConfig['egress']>
   readonly keys: Partial<ParsedConfig['keys']>
   readonly limits: Partial<ParsedConfig['limits']>

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { DEFAULT_EGRESS_POLICY, DEFAULT_REFRESH_LIMITS, listProviders } from '@sallyport/core'
+import { audit } from './audit.ts'
 import { keys } from './keys.ts'
 import { metrics } from './metrics.ts'
 import { endpointFault, hostFault, originFault, rangeFault } from './network-text.ts'
@@ -180,6 +181,7 @@ export const configSchema = z.strictObject({
     { min: 1_000, max: 600_000, by: 30_000 },
     'Time that the end waits for renewed credentials to be saved when the database is away. What is not saved then is in the folder `spill` of `dataDir`, sealed, and is saved by the next start.',
   ),
+  audit,
   egress,
   limits,
   metrics,

@@ -195,6 +195,16 @@ export interface Lookups {
   organizationPage(page: { after?: OrgId | undefined; limit: number }): Promise<OrgId[]>
   /** The same of those with a data key that is under another root key than `primaryRoot`, no longer current, or made before `madeBefore`. */
   dataKeyWork(page: { primaryRoot: string; madeBefore: Date; after?: OrgId | undefined; limit: number }): Promise<OrgId[]>
+  /** Organizations whose audit log is due for a checkpoint by `currentKey`: see 0022_audit_checkpoints.sql. */
+  auditCheckpointDue(page: {
+    currentKey: string
+    events: number
+    seconds: number
+    after?: OrgId | undefined
+    limit: number
+  }): Promise<OrgId[]>
+  /** Organizations that have an audit log, whether they are still there or not; the installation's own among them. */
+  auditLogPage(page: { after?: OrgId | undefined; limit: number }): Promise<OrgId[]>
   /** How many data keys there are, over all organizations. */
   dataKeyCensus(of: { primaryRoot: string; madeBefore: Date }): Promise<DataKeyCensus>
 }
@@ -333,6 +343,15 @@ export function createLookups(pool: Pool): Lookups {
     async dataKeyWork({ primaryRoot, madeBefore, after, limit }) {
       const text = 'select id from sallyport.data_key_work($1, $2, $3, $4) as id'
       return (await rows<{ id: OrgId }>(text, [primaryRoot, madeBefore, after ?? null, limit])).map(({ id }) => id)
+    },
+    async auditCheckpointDue({ currentKey, events, seconds, after, limit }) {
+      const text = 'select org_id as id from sallyport.audit_checkpoint_due($1, $2, $3, $4, $5)'
+      return (await rows<{ id: OrgId }>(text, [currentKey, events, seconds, after ?? null, limit])).map(({ id }) => id)
+    },
+    async auditLogPage({ after, limit }) {
+      // No checkpoint is by a key without a name: so every log is due.
+      const text = `select org_id as id from sallyport.audit_checkpoint_due('', 1, 0, $1, $2)`
+      return (await rows<{ id: OrgId }>(text, [after ?? null, limit])).map(({ id }) => id)
     },
     async dataKeyCensus({ primaryRoot, madeBefore }) {
       const [row] = await rows<CensusRow>('select * from sallyport.data_key_census($1, $2)', [primaryRoot, madeBefore])

@@ -290,4 +290,20 @@ export interface Schema {
     seq: GeneratedAlways<string>
     hash: GeneratedAlways<Buffer>
   }
+  'sallyport.audit_checkpoint': {
+    org_id: GeneratedAlways<OrgId>
+    number: GeneratedAlways<string>
+    seq: GeneratedAlways<string>
+    hash: GeneratedAlways<Buffer>
+    at: GeneratedAlways<Date>
+    previous: GeneratedAlways<Buffer>
+    key_id: GeneratedAlways<string>
+    signature: GeneratedAlways<Buffer>
+  }
+  'sallyport.audit_signing_key': {
+    id: GeneratedAlways<string>
+    public_key: GeneratedAlways<Buffer>
+    created_at: GeneratedAlways<Date>
+    retired_at: GeneratedAlways<Date | null>
+  }
 }

@@ -55,6 +55,7 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   root_key_wrong: 'key_unavailable',
   data_key_missing: 'key_unavailable',
   key_in_use: 'conflict',
+  export_unreadable: 'internal',
   credential_malformed: 'key_unavailable',
   store_unavailable: 'database_unavailable',
   credential_absent: 'connection_not_ready',

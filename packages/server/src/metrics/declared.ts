@@ -44,6 +44,21 @@ const REVOCATION_METRICS: readonly MetricDefinition[] = [
   },
 ]
 
+const AUDIT_METRICS: readonly MetricDefinition[] = [
+  {
+    name: 'sallyport_audit_checkpoints_total',
+    kind: 'counter',
+    help: 'Checkpoints of audit logs that this node signed and stored, and looks at the logs that failed.',
+    labels: { outcome: ['stored', 'failed'] },
+  },
+  {
+    name: 'sallyport_audit_checkpoints_outside_total',
+    kind: 'counter',
+    help: 'Checkpoints written outside the database, tries that failed, and those given up because too many waited.',
+    labels: { outcome: ['written', 'failed', 'dropped'] },
+  },
+]
+
 const PROCESS_METRICS: readonly MetricDefinition[] = [
   { name: 'process_cpu_seconds_total', kind: 'counter', help: 'User and system CPU time.', labels: {} },
   { name: 'process_resident_memory_bytes', kind: 'gauge', help: 'Resident memory.', labels: {} },
@@ -63,5 +78,6 @@ export const METRICS: readonly MetricDefinition[] = [
   ...CALL_METRICS,
   ...KEY_METRICS,
   ...REVOCATION_METRICS,
+  ...AUDIT_METRICS,
   ...PROCESS_METRICS,
 ]

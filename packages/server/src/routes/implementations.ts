@@ -1,5 +1,6 @@
 /** Owns the list of all handlers. An operation of the contract that is missing here does not compile. */
 import { auditEventList } from './audit-event/list/handler.ts'
+import { auditSigningKeyList } from './audit-signing-key/list/handler.ts'
 import { auditVerify } from './audit-event/verify/handler.ts'
 import { bulkRevocationCreate } from './bulk-revocation/create/handler.ts'
 import { bulkRevocationGet } from './bulk-revocation/get/handler.ts'
@@ -84,4 +85,5 @@ export const implementations: Implementations = {
   organizationContain,
   auditEventList,
   auditVerify,
+  auditSigningKeyList,
 }

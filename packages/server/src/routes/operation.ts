@@ -6,6 +6,7 @@ import type { FastifyReply } from 'fastify'
 import type { z } from 'zod'
 import type { Operation, OperationName, Operations } from '@sallyport/contract'
 import type { Provider, Refresher, Secret } from '@sallyport/core'
+import type { Checkpointer } from '../audit/index.ts'
 import type { ConnectService } from '../connect/index.ts'
 import type { Explain, Lineage } from '../credentials/index.ts'
 import type { Database } from '../db/index.ts'
@@ -21,6 +22,7 @@ export interface RouteDeps {
   readonly vault: Pick<Vault, 'seal'>
   readonly lineage: Pick<Lineage, 'consent'>
   readonly keeper: Omit<Keeper, 'close' | 'organizations' | 'rotateEverything' | 'rotateRoot' | 'start' | 'tend'>
+  readonly checkpointer: Pick<Checkpointer, 'checkpoint' | 'keys'>
   readonly refresher: Pick<Refresher, 'refreshNow'>
   readonly explain: Explain
   readonly keys: Pick<KeyAuthenticator, 'mint'>

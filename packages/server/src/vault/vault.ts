@@ -4,6 +4,7 @@
  */
 import {
   CryptoError,
+  ed25519Signer,
   envelopeKeyId,
   generateKeyBytes,
   hmacKey,
@@ -21,7 +22,19 @@ import {
   wrapDataKey,
   wrappingKeyId,
 } from '@sallyport/core'
-import type { Clock, DataKeyId, KeyObject, Logger, Metrics, OrgId, RootKeys, SealingKey, SealPlace, Secret } from '@sallyport/core'
+import type {
+  Clock,
+  DataKeyId,
+  Ed25519Signer,
+  KeyObject,
+  Logger,
+  Metrics,
+  OrgId,
+  RootKeys,
+  SealingKey,
+  SealPlace,
+  Secret,
+} from '@sallyport/core'
 import { dataKeyFind, dataKeyFindCurrent, dataKeyInsert, dataKeyRetire } from '../db/index.ts'
 import type { Database, DataKey, TenantTx } from '../db/index.ts'
 import { DataKeyCache } from './data-key-cache.ts'
@@ -65,6 +78,8 @@ export interface Vault {
   readonly rootKeyIds: readonly string[]
   /** A secret of the installation as an HMAC key. Made on first use; of several makers, all use the one stored. */
   systemSecret(name: SystemSecretName): Promise<KeyObject>
+  /** The key `id` by which the installation signs checkpoints of audit logs. Its seed is made on first use and sealed like the other secrets. */
+  auditSigner(id: string): Promise<Ed25519Signer>
   /** See root-keys.ts. Before the first use of anything else here. */
   checkRootKeys(): Promise<void>
   /** Whether what the database knows of the root key `id` is proven by the bytes in use here; true when it knows nothing. */
@@ -109,6 +124,7 @@ class DatabaseVault implements Vault {
   readonly #made = new WeakMap<TenantTx, SealingKey>()
   readonly #reading = new Map<string, Promise<SealingKey>>()
   readonly #systemSecrets = new Map<SystemSecretName, Promise<KeyObject>>()
+  readonly #auditSigners = new Map<string, Promise<Ed25519Signer>>()
 
   constructor({ database, keyring, clock, logger, metrics, rereadRootKeys = () => Promise.resolve() }: VaultOptions) {
     this.#database = database
@@ -171,7 +187,11 @@ class DatabaseVault implements Vault {
   }
 
   systemSecret(name: SystemSecretName): Promise<KeyObject> {
-    return remembered(this.#systemSecrets, name, () => this.#readSystemSecret(name), { keep: true })
+    return remembered(this.#systemSecrets, name, () => this.#readSystemSecret(name, hmacKey), { keep: true })
+  }
+
+  auditSigner(id: string): Promise<Ed25519Signer> {
+    return remembered(this.#auditSigners, id, () => this.#readSystemSecret(`audit_signing_key/${id}`, ed25519Signer), { keep: true })
   }
 
   checkRootKeys(): Promise<void> {
@@ -191,6 +211,7 @@ class DatabaseVault implements Vault {
     this.#stopListening()
     this.#cache.forget('unknown')
     this.#systemSecrets.clear()
+    this.#auditSigners.clear()
   }
 
   #openWith(key: SealingKey, org: OrgId, place: TenantPlace, envelope: Uint8Array): Secret {
@@ -288,14 +309,15 @@ class DatabaseVault implements Vault {
     throw new VaultError('root_key_missing', `a data key is wrapped under root key "${id}", which is not configured`)
   }
 
-  async #readSystemSecret(name: SystemSecretName): Promise<KeyObject> {
+  /** Its 32 bytes as what they are used as. They are random: any of them is a key of either kind. */
+  async #readSystemSecret<Key>(name: string, keyOf: (bytes: Uint8Array) => Key): Promise<Key> {
     const { system } = this.#database
     const place = systemSecretPlace(name)
     const sealed = (await system.secretGet(name)) ?? (await system.secretPutIfAbsent(name, await this.#newSystemSecret(place)))
     await this.#awaitRootKey(sealed)
     const bytes = await unwrapUnder(this.#keyring, sealed, place)
     try {
-      return hmacKey(bytes)
+      return keyOf(bytes)
     } finally {
       bytes.fill(0)
     }

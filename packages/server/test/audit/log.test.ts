@@ -19,6 +19,7 @@ beforeAll(async () => {
 })
 afterAll(() => fresh.drop())
 
+const NOTHING_SIGNED = { intact: true, checkpoints: 0n, vouched: null, firstFault: null }
 const event = (n: number | string): AuditEvent => ({
   action: 'thing.changed',
   actor: 'system',
@@ -31,11 +32,11 @@ const append = (org: OrgId, ...events: AuditEvent[]) => database.withTenant(org,
 describe('the log', () => {
   it('is a chain from the first event, whatever the texts', async () => {
     const org = newId('org')
-    expect(await verifyOrganization(database, org)).toEqual({ intact: true, events: 0n, head: null, firstFault: null })
+    expect(await verifyOrganization(database, org)).toEqual({ ...NOTHING_SIGNED, events: 0n, head: null })
     await append(org, event(1), event('\\u0041 é'))
     await append(org, event(3))
     const [last] = await database.withTenant(org, (tx) => auditEventList(tx, { limit: 1 }))
-    expect(await verifyOrganization(database, org)).toEqual({ intact: true, events: 3n, head: last!.hash, firstFault: null })
+    expect(await verifyOrganization(database, org)).toEqual({ ...NOTHING_SIGNED, events: 3n, head: last!.hash })
     expect(JSON.parse(last!.detail)).toEqual({ ...event(3).detail, a: [1.5e300, 0, 1e21] })
     expect(last!.at).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
     const older = await database.withTenant(org, (tx) => auditEventList(tx, { after: last!.seq, limit: 5 }))

@@ -4,7 +4,10 @@ import { Pool } from 'pg'
 import { hasCode, newId } from '@sallyport/core'
 import {
   apiKeyInsert,
+  auditSigningKeyPut,
   bulkRevocationInsert,
+  checkpointPut,
+  checkpointStart,
   connectSessionInsert,
   connectionInsert,
   credentialInsert,
@@ -112,7 +115,16 @@ async function fillTables(tenant: Tenant): Promise<void> {
           .as('done'),
       )
       .execute()
+    await fillCheckpoint(tx)
   })
+}
+
+/** Signed by nobody: the database can't tell. */
+async function fillCheckpoint(tx: TenantTx): Promise<void> {
+  await auditSigningKeyPut(tx, { id: 'a-signing-key', publicKey: Buffer.alloc(32, 1) }, null)
+  const { head, now } = await checkpointStart(tx)
+  const digests = { previous: Buffer.alloc(32), signature: Buffer.alloc(64) }
+  expect(await checkpointPut(tx, { number: 1n, seq: head!.seq, hash: head!.hash, at: now, key: 'a-signing-key', ...digests })).toBe(true)
 }
 
 function insertKey(tx: TenantTx, at: Tenant, over: Partial<Parameters<typeof apiKeyInsert>[1]>) {
@@ -149,6 +161,7 @@ function sessionOf(at: Tenant, over: Partial<Parameters<typeof connectSessionIns
 
 /** Tables that carry no organization, with the reason why no tenant needs keeping out of them. */
 const NO_TENANT: Readonly<Record<string, string>> = {
+  audit_signing_key: 'public keys of the installation; the gateway may read, and adds by a function',
   migration: 'names and checksums of this build; the gateway may only read it',
   root_key: 'ids and check values of the installation; the gateway may read and remove, and adds by a function',
   system_secret: 'sealed under a root key, of the installation; the gateway may add and read',

@@ -25,7 +25,7 @@ import {
 } from '@sallyport/core'
 import type { ConnectionId, IntegrationId, KeyId, OrgId, ProjectId, TokenSet, UserId } from '@sallyport/core'
 import { createDatabase, dropDatabase } from '../../../testkit/src/servers/index.ts'
-import { appendAudit, createUseLog } from '../../src/audit/index.ts'
+import { appendAudit, createCheckpointer, createCheckpointSink, createUseLog } from '../../src/audit/index.ts'
 import { createKeyGuard, createNonces } from '../../src/binding/index.ts'
 import type { CertificateHeader } from '../../src/binding/index.ts'
 import { createConnectService } from '../../src/connect/index.ts'
@@ -183,6 +183,15 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
   })
   const explain = createExplain({ connect, database, clock: systemClock, logger })
   const keeper = createKeeper({ database, vault, clock: systemClock, logger, metrics: noMetrics, rotateAfterDays: 90 })
+  const checkpointer = createCheckpointer({
+    database,
+    signer: (id) => vault.auditSigner(id),
+    sink: createCheckpointSink({ file: undefined, toLog: false, logger, metrics: noMetrics }),
+    everyEvents: 1_000,
+    everySeconds: 60,
+    logger,
+    metrics: noMetrics,
+  })
   const revocation = createRevocationService({
     database,
     vault,
@@ -234,6 +243,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
         refresher,
         explain,
         keeper,
+        checkpointer,
         keys,
         sessions,
         now: () => Date.now(),

@@ -75,13 +75,56 @@ export async function auditEventFind(tx: TenantTx, seq: bigint): Promise<StoredA
 }
 
 /** Newest first: the events before `after`. */
-export async function auditEventList(tx: TenantTx, page: Page<bigint>): Promise<StoredAuditEvent[]> {
+export function auditEventList(tx: TenantTx, page: Page<bigint>): Promise<StoredAuditEvent[]> {
+  return auditEventListFiltered(tx, {}, page, 'descending')
+}
+
+/** All that is named must hold. */
+export interface AuditEventFilter {
+  readonly action?: string | undefined
+  readonly actor?: string | undefined
+  readonly target?: string | undefined
+  /** What came of it, as its action says. */
+  readonly outcome?: AuditOutcome | undefined
+  /** From this moment on, RFC 3339. */
+  readonly from?: string | undefined
+  /** Up to this moment, and not at it. */
+  readonly until?: string | undefined
+}
+
+export type AuditOutcome = 'done' | 'refused' | 'failed'
+
+/** Verbs of actions by which something was refused, or failed; all others were done. */
+const NOT_DONE: Readonly<Record<Exclude<AuditOutcome, 'done'>, string>> = {
+  refused: '[._](refused|denied|rejected)$',
+  failed: '[._](failed|broken|orphaned)$',
+}
+
+/** Indexes audit_event_action, _actor and _target; a filter by time or outcome alone walks the log from the end that it begins at. */
+export async function auditEventListFiltered(
+  tx: TenantTx,
+  { action, actor, target, outcome, from, until }: AuditEventFilter,
+  page: Page<bigint>,
+  order: 'ascending' | 'descending',
+): Promise<StoredAuditEvent[]> {
+  const [onward, direction] = order === 'ascending' ? (['>', 'asc'] as const) : (['<', 'desc'] as const)
   const rows = await events(tx)
-    .$if(page.after !== undefined, (query) => query.where('seq', '<', String(page.after)))
-    .orderBy('seq', 'desc')
+    .$if(page.after !== undefined, (query) => query.where('seq', onward, String(page.after)))
+    .$if(action !== undefined, (query) => query.where('action', '=', action!))
+    .$if(actor !== undefined, (query) => query.where('actor', '=', actor!))
+    .$if(target !== undefined, (query) => query.where('target', '=', target!))
+    .$if(from !== undefined, (query) => query.where(sql<boolean>`at >= ${from}::timestamptz`))
+    .$if(until !== undefined, (query) => query.where(sql<boolean>`at < ${until}::timestamptz`))
+    .$if(outcome !== undefined, (query) => query.where(outcomeIs(outcome!)))
+    .orderBy('seq', direction)
     .limit(page.limit)
     .execute()
   return rows.map(auditEvent)
+}
+
+function outcomeIs(outcome: AuditOutcome) {
+  if (outcome !== 'done') return sql<boolean>`action ~ ${NOT_DONE[outcome]}`
+  return sql<boolean>`action !~ ${NOT_DONE.refused} and action !~ ${NOT_DONE.failed}`
 }
 
 /** Oldest first: the events after `page.after`, for walking the chain. */

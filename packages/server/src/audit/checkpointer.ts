@@ -1,0 +1,157 @@
+/**
+ * Owns signing checkpoints of every organization's log, soon after events were appended by whichever node. Every node does it: of several that
+ * sign the same number one is stored, and only what is stored goes outside. Refuses to hold appends up: a log without a new checkpoint is a
+ * warning, never a refusal.
+ */
+import type { Logger, Metrics, OrgId } from '@sallyport/core'
+import { checkpointPut, checkpointStart } from '../db/index.ts'
+import type { AuditSigningKey, Database, StoredCheckpoint } from '../db/index.ts'
+import type { CheckpointSink } from './checkpoint-sink.ts'
+import { checkpointDigest, checkpointStatement } from './checkpoint.ts'
+import { currentSigner, replaceSigner, signingKeys } from './signing-keys.ts'
+import type { CurrentSigner, SigningKeysOptions } from './signing-keys.ts'
+
+export interface Checkpointer {
+  /** Every public key that signed or signs, oldest first. */
+  keys(): Promise<readonly AuditSigningKey[]>
+  /** Vouches for all that is in the log by now. Undefined: for an empty log, or because another did it at this moment. */
+  checkpoint(org: OrgId): Promise<StoredCheckpoint | undefined>
+  /**
+   * Makes the next key sign and puts a checkpoint by it at the end of every log, so that the retired key vouches for nothing alone any more.
+   * Killed between the two, the regular look goes on with it.
+   */
+  rotate(actor: string): Promise<{ readonly from: string; readonly to: string; readonly checkpoints: number }>
+  /** One look at every log that is due. Answers how many checkpoints were stored. */
+  look(): Promise<number>
+  /** Looks every few seconds, until `close`. */
+  start(): void
+  /** Ends after the look that is under way. What waits to go outside is tried once more. */
+  close(): Promise<void>
+}
+
+export interface CheckpointerOptions extends SigningKeysOptions {
+  readonly database: Database
+  readonly sink: CheckpointSink
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** A log is due after so many events... */
+  readonly everyEvents: number
+  /** ...or when it went on and its last checkpoint is so old. */
+  readonly everySeconds: number
+}
+
+/** How often logs are looked at: what comes on top of `everySeconds`. */
+const LOOK_MS = 5_000
+const PAGE = 200
+/** Public keys are asked for by anybody; they change a few times a year. */
+const KEYS_KEPT_MS = 5_000
+const FIRST_PREVIOUS = Buffer.alloc(32)
+
+export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
+  return new DatabaseCheckpointer(options)
+}
+
+class DatabaseCheckpointer implements Checkpointer {
+  readonly #o: CheckpointerOptions
+  #timer: NodeJS.Timeout | undefined
+  #looking: Promise<unknown> | undefined
+  #closed = false
+  #failing = false
+  #known: { readonly keys: Promise<readonly AuditSigningKey[]>; readonly at: number } | undefined
+
+  constructor(options: CheckpointerOptions) {
+    this.#o = options
+  }
+
+  keys(): Promise<readonly AuditSigningKey[]> {
+    const known = this.#known
+    if (known !== undefined && performance.now() - known.at < KEYS_KEPT_MS) return known.keys
+    const keys = signingKeys(this.#o)
+    const read = { keys, at: performance.now() }
+    this.#known = read
+    // What failed is asked again, by the next.
+    keys.catch(() => this.#known === read && (this.#known = undefined))
+    return keys
+  }
+
+  async checkpoint(org: OrgId): Promise<StoredCheckpoint | undefined> {
+    const stored = await this.#sign(org, await currentSigner(this.#o))
+    if (stored !== undefined) await this.#o.sink.write([stored])
+    return stored
+  }
+
+  async rotate(actor: string): Promise<{ from: string; to: string; checkpoints: number }> {
+    const { id: from } = await currentSigner(this.#o)
+    const made = await replaceSigner(this.#o, from, actor)
+    this.#known = undefined
+    const to = made ?? (await currentSigner(this.#o)).id
+    return { from, to, checkpoints: await this.look() }
+  }
+
+  async look(): Promise<number> {
+    const { database, everyEvents, everySeconds, sink } = this.#o
+    const signer = await currentSigner(this.#o)
+    let stored = 0
+    for (let after: OrgId | undefined; !this.#closed;) {
+      const due = { currentKey: signer.id, events: everyEvents, seconds: everySeconds, after, limit: PAGE }
+      const page = await database.lookups.auditCheckpointDue(due)
+      const made: StoredCheckpoint[] = []
+      for (const org of page) {
+        const each = await this.#sign(org, signer)
+        if (each !== undefined) made.push(each)
+      }
+      stored += made.length
+      await sink.write(made)
+      if (page.length < PAGE) break
+      after = page.at(-1)
+    }
+    return stored
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => this.#lookOnce(), LOOK_MS)
+    this.#timer.unref()
+    this.#lookOnce()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#timer)
+    await this.#looking
+    await this.#o.sink.close()
+  }
+
+  #lookOnce(): void {
+    this.#looking ??= this.look()
+      .then(
+        () => this.#looked(),
+        (error: unknown) => this.#failed(error),
+      )
+      .finally(() => (this.#looking = undefined))
+  }
+
+  #looked(): void {
+    if (this.#failing) this.#o.logger.info('Audit checkpoints are signed again')
+    this.#failing = false
+  }
+
+  #failed(error: unknown): void {
+    this.#o.metrics.count('sallyport_audit_checkpoints_total', { outcome: 'failed' })
+    if (!this.#failing) this.#o.logger.error('Audit checkpoints can not be signed', { error })
+    this.#failing = true
+  }
+
+  /** The signature is made inside the transaction that reads the log's end: what is signed was seen. */
+  async #sign(org: OrgId, { id: key, signer }: CurrentSigner): Promise<StoredCheckpoint | undefined> {
+    const stored = await this.#o.database.withTenant(org, async (tx) => {
+      const { head, last, now: at } = await checkpointStart(tx)
+      if (head === null || head.seq === 0n || (last?.seq === head.seq && last.key === key)) return undefined
+      const previous = last === undefined ? FIRST_PREVIOUS : checkpointDigest(last)
+      const statement = { org, number: (last?.number ?? 0n) + 1n, seq: head.seq, hash: head.hash, at, previous, key }
+      const checkpoint = { ...statement, signature: signer.sign(checkpointStatement(statement)) }
+      return (await checkpointPut(tx, checkpoint)) ? checkpoint : undefined
+    })
+    if (stored !== undefined) this.#o.metrics.count('sallyport_audit_checkpoints_total', { outcome: 'stored' })
+    return stored
+  }
+}
