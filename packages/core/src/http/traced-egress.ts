@@ -1,6 +1,6 @@
 /**
- * Owns the spans of calls that leave this process, by OpenTelemetry's conventions for HTTP clients: named by the method alone, with status,
- * host and the URL up to its query. Refuses the query, headers and bodies; and spans by others beside its own, which would have the query.
+ * Owns the spans of calls that leave this process, by OpenTelemetry's conventions for HTTP clients: named by the method alone, with status and
+ * server. Refuses the URL's path (people's names stand in paths), its query, headers and bodies; and spans by others, which would have the URL.
  */
 import { failureType } from '../observability/index.ts'
 import type { Span, SpanStart, Traces } from '../observability/index.ts'
@@ -17,7 +17,7 @@ export function tracedEgress(egress: Egress, traces: Traces): Egress {
         return answer
       }),
     forward: (call) =>
-      traces.within(started(call.method, `${call.base.origin}${call.base.basePath}${call.path}`), async (span) => {
+      traces.within(started(call.method, call.base.origin), async (span) => {
         const result = await told(span, () => traces.unseen(() => egress.forward(call)))
         judged(span, result.status)
         return result
@@ -34,12 +34,13 @@ function started(method = 'GET', url: string): SpanStart {
   return { name: known ?? 'HTTP', kind: 'client', attributes }
 }
 
-/** Nothing of a URL that is none. */
+/** The conventions' `url.full` is left out. Nothing of a URL that is none. */
 function placeOf(text: string): SpanStart['attributes'] & object {
   const url = URL.parse(text)
   if (url === null) return {}
-  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port)
-  return { 'server.address': url.hostname, 'server.port': port, 'url.full': `${url.origin}${url.pathname}` }
+  const scheme = url.protocol.slice(0, -1)
+  const port = url.port === '' ? (scheme === 'https' ? 443 : 80) : Number(url.port)
+  return { 'server.address': url.hostname, 'server.port': port, 'url.scheme': scheme }
 }
 
 async function told<T>(span: Span, send: () => Promise<T>): Promise<T> {

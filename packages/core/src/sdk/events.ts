@@ -1,4 +1,7 @@
-/** Owns telling the application what became of its users' connections. Refuses tokens and a provider's own words, and to let a listener break a call. */
+/**
+ * Owns telling the application what became of its users' connections. Refuses tokens and a provider's own words, and to let a listener break a
+ * call or change what others see: each gets a copy of its own.
+ */
 import type { Feature } from '../catalog/index.ts'
 import type { CredentialHealth, RefreshTrouble } from '../tokens/index.ts'
 import type { Logger } from '../observability/index.ts'
@@ -55,7 +58,7 @@ export class Events {
   tell<Name extends SallyportEvent>(name: Name, event: SallyportEvents[Name]): void {
     for (const listener of this.#listeners.get(name) ?? []) {
       try {
-        ;(listener as SallyportListener<Name>)(event)
+        ;(listener as SallyportListener<Name>)(structuredClone(event))
       } catch (error) {
         this.#logger.error('A listener of an event failed', { event: name, error })
       }

@@ -40,6 +40,7 @@ import { Fetching } from './fetching.ts'
 import type { AccountItems, FeatureItems, FeedItems, FetchedItem } from './fetching.ts'
 import { ProvidersHealth } from './health.ts'
 import type { HealthChange, ProviderHealth } from './health.ts'
+import { guardedLines } from './log-lines.ts'
 import { SDK_METRICS } from './metrics.ts'
 import { Sending } from './sending.ts'
 import { SigningIn } from './signing-in.ts'
@@ -219,7 +220,13 @@ export class Sallyport {
     const state = await this.#open().opened.store.read(this.#ref(provider, userId))
     if (state === undefined) return undefined
     const { scopes, expiresAt, refreshToken } = state.head.tokens
-    return { health: healthOf(state), trouble: state.failure?.trouble ?? null, scopes, expiresAt, renewable: refreshToken !== null }
+    return {
+      health: healthOf(state),
+      trouble: state.failure?.trouble ?? null,
+      scopes: [...scopes],
+      expiresAt,
+      renewable: refreshToken !== null,
+    }
   }
 
   /** Calls `listener` at each such event of this process; gives what ends that. What it throws is logged. */
@@ -302,7 +309,7 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
   const clock = systemClock
   const around = surroundingsOf(config)
   const { level = 'warn', format = 'json', write } = config.logging ?? {}
-  const logger = createLogger({ level, format, ...(write === undefined ? {} : { write }) })
+  const logger = createLogger({ level, format, ...(write === undefined ? {} : { write: guardedLines(write) }) })
   const registry = config.metrics?.enabled === false ? undefined : new MetricsRegistry(SDK_METRICS)
   const metrics = registry ?? noMetrics
   const origins: OriginPolicy = { insecureAllowOrigins: around.insecureAllowOrigins, allowedPorts: DEFAULT_EGRESS_POLICY.allowedPorts }

@@ -107,7 +107,7 @@ export class SigningIn {
     const account = await this.#accountOf(signIn.provider, tokens)
     await store.connect({ scope: signIn.provider, id: signIn.userId }, tokens)
     const missing = missingScopes(requestedScopes, tokens.scopes, record.scopeContents)
-    return { provider: signIn.provider, userId: signIn.userId, account, scopes: tokens.scopes, missingScopes: missing }
+    return { provider: signIn.provider, userId: signIn.userId, account, scopes: [...tokens.scopes], missingScopes: missing }
   }
 
   async #taken(state: Secret): Promise<SignIn> {
