@@ -35,6 +35,13 @@ export const PROBLEM_CODES = [
   'proof_nonce_required',
   'certificate_required',
   'certificate_mismatch',
+  // Organizations and their members
+  'last_owner',
+  'role_exceeded',
+  'invitation_invalid',
+  'invitation_email_mismatch',
+  'email_domain_refused',
+  'project_archived',
   // Connections
   'connection_required',
   'connection_ambiguous',

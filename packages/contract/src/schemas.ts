@@ -19,6 +19,8 @@ export const requestId = id('req', 'Request id')
 export const eventSourceId = id('esrc', 'Event source id')
 export const bulkRevocationId = id('bulk', 'Bulk revocation id')
 export const dataKeyId = id('dk', 'Data key id')
+export const invitationId = id('inv', 'Invitation id')
+export const personId = id('user', 'Person id')
 
 export const environment = z.enum(ENVIRONMENTS)
 export const timestamp = z.iso.datetime().describe('RFC 3339, UTC')
@@ -65,12 +67,62 @@ export const whoami = z
 
 export const organization = z.object({ id: orgId, name: z.string(), created_at: timestamp }).meta({ id: 'Organization' })
 
+/** An organization of the caller, and what the caller is in it. */
+export const ownOrganization = organization.extend({ role: z.enum(ROLES) }).meta({ id: 'OwnOrganization' })
+
+/**
+ * An e-mail address in ASCII, without quotes or comments. Letters are made small: what differs only in their size is one address. Other alphabets
+ * are refused, since some of their letters look like ours, or become ours when they are made small.
+ */
+export const email = z
+  .string()
+  .max(254)
+  .regex(
+    /^[!#-'*+/-9=?A-Z^-~-]+(?:\.[!#-'*+/-9=?A-Z^-~-]+)*@[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?(?:\.[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?)*$/u,
+    'must be an e-mail address in ASCII',
+  )
+  .toLowerCase()
+
+/** As it stands behind the `@`. Subdomains are domains of their own. */
+export const emailDomain = z
+  .string()
+  .max(253)
+  .regex(/^[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?(?:\.[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?)+$/u, 'must be a domain in ASCII')
+  .toLowerCase()
+
+export const member = z
+  .object({
+    id: personId,
+    name: z.string(),
+    email: z.string().nullable().describe('As the issuer of the sign-in says it'),
+    email_verified: z.boolean(),
+    role: z.enum(ROLES),
+    created_at: timestamp.describe('Since when a member'),
+  })
+  .meta({ id: 'Member' })
+
+export const INVITATION_STATE = ['open', 'accepted', 'revoked', 'expired'] as const
+
+export const invitation = z
+  .object({
+    id: invitationId,
+    email: z.string(),
+    role: z.enum(ROLES),
+    state: z.enum(INVITATION_STATE),
+    invited_by: personId,
+    accepted_by: personId.nullable(),
+    created_at: timestamp,
+    expires_at: timestamp,
+  })
+  .meta({ id: 'Invitation' })
+
 export const project = z
   .object({
     id: projectId,
     name: z.string(),
     return_origins: z.array(z.string()).describe('Exact origins a connect session may return to'),
     created_at: timestamp,
+    archived_at: timestamp.nullable().describe('Since when its keys are refused and nothing is made in it; null: it is in use'),
   })
   .meta({ id: 'Project' })
 

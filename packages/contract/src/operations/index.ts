@@ -11,6 +11,7 @@ import { dataKeysOperations } from './data-keys.ts'
 import { emergencyOperations } from './emergency.ts'
 import { identityOperations } from './identity.ts'
 import { integrationsOperations } from './integrations.ts'
+import { membersOperations } from './members.ts'
 import { organizationsOperations } from './organizations.ts'
 import { projectsOperations } from './projects.ts'
 import { requestsOperations } from './requests.ts'
@@ -23,6 +24,7 @@ export const operations = {
   ...identityOperations,
   ...catalogOperations,
   ...organizationsOperations,
+  ...membersOperations,
   ...projectsOperations,
   ...apiKeysOperations,
   ...integrationsOperations,

@@ -1,10 +1,33 @@
-/** Owns organizations themselves. */
+/** Owns organizations themselves and what they settle. */
+import { z } from 'zod'
+import { CONTROL_BODY_BYTES } from '../access.ts'
 import * as s from '../schemas.ts'
+import { settingsChange, settingsInForce } from '../settings.ts'
 import { define } from './operation.ts'
 import type { Operation } from './operation.ts'
-import { ORG, inOrg } from './paths.ts'
+import { API, ORG, inOrg } from './paths.ts'
 
 export const organizationsOperations = {
+  organizationList: define({
+    method: 'GET',
+    path: `${API}/orgs`,
+    tag: 'Organizations',
+    summary: 'The organizations of the person who asks, with their role in each; people only',
+    access: { audience: 'principal', tenant: 'none', audit: 'none', bodyLimit: 0 },
+    query: s.pageQuery,
+    response: s.pageOf(s.ownOrganization),
+    status: 200,
+  }),
+  organizationCreate: define({
+    method: 'POST',
+    path: `${API}/orgs`,
+    tag: 'Organizations',
+    summary: 'Make an organization and own it; for people who own one already',
+    access: { audience: 'principal', tenant: 'none', audit: 'organization.created', bodyLimit: CONTROL_BODY_BYTES },
+    body: z.strictObject({ name: s.name }),
+    response: s.ownOrganization,
+    status: 201,
+  }),
   organizationGet: define({
     method: 'GET',
     path: ORG,
@@ -13,6 +36,38 @@ export const organizationsOperations = {
     access: { audience: 'tenant', role: 'VIEWER', tenant: 'org', audit: 'none', bodyLimit: 0 },
     params: inOrg,
     response: s.organization,
+    status: 200,
+  }),
+  organizationUpdate: define({
+    method: 'PATCH',
+    path: ORG,
+    tag: 'Organizations',
+    summary: 'Change the name',
+    access: { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'organization.updated', bodyLimit: CONTROL_BODY_BYTES },
+    params: inOrg,
+    body: z.strictObject({ name: s.name }),
+    response: s.organization,
+    status: 200,
+  }),
+  settingsGet: define({
+    method: 'GET',
+    path: `${ORG}/settings`,
+    tag: 'Organizations',
+    summary: 'What the organization has settled, and what holds where it has not',
+    access: { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'none', bodyLimit: 0 },
+    params: inOrg,
+    response: settingsInForce,
+    status: 200,
+  }),
+  settingsUpdate: define({
+    method: 'PATCH',
+    path: `${ORG}/settings`,
+    tag: 'Organizations',
+    summary: 'Settle something; some settings are for owners alone, and none may lock out whoever changes it',
+    access: { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'settings.updated', bodyLimit: CONTROL_BODY_BYTES },
+    params: inOrg,
+    body: settingsChange,
+    response: settingsInForce,
     status: 200,
   }),
 } as const satisfies Record<string, Operation>

@@ -20,6 +20,7 @@ export type IdPrefix =
   | 'rev'
   | 'bulk'
   | 'esrc'
+  | 'inv'
 
 /** A UUID as stored: 36 lower-case characters. Branded so that one kind never stands where another is expected. */
 export type Uuid<Kind extends string = string> = string & { readonly __kind: Kind }
@@ -36,6 +37,7 @@ export type DataKeyId = Uuid<'dk'>
 export type RevocationId = Uuid<'rev'>
 export type BulkRevocationId = Uuid<'bulk'>
 export type EventSourceId = Uuid<'esrc'>
+export type InvitationId = Uuid<'inv'>
 
 export type Environment = 'live' | 'test'
 

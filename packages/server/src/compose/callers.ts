@@ -22,7 +22,7 @@ export async function createCallers({ config, database, vault, useLog, clock, lo
       clock,
       logger,
     }),
-    sessions: createSessions({ lookups: database.lookups, clock }),
+    sessions: createSessions({ lookups: database.lookups, onChange: (listener) => database.onChange(listener), clock }),
     keyGuard: createKeyGuard({
       publicUrl: config.publicUrl,
       certificateHeader: config.senders.certificateHeader,

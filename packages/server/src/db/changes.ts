@@ -8,9 +8,12 @@ import { isUuid, randomBase62 } from '@sallyport/core'
 import type { Logger, OrgId } from '@sallyport/core'
 import { DatabaseError, databaseError } from './errors.ts'
 
-export const CHANGE_TABLES = ['api_key', 'connection', 'integration', 'data_key'] as const
+export const CHANGE_TABLES = ['api_key', 'connection', 'integration', 'data_key', 'organization', 'project', 'membership'] as const
 
-/** A row that was changed or removed (`integration`, `data_key`: or added). Never its content. */
+/**
+ * A row that was changed or removed (`integration`, `data_key`, `membership`: or added). Never its content. `organization`: its own row, or what it
+ * has settled; `membership`: `id` is the person.
+ */
 export interface Change {
   readonly table: (typeof CHANGE_TABLES)[number]
   readonly org: OrgId

@@ -32,6 +32,7 @@ export type {
   DataKeyStatus,
   EventSourceKind,
   IntentState,
+  OrganizationState,
   RevocationCause,
   RevocationState,
   SavedAs,

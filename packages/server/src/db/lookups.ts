@@ -11,6 +11,7 @@ import type {
   Environment,
   EventSourceId,
   IntegrationId,
+  InvitationId,
   KeyId,
   OrgId,
   ProjectId,
@@ -144,6 +145,8 @@ export interface Lookups {
   keyLookup(id: KeyId): Promise<KeyRecord | undefined>
   /** The person (issuer, subject): the one that exists, or a new one with `id` and `name`. Safe to race and to repeat. */
   personUpsert(person: { id: UserId; issuer: string; subject: string; name: string }): Promise<UserId>
+  /** Whose an invitation is, by its token's hash. Everything else of it is read inside its organization. */
+  invitationLookup(tokenHash: Uint8Array): Promise<{ readonly org: OrgId; readonly id: InvitationId } | undefined>
   /** Stores a one-time link. At most a day of life. */
   ownerLinkPut(link: { hash: Uint8Array; person: UserId; ttlSeconds: number }): Promise<void>
   /** Trades a one-time link for a session; undefined for an unknown, used or expired link. Of two callers with one link, one gets it. */
@@ -231,6 +234,10 @@ export function createLookups(pool: Pool): Lookups {
     async personUpsert({ id, issuer, subject, name }) {
       const [row] = await rows<{ id: UserId }>('select sallyport.person_upsert($1, $2, $3, $4) as id', [id, issuer, subject, name])
       return row?.id ?? unanswered()
+    },
+    async invitationLookup(tokenHash) {
+      const [row] = await rows<{ org_id: OrgId; id: InvitationId }>('select * from sallyport.invitation_lookup($1)', [tokenHash])
+      return row && { org: row.org_id, id: row.id }
     },
     async ownerLinkPut({ hash, person, ttlSeconds }) {
       await rows('select sallyport.owner_link_put($1, $2, $3)', [hash, person, ttlSeconds])

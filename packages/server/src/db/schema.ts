@@ -8,6 +8,7 @@ import type {
   Environment,
   EventSourceId,
   IntegrationId,
+  InvitationId,
   KeyId,
   OrgId,
   ProjectId,
@@ -18,6 +19,7 @@ import type {
 } from '@sallyport/core'
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely'
 
+export type OrganizationState = 'active' | 'deleting'
 export type AuditUseMode = 'strict' | 'batched'
 export type ConnectionStatus = 'pending' | 'active' | 'insufficient_scope' | 'reconnect_required' | 'revoked'
 export type ConnectSessionStatus = 'open' | 'authorizing' | 'awaiting_confirmation' | 'completed' | 'failed'
@@ -38,8 +40,29 @@ export interface Schema {
   'sallyport.organization': {
     id: OrgId
     name: string
-    audit_use_mode: Generated<AuditUseMode>
+    state: Generated<OrganizationState>
     created_at: MadeNow
+  }
+  'sallyport.organization_setting': {
+    org_id: OrgId
+    name: string
+    /** Written as JSON text, read as what it says. */
+    value: ColumnType<unknown, string, string>
+    updated_by: string
+    updated_at: MadeNow
+  }
+  'sallyport.invitation': {
+    org_id: OrgId
+    id: InvitationId
+    email: string
+    role: Role
+    token_hash: Buffer
+    invited_by: UserId
+    created_at: MadeNow
+    expires_at: Date
+    accepted_at: Generated<Date | null>
+    accepted_by: Generated<UserId | null>
+    revoked_at: Generated<Date | null>
   }
   'sallyport.project': {
     org_id: OrgId
@@ -47,6 +70,7 @@ export interface Schema {
     name: string
     return_origins: Generated<string[]>
     created_at: MadeNow
+    archived_at: Generated<Date | null>
   }
   'sallyport.membership': {
     org_id: OrgId

@@ -23,6 +23,7 @@ import type { ConnectErrorCode } from '../connect/index.ts'
 import type { DatabaseErrorCode } from '../db/index.ts'
 import type { EventErrorCode } from '../events/index.ts'
 import type { IdentityErrorCode } from '../identity/index.ts'
+import type { OrganizationErrorCode } from '../organizations/index.ts'
 import type { VaultErrorCode } from '../vault/index.ts'
 
 type CoreErrorCode =
@@ -37,7 +38,14 @@ type CoreErrorCode =
   | OAuthErrorCode
   | PipelineErrorCode
   | TokenErrorCode
-type FeatureErrorCode = AuditErrorCode | ConnectErrorCode | DatabaseErrorCode | EventErrorCode | IdentityErrorCode | VaultErrorCode
+type FeatureErrorCode =
+  | AuditErrorCode
+  | ConnectErrorCode
+  | DatabaseErrorCode
+  | EventErrorCode
+  | IdentityErrorCode
+  | OrganizationErrorCode
+  | VaultErrorCode
 
 /** Codes of our own packages that are no public codes themselves. */
 type InternalCode = Exclude<CoreErrorCode | FeatureErrorCode, ProblemCode>

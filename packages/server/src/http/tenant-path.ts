@@ -9,9 +9,11 @@ import type {
   Environment,
   EventSourceId,
   IntegrationId,
+  InvitationId,
   KeyId,
   OrgId,
   ProjectId,
+  UserId,
 } from '@sallyport/core'
 import { ProblemError } from './problem.ts'
 
@@ -29,6 +31,8 @@ export interface PathIds {
   readonly root_key: string
   readonly bulk: BulkRevocationId
   readonly source: EventSourceId
+  readonly member: UserId
+  readonly invitation: InvitationId
   /** The application's own name of a person, opaque here. */
   readonly end_user: string
 }
@@ -47,6 +51,8 @@ const READERS: Readers = {
   root_key: (text) => (schemas.rootKeyId.safeParse(text).success ? text : undefined),
   bulk: (text) => parseId('bulk', text),
   source: (text) => parseId('esrc', text),
+  member: (text) => parseId('user', text),
+  invitation: (text) => parseId('inv', text),
   end_user: (text) => schemas.endUserId.safeParse(text).data,
 }
 

@@ -14,7 +14,7 @@
 import { SCOPES } from '@sallyport/contract'
 import type { Scope } from '@sallyport/contract'
 import { digestEquals, hmacKey, hmacSha256, mintGatewayKey, parseAddressRange, parseGatewayKey, randomBytes } from '@sallyport/core'
-import type { Clock, Environment, GatewayKeyParts, KeyId, KeyObject, Logger, Secret } from '@sallyport/core'
+import type { Clock, Environment, GatewayKeyParts, KeyId, KeyObject, Logger, OrgId, Secret } from '@sallyport/core'
 import { keySender } from '../db/index.ts'
 import type { Database, KeyRecord, Lookups } from '../db/index.ts'
 import { FailureBudget } from './failure-budget.ts'
@@ -172,6 +172,8 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
     this.#stopListening = options.onChange((change) => {
       if (change === 'unknown') this.#forgetAll()
       else if (change.table === 'api_key') this.#forget(change.id as KeyId)
+      // Rare: an archived project, a changed setting, an organization that goes. Its keys are read again, and not hashed again.
+      else if (change.table === 'organization' || change.table === 'project') this.#forgetOrganization(change.org)
     })
   }
 
@@ -309,6 +311,13 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
     this.#reader.forget(keyId)
     this.#proven.deleteWhere(({ principal }) => principal.keyId === keyId)
     for (const [index, proof] of this.#underWay) if (proof.keyId === keyId) this.#abandon(index, proof)
+  }
+
+  /** Proofs under way may be of its keys: which key is whose is known only at their end. */
+  #forgetOrganization(org: OrgId): void {
+    this.#reader.forgetAll()
+    this.#proven.deleteWhere(({ principal }) => principal.org === org)
+    for (const [index, proof] of this.#underWay) this.#abandon(index, proof)
   }
 
   #forgetAll(): void {

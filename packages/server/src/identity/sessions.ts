@@ -4,7 +4,7 @@
  */
 import { hasCode, randomToken, Secret, sha256 } from '@sallyport/core'
 import type { Clock, UserId } from '@sallyport/core'
-import type { Lookups, SessionStanding, SignIn } from '../db/index.ts'
+import type { Change, Database, Lookups, SessionStanding, SignIn } from '../db/index.ts'
 import { FailureBudget } from './failure-budget.ts'
 import { IdentityError, unauthenticated } from './identity-error.ts'
 import { standingOf } from './principal.ts'
@@ -42,6 +42,8 @@ export interface Sessions {
 
 export interface SessionsOptions {
   readonly lookups: Pick<Lookups, 'sessionOpen' | 'sessionOpenAs' | 'sessionLookup' | 'sessionClose'>
+  /** Roles that change, and organizations that change whom they take, are seen at once where it is given, else within `rememberMs`. */
+  readonly onChange?: Database['onChange']
   readonly clock: Clock
   readonly limits?: Partial<SessionLimits>
 }
@@ -96,7 +98,9 @@ class CachingSessions implements Sessions {
   /** Look-ups under way of hashes that are not known. */
   #strangers = 0
 
-  constructor({ lookups, clock, limits }: SessionsOptions) {
+  constructor({ lookups, onChange, clock, limits }: SessionsOptions) {
+    // It lasts as long as the database's feed, which is closed after everybody who asks here.
+    onChange?.((change) => this.#hear(change))
     this.#lookups = lookups
     this.#clock = clock
     this.#limits = { ...SESSION_LIMITS, ...limits }
@@ -172,6 +176,15 @@ class CachingSessions implements Sessions {
       this.#inFlight.delete(index)
       this.#known.delete(index)
     }
+  }
+
+  #hear(change: Change | 'unknown'): void {
+    if (change === 'unknown') this.#remembered.clear()
+    else if (change.table === 'membership') this.#remembered.deleteWhere(({ person }) => person.userId === change.id)
+    else if (change.table === 'organization') this.#remembered.deleteWhere(({ person }) => person.memberships.has(change.org))
+    else return
+    // Whoever asked before the change may be answered by what was before it: nothing of that is kept, and nobody new waits for it.
+    this.#inFlight.clear()
   }
 
   #read(index: string, hash: Buffer): Promise<PersonPrincipal | undefined> {

@@ -145,7 +145,8 @@ export function createTargetCache(options: TargetCacheOptions): TargetCache {
   }
 
   const drop = (change: Change | 'unknown'): void => {
-    if (change !== 'unknown' && change.table === 'api_key') return
+    // Who may call, and who belongs where, is nothing that a target says.
+    if (change !== 'unknown' && (change.table === 'api_key' || change.table === 'membership')) return
     epoch += 1
     if (change !== 'unknown')
       return change.table === 'connection' ? forgetConnection(change.org, change.id as ConnectionId) : forget(change.org)

@@ -31,6 +31,22 @@ import { keyRevoke } from './key/revoke/handler.ts'
 import { keyUpdate } from './key/update/handler.ts'
 import type { Implementations } from './operation.ts'
 import { organizationContain } from './organization/contain/handler.ts'
+import { organizationList } from './organization/list/handler.ts'
+import { organizationCreate } from './organization/create/handler.ts'
+import { organizationUpdate } from './organization/update/handler.ts'
+import { settingsGet } from './setting/get/handler.ts'
+import { settingsUpdate } from './setting/update/handler.ts'
+import { memberList } from './member/list/handler.ts'
+import { memberUpdate } from './member/update/handler.ts'
+import { memberRemove } from './member/remove/handler.ts'
+import { organizationLeave } from './organization/leave/handler.ts'
+import { invitationList } from './invitation/list/handler.ts'
+import { invitationCreate } from './invitation/create/handler.ts'
+import { invitationRevoke } from './invitation/revoke/handler.ts'
+import { invitationAccept } from './invitation/accept/handler.ts'
+import { projectCreate } from './project/create/handler.ts'
+import { projectArchive } from './project/archive/handler.ts'
+import { projectRestore } from './project/restore/handler.ts'
 import { organizationGet } from './organization/get/handler.ts'
 import { projectGet } from './project/get/handler.ts'
 import { projectList } from './project/list/handler.ts'
@@ -48,10 +64,26 @@ export const implementations: Implementations = {
   sessionCreate,
   sessionDelete,
   providerList,
+  organizationList,
+  organizationCreate,
   organizationGet,
+  organizationUpdate,
+  settingsGet,
+  settingsUpdate,
+  memberList,
+  memberUpdate,
+  memberRemove,
+  organizationLeave,
+  invitationList,
+  invitationCreate,
+  invitationRevoke,
+  invitationAccept,
   projectList,
+  projectCreate,
   projectGet,
   projectUpdate,
+  projectArchive,
+  projectRestore,
   keyList,
   keyCreate,
   keyUpdate,

@@ -14,12 +14,14 @@ import {
   eventReceiptPut,
   eventSourceInsert,
   intentPut,
+  invitationInsert,
   leaseTake,
   membershipPut,
   organizationCreate,
   organizationFind,
   projectList,
   revocationInsertMany,
+  settingPut,
   signInPolicyPut,
 } from '../../src/db/index.ts'
 import type { Database, TenantTx } from '../../src/db/index.ts'
@@ -58,6 +60,15 @@ async function fillTables(tenant: Tenant): Promise<void> {
   const session = newId('cs')
   await database.withTenant(org, async (tx) => {
     await membershipPut(tx, person, 'OWNER')
+    await settingPut(tx, 'audit_use_mode', 'batched', 'system')
+    await invitationInsert(tx, {
+      id: newId('inv'),
+      email: 'a@example.com',
+      role: 'VIEWER',
+      tokenHash: Buffer.alloc(32, 8),
+      invitedBy: person,
+      lifeS: 60,
+    })
     await tx
       .insertInto('sallyport.data_key')
       .values({ org_id: org, id: newId('dk'), root_key_id: 'r1', wrapped: Buffer.from('x'), status: 'previous' })

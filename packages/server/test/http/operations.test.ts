@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { ENVIRONMENTS, operations, problemSchema, ROLE_CONTAINS, ROLES, SCOPES } from '@sallyport/contract'
-import type { Environment, Operation, OperationName, Scope } from '@sallyport/contract'
+import type { Environment, Operation, OperationName, Role, Scope } from '@sallyport/contract'
 import { formatId, newId } from '@sallyport/core'
 import { asKey, asPerson, createWorld, send } from './world.ts'
 import type { Answer, TestOrg, World } from './world.ts'
@@ -24,6 +24,13 @@ const inTenant = all.filter(([, operation]) => operation.access.audience === 'te
 /** A body that fits the operation's schema. What it does then is the operation's own test. */
 const BODIES: Partial<Record<OperationName, () => unknown>> = {
   sessionCreate: () => ({ owner_token: 'x'.repeat(43) }),
+  organizationCreate: () => ({ name: 'Another' }),
+  organizationUpdate: () => ({ name: `Renamed ${newId('org')}` }),
+  settingsUpdate: () => ({ audit_use_mode: 'batched' }),
+  memberUpdate: () => ({ role: 'VIEWER' }),
+  invitationCreate: () => ({ email: `${newId('inv')}@example.com`, role: 'VIEWER' }),
+  invitationAccept: () => ({ token: 'x'.repeat(43) }),
+  projectCreate: () => ({ name: 'Another' }),
   projectUpdate: () => ({ name: 'Renamed' }),
   keyCreate: () => ({ name: 'made', scopes: ['proxy:call'] }),
   keyUpdate: () => ({ name: 'Renamed', allowed_addresses: ['0.0.0.0/0', '::/0'] }),
@@ -43,6 +50,12 @@ const BODIES: Partial<Record<OperationName, () => unknown>> = {
 }
 /** Changes that need more than a well-formed request, or that do nothing when they are asked as here; their own tests show their events. */
 const NEEDS_MORE: ReadonlySet<OperationName> = new Set([
+  'settingsUpdate',
+  'memberUpdate',
+  'memberRemove',
+  'organizationLeave',
+  'projectArchive',
+  'projectRestore',
   'connectSessionComplete',
   'dataKeyRemove',
   'dataKeyShred',
@@ -83,8 +96,7 @@ describe('every operation', () => {
   it.each(inTenant)('T-07 T-11 %s takes exactly the roles that its table row names', async (name, operation) => {
     for (const role of ROLES) {
       // Some operations end what they are given; each role gets a fresh key to work on.
-      const params = name === 'keyRevoke' ? await withFreshKey() : world.a.params
-      const answer = await ask([name, operation], params, asPerson(world.a.people[role]))
+      const answer = await ask([name, operation], await paramsFor(name), asPerson(await callerOf(name, role)))
       const expected = operation.access.role !== undefined && ROLE_CONTAINS[role].includes(operation.access.role)
       expect([role, allowed(answer), answer.status >= 500], answer.text).toEqual([role, expected, false])
     }
@@ -94,7 +106,7 @@ describe('every operation', () => {
     // What the whole project shares, only live keys change.
     const environment = operation.access.tenant === 'project' ? 'live' : 'test'
     for (const scope of SCOPES) {
-      const params = name === 'keyRevoke' ? await withFreshKey() : world.a.params
+      const params = await paramsFor(name)
       const answer = await ask([name, operation], params, asKey(scopeKeys.get(`${environment} ${scope}`)!))
       // A key that may make keys gives no more than it has, which here is nothing that was asked for.
       const expected = operation.access.scope === scope && name !== 'keyCreate'
@@ -140,12 +152,14 @@ describe('every operation', () => {
   it.each(all.filter(([, { body }]) => body !== undefined))(
     'T-08 %s refuses fields that are not its own, and names them',
     async (name, operation) => {
-      const body = { ...(BODIES[name]!() as object), role: 'OWNER', orgId: world.a.params.org, createdBy: 'me' }
+      const own = BODIES[name]!() as object
+      const body = { role: 'OWNER', orgId: world.a.params.org, createdBy: 'me', ...own }
       const headers = operation.access.audience === 'public' ? {} : asPerson(world.a.people.OWNER)
       const answer = await send(world, pathOf(operation, world.a.params), { method: operation.method, headers, body })
       expect(answer.json).toMatchObject({ status: 400, code: 'validation_failed' })
       const pointers = answer.json.errors.map((fault: { pointer: string }) => fault.pointer)
-      expect(pointers).toEqual(['/body/role', '/body/orgId', '/body/createdBy'])
+      const foreign = ['role', 'orgId', 'createdBy'].filter((field) => !(field in own))
+      expect(pointers.toSorted()).toEqual(foreign.map((field) => `/body/${field}`).toSorted())
     },
   )
 
@@ -171,6 +185,17 @@ describe('every operation', () => {
   })
 })
 
+/** Some operations end what they are given, or who asks: each role gets something fresh to work on. */
+async function paramsFor(name: OperationName): Promise<TestOrg['params']> {
+  if (name === 'keyRevoke') return withFreshKey()
+  if (name !== 'memberRemove') return world.a.params
+  return { ...world.a.params, member: formatId('user', (await world.makePerson(world.a.org, 'VIEWER')).id) }
+}
+
+function callerOf(name: OperationName, role: Role): Promise<{ readonly cookie: string }> {
+  return name === 'organizationLeave' ? world.makePerson(world.a.org, role) : Promise.resolve(world.a.people[role])
+}
+
 async function withFreshKey(): Promise<TestOrg['params']> {
   const made = await send(world, pathOf(operations.keyCreate, world.a.params), {
     method: 'POST',
@@ -191,6 +216,8 @@ function randomParams(like: TestOrg['params']): Record<string, string> {
     data_key: formatId('dk', newId('dk')),
     bulk: formatId('bulk', newId('bulk')),
     source: formatId('esrc', newId('esrc')),
+    member: formatId('user', newId('user')),
+    invitation: formatId('inv', newId('inv')),
     end_user: 'a user of nobody',
   }
   return { ...like, ...fresh }

@@ -23,7 +23,7 @@ import {
   sha256,
   systemClock,
 } from '@sallyport/core'
-import type { ConnectionId, IntegrationId, KeyId, OrgId, ProjectId, TokenSet, UserId } from '@sallyport/core'
+import type { ConnectionId, IntegrationId, InvitationId, KeyId, OrgId, ProjectId, TokenSet, UserId } from '@sallyport/core'
 import { createDatabase, dropDatabase } from '../../../testkit/src/servers/index.ts'
 import { appendAudit, createCheckpointer, createCheckpointSink, createUseLog } from '../../src/audit/index.ts'
 import { createKeyGuard, createNonces } from '../../src/binding/index.ts'
@@ -39,6 +39,7 @@ import {
   connectSessionInsert,
   eventSourceInsert,
   integrationInsert,
+  invitationInsert,
   membershipPut,
   migrate,
   openDatabase,
@@ -88,6 +89,8 @@ export interface TestOrg {
       | 'root_key'
       | 'bulk'
       | 'source'
+      | 'member'
+      | 'invitation'
       | 'end_user',
       string
     >
@@ -113,6 +116,8 @@ export interface World {
     at: TestOrg,
     options: { project?: ProjectId; environment?: Environment; scopes?: readonly Scope[]; connection?: ConnectionId; expiresInS?: number },
   ): Promise<string>
+  /** Somebody new in the organization, signed in; with a verified e-mail address where one is given. */
+  makePerson(org: OrgId, role: Role | undefined, email?: string): Promise<{ readonly id: UserId; readonly cookie: string }>
   ownerToken(person: UserId): Promise<string>
   /** Resolves when what is written in groups is committed. */
   flush(): Promise<void>
@@ -147,7 +152,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     clock: systemClock,
     logger,
   })
-  const sessions = createSessions({ lookups: database.lookups, clock: systemClock })
+  const sessions = createSessions({ lookups: database.lookups, onChange: (listener) => database.onChange(listener), clock: systemClock })
   const publicUrl = options.publicUrl ?? 'http://127.0.0.1:7255'
   const https = publicUrl.startsWith('https:')
   const providers = listProviders()
@@ -277,6 +282,13 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     b,
     log,
     makeKey: async (at, wanted) => (await insertKey(parts, at.org, { project: at.projects[0], ...wanted })).text,
+    async makePerson(org, role, email) {
+      const person = await makePerson(parts, org, role, `${role ?? 'nobody'} ${randomBytes(6).toString('hex')}`)
+      if (email !== undefined) {
+        await asAdmin(made.url, 'update sallyport.person set email = $2, email_verified = true where id = $1', [person.id, email])
+      }
+      return person
+    },
     ownerToken: (person) => ownerToken(database, person),
     flush: () => useLog.flush(),
     close: async () => {
@@ -418,22 +430,50 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
     root_key: 'test',
     bulk: formatId('bulk', newId('bulk')),
     source: formatId('esrc', source),
+    member: formatId('user', people.VIEWER.id),
+    invitation: formatId('inv', await makeInvitation(parts, org, people.OWNER.id)),
     end_user: endUser,
   }
   return { org, projects, integration, connection, keyId, key, params, people }
 }
 
-async function makePeople({ database, cookieName }: Parts, org: OrgId, name: string): Promise<TestOrg['people']> {
+/** An open one that nobody holds the token of. */
+async function makeInvitation({ database }: Parts, org: OrgId, invitedBy: UserId): Promise<InvitationId> {
+  const id = newId('inv')
+  const wanted = { email: 'invited@example.com', role: 'VIEWER', tokenHash: sha256(randomBytes(32)), invitedBy, lifeS: 3600 } as const
+  await database.withTenant(org, (tx) => invitationInsert(tx, { id, ...wanted }))
+  return id
+}
+
+async function makePeople(parts: Parts, org: OrgId, name: string): Promise<TestOrg['people']> {
   const made = {} as Record<Role, { id: UserId; cookie: string }>
-  for (const role of ROLES) {
-    const id = await database.lookups.personUpsert({ id: newId('user'), issuer: `test-${name}`, subject: role, name: `${role} of ${name}` })
-    await database.withTenant(org, (tx) => membershipPut(tx, id, role))
-    const token = randomBytes(32).toString('base64url')
-    const linkHash = sha256(await ownerToken(database, id))
-    await database.lookups.sessionOpen({ linkHash, sessionHash: sha256(token), ttlSeconds: 600 })
-    made[role] = { id, cookie: `${cookieName}=${token}` }
-  }
+  for (const role of ROLES) made[role] = await makePerson(parts, org, role, `${role} of ${name}`)
   return made
+}
+
+async function makePerson(
+  { database, cookieName }: Parts,
+  org: OrgId,
+  role: Role | undefined,
+  name: string,
+): Promise<{ id: UserId; cookie: string }> {
+  const id = await database.lookups.personUpsert({ id: newId('user'), issuer: 'test', subject: name, name })
+  if (role !== undefined) await database.withTenant(org, (tx) => membershipPut(tx, id, role))
+  const token = randomBytes(32).toString('base64url')
+  const linkHash = sha256(await ownerToken(database, id))
+  await database.lookups.sessionOpen({ linkHash, sessionHash: sha256(token), ttlSeconds: 600 })
+  return { id, cookie: `${cookieName}=${token}` }
+}
+
+/** One statement that no policy holds back. */
+export async function asAdmin(url: string, statement: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+  const client = new PgClient({ connectionString: url })
+  await client.connect()
+  try {
+    return (await client.query(statement, values)).rows
+  } finally {
+    await client.end()
+  }
 }
 
 async function ownerToken(database: Database, person: UserId): Promise<string> {

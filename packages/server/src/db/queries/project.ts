@@ -1,7 +1,9 @@
 /** Owns the rows of projects. */
+import { sql } from 'kysely'
 import type { Selectable } from 'kysely'
 import type { ProjectId } from '@sallyport/core'
 import type { Schema } from '../schema.ts'
+import { noteChange } from '../tenant.ts'
 import type { TenantTx } from '../tenant.ts'
 import type { Page } from './page.ts'
 
@@ -10,6 +12,8 @@ export interface Project {
   readonly name: string
   readonly returnOrigins: readonly string[]
   readonly createdAt: Date
+  /** Since when its keys are refused and nothing is made in it; null: it is in use. */
+  readonly archivedAt: Date | null
 }
 
 /** @throws DatabaseError `conflict` when the id exists. */
@@ -61,6 +65,20 @@ export async function projectUpdate(
   return row && project(row)
 }
 
+/** Puts it to rest, or back into use. Undefined when there is no such project or it is so already. */
+export async function projectSetArchived(tx: TenantTx, id: ProjectId, archived: boolean): Promise<Project | undefined> {
+  const row = await tx
+    .updateTable('sallyport.project')
+    .set({ archived_at: archived ? sql<Date>`clock_timestamp()` : null })
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .where('archived_at', archived ? 'is' : 'is not', null)
+    .returningAll()
+    .executeTakeFirst()
+  if (row !== undefined) noteChange(tx, 'project', id)
+  return row && project(row)
+}
+
 function project(row: Selectable<Schema['sallyport.project']>): Project {
-  return { id: row.id, name: row.name, returnOrigins: row.return_origins, createdAt: row.created_at }
+  return { id: row.id, name: row.name, returnOrigins: row.return_origins, createdAt: row.created_at, archivedAt: row.archived_at }
 }

@@ -1,9 +1,8 @@
-import { formatId } from '@sallyport/core'
 import { organizationFind } from '../../../db/index.ts'
 import { implement } from '../../operation.ts'
 import { found, inOrganization } from '../../tenant.ts'
+import { presentOrganization } from '../present.ts'
 
-export const organizationGet = implement('organizationGet', async (call) => {
-  const { id, name, createdAt } = found(await inOrganization(call, organizationFind))
-  return { id: formatId('org', id), name, created_at: createdAt.toISOString() }
-})
+export const organizationGet = implement('organizationGet', async (call) =>
+  presentOrganization(found(await inOrganization(call, organizationFind))),
+)

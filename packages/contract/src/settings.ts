@@ -1,0 +1,41 @@
+/**
+ * Owns what an organization can settle for itself: each setting with its shape, what holds while nothing was chosen, and the least role that may
+ * change it. Refuses settings that are not here. To add one: a line in each of the three, and what it means beside who reads it.
+ */
+import { z } from 'zod'
+import type { Role } from './access.ts'
+import { emailDomain } from './schemas.ts'
+
+const shapes = {
+  audit_use_mode: z
+    .enum(['batched', 'strict'])
+    .describe('`strict`: a use of a credential is on record, committed, before the credential is opened; `batched`: within moments after'),
+  email_domains: z
+    .array(emailDomain)
+    .max(100)
+    .describe('Only people with a verified e-mail address in one of these domains are invited, join and get in; empty: any'),
+} as const
+
+export const organizationSettings = z.object(shapes).meta({ id: 'OrganizationSettings' })
+/** What is named is changed, the rest stays. */
+export const settingsChange = z
+  .strictObject(shapes)
+  .partial()
+  .refine((change) => Object.values(change).some((value) => value !== undefined), 'must name what to change')
+  .meta({ minProperties: 1 })
+
+export type OrganizationSettings = z.output<typeof organizationSettings>
+export type SettingName = keyof OrganizationSettings
+export type SettingsChange = { readonly [Name in SettingName]?: OrganizationSettings[Name] | undefined }
+
+export const SETTING_DEFAULTS: OrganizationSettings = { audit_use_mode: 'batched', email_domains: [] }
+
+export const SETTING_ROLES: Readonly<Record<SettingName, Role>> = { audit_use_mode: 'ADMIN', email_domains: 'OWNER' }
+
+/** The settings in force, and who chose those that were chosen. */
+export const settingsInForce = z
+  .object({
+    settings: organizationSettings,
+    chosen: z.array(z.object({ name: z.string(), by: z.string(), at: z.iso.datetime() })),
+  })
+  .meta({ id: 'SettingsInForce' })

@@ -1,0 +1,10 @@
+/** Organizations as their people see them: members, invitations, settings. */
+export { foundOrganization } from './founding.ts'
+export { acceptInvitation, invite, revokeInvitation } from './invitations.ts'
+export type { Joined, WantedInvitation } from './invitations.ts'
+export { changeRole, leave, removeMember } from './members.ts'
+export { OrganizationError } from './organization-error.ts'
+export type { OrganizationErrorCode } from './organization-error.ts'
+export { changeSettings, readSettings } from './settings.ts'
+export type { SettledOrganization } from './settings.ts'
+export { personOf } from './standing.ts'

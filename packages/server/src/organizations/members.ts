@@ -1,0 +1,57 @@
+/**
+ * Owns changes of who is what in an organization. Refuses to give or take a role that the caller does not have, and to leave an organization
+ * without an owner, also when two do it at once.
+ */
+import type { Role } from '@sallyport/contract'
+import { formatId } from '@sallyport/core'
+import type { UserId } from '@sallyport/core'
+import { hasSteppedUp } from '../access/index.ts'
+import { appendAudit } from '../audit/index.ts'
+import { memberFind, membershipDelete, membershipPut } from '../db/index.ts'
+import type { Member, TenantTx } from '../db/index.ts'
+import type { PersonPrincipal } from '../identity/index.ts'
+import { OrganizationError } from './organization-error.ts'
+import { holdAs, requireAnotherOwner, requireRole } from './standing.ts'
+
+/** Gives a member another role; the one it has already is no change. @throws OrganizationError as `removeMember` */
+export async function changeRole(tx: TenantTx, actor: PersonPrincipal, person: UserId, role: Role): Promise<Member> {
+  const { own, member } = await holdBoth(tx, actor, person)
+  requireRole(own.role, role)
+  if (member.role === role) return member
+  await requireAnotherOwner(tx, member)
+  await membershipPut(tx, person, role)
+  await tell(tx, 'member.updated', actor, person, { role: { from: member.role, to: role } })
+  return { ...member, role }
+}
+
+/** Takes somebody out. @throws OrganizationError `not_found`, `role_exceeded`, `last_owner`, `step_up_required` for an owner */
+export async function removeMember(tx: TenantTx, actor: PersonPrincipal, person: UserId): Promise<void> {
+  const { member } = await holdBoth(tx, actor, person)
+  await requireAnotherOwner(tx, member)
+  await membershipDelete(tx, person)
+  await tell(tx, 'member.removed', actor, person, { role: member.role })
+}
+
+/** The caller goes. @throws OrganizationError `not_found`, `last_owner` */
+export async function leave(tx: TenantTx, actor: PersonPrincipal): Promise<void> {
+  const own = await holdAs(tx, actor.userId)
+  await requireAnotherOwner(tx, own)
+  await membershipDelete(tx, actor.userId)
+  await tell(tx, 'member.left', actor, actor.userId, { role: own.role })
+}
+
+async function holdBoth(tx: TenantTx, actor: PersonPrincipal, person: UserId): Promise<{ own: Member; member: Member }> {
+  const own = await holdAs(tx, actor.userId)
+  requireRole(own.role, 'ADMIN')
+  const member = await memberFind(tx, person)
+  if (member === undefined) throw new OrganizationError('not_found')
+  requireRole(own.role, member.role)
+  if (member.role === 'OWNER' && !hasSteppedUp(actor)) {
+    throw new OrganizationError('step_up_required', 'Sign in with a second factor to change who owns the organization.')
+  }
+  return { own, member }
+}
+
+function tell(tx: TenantTx, action: string, actor: PersonPrincipal, person: UserId, detail: Parameters<typeof appendAudit>[1]['detail']) {
+  return appendAudit(tx, { action, actor: formatId('user', actor.userId), target: formatId('user', person), detail })
+}
