@@ -750,6 +750,19 @@ describe('a refused refresh token', () => {
 })
 
 describe('an answer that is saved late', () => {
+  it('is given to a caller whose look at the store began before that', async () => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect()
+    const node = fleet.node()
+    node.away.add('save')
+    expect(await access(fleet, node)).toBe('access-1')
+    node.slow.set('read', 2_000)
+    const given = access(fleet, node)
+    node.away.delete('save')
+    expect(await given).toBe('access-1')
+    expect(node.refresher.unsaved).toBe(0)
+  })
+
   it.each([GRACE, STRICT])('G2 F-25 without a refresh token in it hides no successor that a probe has brought: %j', async (rotation) => {
     const fleet = createFleet({ rotation })
     await fleet.connect()

@@ -25,6 +25,7 @@ import { Readings } from './readings.ts'
 import { Recovery } from './recovery.ts'
 import { Turns } from './turn.ts'
 import { UnsavedAnswers } from './unsaved.ts'
+import type { Unsaved } from './unsaved.ts'
 import { Changes } from './waiting.ts'
 
 export interface FreshOptions {
@@ -245,21 +246,16 @@ class LineageRefresher implements Refresher {
       reading = await this.#parts.readings.read(ref)
     } catch (error) {
       if (memory === undefined || !hasCode(error, 'store_unavailable')) throw error
-      return this.#fromMemory(ref)
+      return fromMemory(memory)
     }
     if (reading === undefined) return failed(new RefreshError('credential_absent'))
     const judged = judge(reading, this.#clock.monotonic(), want, this.#limits)
     if (judged.kind === 'fresh') return served(reading)
     if (judged.kind === 'over') return failed(overFailure(judged.trouble))
-    if (memory?.generation === reading.state.generation && memory.parentSeq >= reading.state.head.seq) return this.#fromMemory(ref)
+    if (memory?.generation === reading.state.generation && memory.parentSeq >= reading.state.head.seq) return fromMemory(memory)
     if (reading.state.stale === true) return this.#usable(reading, want) ?? failed(new TokenError('store_unavailable', 'the store is away'))
     if (judged.kind !== 'resting') return reading
     return this.#usable(reading, want) ?? failed(failureOf(judged.trouble, judged.retryAfterMs))
-  }
-
-  #fromMemory(ref: CredentialRef): Landing {
-    const { tokens, generation, parentSeq: seq } = this.#parts.unsaved.for(ref)!
-    return { kind: 'served', fresh: { tokens, generation, seq, stale: false, unsaved: true } }
   }
 
   /** What a landing means for this caller. Undefined: nothing yet. */
@@ -363,6 +359,11 @@ class LineageRefresher implements Refresher {
       await this.#rest(complained ? Math.max(everyMs, 1_000) : everyMs, signal)
     }
   }
+}
+
+/** What this process has and the store had not when it was looked for; it may have been saved since. */
+function fromMemory({ tokens, generation, parentSeq: seq }: Unsaved): Landing {
+  return { kind: 'served', fresh: { tokens, generation, seq, stale: false, unsaved: true } }
 }
 
 function taken(landing: Landing): FreshTokens {

@@ -226,6 +226,8 @@ export interface FleetNode {
   readonly logged: string[]
   /** Methods of the store that this node can't reach now. */
   readonly away: Set<Method | 'all'>
+  /** How long answers of the store take to this node, in milliseconds. */
+  readonly slow: Map<Method, number>
   counted(metric: string): number
   metrics(): string
   /** As kill -9: whatever it was doing is never gone on with, and its leases are free. */
@@ -290,13 +292,18 @@ export function createFleet({
       const name = `node-${++started}`
       const leases = options.leases ?? createMemoryLeases(held)
       const away = new Set<Method | 'all'>()
+      const slow = new Map<Method, number>()
+      const reached = unreliable(open(), away, async (method) => {
+        const ms = slow.get(method)
+        if (ms !== undefined) await time.pause(ms)
+      })
       const events: RefreshEvent[] = []
       const logged: string[] = []
       const registry = new MetricsRegistry(REFRESH_METRICS)
       let dead = false
       const never = new Promise<never>(() => undefined)
       const refresher = createRefresher({
-        store: options.remembers === true ? withReadCache(unreliable(open(), away), { clock: time.clock }) : unreliable(open(), away),
+        store: options.remembers === true ? withReadCache(reached, { clock: time.clock }) : reached,
         leases,
         ...(options.hint === undefined ? {} : { hint: options.hint }),
         spills: [options.spill ?? spill],
@@ -329,6 +336,7 @@ export function createFleet({
         events,
         logged,
         away,
+        slow,
         counted: (metric) => numbersOf(registry.render(), metric),
         metrics: () => registry.render(),
         async kill() {
@@ -352,14 +360,16 @@ export function numbersOf(text: string, metric: string): number {
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
 }
 
-function unreliable(store: CredentialStore, away: ReadonlySet<string>): CredentialStore {
+function unreliable(store: CredentialStore, away: ReadonlySet<string>, delay: (method: Method) => Promise<void>): CredentialStore {
   return new Proxy(store, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name)
       if (typeof value !== 'function' || name === 'onChange' || name === 'close') return value
       return async (...args: unknown[]) => {
         if (away.has(String(name)) || away.has('all')) throw new TokenError('store_unavailable', 'away, for a test')
-        return (value as (...given: unknown[]) => unknown).apply(target, args)
+        const answer = await (value as (...given: unknown[]) => unknown).apply(target, args)
+        await delay(name as Method)
+        return answer
       }
     },
   })
