@@ -116,6 +116,24 @@ describe('the judge of histories', () => {
     expect(kindsOf({ grants: [grant(STRICT, [1])], showings: [kept, showing(0, 5000)], holdings: [held(1)] })).toEqual([])
   })
 
+  it('excuses nothing by the wire to a Redis that is never needed', () => {
+    const parts = { grants: [grant(STRICT, [])], showings: [showing(0, 100), showing(0, 3000)], holdings: [held(0)] }
+    const cut = { slot: 'a', kind: 'cut', at: 50, until: 4000 } as const
+    expect(kindsOf({ ...parts, wireFaults: [{ ...cut, to: 'issuer' }] })).not.toContain('double_spend')
+    expect(kindsOf({ ...parts, wireFaults: [{ ...cut, to: 'hint' }] })).toContain('double_spend')
+  })
+
+  it('takes a late end of a killed node for what it is on a slow machine, and only there', () => {
+    const parts = {
+      grants: [grant(STRICT, [], { by: 'reuse', at: 9000 })],
+      showings: [showing(0, 100), showing(0, 9000, { node: 'b', outcome: 'reuse', successor: null, told: 'refused' })],
+      nodeFaults: [{ node: 'a', kind: 'kill', at: 5000, until: null } as const],
+      holdings: [held(0, { status: 'reconnect_required', trouble: 'token_lost', labelledAt: 9100 })],
+    }
+    expect(checkHistory(history(parts)).losses).toMatchObject([{ cause: 'ours' }])
+    expect(checkHistory(history(parts), 20).losses).toMatchObject([{ cause: 'kill' }])
+  })
+
   it('counts showings of a token that had been refused, which spend nothing', () => {
     const refused = { outcome: 'ended', successor: null, told: 'refused' } as const
     const grants = [grant(STRICT, [], { by: 'revoked', at: 50 })]
@@ -155,7 +173,7 @@ describe('the judge of histories', () => {
       showings: [unclear(0, 100), showing(0, 3000, { outcome: 'reuse', successor: null, told: 'refused' })],
     }
     expect(kindsOf({ ...parts, holdings: [held(0)] })).toEqual(['unlabelled'])
-    expect(kindsOf({ ...parts, holdings: [held(0, { status: 'reconnect_required', labelledAt: 63_001 })] })).toEqual(['unlabelled'])
+    expect(kindsOf({ ...parts, holdings: [held(0, { status: 'reconnect_required', labelledAt: 63_001 })] })).toEqual(['late_label'])
     expect(kindsOf({ ...parts, holdings: [held(0, { status: 'reconnect_required', labelledAt: 63_000 })] })).toEqual([])
   })
 

@@ -12,10 +12,11 @@ import type { GrantRecord, History, Holding, NodeFault, ProfileKind, Showing, Wi
  * - `double_spend`: a token was shown again although the outcome of an earlier showing could be known, or that showing was under way.
  * - `lost_successor`: an answer reached a healthy node whole, and the token in it is gone.
  * - `lost`: under none or grace a grant can't be refreshed any more; under strict, one that nothing excuses.
- * - `unlabelled`: a grant that can't be refreshed, whoever's fault that is, is called active, or was for too long.
+ * - `unlabelled`: a grant that can't be refreshed, whoever's fault that is, is called active.
+ * - `late_label`: it was for too long.
  * - `unsettled`: an intent still stands when all is quiet.
  */
-export type BreachKind = 'fork' | 'double_spend' | 'lost_successor' | 'lost' | 'unlabelled' | 'unsettled'
+export type BreachKind = 'fork' | 'double_spend' | 'lost_successor' | 'lost' | 'unlabelled' | 'late_label' | 'unsettled'
 
 export interface Breach {
   readonly kind: BreachKind
@@ -64,15 +65,27 @@ const REACHING_MS = 500
 /** A caller may know that its connection is gone, and call again, before the issuer does. */
 const CLOSING_MS = 1_000
 
-export function checkHistory(history: History): Verdict {
-  const grants = history.grants.map((record) => new Case(record, history))
+/** The tolerances of a judgement, in milliseconds. */
+interface Slack {
+  readonly savingMs: number
+  readonly reachingMs: number
+  readonly closingMs: number
+}
+
+/**
+ * @param slowness how much slower than a machine of its own this one may have been at any moment: tolerances are so many times as long. 1 for a
+ *   proof; a test that must not fail for its machine's sake takes more, and sees less.
+ */
+export function checkHistory(history: History, slowness = 1): Verdict {
+  const slack = { savingMs: SAVING_MS * slowness, reachingMs: REACHING_MS * slowness, closingMs: CLOSING_MS * slowness }
+  const grants = history.grants.map((record) => new Case(record, history, slack))
   return {
     breaches: grants.flatMap((one) => one.breaches()),
     losses: grants.flatMap((one) => one.loss() ?? []),
     probes: grants.reduce((sum, one) => sum + one.probes(1).length, 0),
     repeatedProbes: grants.reduce((sum, one) => sum + one.probes(2).length, 0),
     repeatedRefusals: grants.reduce((sum, one) => sum + one.repeatedRefusals(), 0),
-    inFlightAtKills: history.showings.filter((showing) => killed(showing, history)).length,
+    inFlightAtKills: history.showings.filter((showing) => killed(showing, history, slack)).length,
     recoveriesMs: grants.flatMap((one) => one.recoveries()).toSorted((a, b) => a - b),
   }
 }
@@ -84,9 +97,12 @@ class Case {
   readonly #showings: readonly Showing[]
   readonly #held: Holding | undefined
 
-  constructor(grant: GrantRecord, history: History) {
+  readonly #slack: Slack
+
+  constructor(grant: GrantRecord, history: History, slack: Slack) {
     this.#grant = grant
     this.#history = history
+    this.#slack = slack
     this.#showings = history.showings.filter((showing) => showing.grant === grant.id).toSorted((a, b) => a.request - b.request)
     this.#held = history.holdings.find((holding) => holding.grant === grant.id)
   }
@@ -123,7 +139,7 @@ class Case {
       return spending.slice(1).flatMap((later, before) => {
         const earlier = spending.slice(0, before + 1)
         const knowable = earlier.find(
-          (showing) => showing.told !== 'refused' && !unknowable(showing, later, this.#history) && !this.#isRescue(later),
+          (showing) => showing.told !== 'refused' && !unknowable(showing, later, this.#history, this.#slack) && !this.#isRescue(later),
         )
         const says = `token ${later.token} was shown again, and how it had ended before was not unknown`
         return knowable === undefined ? [] : [this.#breach('double_spend', [knowable, later], says)]
@@ -140,7 +156,7 @@ class Case {
     if (profile.kind !== 'grace') return false
     return this.#showings.some(
       ({ token, told, delivered, doneAt }) =>
-        token > later.token && told === 'refused' && delivered && doneAt! - CLOSING_MS <= later.arrivedAt,
+        token > later.token && told === 'refused' && delivered && doneAt! - this.#slack.closingMs <= later.arrivedAt,
     )
   }
 
@@ -158,7 +174,7 @@ class Case {
     return this.#showings
       .filter((showing) => showing.told === 'tokens' && showing.delivered && showing.successor !== null)
       .filter((showing) => !this.#seenAgain(showing.successor!) && !this.#replaced(showing) && this.#grant.ended?.by !== 'revoked')
-      .filter((showing) => cause(showing, this.#history) === 'ours')
+      .filter((showing) => cause(showing, this.#history, this.#slack) === 'ours')
       .map((showing) => this.#breach('lost_successor', [showing], `token ${showing.successor} reached a healthy node and is gone`))
   }
 
@@ -188,7 +204,7 @@ class Case {
     return {
       grant: id,
       profile: profile.kind,
-      cause: givenUp || culprit === undefined ? 'ours' : cause(culprit, this.#history),
+      cause: givenUp || culprit === undefined ? 'ours' : cause(culprit, this.#history, this.#slack),
       at,
       labelledAfterMs,
     }
@@ -214,7 +230,7 @@ class Case {
     const gone = loss ?? (ended?.by === 'revoked' && this.#held?.status === 'active' ? { labelledAfterMs: null } : undefined)
     if (gone === undefined) return []
     if (gone.labelledAfterMs === null) return [this.#breach('unlabelled', this.#showings.slice(-2), 'the grant is gone and called active')]
-    return gone.labelledAfterMs <= LABEL_LIMIT_MS ? [] : [this.#breach('unlabelled', [], `labelled after ${gone.labelledAfterMs} ms`)]
+    return gone.labelledAfterMs <= LABEL_LIMIT_MS ? [] : [this.#breach('late_label', [], `labelled after ${gone.labelledAfterMs} ms`)]
   }
 
   recoveries(): number[] {
@@ -237,23 +253,24 @@ function knownUnspent({ told, outcome, delivered }: Showing): boolean {
 }
 
 /** Whether, when `later` arrived, nobody alive and undisturbed could know how `earlier` had ended. */
-function unknowable(earlier: Showing, later: Showing, history: History): boolean {
+function unknowable(earlier: Showing, later: Showing, history: History, slack: Slack): boolean {
   const disturbed =
     history.nodeFaults.some(
-      (fault) => fault.kind !== 'clock' && fault.node === earlier.node && overlaps(fault, earlier.arrivedAt - REACHING_MS, later.arrivedAt),
-    ) || wireBroke(earlier, later.arrivedAt, history)
+      (fault) =>
+        fault.kind !== 'clock' && fault.node === earlier.node && overlaps(fault, earlier.arrivedAt - slack.reachingMs, later.arrivedAt),
+    ) || wireBroke(earlier, later.arrivedAt, history, slack)
   if (disturbed) return true
-  const over = earlier.doneAt !== null && earlier.doneAt - CLOSING_MS <= later.arrivedAt
+  const over = earlier.doneAt !== null && earlier.doneAt - slack.closingMs <= later.arrivedAt
   return over && (!earlier.delivered || earlier.told === 'unclear')
 }
 
 /** Why what `showing` gave may not have been kept. */
-function cause(showing: Showing, history: History): LossCause {
-  if (killed(showing, history)) return 'kill'
+function cause(showing: Showing, history: History, slack: Slack): LossCause {
+  if (killed(showing, history, slack)) return 'kill'
   if (showing.fault !== null && (showing.told === 'unclear' || !showing.delivered)) return 'answer'
-  const until = savingUntil(showing)
+  const until = savingUntil(showing, slack)
   // A store out of reach excuses nothing: whoever got the answer lives, and has it.
-  if (wireBroke(showing, until, history, 'issuer') || !showing.delivered) return 'wire'
+  if (wireBroke(showing, until, history, slack, 'issuer') || !showing.delivered) return 'wire'
   return history.nodeFaults.some(
     (fault) => fault.kind === 'pause' && fault.node === showing.node && overlaps(fault, showing.arrivedAt, until),
   )
@@ -261,7 +278,7 @@ function cause(showing: Showing, history: History): LossCause {
     : 'ours'
 }
 
-function wireBroke({ node, arrivedAt }: Showing, until: number, { wireFaults }: History, to?: WireFault['to']): boolean {
+function wireBroke({ node, arrivedAt }: Showing, until: number, { wireFaults }: History, slack: Slack, to?: WireFault['to']): boolean {
   return wireFaults.some(
     (fault) =>
       fault.kind !== 'delay' &&
@@ -269,18 +286,17 @@ function wireBroke({ node, arrivedAt }: Showing, until: number, { wireFaults }: 
       fault.to !== 'hint' &&
       fault.slot === slotOf(node) &&
       fault.to === (to ?? fault.to) &&
-      overlaps(fault, arrivedAt - REACHING_MS, until),
+      overlaps(fault, arrivedAt - slack.reachingMs, until),
   )
 }
 
-function killed(showing: Showing, { nodeFaults }: History): boolean {
-  return nodeFaults.some(
-    ({ kind, node, at }) => kind === 'kill' && node === showing.node && at >= showing.arrivedAt - REACHING_MS && at <= savingUntil(showing),
-  )
+function killed(showing: Showing, { nodeFaults }: History, slack: Slack): boolean {
+  const [from, until] = [showing.arrivedAt - slack.reachingMs, savingUntil(showing, slack)]
+  return nodeFaults.some(({ kind, node, at }) => kind === 'kill' && node === showing.node && at >= from && at <= until)
 }
 
-function savingUntil({ doneAt }: Showing): number {
-  return doneAt === null ? Number.POSITIVE_INFINITY : doneAt + SAVING_MS
+function savingUntil({ doneAt }: Showing, { savingMs }: Slack): number {
+  return doneAt === null ? Number.POSITIVE_INFINITY : doneAt + savingMs
 }
 
 function overlaps(fault: Pick<NodeFault, 'at' | 'until'>, from: number, until: number): boolean {

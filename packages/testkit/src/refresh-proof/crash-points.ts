@@ -24,6 +24,8 @@ export interface CrashOptions {
   readonly kills: number
   readonly seed: string
   readonly points?: readonly Checkpoint[]
+  /** See `checkHistory`; 1 when absent. */
+  readonly slowness?: number
   readonly onProgress?: (done: number) => void
 }
 
@@ -38,7 +40,7 @@ export interface CrashResult {
 }
 
 /** What the survivors have to settle an interrupted refresh, beyond the provider's request lifetime. */
-const SETTLE_WITHIN_MS = 30_000
+const SETTLE_WITHIN_MS = 120_000
 const LOOK_EVERY_MS = 5
 
 export async function runCrashes(options: CrashOptions): Promise<CrashResult> {
@@ -63,7 +65,7 @@ export async function runCrashes(options: CrashOptions): Promise<CrashResult> {
       const [{ showings, grants }, holdings] = [await issuer.journal(), await population.holdings()]
       const nodeFaults = slots.flatMap((slot) => slot.nodeFaults)
       const history: History = { grants, showings, nodeFaults, wireFaults: [], holdings, endedAt: Date.now() }
-      return { profile, history, verdict: checkHistory(history), resolvedMs, strandedAt }
+      return { profile, history, verdict: checkHistory(history, options.slowness), resolvedMs, strandedAt }
     } finally {
       await Promise.all(slots.map((slot) => slot.close()))
     }

@@ -6,6 +6,7 @@ import type { GatewaySlot } from './gateway-slots.ts'
 import { chanceFrom } from './random.ts'
 import type { Chance } from './random.ts'
 import { GATEWAY_TROUBLES } from './schedule.ts'
+import type { TroubleWeights } from './schedule.ts'
 
 /** A holder that shows no life for ten seconds loses its lease. */
 const LONGEST_MS = { trouble: 3_000, pause: 14_000 }
@@ -17,14 +18,15 @@ const BY_HAND = 0.1
 
 export class GatewayCrew implements Crew {
   readonly slots: readonly GatewaySlot[]
-  readonly troubles = GATEWAY_TROUBLES
+  readonly troubles: TroubleWeights
   readonly longestMs = LONGEST_MS
   readonly #connections: Connections
   readonly #credentials: readonly string[]
   readonly #counters: Record<string, number> = {}
   #loading: { stop: boolean; readonly callers: readonly Promise<void>[] } | undefined
 
-  constructor(slots: readonly GatewaySlot[], connections: Connections, credentials: readonly string[]) {
+  constructor(slots: readonly GatewaySlot[], connections: Connections, credentials: readonly string[], troubles = GATEWAY_TROUBLES) {
+    this.troubles = troubles
     this.slots = slots
     this.#connections = connections
     this.#credentials = credentials

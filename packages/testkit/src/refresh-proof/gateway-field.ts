@@ -7,7 +7,6 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as after } from 'node:timers/promises'
 import { parseId } from '@sallyport/core'
 import type { CredentialRef } from '@sallyport/core'
 import { addOrganization } from '../gateway/organization.ts'
@@ -27,6 +26,7 @@ import { startIssuerProcess } from './hostile-issuer-process.ts'
 import type { IssuerProfile, ProfileKind } from './history.ts'
 import { Population } from './population.ts'
 import type { Consents } from './population.ts'
+import type { TroubleWeights } from './schedule.ts'
 
 export interface GatewayFieldOptions {
   /** Administrative URL of a Postgres, on which a database is made. */
@@ -36,6 +36,8 @@ export interface GatewayFieldOptions {
   readonly credentials: number
   readonly organizations: number
   readonly seed: string
+  /** What may happen to the gateways; all of it when absent. */
+  readonly troubles?: TroubleWeights
 }
 
 /** Providers of the catalog by how they are declared to rotate; their endpoints are laid over. */
@@ -88,7 +90,7 @@ export async function openGatewayField(options: GatewayFieldOptions): Promise<Fi
     await Promise.all(slots.map((slot) => slot.start()))
     const connections = new Connections(founded.places, () => slots.flatMap((slot) => slot.process?.url ?? []))
     const population = new Population(options.credentials, { store, issuer, client: CLIENT }, connections)
-    const crew = new GatewayCrew(slots, connections, population.credentials)
+    const crew = new GatewayCrew(slots, connections, population.credentials, options.troubles)
     return { issuer, client: CLIENT, population, crew, close }
   } catch (error) {
     await close()
@@ -126,9 +128,8 @@ async function found({ postgresUrl, profile, organizations }: GatewayFieldOption
   }
 }
 
-/** How long a node has to take a credential over, and how long is asked around. */
-const IMPORT_MS = 3_000
-const IMPORT_WITHIN_MS = 10_000
+/** How long a node has to take a credential over. */
+const IMPORT_MS = 5_000
 
 /** The connections of a proof: which one stands for a credential now, and in which organization. */
 export class Connections implements Consents {
@@ -168,16 +169,11 @@ export class Connections implements Consents {
     return { scope: parseId('org', this.placeOf(credential).place.org)!, id: parseId('conn', this.idOf(credential))! }
   }
 
-  /** Asks one node after another, and gives up for now when none of them does it. The first consent must come about. */
-  async connect(credential: string, issued: IssuedGrant, expired: boolean): Promise<void> {
-    const until = Date.now() + IMPORT_WITHIN_MS
-    do {
-      const nodes = this.#nodes()
-      const id = nodes.length === 0 ? undefined : await this.#import(nodes[this.#turn++ % nodes.length]!, credential, issued, expired)
-      if (id !== undefined) return void this.#ids.set(credential, id)
-      await after(100)
-    } while (Date.now() < until)
-    if (!this.#ids.has(credential)) throw new Error('no node takes a credential over')
+  async connect(credential: string, issued: IssuedGrant, expired: boolean): Promise<boolean> {
+    const nodes = this.#nodes()
+    const id = nodes.length === 0 ? undefined : await this.#import(nodes[this.#turn++ % nodes.length]!, credential, issued, expired)
+    if (id !== undefined) this.#ids.set(credential, id)
+    return id !== undefined
   }
 
   async #import(url: string, credential: string, issued: IssuedGrant, expired: boolean): Promise<string | undefined> {
@@ -210,4 +206,5 @@ export class Connections implements Consents {
   }
 }
 
+/** A refusal that no trouble explains. */
 class ImportRefused extends Error {}

@@ -20,18 +20,22 @@ export interface Standing {
 /** How a credential comes to be, and what it is called in the store. */
 export interface Consents {
   refOf(credential: string): CredentialRef
-  /** A person's consent. May fail where nodes are troubled: a credential that stays without one is offered another at the next look. */
-  connect(credential: string, issued: IssuedGrant, expired: boolean): Promise<void>
+  /** A person's consent. False where a node in trouble may not have taken it: another consent is given then, never the same one twice. */
+  connect(credential: string, issued: IssuedGrant, expired: boolean): Promise<boolean>
 }
 
 /** Into the store itself. */
 export function storeConsents(store: CredentialStore): Consents {
   return {
     refOf,
-    connect: async (credential, issued, expired) =>
-      void (await patiently(() => store.connect(refOf(credential), tokensOf(issued, expired)))),
+    async connect(credential, issued, expired) {
+      await patiently(() => store.connect(refOf(credential), tokensOf(issued, expired)))
+      return true
+    },
   }
 }
+
+const ATTEMPTS = 40
 
 export class Population {
   /** Ids of the credentials. */
@@ -54,9 +58,12 @@ export class Population {
   /** `expired` for tokens that need a refresh at once. Gives the grant's id. */
   async connect(credential: string, expired = false): Promise<string> {
     const { issuer, client } = this.#on
-    const issued = await issuer.grant(client)
-    await this.#consents.connect(credential, issued, expired)
-    return issued.grant
+    for (let attempt = 1; ; attempt++) {
+      const issued = await issuer.grant(client)
+      if (await this.#consents.connect(credential, issued, expired)) return issued.grant
+      if (attempt === ATTEMPTS) throw new Error(`nobody takes ${credential} over`)
+      await after(250)
+    }
   }
 
   /** Looks at every credential once. A grant that was ended is noted and, unless `keep`, connected anew. */
@@ -102,8 +109,6 @@ export class Population {
     }
   }
 }
-
-const ATTEMPTS = 20
 
 /** The judge has no wire that breaks, but on a busy machine the store may be later than it promises. Everything asked here may be asked again. */
 async function patiently<T>(ask: () => Promise<T>): Promise<T> {

@@ -26,6 +26,8 @@ export interface ProofOptions {
   readonly seed: string
   /** How the issuer behaves meanwhile, laid over its usual hostility. */
   readonly issuer?: Partial<IssuerClientSettings>
+  /** See `checkHistory`; 1 when absent. */
+  readonly slowness?: number
   readonly onProgress?: (done: number) => void
   /** Ends the injection early; what was injected until then is judged. */
   readonly signal?: AbortSignal
@@ -51,7 +53,7 @@ export const REQUEST_LIFETIME_MS = 1_500
 /** How often the grants are looked at; a label is at most so much older than it looks. */
 const WATCH_EVERY_MS = 1_000
 /** All is quiet within this after the last fault, or the proof says what is not. */
-const QUIET_WITHIN_MS = 90_000
+const QUIET_WITHIN_MS = 180_000
 
 /** Leaves the field troubled and judged; closing it is its opener's. */
 export async function runProof(field: Field, options: ProofOptions): Promise<ProofResult> {
@@ -60,7 +62,7 @@ export async function runProof(field: Field, options: ProofOptions): Promise<Pro
   await field.population.connectAll()
   await trouble(options, field)
   await calmDown(options, field)
-  return { profile: options.profile, ...(await judged(field)), tookMs: Date.now() - startedAt }
+  return { profile: options.profile, ...(await judged(field, options.slowness)), tookMs: Date.now() - startedAt }
 }
 
 /** Short lives, so that every caller soon needs a refresh. Under strict rotation a spoiled answer costs a grant: fewer of those. */
@@ -137,7 +139,7 @@ async function calmDown(options: ProofOptions, { issuer, client, population, cre
   }
 }
 
-async function judged({ issuer, population, crew }: Field): Promise<Omit<ProofResult, 'profile' | 'tookMs'>> {
+async function judged({ issuer, population, crew }: Field, slowness?: number): Promise<Omit<ProofResult, 'profile' | 'tookMs'>> {
   const { slots } = crew
   const calls = await crew.counters()
   const holdings = await population.holdings()
@@ -153,7 +155,7 @@ async function judged({ issuer, population, crew }: Field): Promise<Omit<ProofRe
   ]
   return {
     history,
-    verdict: checkHistory(history),
+    verdict: checkHistory(history, slowness),
     faults: Object.fromEntries(Object.entries(Object.groupBy(names, (name) => name)).map(([name, all]) => [name, all!.length])),
     calls,
     crashes: slots.flatMap((slot) => slot.crashes),

@@ -30,27 +30,30 @@ export function reportProof({ profile, verdict, faults, calls, undrained, crashe
   const count = (kind: string): number => breaches.filter((breach) => breach.kind === kind).length
   const byCause = Object.entries(Object.groupBy(losses, ({ cause }) => cause)).map(([cause, all]) => `${all.length} ${cause}`)
   const name = profileText(profile)
+  const inTime = breaches.filter((breach) => breach.kind !== 'late_label')
   const killLosses = losses.filter(({ cause }) => cause === 'kill').length
   return {
     lines: [
       `${name}: ${injected} faults, ${sum(calls)} calls, ${history.showings.length} token calls, ${history.grants.length} grants, ${Math.round(tookMs / 1000)} s`,
       `  losses ${losses.length}${byCause.length === 0 ? '' : ` (${byCause.join(', ')}; ${inFlightAtKills} calls in flight at kills)`}`,
       `  double spends ${count('double_spend')}, forks ${count('fork')}, lost successors ${count('lost_successor')}`,
-      `  unlabelled losses ${count('unlabelled')}, unsettled ${count('unsettled')}, recovery probes ${probes}, of them repeated ${repeatedProbes}; refused tokens shown again ${repeatedRefusals}`,
+      `  unlabelled losses ${count('unlabelled')}, labelled late ${count('late_label')}, unsettled ${count('unsettled')}, recovery probes ${probes}, of them repeated ${repeatedProbes}; refused tokens shown again ${repeatedRefusals}`,
       `  unknown outcome to a known one: p50 ${said(quantileOf(recoveriesMs, 0.5))}, p99 ${said(quantileOf(recoveriesMs, 0.99))} of ${recoveriesMs.length}`,
       `  calls ${tally(calls)}`,
       `  faults ${tally(faults)}`,
     ],
     broken: [
-      ...breaches
+      ...inTime
         .slice(0, 20)
         .map(({ kind, grant, requests, says }) => `${name}: ${kind} of ${grant} (requests ${requests.join(', ')}): ${says}`),
-      ...(breaches.length > 20 ? [`${name}: and ${breaches.length - 20} more`] : []),
+      ...(inTime.length > 20 ? [`${name}: and ${inTime.length - 20} more`] : []),
       ...(killLosses > inFlightAtKills ? [`${name}: ${killLosses} losses by kills, ${inFlightAtKills} calls in flight`] : []),
-      ...(undrained > 0 ? [`${name}: ${undrained} nodes did not end in time when asked to`] : []),
       ...crashes.map((node) => `${name}: node ${node} ended by itself`),
     ],
-    late: [],
+    late: [
+      ...breaches.filter((breach) => breach.kind === 'late_label').map(({ grant, says }) => `${name}: ${grant} was ${says}`),
+      ...(undrained > 0 ? [`${name}: ${undrained} nodes did not end in time when asked to`] : []),
+    ],
   }
 }
 
@@ -71,7 +74,7 @@ export function reportCrashes({ profile, verdict, resolvedMs, strandedAt }: Cras
       ...Object.entries(resolvedMs).map(([point, times]) => `    ${point}: worst ${said(Math.max(...times))}`),
     ],
     broken: [
-      ...breaches.map(({ kind, grant, says }) => `${name}: ${kind} of ${grant}: ${says}`),
+      ...breaches.filter(({ kind }) => kind !== 'late_label').map(({ kind, grant, says }) => `${name}: ${kind} of ${grant}: ${says}`),
       ...(losses.length > inFlightAtKills ? [`${name}: ${losses.length} losses, ${inFlightAtKills} calls in flight`] : []),
       ...strandedAt.map((point) => `${name}: no tokens after a kill at ${point}`),
     ],

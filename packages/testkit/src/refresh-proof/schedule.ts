@@ -51,6 +51,11 @@ export const GATEWAY_TROUBLES: TroubleWeights = [
   ['hint_reset', 1],
 ]
 
+/** Of them, what is over soon: a call that is never answered takes a gateway twenty seconds. */
+export const QUICK_GATEWAY_TROUBLES: TroubleWeights = GATEWAY_TROUBLES.filter(
+  ([trouble]) => trouble !== 'issuer_hold' && trouble !== 'pause',
+)
+
 /** Holders that are held up, and nothing else. */
 export const PAUSES: TroubleWeights = [['pause', 1]]
 
