@@ -49,6 +49,11 @@ export async function startGateway({ root, dataDir, origins, core, nodeArgs = []
     core,
     env: {
       ...withoutSettings(process.env),
+      // What is measured is the gateway, not its limits; they are on all the same.
+      SALLYPORT_RATE_PER_SECOND: '1000000',
+      SALLYPORT_RATE_BURST: '1000000',
+      SALLYPORT_RATE_MAX_PER_SECOND: '1000000',
+      SALLYPORT_RATE_MAX_BURST: '1000000',
       ...env,
       SALLYPORT_MODE: 'development',
       SALLYPORT_DATA_DIR: dataDir,

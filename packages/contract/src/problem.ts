@@ -35,6 +35,7 @@ export const PROBLEM_CODES = [
   'proof_nonce_required',
   'certificate_required',
   'certificate_mismatch',
+  'rate_limited',
   // Organizations and their members
   'last_owner',
   'role_exceeded',

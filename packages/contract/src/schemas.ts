@@ -126,6 +126,29 @@ export const project = z
   })
   .meta({ id: 'Project' })
 
+const requestFigure = z.int().min(1).max(1_000_000)
+
+export const rateFigures = z
+  .strictObject({
+    per_second: requestFigure.describe('Requests a second in the long run'),
+    burst: requestFigure.describe('Requests that may come at once after a rest'),
+  })
+  .meta({ id: 'RateFigures' })
+
+export const rateLimit = z
+  .object({
+    per_second: z.int().describe('As it holds now'),
+    burst: z.int().describe('As it holds now'),
+    set: rateFigures.nullable().describe("As it was set; null: the installation's standard holds"),
+    most: rateFigures.describe('The most that the installation allows'),
+    changed_at: timestamp.nullable(),
+  })
+  .meta({ id: 'RateLimit' })
+
+export const browserAccess = z
+  .object({ origins: z.array(z.string()).describe("Exact origins whose pages may call with the project's keys; empty: none") })
+  .meta({ id: 'BrowserAccess' })
+
 /** Judged whole by the gateway: the families, the prefix, and that no bit stands after it. */
 export const addressRange = z
   .string()

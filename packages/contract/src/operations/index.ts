@@ -13,6 +13,7 @@ import { identityOperations } from './identity.ts'
 import { integrationsOperations } from './integrations.ts'
 import { membersOperations } from './members.ts'
 import { organizationsOperations } from './organizations.ts'
+import { limitsOperations } from './limits.ts'
 import { projectsOperations } from './projects.ts'
 import { requestsOperations } from './requests.ts'
 import { rootKeysOperations } from './root-keys.ts'
@@ -26,6 +27,7 @@ export const operations = {
   ...organizationsOperations,
   ...membersOperations,
   ...projectsOperations,
+  ...limitsOperations,
   ...apiKeysOperations,
   ...integrationsOperations,
   ...connectingOperations,

@@ -51,6 +51,8 @@ export interface ForwardCall {
   readonly rewriteTo?: string
   /** Flat; added to the answer in place of the provider's headers of the same names. */
   readonly responseHeaders?: readonly string[]
+  /** Flat groups; one is added to the answer when the provider sends none of its names. In lower case. */
+  readonly responseDefaults?: readonly (readonly string[])[]
   readonly signal?: AbortSignal
   /** Instead of the policy's. */
   readonly totalTimeoutMs?: number
@@ -226,7 +228,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
   }
 
   #sendHead(received: ParsedHeaders): void {
-    const { base, method, response, responseHeaders = [], rewriteTo } = this.#call
+    const { base, method, response, responseHeaders = [], responseDefaults = [], rewriteTo } = this.#call
     const bodiless = method === 'HEAD' || this.#status === 204 || this.#status === 304
     this.#coding = parseCoding(headerText(received, 'content-encoding'))
     const length = headerText(received, 'content-length')
@@ -240,6 +242,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
       rewrite: rewriteTo === undefined ? undefined : { fromBase: base, toBase: rewriteTo },
     })
     for (const text of responseHeaders) headers.push(text)
+    for (const group of responseDefaults) if (!namesAny(received, group)) headers.push(...group)
     response.writeHead(this.#status, headers)
     this.#headSent = true
     // Headers wait for the first body byte and leave in one packet with it; a stream that is silent at first must not keep them.
@@ -351,6 +354,11 @@ class Forwarding implements Dispatcher.DispatchHandler {
       durationMs: performance.now() - this.#startedAt,
     }
   }
+}
+
+function namesAny(received: ParsedHeaders, group: readonly string[]): boolean {
+  for (let at = 0; at < group.length; at += 2) if (received[group[at]!] !== undefined) return true
+  return false
 }
 
 function requireSendable(call: ForwardCall): void {

@@ -1,20 +1,28 @@
-/** Owns who calls: keys, sessions, and what a key is bound to beside its text. */
+/** Owns who calls, and how often: keys, sessions, limits, and what a key is bound to beside its text. */
 import { createKeyGuard, createNonces } from '../binding/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
 import { isTrustedPeer, trustedProxies } from '../http/index.ts'
 import { createKeyAuthenticator, createSessions } from '../identity/index.ts'
 import type { KeyAuthenticator, Sessions } from '../identity/index.ts'
+import type { Limiter } from '../limits/index.ts'
+import { openLimits } from './limits.ts'
 import type { Ground } from './parts.ts'
 
 export interface Callers {
   readonly keys: KeyAuthenticator
   readonly sessions: Sessions
   readonly keyGuard: KeyGuard
+  readonly limiter: Limiter
+  closeLimits(): Promise<void>
 }
 
-export async function createCallers({ config, database, vault, useLog, clock, logger }: Ground): Promise<Callers> {
+export async function createCallers(ground: Ground): Promise<Callers> {
+  const { config, database, vault, useLog, clock, logger } = ground
   const proxies = trustedProxies(config.trustedProxies)
+  const limits = await openLimits(ground)
   return {
+    limiter: limits.limiter,
+    closeLimits: () => limits.close(),
     keys: createKeyAuthenticator({
       lookups: database.lookups,
       onChange: (listener) => database.onChange(listener),

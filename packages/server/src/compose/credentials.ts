@@ -1,8 +1,7 @@
 /** Owns the life of credentials: connected, renewed, told of by providers, ended. Refuses to end with an answer that is nowhere but here. */
 import { access, constants, mkdir } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { createKeySets, FileSpill, randomBase62 } from '@sallyport/core'
+import { createKeySets, FileSpill } from '@sallyport/core'
 import type { Logger, Refresher, Spill } from '@sallyport/core'
 import type { Config } from '../config.ts'
 import { createConnectService } from '../connect/index.ts'
@@ -39,7 +38,7 @@ export interface Credentials {
 }
 
 export async function createCredentials(ground: Ground, sessions: Sessions): Promise<Credentials> {
-  const { config, database, vault, egress, useLog, dpopNonces, clock, logger, metrics } = ground
+  const { config, database, vault, egress, useLog, dpopNonces, clock, logger, metrics, node } = ground
   const fetch: typeof egress.fetch = (input, init) => egress.fetch(input, init)
   const providers = (id: string) => ground.providers.get(id)
   const lineage = createLineage({ vault, fingerprintKey: await vault.systemSecret('refresh_fingerprint') })
@@ -66,7 +65,6 @@ export async function createCredentials(ground: Ground, sessions: Sessions): Pro
     orphaned: (tx, id, tokens) => revocation.queue.orphanIn(tx, id, tokens),
   })
   const leases = config.databaseLeases === 'session' ? database.sessionLeases() : createRowLeases(database)
-  const node = `${hostname().slice(0, 64)}/${process.pid}/${randomBase62(8)}`
   const accelerator = config.redisUrl === undefined ? undefined : createAccelerator({ url: config.redisUrl, node, logger })
   const refresher = createRenewal({
     store,

@@ -23,7 +23,7 @@ export interface OpenDataPlane {
   stopListening(): void
 }
 
-export function openDataPlane(ground: Ground, { keys, keyGuard }: Callers, { refresher, explain }: Credentials): OpenDataPlane {
+export function openDataPlane(ground: Ground, { keys, keyGuard, limiter }: Callers, { refresher, explain }: Credentials): OpenDataPlane {
   const { config, database, vault, egress, useLog, dpopNonces, providers, clock, logger, metrics } = ground
   const targets = createTargetCache({
     read: (wanted) => readTarget(database, wanted),
@@ -37,6 +37,7 @@ export function openDataPlane(ground: Ground, { keys, keyGuard }: Callers, { ref
   const proxies = trustedProxies(config.trustedProxies)
   const dataPlane = createDataPlane({
     keyGuard,
+    limiter,
     authenticator: keys,
     targets,
     routes: (id) => routes.get(id),

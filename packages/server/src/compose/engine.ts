@@ -10,6 +10,7 @@ import type { HttpServer } from '../http/index.ts'
 import { registerOperations } from '../routes/index.ts'
 import { createCallers } from './callers.ts'
 import type { Callers } from './callers.ts'
+import { rateBounds } from './limits.ts'
 import { inTurn } from './closing.ts'
 import { createCredentials } from './credentials.ts'
 import type { Credentials } from './credentials.ts'
@@ -48,6 +49,7 @@ export async function createEngine(parts: Parts): Promise<Engine> {
         // Answers may be out while their records are still to be handed over.
         () => calls.dataPlane.idle(),
         async () => callers.keyGuard.close(),
+        () => callers.closeLimits(),
         ...credentials.endRenewal,
         () => useLog.close(Math.max(LAST_WORDS_MS, deadline - performance.now())),
         async () => calls.stopListening(),
@@ -64,7 +66,7 @@ export async function createEngine(parts: Parts): Promise<Engine> {
 
 async function createServer(ground: Ground, callers: Callers, credentials: Credentials, calls: OpenDataPlane): Promise<HttpServer> {
   const { config, database, vault, keeper, checkpointer, providers, clock, logger } = ground
-  const { keys, sessions, keyGuard } = callers
+  const { keys, sessions, keyGuard, limiter } = callers
   const { lineage, refresher, explain, connect, revocation, events } = credentials
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
   return createHttpServer({
@@ -75,6 +77,7 @@ async function createServer(ground: Ground, callers: Callers, credentials: Crede
     logger,
     keys,
     sessions,
+    limiter,
     ready: () => readiness(database, credentials),
     dataPlane: (request, response) => calls.dataPlane.handle(request, response),
     register(app) {
@@ -93,6 +96,7 @@ async function createServer(ground: Ground, callers: Callers, credentials: Crede
         revocation,
         eventSources: events.sources,
         cursors,
+        rates: rateBounds(config),
         providers: [...providers.values()],
         sessionCookie: createSessionCookie(config.publicUrl.startsWith('https:')),
         publicUrl: config.publicUrl,

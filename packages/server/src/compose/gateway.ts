@@ -15,6 +15,7 @@ import type { Closing } from './closing.ts'
 import { createEngine, LAST_WORDS_MS } from './engine.ts'
 import type { Engine } from './engine.ts'
 import { openCheckpointer, openVault } from './keyroom.ts'
+import { nodeName } from './parts.ts'
 import { listen, requireFreePort } from './listening.ts'
 import { serveMetrics } from './scraping.ts'
 
@@ -72,7 +73,7 @@ async function startEngine(config: Config, home: Home, rootKeys: OpenRootKeys, l
   rootKeys.watch((keys) => vault.useRootKeys(keys))
   const owner = config.mode === 'development' ? await ensureDevelopmentOwner(database) : undefined
   const checkpointer = openCheckpointer(config, { database, vault }, { logger, metrics })
-  const engine = await createEngine({ config, database, vault, keeper, checkpointer, clock, logger, metrics })
+  const engine = await createEngine({ config, database, vault, keeper, checkpointer, clock, logger, metrics, node: nodeName() })
   const http = engine.http
   const scraped = await serveMetrics(config, metrics, logger)
   try {

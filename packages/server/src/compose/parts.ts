@@ -1,4 +1,6 @@
 /** Owns what every group of the engine is made from. */
+import { hostname } from 'node:os'
+import { randomBase62 } from '@sallyport/core'
 import type { Clock, DpopNonces, Egress, Logger, Metrics, Provider } from '@sallyport/core'
 import type { Checkpointer, UseLog } from '../audit/index.ts'
 import type { Config } from '../config.ts'
@@ -14,6 +16,12 @@ export interface Parts {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics
+  /** This process, told from every other and from the one before it. */
+  readonly node: string
+}
+
+export function nodeName(): string {
+  return `${hostname().slice(0, 64)}/${process.pid}/${randomBase62(8)}`
 }
 
 /** What the groups share beside it. */

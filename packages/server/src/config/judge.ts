@@ -7,16 +7,18 @@ import type { ConfigFault } from './config-error.ts'
 import { keysFaults } from './keys.ts'
 import { metricsFaults } from './metrics.ts'
 import { isLoopback } from './network-text.ts'
+import { rateFaults } from './rate.ts'
 import type { ParsedConfig } from './schema.ts'
 import { productionUrlFaults } from './secret-fault.ts'
 
 /** Settings that passed their own check. Groups are always there; what was refused is missing inside. */
-export type Judged = Partial<Omit<ParsedConfig, 'audit' | 'egress' | 'keys' | 'limits' | 'metrics' | 'refresh' | 'senders'>> & {
+export type Judged = Partial<Omit<ParsedConfig, 'audit' | 'egress' | 'keys' | 'limits' | 'metrics' | 'rate' | 'refresh' | 'senders'>> & {
   readonly audit: Partial<ParsedConfig['audit']>
   readonly egress: Partial<ParsedConfig['egress']>
   readonly keys: Partial<ParsedConfig['keys']>
   readonly limits: Partial<ParsedConfig['limits']>
   readonly metrics: Partial<ParsedConfig['metrics']>
+  readonly rate: Partial<ParsedConfig['rate']>
   readonly refresh: Partial<ParsedConfig['refresh']>
   readonly senders: Partial<ParsedConfig['senders']>
 }
@@ -34,6 +36,7 @@ export function judge(config: Judged, refused: Refused): ConfigFault[] {
     ...insecureOriginFaults(config),
     ...keysFaults(config.keys, { mode: config.mode, hasEncryptionKeys: config.encryptionKeys !== undefined, refused }),
     ...metricsFaults(config),
+    ...rateFaults(config.rate),
     ...(config.databaseMigrationUrl !== undefined && config.databaseUrl === undefined && !refused.has('databaseUrl')
       ? [fault('databaseMigrationUrl', 'needs databaseUrl: the embedded database migrates itself')]
       : []),

@@ -8,6 +8,7 @@ import { audit } from './audit.ts'
 import { keys } from './keys.ts'
 import { metrics } from './metrics.ts'
 import { endpointFault, hostFault, originFault, rangeFault } from './network-text.ts'
+import { rate } from './rate.ts'
 import { postgresUrlFaults, redisUrlFaults, rootKeyFaults } from './secret-fault.ts'
 import { integer, list, oneOf, secret, setting, textWithout } from './setting.ts'
 
@@ -185,6 +186,7 @@ export const configSchema = z.strictObject({
   egress,
   limits,
   metrics,
+  rate,
   refresh,
   senders,
   providers: setting(z.record(textWithout(providerFault), providerOverlay).default({}), {

@@ -8,11 +8,21 @@ import { isUuid, randomBase62 } from '@sallyport/core'
 import type { Logger, OrgId } from '@sallyport/core'
 import { DatabaseError, databaseError } from './errors.ts'
 
-export const CHANGE_TABLES = ['api_key', 'connection', 'integration', 'data_key', 'organization', 'project', 'membership'] as const
+export const CHANGE_TABLES = [
+  'api_key',
+  'connection',
+  'integration',
+  'data_key',
+  'organization',
+  'project',
+  'membership',
+  'rate_limit',
+  'browser_access',
+] as const
 
 /**
- * A row that was changed or removed (`integration`, `data_key`, `membership`: or added). Never its content. `organization`: its own row, or what it
- * has settled; `membership`: `id` is the person.
+ * A row that was changed or removed (`integration`, `data_key`, `membership`, `rate_limit`, `browser_access`: or added). Never its content.
+ * `organization`: its own row, or what it has settled; `membership`: `id` is the person; `browser_access`: the project.
  */
 export interface Change {
   readonly table: (typeof CHANGE_TABLES)[number]

@@ -188,6 +188,12 @@ export interface Lookups {
   revocationClaim(claim: { most: number; seconds: number; without: readonly IntegrationId[] }): Promise<readonly ClaimedRevocation[]>
   /** Takes one bulk revocation that is due, for `seconds`. */
   bulkRevocationClaim(seconds: number): Promise<{ readonly org: OrgId; readonly id: BulkRevocationId } | undefined>
+  /** Whether pages of this origin may call with a key of any project. */
+  browserOriginKnown(origin: string): Promise<boolean>
+  /** Says that a node is there, and gives how many, itself included, said so within `lifeS` seconds (3,600 at most). */
+  nodeBeat(node: string, lifeS: number): Promise<number>
+  /** Says that a node is gone. */
+  nodeLeave(node: string): Promise<void>
   /** Whose an event source is, by the last segment of its address. */
   eventSourceLookup(context: string): Promise<{ readonly org: OrgId; readonly id: EventSourceId } | undefined>
   /** Forgets events received 30 days ago, at most `most` (10,000). How many. */
@@ -329,6 +335,17 @@ export function createLookups(pool: Pool): Lookups {
     async bulkRevocationClaim(seconds) {
       const [row] = await rows<{ org_id: OrgId; id: BulkRevocationId }>('select * from sallyport.bulk_revocation_claim($1)', [seconds])
       return row && { org: row.org_id, id: row.id }
+    },
+    async browserOriginKnown(origin) {
+      const [row] = await rows<{ known: boolean }>('select sallyport.browser_origin_known($1) as known', [origin])
+      return row?.known ?? unanswered()
+    },
+    async nodeBeat(node, lifeS) {
+      const [row] = await rows<{ nodes: string }>('select sallyport.node_beat($1, $2) as nodes', [node, lifeS])
+      return Number(row?.nodes ?? unanswered())
+    },
+    async nodeLeave(node) {
+      await rows('select sallyport.node_leave($1)', [node])
     },
     async eventSourceLookup(context) {
       const [row] = await rows<{ org_id: OrgId; id: EventSourceId }>('select * from sallyport.event_source_lookup($1)', [context])

@@ -105,6 +105,20 @@ export interface Schema {
     expires_at: Date | null
     revoked_at: Date | null
   }
+  'sallyport.rate_limit': {
+    org_id: OrgId
+    id: OrgId | ProjectId | KeyId
+    holder: 'organization' | 'project' | 'key'
+    per_second: number
+    burst: number
+    changed_at: Generated<Date>
+  }
+  'sallyport.browser_access': {
+    org_id: OrgId
+    id: ProjectId
+    origins: string[]
+    changed_at: Generated<Date>
+  }
   'sallyport.data_key': {
     org_id: OrgId
     id: DataKeyId

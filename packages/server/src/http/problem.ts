@@ -50,6 +50,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemRow>> = {
   invitation_email_mismatch: { status: 403, title: 'The invitation is for somebody else' },
   email_domain_refused: { status: 403, title: 'The organization does not take this e-mail address' },
   project_archived: { status: 409, title: 'The project is archived' },
+  rate_limited: { status: 429, title: 'Too many requests' },
   connection_required: { status: 400, title: 'No connection was named' },
   connection_ambiguous: { status: 409, title: 'More than one connection fits' },
   connection_not_ready: { status: 409, title: 'The connection is not ready' },
@@ -160,24 +161,36 @@ export function problemHeaders(problem: Problem, error: unknown, requestId: stri
     'x-content-type-options': 'nosniff',
     'sallyport-request-id': requestId,
     'sallyport-error-source': 'gateway',
-    ...(problem.status === 503 ? { 'retry-after': String(retryAfterS(error)) } : {}),
+    ...(problem.status === 503 || problem.status === 429 ? { 'retry-after': String(retryAfterS(error)) } : {}),
     ...(problem.status === 401 ? { 'www-authenticate': told(error, 'challenge') ?? 'Bearer realm="sallyport"' } : {}),
     ...nonceHeader(told(error, 'nonce')),
+    ...fieldsTold(error),
   }
+}
+
+/** What an error says of the caller beside its text, as headers of the answer. */
+function fieldsTold(error: unknown): Readonly<Record<string, string>> {
+  return error instanceof SallyportError && 'fields' in error ? (error.fields as Readonly<Record<string, string>>) : {}
 }
 
 /**
  * Answers a raw node response with the problem of `error`, and returns it for the caller's log. Nothing is written when the
  * headers are out already: then the connection is cut, so that a half answer can't be taken for a whole one.
+ * @param more headers that belong to the answer whatever it says.
  */
-export function sendProblem(response: ServerResponse, error: unknown, requestId: string): Problem {
+export function sendProblem(
+  response: ServerResponse,
+  error: unknown,
+  requestId: string,
+  more: Readonly<Record<string, string>> = {},
+): Problem {
   const problem = problemFor(error, requestId)
   if (response.headersSent) {
     response.destroy()
     return problem
   }
   const body = Buffer.from(JSON.stringify(problem), 'utf8')
-  response.writeHead(problem.status, { ...problemHeaders(problem, error, requestId), 'content-length': body.length })
+  response.writeHead(problem.status, { ...more, ...problemHeaders(problem, error, requestId), 'content-length': body.length })
   response.end(response.req.method === 'HEAD' ? undefined : body)
   return problem
 }

@@ -1,13 +1,15 @@
 /**
  * Owns what happens to a control plane request before anything of its body is read: one credential, the same-site rule, who it
- * is, and whether it may. Refuses in that order, so that a stranger learns nothing and costs nothing.
+ * is, whether it asks too often, and whether it may. Refuses in that order, so that a stranger learns nothing and costs nothing.
  */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { RouteAccess } from '@sallyport/contract'
 import { decide } from '../access/index.ts'
 import type { AccessPlace, DenialCode } from '../access/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
 import type { KeyAuthenticator, Principal, Sessions } from '../identity/index.ts'
+import { fieldsOf } from '../limits/index.ts'
+import type { Limiter } from '../limits/index.ts'
 import { clientAddress, rawValues } from './client-address.ts'
 import type { TrustedProxies } from './client-address.ts'
 import { credentialOf } from './credentials.ts'
@@ -35,6 +37,7 @@ export interface GuardOptions {
   readonly keys: Pick<KeyAuthenticator, 'cached' | 'authenticate'>
   readonly keyGuard: Pick<KeyGuard, 'admit'>
   readonly sessions: Pick<Sessions, 'lookup'>
+  readonly limiter: Pick<Limiter, 'admit'>
   readonly trustedProxies: TrustedProxies
   /** Origin of the public address: the one site whose pages may act through the session cookie. */
   readonly origin: string
@@ -46,17 +49,19 @@ const NOBODY: Caller = { principal: undefined, address: '', ids: {} }
 /** Puts the guard before every route. Routes of the scope must have been declared through `guardRoutes`. */
 export function guardRequests(app: FastifyInstance, options: GuardOptions): void {
   app.decorateRequest('caller')
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     const { access } = request.routeOptions.config
-    request.caller = access === undefined ? NOBODY : await admit(request, access, options)
+    request.caller = access === undefined ? NOBODY : await admit(request, reply, access, options)
   })
 }
 
-async function admit(request: FastifyRequest, access: RouteAccess, options: GuardOptions): Promise<Caller> {
+async function admit(request: FastifyRequest, reply: FastifyReply, access: RouteAccess, options: GuardOptions): Promise<Caller> {
   const address = addressOf(request, options.trustedProxies)
   const credential = access.audience === 'public' ? NONE : credentialOf(request.raw.rawHeaders, request.url, options.sessionCookie)
   refuseCrossSite(request, credential, options.origin)
   const principal = access.audience === 'public' ? undefined : await identify(request, credential, address, options)
+  // Before anything is decided or read: a refusal counts as well.
+  if (principal !== undefined) reply.headers(fieldsOf(await options.limiter.admit(principal)))
   const ids = access.audience === 'public' ? {} : pathIds(request.params)
   if (principal !== undefined) authorize(principal, access, ids)
   refuseUntakenBody(request, access)

@@ -13,6 +13,7 @@ import { formatId, newId } from '@sallyport/core'
 import type { Logger } from '@sallyport/core'
 import type { KeyGuard } from '../binding/index.ts'
 import type { KeyAuthenticator, Sessions } from '../identity/index.ts'
+import type { Limiter } from '../limits/index.ts'
 import { trustedProxies } from './client-address.ts'
 import { serveConsole } from './console-pages.ts'
 import { addSecurityHeaders } from './headers.ts'
@@ -38,6 +39,7 @@ export interface HttpServerOptions {
   readonly keys: Pick<KeyAuthenticator, 'cached' | 'authenticate'>
   readonly keyGuard: Pick<KeyGuard, 'admit'>
   readonly sessions: Pick<Sessions, 'lookup'>
+  readonly limiter: Pick<Limiter, 'admit'>
   /** Rejects when this node should get no traffic (database away or not migrated). */
   readonly ready: () => Promise<Readiness>
   /** Takes requests of the data plane before Fastify sees them: true when taken. Never throws; answers its own failures. */
@@ -127,6 +129,7 @@ async function furnish(app: FastifyInstance, options: HttpServerOptions): Promis
     keys: options.keys,
     keyGuard: options.keyGuard,
     sessions: options.sessions,
+    limiter: options.limiter,
     trustedProxies: trustedProxies(options.trustedProxies),
     origin,
     sessionCookie: sessionCookieName(protocol === 'https:'),

@@ -35,6 +35,16 @@ const KEY_METRICS: readonly MetricDefinition[] = [
   },
 ]
 
+const LIMIT_METRICS: readonly MetricDefinition[] = [
+  {
+    name: 'sallyport_rate_limited_total',
+    kind: 'counter',
+    help: 'Requests that were refused with 429, by whose limit was used up.',
+    labels: { holder: ['organization', 'project', 'key', 'person'] },
+  },
+  { name: 'sallyport_nodes', kind: 'gauge', help: 'Nodes that share the limits, as this one counts them.', labels: {} },
+]
+
 const REVOCATION_METRICS: readonly MetricDefinition[] = [
   {
     name: 'sallyport_provider_revocations_total',
@@ -79,5 +89,6 @@ export const METRICS: readonly MetricDefinition[] = [
   ...KEY_METRICS,
   ...REVOCATION_METRICS,
   ...AUDIT_METRICS,
+  ...LIMIT_METRICS,
   ...PROCESS_METRICS,
 ]

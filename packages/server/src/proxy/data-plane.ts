@@ -10,6 +10,8 @@ import type { KeyGuard } from '../binding/index.ts'
 import type { ProxyTarget, ProxyTargetConnection, RequestRecordRow } from '../db/index.ts'
 import { sendProblem } from '../http/index.ts'
 import type { KeyAuthenticator, KeyPrincipal } from '../identity/index.ts'
+import { fieldsOf } from '../limits/index.ts'
+import type { Limiter, Standing } from '../limits/index.ts'
 import { credentialPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
 import { absent, CallError, isProxyUrl, presentedKey, readCall } from './call.ts'
@@ -22,6 +24,7 @@ import type { KnownTarget, TargetCache, TargetWanted } from './target-cache.ts'
 export interface DataPlaneOptions {
   readonly authenticator: KeyAuthenticator
   readonly keyGuard: Pick<KeyGuard, 'admit'>
+  readonly limiter: Pick<Limiter, 'admit'>
   readonly targets: TargetCache
   readonly routes: (provider: Provider['id']) => RouteOut | undefined
   /** True when a connection of the same project stands in the other environment (K-13). */
@@ -97,6 +100,8 @@ class Passage {
   readonly #name: string
   readonly #startedAt: number
   readonly #trace: Trace = {}
+  /** Once its request was counted. */
+  #standing: Standing | undefined
 
   constructor(options: DataPlaneOptions, request: IncomingMessage, response: ServerResponse) {
     this.#o = options
@@ -125,6 +130,8 @@ class Passage {
     const principal = this.#o.authenticator.cached(key.text) ?? (await this.#authenticate(key.text))
     this.#trace.principal = principal
     if (principal.bounds !== null || key.asBound) await this.#admit(principal, key)
+    const standing = this.#o.limiter.admit(principal)
+    this.#standing = standing instanceof Promise ? await standing : standing
     const call = readCall(this.#request.url!, this.#request.rawHeaders)
     this.#trace.call = call
     const headers = this.#judge(principal, call)
@@ -175,6 +182,8 @@ class Passage {
       response: this.#response,
       rewriteTo: `${this.#o.publicUrl}/proxy/${call.integration}`,
       responseHeaders: ['sallyport-request-id', this.#name, 'sallyport-error-source', 'provider', ...CONTAINMENT],
+      // A provider's own figures are about the provider; where it has none, ours.
+      ...(this.#standing === undefined ? {} : { responseDefaults: [this.#standing.standard, this.#standing.older] }),
     })
     // The answer is the caller's as it is; that the token was refused is worth a renewal beside it.
     if (result.status === 401 && proven?.wantedNonce() !== true) this.#o.life.refused(principal.org, candidate, renewed?.seq)
@@ -252,15 +261,16 @@ class Passage {
       return
     }
     lingerOverBody(this.#request, this.#response)
-    const problem = sendProblem(this.#response, error, this.#name)
+    const problem = sendProblem(this.#response, error, this.#name, this.#standing && fieldsOf(this.#standing))
     if (problem.code === 'internal') this.#o.logger.error('a call failed', { request: this.#name, error })
     else this.#o.logger.debug('a call was refused', { request: this.#name, code: problem.code, error })
-    this.#record(problem.status, 'gateway', problem.code, 0, 0)
+    if (problem.code === 'rate_limited') this.#count(problem.status, 'gateway')
+    else this.#record(problem.status, 'gateway', problem.code, 0, 0)
   }
 
-  /** Calls without a known caller belong to no organization and leave no record. */
-  #record(status: number, source: 'gateway' | 'provider', error: string | null, bytesIn: number, bytesOut: number): void {
-    const { principal, call, target, provider = 'none' } = this.#trace
+  /** The metrics alone, which is all that is kept of a call over the limit: a flood must not fill the database. Gives what the call took, in ms. */
+  #count(status: number, source: 'gateway' | 'provider'): number {
+    const { provider = 'none' } = this.#trace
     const ms = this.#o.clock.monotonic() - this.#startedAt
     this.#o.metrics.count('http_requests_total', {
       provider,
@@ -269,6 +279,13 @@ class Passage {
       source: status === CLIENT_GONE ? 'client' : source,
     })
     this.#o.metrics.observe('http_request_duration_seconds', { provider }, ms / 1000)
+    return ms
+  }
+
+  /** Calls without a known caller belong to no organization and leave no record. */
+  #record(status: number, source: 'gateway' | 'provider', error: string | null, bytesIn: number, bytesOut: number): void {
+    const { principal, call, target } = this.#trace
+    const ms = this.#count(status, source)
     if (principal === undefined) return
     this.#o.useLog.request({
       org: principal.org,

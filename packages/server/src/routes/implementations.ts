@@ -52,6 +52,14 @@ import { projectGet } from './project/get/handler.ts'
 import { projectList } from './project/list/handler.ts'
 import { projectUpdate } from './project/update/handler.ts'
 import { providerList } from './provider/list/handler.ts'
+import { organizationRateLimitGet } from './rate-limit/organization-get/handler.ts'
+import { organizationRateLimitUpdate } from './rate-limit/organization-update/handler.ts'
+import { projectRateLimitGet } from './rate-limit/project-get/handler.ts'
+import { projectRateLimitUpdate } from './rate-limit/project-update/handler.ts'
+import { keyRateLimitGet } from './rate-limit/key-get/handler.ts'
+import { keyRateLimitUpdate } from './rate-limit/key-update/handler.ts'
+import { browserAccessGet } from './browser-access/get/handler.ts'
+import { browserAccessUpdate } from './browser-access/update/handler.ts'
 import { requestList } from './request/list/handler.ts'
 import { rootKeyList } from './root-key/list/handler.ts'
 import { rootKeyRemove } from './root-key/remove/handler.ts'
@@ -84,6 +92,14 @@ export const implementations: Implementations = {
   projectUpdate,
   projectArchive,
   projectRestore,
+  organizationRateLimitGet,
+  organizationRateLimitUpdate,
+  projectRateLimitGet,
+  projectRateLimitUpdate,
+  keyRateLimitGet,
+  keyRateLimitUpdate,
+  browserAccessGet,
+  browserAccessUpdate,
   keyList,
   keyCreate,
   keyUpdate,

@@ -12,6 +12,7 @@ import type { Explain, Lineage } from '../credentials/index.ts'
 import type { Database } from '../db/index.ts'
 import type { Cursors, PathIds, SessionCookie } from '../http/index.ts'
 import type { KeyAuthenticator, Principal, Sessions } from '../identity/index.ts'
+import type { RateBounds } from '../limits/index.ts'
 import type { EventSources } from '../events/index.ts'
 import type { RevocationService } from '../revocation/index.ts'
 import type { Keeper, Vault } from '../vault/index.ts'
@@ -33,6 +34,8 @@ export interface RouteDeps {
   readonly eventSources: EventSources
   readonly revocation: Pick<RevocationService, 'disconnect' | 'eraseEndUser' | 'bulk'>
   readonly cursors: Cursors
+  /** What the installation says of limits. */
+  readonly rates: RateBounds
   /** The catalog as configured. */
   readonly providers: readonly Provider[]
   readonly sessionCookie: SessionCookie

@@ -163,6 +163,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
   const http = await createHttpServer({
     publicUrl,
     keyGuard: { admit: () => undefined },
+    limiter: { admit: () => ({ standard: [], older: [] }) },
     trustedProxies: [],
     logger,
     keys: { cached: () => undefined, authenticate: () => Promise.reject(new TypeError('no key is asked here')) },

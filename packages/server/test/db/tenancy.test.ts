@@ -5,9 +5,11 @@ import { hasCode, newId } from '@sallyport/core'
 import {
   apiKeyInsert,
   auditSigningKeyPut,
+  browserOriginsPut,
   bulkRevocationInsert,
   checkpointPut,
   checkpointStart,
+  rateLimitPut,
   connectSessionInsert,
   connectionInsert,
   credentialInsert,
@@ -52,6 +54,7 @@ async function fillTables(tenant: Tenant): Promise<void> {
   await fresh.asSuperuser(`insert into sallyport.root_key (id, check_value) values ('r1', 'x')`)
   const person = await database.lookups.personUpsert({ id: newId('user'), issuer: 'local', subject: 'owner', name: 'Owner' })
   await database.lookups.proofTake(Buffer.alloc(32, 3), 3600)
+  await database.lookups.nodeBeat('a node', 60)
   await database.lookups.signInEnd(Buffer.alloc(32, 4), 3600)
   await database.lookups.ownerLinkPut({ hash: Buffer.alloc(32, 1), person, ttlSeconds: 60 })
   await database.lookups.ownerLinkPut({ hash: Buffer.alloc(32, 2), person, ttlSeconds: 60 })
@@ -97,6 +100,8 @@ async function fillTables(tenant: Tenant): Promise<void> {
     const secret = Buffer.from('x')
     await eventSourceInsert(tx, place, { ...EVENT_SOURCE, id: source, integration, context: 'c'.repeat(32), secret })
     await eventReceiptPut(tx, source, Buffer.alloc(32, 6))
+    await rateLimitPut(tx, { kind: 'project', id: place.project }, { perSecond: 5, burst: 5 })
+    await browserOriginsPut(tx, place.project, ['https://app.test'])
     await bulkRevocationInsert(tx, { id: newId('bulk'), filter: {}, requestedBy: 'system', found: 0 })
     await tx
       .insertInto('sallyport.request_record')
@@ -178,9 +183,9 @@ const NO_TENANT: Readonly<Record<string, string>> = {
   system_secret: 'sealed under a root key, of the installation; the gateway may add and read',
 }
 /** Behind row security with no policy for the gateway at all: only lookup functions see them. */
-const FUNCTIONS_ONLY = ['console_session', 'dpop_proof', 'ended_sign_in', 'owner_link', 'person']
+const FUNCTIONS_ONLY = ['console_session', 'dpop_proof', 'ended_sign_in', 'node', 'owner_link', 'person']
 /** A column of each, to be changed. */
-const COLUMN_OF: Readonly<Record<string, string>> = { dpop_proof: 'hash', ended_sign_in: 'issuer_session', person: 'name' }
+const COLUMN_OF: Readonly<Record<string, string>> = { dpop_proof: 'hash', ended_sign_in: 'issuer_session', node: 'id', person: 'name' }
 
 async function unguardedTables(): Promise<string[]> {
   const rows = await fresh.asSuperuser<{ name: string }>(`

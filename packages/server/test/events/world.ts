@@ -103,6 +103,7 @@ export async function createEventWorld(serverUrl: string): Promise<EventWorld> {
     keys: { cached: () => undefined, authenticate: () => Promise.reject(new TypeError('no key is asked here')) },
     keyGuard: { admit: () => Promise.reject(new TypeError('no key is asked here')) },
     sessions: { lookup: async () => undefined },
+    limiter: { admit: () => ({ standard: [], older: [] }) },
     ready: async () => 'ok',
     dataPlane: () => false,
     register: (app) => service.registerRoutes(app),

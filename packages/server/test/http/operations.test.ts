@@ -21,6 +21,10 @@ afterAll(() => world?.close())
 const all = Object.entries(operations) as [OperationName, Operation][]
 const inTenant = all.filter(([, operation]) => operation.access.audience === 'tenant')
 
+let made = 0
+/** Another each time, and so high that nobody meets it. */
+const otherLimit = () => ({ per_second: 1_000_000 - (made += 1), burst: 1_000_000 })
+
 /** A body that fits the operation's schema. What it does then is the operation's own test. */
 const BODIES: Partial<Record<OperationName, () => unknown>> = {
   sessionCreate: () => ({ owner_token: 'x'.repeat(43) }),
@@ -32,6 +36,10 @@ const BODIES: Partial<Record<OperationName, () => unknown>> = {
   invitationAccept: () => ({ token: 'x'.repeat(43) }),
   projectCreate: () => ({ name: 'Another' }),
   projectUpdate: () => ({ name: 'Renamed' }),
+  organizationRateLimitUpdate: () => ({ limit: otherLimit() }),
+  projectRateLimitUpdate: () => ({ limit: otherLimit() }),
+  keyRateLimitUpdate: () => ({ limit: otherLimit() }),
+  browserAccessUpdate: () => ({ origins: [`https://page-${(made += 1)}.test`] }),
   keyCreate: () => ({ name: 'made', scopes: ['proxy:call'] }),
   keyUpdate: () => ({ name: 'Renamed', allowed_addresses: ['0.0.0.0/0', '::/0'] }),
   integrationCreate: () => ({

@@ -45,6 +45,7 @@ import {
   openDatabase,
   organizationCreate,
   projectCreate,
+  rateLimitFind,
   requestRecordInsertMany,
 } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
@@ -60,6 +61,8 @@ import {
 import type { HttpServer, ServerLimits } from '../../src/http/index.ts'
 import { createKeyAuthenticator, createSessions } from '../../src/identity/index.ts'
 import type { KeyAuthenticator } from '../../src/identity/index.ts'
+import { createLimiter } from '../../src/limits/index.ts'
+import type { RateBounds } from '../../src/limits/index.ts'
 import { createEventService } from '../../src/events/index.ts'
 import { createRevocationService } from '../../src/revocation/index.ts'
 import { registerOperations } from '../../src/routes/index.ts'
@@ -134,6 +137,13 @@ export interface WorldOptions {
   readonly certificateHeader?: CertificateHeader
   readonly requireNonce?: boolean
   readonly dataPlane?: Parameters<typeof createHttpServer>[0]['dataPlane']
+  /** Absent: so high that nobody meets them. */
+  readonly rates?: RateBounds
+}
+
+const UNLIMITED: RateBounds = {
+  standard: { perSecond: 1_000_000, burst: 1_000_000 },
+  most: { perSecond: 1_000_000, burst: 1_000_000 },
 }
 
 export async function createWorld(adminUrl: string, options: WorldOptions = {}): Promise<World> {
@@ -229,7 +239,15 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     clock: systemClock,
     logger,
   })
+  const rates = options.rates ?? UNLIMITED
+  const limiter = createLimiter({
+    bounds: rates,
+    read: (org, ids) => database.withTenant(org, (tx) => rateLimitFind(tx, ids)),
+    clock: systemClock,
+  })
+  database.onChange((change) => limiter.heard(change))
   const http = await createHttpServer({
+    limiter,
     publicUrl,
     keyGuard,
     trustedProxies: options.trustedProxies ?? [],
@@ -256,6 +274,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
         revocation,
         eventSources: events.sources,
         cursors,
+        rates,
         providers,
         sessionCookie,
         publicUrl,
@@ -295,6 +314,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
       await http.close(5_000)
       keys.close()
       keyGuard.close()
+      limiter.close()
       await useLog.close()
       refresher.close()
       await leases.close()

@@ -126,6 +126,11 @@ function variables(settings: GatewaySettings, at: { dataDir: string; port: numbe
     SALLYPORT_CONFIG: at.configFile,
     // Several run side by side; a test that looks at metrics names a port of its own.
     SALLYPORT_METRICS_PORT: '0',
+    // So that whoever asks as fast as it can meets no limit; a test of limits names its own.
+    SALLYPORT_RATE_PER_SECOND: '1000000',
+    SALLYPORT_RATE_BURST: '1000000',
+    SALLYPORT_RATE_MAX_PER_SECOND: '1000000',
+    SALLYPORT_RATE_MAX_BURST: '1000000',
     ...settings.variables,
   }
 }

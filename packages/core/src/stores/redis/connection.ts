@@ -142,6 +142,8 @@ export class RedisLink {
       throw misconfigured('a token store in Redis needs the package "ioredis", which can\'t be loaded')
     })
     const client = new Redis({ ...this.#options, protocol: 2, replyMapping: 'legacy' })
+    // As many wait for a connection in the making as ask meanwhile.
+    client.setMaxListeners(0)
     // What is wrong is told to whoever asks; unheard, it would be written to the terminal.
     client.on('error', () => undefined)
     client.on('connect', () => this.#expectReady(client))

@@ -1,0 +1,12 @@
+/** How often each may ask, and how many of everything one organization may hold. */
+export { inForce } from './figures.ts'
+export type { RateBounds, RateFigures } from './figures.ts'
+export { createLeaseSource } from './lease-source.ts'
+export type { LeaseSource } from './lease-source.ts'
+export { RateLimitError } from './limit-error.ts'
+export { createLimiter } from './limiter.ts'
+export type { Counted, Limiter, LimiterOptions } from './limiter.ts'
+export { createNodeCount } from './nodes.ts'
+export type { NodeCount } from './nodes.ts'
+export { fieldsOf } from './standing.ts'
+export type { HolderKind, Standing } from './standing.ts'
