@@ -8,6 +8,8 @@ import type { KeptAnswer } from './cache-record.ts'
 import type { Answer, Call } from './call.ts'
 
 const SECOND = 1_000
+/** Seconds; RFC 9111 section 1.2.2. */
+const OLDEST = 2 ** 31
 /** Final answers that stand for themselves. 206 is a part, and 304 is merged. */
 const KEEPABLE: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501])
 const BY_VALIDATOR: ReadonlySet<number> = new Set([200, 203])
@@ -30,6 +32,7 @@ const NOT_KEPT = [
   'proxy-authenticate',
   'proxy-authentication-info',
   'proxy-authorization',
+  'proxy-connection',
   'set-cookie',
   'te',
   'trailer',
@@ -37,7 +40,7 @@ const NOT_KEPT = [
   'upgrade',
 ]
 /** RFC 9111 section 3.2: they describe the body that was kept, not the 304 without one. */
-const OF_THE_BODY = ['content-encoding', 'content-length', 'content-range', 'content-type']
+const OF_THE_BODY = ['content-digest', 'content-encoding', 'content-length', 'content-md5', 'content-range', 'content-type', 'repr-digest']
 
 /** Whether the cache has a say in this call at all. */
 export function isCacheable(call: Call): boolean {
@@ -100,9 +103,17 @@ export function lifetimeMs(headers: Headers, receivedAt: number): number {
 export function ageMs(kept: Pick<KeptAnswer, 'requestedAt' | 'receivedAt'>, headers: Headers, now: number): number {
   const { requestedAt, receivedAt } = kept
   const apparent = Math.max(0, receivedAt - (httpDate(headers.get('date') ?? '') ?? receivedAt))
-  const said = /^\d+$/u.exec(headers.get('age')?.trim() ?? '')?.[0] ?? '0'
-  const corrected = Math.min(Number(said), 2 ** 31) * SECOND + Math.max(0, receivedAt - requestedAt)
+  const corrected = saidAge(headers.get('age')) * SECOND + Math.max(0, receivedAt - requestedAt)
   return Math.max(apparent, corrected) + Math.max(0, now - receivedAt)
+}
+
+/**
+ * Seconds. What is not one number is as old as can be: RFC 9111 section 5.1 lets it be ignored, but whoever spoke of an age gave a kept answer, and
+ * to ask once more is never wrong.
+ */
+function saidAge(text: string | null): number {
+  if (text === null) return 0
+  return /^\d+$/u.test(text.trim()) ? Math.min(Number(text), OLDEST) : OLDEST
 }
 
 /** Whether it may be given without asking the provider, which the call can forbid (RFC 9111 sections 4.2 and 5.2.1). */
