@@ -2,6 +2,7 @@
  * Owns the set of known providers and the laying of configured endpoints over a record (a sandbox, a provider's on-premises edition). Refuses
  * half an overlay: with some endpoints real and some not, a real code or token would be sent to the wrong place.
  */
+import type { z } from 'zod'
 import { CatalogError } from './errors.ts'
 import { airtable } from './providers/airtable.ts'
 import { asana } from './providers/asana.ts'
@@ -20,8 +21,9 @@ import { slackUser } from './providers/slack-user.ts'
 import { spotify } from './providers/spotify.ts'
 import { x } from './providers/x.ts'
 import { zoom } from './providers/zoom.ts'
-import { providerEndpoints, providerSchema } from './schema.ts'
-import type { Provider } from './schema.ts'
+import { apiRecordSchema, providerSchema, recordEndpoints } from './schema.ts'
+import type { ApiRecord, Provider } from './schema.ts'
+import { schemesOf } from './schemes.ts'
 
 /** Endpoints to use instead of the record's. All four, or none. */
 export interface ProviderOverlay {
@@ -33,9 +35,15 @@ export interface ProviderOverlay {
   readonly revocationEndpoint?: string | undefined
   /** What that server calls itself. Absent: the origin of its authorization endpoint. */
   readonly issuer?: string | undefined
+  /** Where a device asks for its code there (RFC 8628). Absent: nowhere. */
+  readonly deviceAuthorizationEndpoint?: string | undefined
+  /** Its endpoints of OAuth 1.0a. Absent: it has none. */
+  readonly oauth1?: OAuth1Overlay | undefined
   /** That server binds its tokens to keys (RFC 9449). Absent: as the record says. */
   readonly tokenBinding?: 'dpop' | undefined
 }
+
+export type OAuth1Overlay = Readonly<Record<'temporaryCredentialEndpoint' | 'authorizationEndpoint' | 'tokenEndpoint', string>>
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
@@ -72,7 +80,7 @@ export function listProviders(): readonly Provider[] {
 }
 
 /** The longest that a grant is left unused: a third of what the most impatient provider allows, and a month at most. Milliseconds. */
-export function idleRenewalMs(providers: readonly Provider[] = listProviders()): number {
+export function idleRenewalMs(providers: readonly Pick<ApiRecord, 'grant'>[] = listProviders()): number {
   return Math.min(30, ...providers.flatMap(({ grant }) => (grant === undefined ? [] : [grant.idleDays / 3]))) * DAY_MS
 }
 
@@ -89,7 +97,8 @@ export function resolveProvider(
   const record = RECORDS.get(id)
   if (record === undefined) return undefined
   const missing = OVERLAID.filter((name) => overlay[name] === undefined)
-  const bare = overlay.issuer === undefined && overlay.revocationEndpoint === undefined && overlay.tokenBinding === undefined
+  const { issuer, revocationEndpoint, deviceAuthorizationEndpoint, oauth1, tokenBinding } = overlay
+  const bare = [issuer, revocationEndpoint, deviceAuthorizationEndpoint, oauth1, tokenBinding].every((one) => one === undefined)
   if (missing.length === OVERLAID.length && bare) return record
   if (!isComplete(overlay)) {
     throw new CatalogError(id, [`an overlay names all endpoints or none; missing: ${missing.join(', ')}`])
@@ -99,21 +108,43 @@ export function resolveProvider(
 
 /** A record checked against the schema and its own list of origins, and frozen. @throws CatalogError with every fault. */
 export function checkedRecord(input: unknown, insecureAllowOrigins: readonly string[] = []): Provider {
-  const result = providerSchema.safeParse(input)
-  if (!result.success) {
-    throw new CatalogError(
-      idOf(input),
-      result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
-    )
-  }
-  const faults = originFaults(result.data, insecureAllowOrigins)
-  if (faults.length > 0) throw new CatalogError(result.data.id, faults)
-  return deepFreeze(result.data)
+  const record = readRecord(providerSchema, input)
+  requireSound(record.id, originFaults(record, insecureAllowOrigins))
+  return deepFreeze(record)
+}
+
+/** The same of any API's record, which offers one scheme at least. @throws CatalogError with every fault. */
+export function checkedApiRecord(input: unknown, insecureAllowOrigins: readonly string[] = []): ApiRecord {
+  const record = readRecord(apiRecordSchema, input)
+  const signsIn = record.oauth?.authorizationEndpoint ?? record.oauth?.deviceAuthorizationEndpoint ?? record.oauth1?.authorizationEndpoint
+  requireSound(record.id, [
+    ...originFaults(record, insecureAllowOrigins),
+    ...(signsIn !== undefined && record.userinfo === undefined
+      ? ['userinfo: is missing: an account that can’t be named is not connected']
+      : []),
+    ...(signsIn === undefined && schemesOf(record).length === 0
+      ? ['offers no scheme: it has neither "oauth", "oauth1" nor "credential"']
+      : []),
+  ])
+  return deepFreeze(record)
+}
+
+function readRecord<T>(schema: z.ZodType<T>, input: unknown): T {
+  const result = schema.safeParse(input)
+  if (result.success) return result.data
+  const faults = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+  throw new CatalogError(idOf(input), faults)
+}
+
+function requireSound(id: string, faults: readonly string[]): void {
+  if (faults.length > 0) throw new CatalogError(id, faults)
 }
 
 function overlaid(record: Provider, overlay: CompleteOverlay, insecureAllowOrigins: readonly string[]): Provider {
   const { authorizationEndpoint, tokenEndpoint, userinfoEndpoint, apiBase } = overlay
-  const broken = [...OVERLAID, 'revocationEndpoint' as const].filter((name) => overlay[name] !== undefined && !URL.canParse(overlay[name]))
+  const broken = [...OVERLAID, 'revocationEndpoint' as const, 'deviceAuthorizationEndpoint' as const].filter(
+    (name) => overlay[name] !== undefined && !URL.canParse(overlay[name]),
+  )
   if (broken.length > 0)
     throw new CatalogError(
       record.id,
@@ -122,6 +153,9 @@ function overlaid(record: Provider, overlay: CompleteOverlay, insecureAllowOrigi
   if (originOf(authorizationEndpoint) !== originOf(tokenEndpoint)) {
     throw new CatalogError(record.id, ['authorizationEndpoint and tokenEndpoint of an overlay must share an origin'])
   }
+  const { deviceAuthorizationEndpoint = tokenEndpoint } = overlay
+  if (originOf(deviceAuthorizationEndpoint) !== originOf(tokenEndpoint))
+    throw new CatalogError(record.id, ['deviceAuthorizationEndpoint and tokenEndpoint of an overlay must share an origin'])
   return checkedRecord(
     {
       ...record,
@@ -132,14 +166,15 @@ function overlaid(record: Provider, overlay: CompleteOverlay, insecureAllowOrigi
         responseIssuer: overlay.issuer === undefined ? 'checked' : record.oauth.responseIssuer,
         authorizationEndpoint,
         tokenEndpoint,
+        deviceAuthorizationEndpoint: overlay.deviceAuthorizationEndpoint,
         ...(overlay.tokenBinding === undefined ? {} : { tokenBinding: overlay.tokenBinding }),
       },
       userinfo: { ...record.userinfo, url: userinfoEndpoint },
       api: { ...record.api, base: apiBase },
       revocation: overlaidRevocation(record, overlay),
-      // Another server's events are signed by other keys, and an overlay names no endpoints of OAuth 1.0a.
+      // Another server's events are signed by other keys, and its tokens are not shown to the record's.
       securityEvents: undefined,
-      oauth1: undefined,
+      oauth1: overlay.oauth1 === undefined ? undefined : { ...record.oauth1, ...overlay.oauth1, revocationEndpoint: undefined },
       origins: [...new Set([authorizationEndpoint, userinfoEndpoint, apiBase].map(originOf))],
     },
     insecureAllowOrigins,
@@ -167,12 +202,12 @@ function isComplete(overlay: ProviderOverlay): overlay is CompleteOverlay {
   return OVERLAID.every((name) => overlay[name] !== undefined)
 }
 
-function originFaults(provider: Provider, insecureAllowOrigins: readonly string[]): readonly string[] {
+function originFaults(provider: ApiRecord, insecureAllowOrigins: readonly string[]): readonly string[] {
   const { revocation, api } = provider
   const stray = revocation.kind === 'client_delete' && [revocation.grant, revocation.token].some((url) => !url.startsWith(`${api.base}/`))
   // An overlay moves them with the API base.
   if (stray) return ['revocation lies outside the API base']
-  return providerEndpoints(provider).flatMap(([name, url]) => {
+  return recordEndpoints(provider).flatMap(([name, url]) => {
     const origin = originOf(url)
     if (!provider.origins.includes(origin)) return [`${name} lies on an origin that the record does not list`]
     return origin.startsWith('https://') || insecureAllowOrigins.includes(origin) ? [] : [`${name} must be https`]

@@ -4,7 +4,7 @@
  */
 import { missingScopes } from '../oauth/index.ts'
 import type { Feature } from './feature-names.ts'
-import type { Provider } from './schema.ts'
+import type { ApiRecord } from './schema.ts'
 
 /** A feature that won't work. `scopes` are those missing; `unsupported`: the provider does not offer it, whatever is granted. */
 export interface LackingFeature {
@@ -14,12 +14,16 @@ export interface LackingFeature {
 }
 
 /** The fewest scopes under which all of these features work, without doubles. Features the provider does not offer add none. */
-export function featureScopes(provider: Provider, features: readonly Feature[]): readonly string[] {
+export function featureScopes(provider: Pick<ApiRecord, 'features'>, features: readonly Feature[]): readonly string[] {
   return [...new Set(features.flatMap((feature) => provider.features[feature] ?? []))]
 }
 
 /** Those of the features that do not work with these scopes, configured or granted. Empty: all do. What a scope contains counts. */
-export function lackingFeatures(provider: Provider, features: readonly Feature[], scopes: readonly string[]): readonly LackingFeature[] {
+export function lackingFeatures(
+  provider: Pick<ApiRecord, 'features' | 'scopeContents'>,
+  features: readonly Feature[],
+  scopes: readonly string[],
+): readonly LackingFeature[] {
   return features.flatMap((feature): LackingFeature[] => {
     const needed = provider.features[feature]
     if (needed === undefined) return [{ feature, unsupported: true, scopes: [] }]

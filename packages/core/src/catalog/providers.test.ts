@@ -94,7 +94,9 @@ describe('X', () => {
   })
 
   it('has its three addresses of OAuth 1.0a at one origin', () => {
-    expect(Object.values(record('x').oauth1!).map((url) => new URL(url).origin)).toEqual(Array(3).fill('https://api.x.com'))
+    const { temporaryCredentialEndpoint, authorizationEndpoint, tokenEndpoint } = record('x').oauth1!
+    const endpoints = [temporaryCredentialEndpoint, authorizationEndpoint, tokenEndpoint]
+    expect(endpoints.map((url) => new URL(url).origin)).toEqual(Array(3).fill('https://api.x.com'))
   })
 })
 

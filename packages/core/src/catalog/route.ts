@@ -5,7 +5,7 @@
 import { parseApiBase } from '../http/index.ts'
 import type { ApiBase, Injection, OriginPolicy } from '../http/index.ts'
 import { Secret } from '../kernel/index.ts'
-import type { Provider } from './schema.ts'
+import type { ApiRecord } from './schema.ts'
 
 export interface ProviderRoute {
   readonly base: ApiBase
@@ -18,7 +18,7 @@ export interface ProviderRoute {
 }
 
 /** @throws EgressError `egress_refused` when the API base is not one that may be reached. */
-export function providerRoute(provider: Provider, policy: OriginPolicy): ProviderRoute {
+export function providerRoute(provider: Pick<ApiRecord, 'api'>, policy: OriginPolicy): ProviderRoute {
   const { injection, rules } = provider.api
   const [before = '', after = ''] = injection.kind === 'query' ? [] : injection.template.split('{token}')
   const defaults = Object.entries(provider.api.defaultHeaders)

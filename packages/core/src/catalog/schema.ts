@@ -65,7 +65,15 @@ const grantLife = z.strictObject({
 const securityEvents = z.strictObject({ issuers: z.array(z.string().min(1).max(512)).min(1), keys: endpoint, untyped: z.boolean() })
 
 /** The endpoints of RFC 5849 section 2, where the provider takes OAuth 1.0a beside OAuth 2.0. */
-const oauth1 = z.strictObject({ temporaryCredentialEndpoint: endpoint, authorizationEndpoint: endpoint, tokenEndpoint: endpoint })
+const oauth1 = z.strictObject({
+  temporaryCredentialEndpoint: endpoint,
+  authorizationEndpoint: endpoint,
+  tokenEndpoint: endpoint,
+  /** Absent: HMAC-SHA1, which section 3.4.2 names. */
+  signatureMethod: z.enum(['HMAC-SHA1', 'HMAC-SHA256']).optional(),
+  /** Takes back the credential that a call to it is signed with. Absent: there is no way. */
+  revocationEndpoint: endpoint.optional(),
+})
 
 /** Where the credential goes on a call. `{token}` in the template stands for it. */
 const injection = z.discriminatedUnion('kind', [
@@ -77,37 +85,50 @@ const injection = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('query'), name: z.string().regex(/^[A-Za-z][\w.-]{0,63}$/u, 'must be the name of a parameter') }),
 ])
 
-export const providerSchema = z.strictObject({
+/** What every call to a token endpoint needs. */
+const tokenServer = {
+  issuer: endpoint,
+  tokenEndpoint: endpoint,
+  tokenAuth: z.enum(['client_secret_post', 'client_secret_basic']),
+  scopeSeparator: z.enum([' ', ',']),
+  /** Sent with every call to the token endpoint, in place of the library's own. */
+  tokenHeaders: ownHeaders.optional(),
+  /** `json`: requests to the token endpoint are JSON objects. Absent: forms, as RFC 6749 has them. */
+  tokenBody: z.literal('json').optional(),
+  /** A refresh names the redirect URI of the sign-in. Absent: it does not (RFC 6749 section 6). */
+  refreshNamesRedirect: z.literal(true).optional(),
+  tokenQuirks: z.array(z.enum(TOKEN_QUIRKS)),
+  /** `dpop`: tokens are asked for, and taken, only bound to a key of the connection's own (RFC 9449). Absent: bearer tokens. */
+  tokenBinding: z.literal('dpop').optional(),
+  /** Where a device asks for its code (RFC 8628). Absent: it is not offered. */
+  deviceAuthorizationEndpoint: endpoint.optional(),
+  /** Whether the client gets tokens of its own (RFC 6749 section 4.4). Absent: it does not. */
+  clientCredentials: z.literal(true).optional(),
+}
+const responseIssuer = z.enum(['required', 'checked'])
+const authorizationParams = z.record(
+  z.string().refine((name) => !isProtocolParameter(name), 'belongs to the protocol'),
+  z.string(),
+)
+/** The parameter that names what is asked for. Absent: `scope` (RFC 6749 section 3.3). */
+const scopeParameter = z.literal('user_scope').optional()
+
+const userinfo = z.strictObject({
+  url: endpoint,
+  method: z.enum(['GET', 'POST']),
+  idPath: memberPath,
+  labelPath: memberPath,
+  headers: z.record(headerName, headerValue),
+})
+
+/** What any record says, whatever its schemes. */
+const common = {
   id: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/u),
   name: z.string().min(1).max(120),
   docs: z.url({ protocol: /^https$/u }),
-  oauth: z.strictObject({
-    issuer: endpoint,
-    responseIssuer: z.enum(['required', 'checked']),
-    authorizationEndpoint: endpoint,
-    tokenEndpoint: endpoint,
-    tokenAuth: z.enum(['client_secret_post', 'client_secret_basic']),
-    scopeSeparator: z.enum([' ', ',']),
-    authorizationParams: z.record(
-      z.string().refine((name) => !isProtocolParameter(name), 'belongs to the protocol'),
-      z.string(),
-    ),
-    /** The parameter that names what is asked for. Absent: `scope` (RFC 6749 section 3.3). */
-    scopeParameter: z.literal('user_scope').optional(),
-    /** Sent with every call to the token endpoint, in place of the library's own. */
-    tokenHeaders: ownHeaders.optional(),
-    tokenQuirks: z.array(z.enum(TOKEN_QUIRKS)),
-    /** `dpop`: tokens are asked for, and taken, only bound to a key of the connection's own (RFC 9449). Absent: bearer tokens. */
-    tokenBinding: z.literal('dpop').optional(),
-  }),
+  /** When the record was last held against the provider's own pages, and which. */
+  held: z.strictObject({ on: z.iso.date(), pages: z.array(z.url({ protocol: /^https$/u })).min(1) }).optional(),
   oauth1: oauth1.optional(),
-  userinfo: z.strictObject({
-    url: endpoint,
-    method: z.enum(['GET', 'POST']),
-    idPath: memberPath,
-    labelPath: memberPath,
-    headers: z.record(headerName, headerValue),
-  }),
   api: z.strictObject({
     base: endpoint,
     rules: z.array(callRule).min(1).optional(),
@@ -115,34 +136,83 @@ export const providerSchema = z.strictObject({
     /** Sent with every call unless the caller sends its own. */
     defaultHeaders: z.record(headerName, headerValue),
   }),
-  defaultScopes: z.array(scope),
-  scopeContents: z.record(scope, z.array(scope)),
-  /** The fewest scopes that each feature needs. Empty: it needs none that can be asked for. */
-  features: z.partialRecord(z.enum(FEATURES), z.array(scope)),
-  rotation,
   grant: grantLife.optional(),
-  revocation,
   securityEvents: securityEvents.optional(),
-  /** After so long a token request of ours is certainly over at the provider. Milliseconds. */
-  requestLifetimeMs: z.int().min(1000).max(600_000),
   /** Every origin that the endpoints above may lie on. */
   origins: z.array(z.url()).min(1),
+}
+const scopes = z.array(scope)
+const scopeContents = z.record(scope, scopes)
+/** The fewest scopes that each feature needs. Empty: it needs none that can be asked for. */
+const features = z.partialRecord(z.enum(FEATURES), scopes)
+/** After so long a token request of ours is certainly over at the provider. Milliseconds. */
+const requestLifetimeMs = z.int().min(1000).max(600_000)
+
+export const providerSchema = z.strictObject({
+  ...common,
+  oauth: z.strictObject({ ...tokenServer, responseIssuer, authorizationEndpoint: endpoint, authorizationParams, scopeParameter }),
+  userinfo,
+  defaultScopes: scopes,
+  scopeContents,
+  features,
+  rotation,
+  revocation,
+  requestLifetimeMs,
 })
 
-/** A provider as the rest of the engine sees it. Frozen. */
+/** A provider that people sign in to, as the rest of the engine sees it. Frozen. */
 export type Provider = Readonly<z.infer<typeof providerSchema>>
 
+/**
+ * The record of any API: of one that people sign in to, that gives tokens to devices or to the client itself, that signs requests, that takes a
+ * key, or nothing. What is left out is the strictest case, or nothing.
+ */
+export const apiRecordSchema = z.strictObject({
+  ...common,
+  oauth: z
+    .strictObject({
+      ...tokenServer,
+      responseIssuer: responseIssuer.default('checked'),
+      authorizationEndpoint: endpoint.optional(),
+      authorizationParams: authorizationParams.default({}),
+      scopeParameter,
+    })
+    .optional(),
+  /** What is sent where there is no authorization server: a key that the record's injection places, a name with a password, or nothing. */
+  credential: z.enum(['api_key', 'basic', 'none']).optional(),
+  userinfo: userinfo.optional(),
+  defaultScopes: scopes.default([]),
+  scopeContents: scopeContents.default({}),
+  features: features.default({}),
+  rotation: rotation.default({ kind: 'strict' }),
+  revocation: revocation.default({ kind: 'none' }),
+  requestLifetimeMs: requestLifetimeMs.default(60_000),
+})
+
+/** An API as the SDK sees it; every `Provider` is one. Frozen. */
+export type ApiRecord = Readonly<z.infer<typeof apiRecordSchema>>
+
 /** Every URL of a record, with the name it has there. */
-export function providerEndpoints(provider: Provider): readonly (readonly [name: string, url: string])[] {
-  return [
-    ['authorizationEndpoint', provider.oauth.authorizationEndpoint],
-    ['tokenEndpoint', provider.oauth.tokenEndpoint],
-    ['userinfoEndpoint', provider.userinfo.url],
-    ['apiBase', provider.api.base],
-    ...Object.entries(provider.oauth1 ?? {}).map(([name, url]) => [`oauth1.${name}`, url] as const),
-    ...revocationEndpoints(provider.revocation),
-    ...(provider.securityEvents === undefined ? [] : [['securityEvents.keys', provider.securityEvents.keys] as const]),
+export function recordEndpoints({
+  oauth,
+  oauth1: signing,
+  userinfo: account,
+  api,
+  revocation: way,
+  securityEvents: events,
+}: ApiRecord): readonly (readonly [name: string, url: string])[] {
+  const { signatureMethod: _method, ...signingEndpoints } = signing ?? {}
+  const named: (readonly [string, string | undefined])[] = [
+    ['authorizationEndpoint', oauth?.authorizationEndpoint],
+    ['tokenEndpoint', oauth?.tokenEndpoint],
+    ['deviceAuthorizationEndpoint', oauth?.deviceAuthorizationEndpoint],
+    ['userinfoEndpoint', account?.url],
+    ['apiBase', api.base],
+    ...Object.entries(signingEndpoints).map(([name, url]) => [`oauth1.${name}`, url] as const),
+    ...revocationEndpoints(way),
+    ['securityEvents.keys', events?.keys],
   ]
+  return named.flatMap(([name, url]) => (url === undefined ? [] : [[name, url] as const]))
 }
 
 function revocationEndpoints(way: Provider['revocation']): readonly (readonly [name: string, url: string])[] {

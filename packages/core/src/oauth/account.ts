@@ -22,12 +22,12 @@ const PRINTABLE = /^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\
 const DIRECTION = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
 /**
- * Asks the provider with the token itself, and with a proof when the token is bound (`dpop`).
+ * Asks the provider with the token itself, and with a proof when the token is bound (`dpop`). Null: `fetch` knows how to speak for the account.
  * @throws OAuthError `connect_exchange_failed`; nothing of the answer is in it.
  */
 export async function fetchAccount(
   endpoint: UserinfoEndpoint,
-  accessToken: Secret,
+  accessToken: Secret | null,
   fetch: OutboundFetch,
   dpop?: DpopSender,
 ): Promise<ProviderAccount> {
@@ -45,11 +45,17 @@ function plainLabel(said: unknown): string | null {
   return PRINTABLE.test(label) ? label : null
 }
 
-async function readObject(endpoint: UserinfoEndpoint, accessToken: Secret, plain: OutboundFetch, dpop?: DpopSender): Promise<unknown> {
+async function readObject(
+  endpoint: UserinfoEndpoint,
+  accessToken: Secret | null,
+  plain: OutboundFetch,
+  dpop?: DpopSender,
+): Promise<unknown> {
   const scheme = dpop === undefined ? 'Bearer' : 'DPoP'
-  const headers = { accept: 'application/json', ...endpoint.headers, authorization: `${scheme} ${accessToken.reveal()}` }
+  const authorization = accessToken === null ? {} : { authorization: `${scheme} ${accessToken.reveal()}` }
+  const headers = { accept: 'application/json', ...endpoint.headers, ...authorization }
   try {
-    const fetch = dpop === undefined ? plain : provingFetch(plain, dpop, accessToken)
+    const fetch = dpop === undefined ? plain : provingFetch(plain, dpop, accessToken ?? undefined)
     const response = await fetch(endpoint.url, { method: endpoint.method, headers, ...OUTBOUND_LIMITS })
     const text = await response.text()
     if (response.status !== 200) throw failed(`the account look-up was answered with status ${response.status}`)

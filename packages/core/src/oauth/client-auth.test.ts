@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Secret } from '../kernel/index.ts'
-import { basicOf, CLIENT_AUTH } from './client-auth.ts'
+import { basicOf, clientAuth } from './client-auth.ts'
 
 const pairOf = (header: string | null): string => Buffer.from(header!.replace('Basic ', ''), 'base64').toString('utf8')
 
@@ -11,9 +11,10 @@ describe('a client’s proof in the header', () => {
     ['a client', 'a:b%', 'a+client:a%3Ab%25'],
     ['ü', '§', '%C3%BC:%C2%A7'],
   ])('spells only what a form must spell: %s', async (clientId, secret, pair) => {
-    expect(pairOf(basicOf({ clientId, clientSecret: new Secret(secret) }))).toBe(pair)
+    expect(pairOf(basicOf(clientId, new Secret(secret)))).toBe(pair)
     const headers = new Headers()
-    await CLIENT_AUTH.client_secret_basic(secret)({ issuer: 'https://a.example' }, { client_id: clientId }, new URLSearchParams(), headers)
+    const proof = clientAuth({ tokenAuth: 'client_secret_basic' }, { clientSecret: new Secret(secret) })
+    await proof({ issuer: 'https://a.example' }, { client_id: clientId }, new URLSearchParams(), headers)
     expect(pairOf(headers.get('authorization'))).toBe(pair)
   })
 })

@@ -2,18 +2,12 @@
  * Owns the exchange of a code for tokens (RFC 6749 section 4.1.3): one POST, never repeated, because a code that was shown twice may cost the
  * grant (section 10.5). Refuses answers that are not of the kind that was asked for: a bearer token, or one bound to a key (RFC 9449).
  */
-import {
-  allowInsecureRequests,
-  authorizationCodeGrantRequest,
-  customFetch,
-  processAuthorizationCodeResponse,
-  ResponseBodyError,
-} from 'oauth4webapi'
+import { authorizationCodeGrantRequest, processAuthorizationCodeResponse, ResponseBodyError } from 'oauth4webapi'
 import type { TokenEndpointResponse } from 'oauth4webapi'
 import { SallyportError, Secret } from '../kernel/index.ts'
 import type { TokenSet } from '../tokens/index.ts'
 import type { AuthorizationAnswer } from './callback.ts'
-import { CLIENT_AUTH } from './client-auth.ts'
+import { clientAuth } from './client-auth.ts'
 import { provingFetch } from './dpop.ts'
 import type { DpopSender } from './dpop.ts'
 import { oauthFailure, OAuthError, providerFailure } from './errors.ts'
@@ -21,6 +15,7 @@ import { parseScopes } from './scopes.ts'
 import { OUTBOUND_LIMITS } from './server.ts'
 import type { AuthorizationServer, OAuthClient, OutboundFetch } from './server.ts'
 import { standardAnswer } from './token-answer.ts'
+import { tokenCall } from './token-call.ts'
 
 /** Bytes of unknown members that are kept beside the tokens. A provider that says more is cut to nothing rather than in the middle. */
 const MAX_EXTRA = 8192
@@ -49,31 +44,17 @@ export interface CodeExchange {
 export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
   const { server, client, redirectUri, verifier, answer, dpop } = exchange
   const metadata = { issuer: server.issuer, token_endpoint: server.tokenEndpoint }
-  const authentication = CLIENT_AUTH[server.tokenAuth](client.clientSecret.reveal())
   const identity = { client_id: client.clientId }
   const fetch = dpop === undefined ? exchange.fetch : provingFetch(exchange.fetch, dpop)
   try {
     const response = await authorizationCodeGrantRequest(
       metadata,
       identity,
-      authentication,
+      clientAuth(server, client),
       answer.parameters,
       redirectUri,
       verifier.reveal(),
-      {
-        // Which plain-text origins may be reached at all is the egress policy's to say.
-        [allowInsecureRequests]: true,
-        [customFetch]: async (url, request) => {
-          const sent = {
-            method: request.method,
-            // The library names itself as the agent.
-            headers: { ...request.headers, ...server.tokenHeaders },
-            body: request.body.toString(),
-            ...OUTBOUND_LIMITS,
-          }
-          return await standardAnswer(await fetch(url, sent), server.tokenQuirks)
-        },
-      },
+      tokenCall(server, fetch, OUTBOUND_LIMITS, (answered) => standardAnswer(answered, server.tokenQuirks)),
     )
     return tokenSet(await processAuthorizationCodeResponse(metadata, identity, response), exchange)
   } catch (error) {
@@ -81,7 +62,11 @@ export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
   }
 }
 
-function tokenSet(body: TokenEndpointResponse, { requestedScopes, now, dpop }: CodeExchange): TokenSet {
+/** @throws OAuthError `connect_exchange_failed` for tokens of another kind than was asked for. */
+export function tokenSet(
+  body: TokenEndpointResponse,
+  { requestedScopes, now, dpop }: Pick<CodeExchange, 'requestedScopes' | 'now' | 'dpop'>,
+): TokenSet {
   const { access_token, refresh_token, token_type, expires_in, scope, ...extra } = body
   // A bound token sent as a bearer fails on every call; a bearer given where binding was asked for is worth stealing (RFC 9449 section 5).
   if (token_type !== (dpop === undefined ? 'bearer' : 'dpop') || access_token === '') {
@@ -103,7 +88,7 @@ export function keptExtra(extra: Record<string, unknown>): Secret {
 }
 
 /** The library's errors carry the answer's body, tokens included: only their code goes on, in words of ours. */
-function exchangeFailure(error: unknown): OAuthError {
+export function exchangeFailure(error: unknown): OAuthError {
   if (error instanceof OAuthError) return error
   if (error instanceof ResponseBodyError) return providerFailure(error.error)
   if (error instanceof SallyportError)

@@ -8,7 +8,7 @@ import { lifetimeSeconds } from '../tokens/index.ts'
 import type { TokenSet } from '../tokens/index.ts'
 import { keptExtra } from './exchange.ts'
 import { parseScopes } from './scopes.ts'
-import type { AuthorizationServer } from './server.ts'
+import type { TokenServer } from './server.ts'
 
 /**
  * What became of a refresh.
@@ -37,7 +37,7 @@ export interface TokenEndpointAnswer {
 }
 
 interface Expected {
-  readonly server: Pick<AuthorizationServer, 'tokenQuirks'>
+  readonly server: Pick<TokenServer, 'tokenQuirks'>
   readonly parent: TokenSet
   /** As in `RefreshGrant`. */
   readonly lifetimeMs: number | null

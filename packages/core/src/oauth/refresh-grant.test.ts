@@ -19,12 +19,9 @@ const parent: TokenSet = {
 
 const server: RefreshGrant['server'] = {
   issuer: 'https://issuer.example',
-  responseIssuer: 'checked',
-  authorizationEndpoint: 'https://issuer.example/authorize',
   tokenEndpoint: 'https://issuer.example/token',
   tokenAuth: 'client_secret_post',
   scopeSeparator: ' ',
-  authorizationParams: {},
   tokenQuirks: [],
 }
 

@@ -3,20 +3,21 @@
  * the token may have been spent. Refuses to throw: whatever happens is one of the kinds. Refuses to be strict about the form of a success,
  * because under rotation a success that is thrown away ends the grant.
  */
-import { allowInsecureRequests, customFetch, refreshTokenGrantRequest } from 'oauth4webapi'
+import { refreshTokenGrantRequest } from 'oauth4webapi'
 import { EgressError } from '../http/index.ts'
 import { Secret } from '../kernel/index.ts'
 import type { TokenSet } from '../tokens/index.ts'
-import { CLIENT_AUTH } from './client-auth.ts'
+import { clientAuth } from './client-auth.ts'
 import { provingFetch } from './dpop.ts'
 import type { DpopSender } from './dpop.ts'
 import { readRefreshAnswer } from './refresh-answer.ts'
 import type { RefreshAnswer } from './refresh-answer.ts'
 import { OUTBOUND_LIMITS } from './server.ts'
-import type { AuthorizationServer, OAuthClient, OutboundFetch } from './server.ts'
+import type { OAuthClient, OutboundFetch, TokenServer } from './server.ts'
+import { tokenCall } from './token-call.ts'
 
 export interface RefreshGrant {
-  readonly server: AuthorizationServer
+  readonly server: TokenServer
   readonly client: OAuthClient
   /** The version whose refresh token is shown; what the answer leaves out is taken from it. */
   readonly parent: TokenSet
@@ -27,34 +28,46 @@ export interface RefreshGrant {
   readonly timeoutMs: number
   /** Milliseconds since the epoch by the store's clock, at the call's start or before: an expiry errs on the early side. */
   readonly now: number
+  /** Of the sign-in, for a server that wants it named again. */
+  readonly redirectUri?: string
   /** Proves the parent's key where its tokens are bound to one (RFC 9449 section 5). A refusal for want of a nonce is answered once. */
   readonly dpop?: Omit<DpopSender, 'key'>
 }
 
 /** Shows the refresh token once. Never rejects; resolves within `timeoutMs`. Nothing of the token or of a body is in any error. */
 export async function refreshTokens(grant: RefreshGrant): Promise<RefreshAnswer> {
-  const { server, client, parent } = grant
+  const { server, client, parent, redirectUri } = grant
+  const { refreshToken } = parent
+  if (refreshToken === null) return { kind: 'misconfigured', providerError: undefined }
+  const named: Record<string, string> =
+    server.refreshNamesRedirect === true && redirectUri !== undefined ? { redirect_uri: redirectUri } : {}
+  return await askTokenEndpoint(grant, (metadata, identity, call) =>
+    refreshTokenGrantRequest(metadata, identity, clientAuth(server, client), refreshToken.reveal(), {
+      ...call,
+      additionalParameters: named,
+    }),
+  )
+}
+
+type Asking = (
+  metadata: { readonly issuer: string; readonly token_endpoint: string },
+  identity: { readonly client_id: string },
+  call: ReturnType<typeof tokenCall>,
+) => Promise<Response>
+
+/** One request for tokens in place of `parent`'s, by `ask`. Never rejects. */
+export async function askTokenEndpoint(grant: RefreshGrant, ask: Asking): Promise<RefreshAnswer> {
+  const { server, client } = grant
   let called = false
   const fetch = proving(grant, (url, request) => {
     called = true
     return grant.fetch(url, request)
   })
-  if (parent.refreshToken === null || fetch === undefined) return { kind: 'misconfigured', providerError: undefined }
+  if (fetch === undefined) return { kind: 'misconfigured', providerError: undefined }
   try {
-    const response = await refreshTokenGrantRequest(
-      { issuer: server.issuer, token_endpoint: server.tokenEndpoint },
-      { client_id: client.clientId },
-      CLIENT_AUTH[server.tokenAuth](client.clientSecret.reveal()),
-      parent.refreshToken.reveal(),
-      {
-        // Which plain-text origins may be reached at all is the egress policy's to say.
-        [allowInsecureRequests]: true,
-        [customFetch]: (url, { method, headers, body }) => {
-          const limits = { ...OUTBOUND_LIMITS, totalTimeoutMs: grant.timeoutMs }
-          return fetch(url, { ...limits, method, headers: { ...headers, ...server.tokenHeaders }, body: body.toString() })
-        },
-      },
-    )
+    const metadata = { issuer: server.issuer, token_endpoint: server.tokenEndpoint }
+    const limits = { ...OUTBOUND_LIMITS, totalTimeoutMs: grant.timeoutMs }
+    const response = await ask(metadata, { client_id: client.clientId }, tokenCall(server, fetch, limits))
     const { status, headers } = response
     return readRefreshAnswer({ status, headers, text: new Secret(await response.text()) }, grant)
   } catch (error) {

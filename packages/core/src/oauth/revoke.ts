@@ -96,8 +96,10 @@ const FORM = 'application/x-www-form-urlencoded;charset=UTF-8'
 function callsFor({ way, client, refreshTokens, accessTokens, accountShared }: Revoking): Calls {
   if (way.kind === 'none') return { kind: 'impossible', reason: 'no_way' }
   if (way.kind === 'client_delete') {
-    const url = (accountShared ? way.token : way.grant).replace('{client_id}', encodeURIComponent(client.clientId))
-    const calls = accessTokens.map((token) => clientDelete(url, client, token))
+    const { clientId, clientSecret } = client
+    if (clientSecret === null) return { kind: 'impossible', reason: 'no_way' }
+    const url = (accountShared ? way.token : way.grant).replace('{client_id}', encodeURIComponent(clientId))
+    const calls = accessTokens.map((token) => clientDelete(url, clientId, clientSecret, token))
     return calls.length > 0 ? { kind: 'calls', calls } : { kind: 'impossible', reason: 'no_way' }
   }
   if (way.reach === 'account' && accountShared) return { kind: 'impossible', reason: 'shared_account' }
@@ -113,15 +115,15 @@ function callsFor({ way, client, refreshTokens, accessTokens, accountShared }: R
 function standardCall(way: Extract<RevocationWay, { kind: 'rfc7009' }>, client: OAuthClient, token: Secret, hint: string): RevocationCall {
   const form = new URLSearchParams({ token: token.reveal(), token_type_hint: hint })
   const headers: Record<string, string> = { ...way.headers, accept: 'application/json', 'content-type': FORM }
-  if (way.clientAuth === 'client_secret_basic') headers['authorization'] = basicOf(client)
-  if (way.clientAuth === 'client_secret_post') {
-    form.set('client_id', client.clientId)
-    form.set('client_secret', client.clientSecret.reveal())
-  }
+  const { clientId, clientSecret } = client
+  // A public client names itself, and proves nothing (RFC 7009 section 2.1).
+  if (clientSecret === null || way.clientAuth === 'client_secret_post') form.set('client_id', clientId)
+  if (clientSecret !== null && way.clientAuth === 'client_secret_post') form.set('client_secret', clientSecret.reveal())
+  if (clientSecret !== null && way.clientAuth === 'client_secret_basic') headers['authorization'] = basicOf(clientId, clientSecret)
   return { url: way.endpoint, request: { method: 'POST', headers, body: form.toString() } }
 }
 
-function clientDelete(url: string, { clientId, clientSecret }: OAuthClient, token: Secret): RevocationCall {
+function clientDelete(url: string, clientId: string, clientSecret: Secret, token: Secret): RevocationCall {
   const credentials = Buffer.from(`${clientId}:${clientSecret.reveal()}`, 'utf8').toString('base64')
   const headers = {
     accept: 'application/json',

@@ -2,27 +2,35 @@
 import type { Secret } from '../kernel/index.ts'
 import type { TokenQuirk } from './token-answer.ts'
 
-export interface AuthorizationServer {
+/** As much of an authorization server as calls to its token endpoint need. */
+export interface TokenServer {
   /** The issuer identifier (RFC 9207 section 2): compared as text, exactly. */
   readonly issuer: string
+  readonly tokenEndpoint: string
+  /** How the client proves itself at the token endpoint (RFC 6749 section 2.3.1). */
+  readonly tokenAuth: 'client_secret_post' | 'client_secret_basic'
+  readonly scopeSeparator: ' ' | ','
+  /** Sent with every call to the token endpoint. Lower-case names. */
+  readonly tokenHeaders?: Readonly<Record<string, string>> | undefined
+  /** How requests to the token endpoint are written. Absent: as a form (RFC 6749 section 4.1.3). */
+  readonly tokenBody?: 'json' | undefined
+  /** Whether a refresh names the redirect URI of the sign-in, which RFC 6749 section 6 does not ask for. */
+  readonly refreshNamesRedirect?: boolean | undefined
+  /** Where its token answers leave RFC 6749 section 5.1. */
+  readonly tokenQuirks: readonly TokenQuirk[]
+}
+
+export interface AuthorizationServer extends TokenServer {
   /**
    * `required`: the server says it always names itself in its answers, so one without `iss` is refused. `checked`: it may or may not;
    * a wrong one is refused either way.
    */
   readonly responseIssuer: 'required' | 'checked'
   readonly authorizationEndpoint: string
-  readonly tokenEndpoint: string
-  /** How the client proves itself at the token endpoint (RFC 6749 section 2.3.1). */
-  readonly tokenAuth: 'client_secret_post' | 'client_secret_basic'
-  readonly scopeSeparator: ' ' | ','
   /** Sent with every authorization request. May not name a parameter of the protocol. */
   readonly authorizationParams: Readonly<Record<string, string>>
   /** The parameter that names what is asked for. Absent: `scope` (RFC 6749 section 3.3). */
   readonly scopeParameter?: 'user_scope' | undefined
-  /** Sent with every call to the token endpoint. Lower-case names. */
-  readonly tokenHeaders?: Readonly<Record<string, string>> | undefined
-  /** Where its token answers leave RFC 6749 section 5.1. */
-  readonly tokenQuirks: readonly TokenQuirk[]
 }
 
 /** Where an account's identity is read with a fresh token. */
@@ -39,7 +47,8 @@ export interface UserinfoEndpoint {
 
 export interface OAuthClient {
   readonly clientId: string
-  readonly clientSecret: Secret
+  /** Null for a public client (RFC 6749 section 2.1). */
+  readonly clientSecret: Secret | null
 }
 
 /** The request as handed to the one door out. Redirects are never followed. */

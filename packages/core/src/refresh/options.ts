@@ -60,6 +60,8 @@ export interface RefresherOptions {
   readonly spills?: readonly Spill[]
   /** Rejects when the credential's integration can't be used; the caller gets that error, and nothing was written. */
   readonly endpoint: (ref: CredentialRef) => Promise<RefreshEndpoint>
+  /** Whether a credential without a refresh token can be renewed all the same: by the application's own client. */
+  readonly renewsAlone?: (ref: CredentialRef) => boolean
   /** Takes tokens that came for a grant that had ended meanwhile; they are to be revoked at the provider. */
   readonly revokeOrphan?: (ref: CredentialRef, tokens: TokenSet) => Promise<void>
   readonly logger: Logger

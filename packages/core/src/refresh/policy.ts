@@ -18,6 +18,8 @@ export interface FreshnessPolicy {
   readonly jitter: number
   /** A token younger than this is not renewed because a provider refused it: renewing would not help, and would be repeated. */
   readonly forceRestMs: number
+  /** See RefresherOptions. */
+  readonly renewsAlone?: ((ref: CredentialRef) => boolean) | undefined
 }
 
 /** What the callers of one flight want. */
@@ -61,7 +63,8 @@ export function judge(reading: Reading, monotonic: number, want: Want, policy: F
   const { state } = reading
   if (state.status !== 'active') return { kind: 'over', trouble: state.failure?.trouble ?? null }
   if (!isWanted(reading, monotonic, want, policy) && isFresh(reading, monotonic, policy)) return { kind: 'fresh' }
-  if (state.head.tokens.refreshToken === null) return { kind: isUsable(reading, monotonic) ? 'fresh' : 'dead' }
+  if (state.head.tokens.refreshToken === null && policy.renewsAlone?.(state.ref) !== true)
+    return { kind: isUsable(reading, monotonic) ? 'fresh' : 'dead' }
   return restOf(reading, monotonic, want) ?? { kind: 'due' }
 }
 

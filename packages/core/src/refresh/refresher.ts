@@ -117,7 +117,7 @@ class LineageRefresher implements Refresher {
       unspent: new UnspentIntents(node),
       refusals: new Map(),
       learned: new LearnedRotation(store, logger),
-      policy: this.#limits,
+      policy: { ...this.#limits, renewsAlone: options.renewsAlone },
       limits: this.#limits,
       clock,
       random,
@@ -249,7 +249,7 @@ class LineageRefresher implements Refresher {
       return fromMemory(memory)
     }
     if (reading === undefined) return failed(new RefreshError('credential_absent'))
-    const judged = judge(reading, this.#clock.monotonic(), want, this.#limits)
+    const judged = judge(reading, this.#clock.monotonic(), want, this.#parts.policy)
     if (judged.kind === 'fresh') return served(reading)
     if (judged.kind === 'over') return failed(overFailure(judged.trouble))
     if (memory?.generation === reading.state.generation && memory.parentSeq >= reading.state.head.seq) return fromMemory(memory)

@@ -1,6 +1,6 @@
 /** Owns the form of a configuration, and the reading of it into faults with paths. Refuses options that it does not know. */
 import { z } from 'zod'
-import { FEATURES } from '../catalog/index.ts'
+import { FEATURES, SCHEMES } from '../catalog/index.ts'
 import { isProtocolParameter } from '../oauth/index.ts'
 import { Secret } from '../kernel/index.ts'
 import type { ConfigFault } from './errors.ts'
@@ -75,9 +75,15 @@ const http = z.strictObject({
 })
 
 const provider = z.strictObject({
-  clientId: text,
-  clientSecret: secret.refine((value) => !value.isEmpty(), 'is empty'),
-  redirectUri: text,
+  /** Of those that the record offers. Its first when absent: docs/providers.md lists them. */
+  scheme: z.enum(SCHEMES).optional(),
+  /** The consumer key where the scheme is `oauth1`. */
+  clientId: text.optional(),
+  clientSecret: secret.refine((value) => !value.isEmpty(), 'is empty').optional(),
+  /** The client has no secret (RFC 6749 section 2.1). */
+  publicClient: z.literal(true).optional(),
+  /** Of schemes that send a browser away. https, but in development. */
+  redirectUri: text.optional(),
   /** The record's default scopes, and what the features need, when absent. */
   scopes: z
     .array(z.string().regex(/^[!#-[\]-~]{1,256}$/u, 'must be a scope token (RFC 6749 section 3.3)'))
@@ -100,7 +106,11 @@ const provider = z.strictObject({
       userinfoEndpoint: text.optional(),
       apiBase: text.optional(),
       revocationEndpoint: text.optional(),
+      deviceAuthorizationEndpoint: text.optional(),
       issuer: text.optional(),
+      /** That server binds its tokens to keys (RFC 9449). */
+      tokenBinding: z.literal('dpop').optional(),
+      oauth1: z.strictObject({ temporaryCredentialEndpoint: text, authorizationEndpoint: text, tokenEndpoint: text }).optional(),
     })
     .optional(),
 })
@@ -153,7 +163,11 @@ export type ReadConfig = z.output<typeof form>
 export type ProviderConfig = z.input<typeof provider>
 export type ReadProviderConfig = z.output<typeof provider>
 
-type Read<T> = { readonly value: T } | { readonly faults: readonly ConfigFault[] }
+/** What was read. With faults it is what is left without the parts that have them, for the rest to be judged as well; or nothing. */
+export interface Read<T> {
+  readonly value: T | undefined
+  readonly faults: readonly ConfigFault[]
+}
 
 export function readForm(config: unknown): Read<ReadConfig> {
   return read(form, config, '')
@@ -166,8 +180,52 @@ export function readProviderForm(config: unknown, path: string): Read<ReadProvid
 
 function read<T>(schema: z.ZodType<T>, config: unknown, at: string): Read<T> {
   const result = schema.safeParse(config)
-  if (result.success) return { value: result.data }
-  return { faults: result.error.issues.flatMap((issue) => faultsOf(issue, config, at)) }
+  if (result.success) return { value: result.data, faults: [] }
+  const { issues } = result.error
+  return { value: remnant(schema, config, issues), faults: issues.flatMap((issue) => faultsOf(issue, config, at)) }
+}
+
+/** How deep what is missing can lie. */
+const ROUNDS = 4
+
+/** Takes out what is wrong; then what can't be without it. */
+function remnant<T>(schema: z.ZodType<T>, config: unknown, issues: readonly z.core.$ZodIssue[]): T | undefined {
+  const rest = copied(config)
+  let wrong = issues
+  for (let round = 0; round < ROUNDS; round++) {
+    if (wrong.some(({ code, path }) => path.length === 0 && code !== 'unrecognized_keys')) return undefined
+    for (const issue of wrong) takeOut(rest, issue)
+    const result = schema.safeParse(rest)
+    if (result.success) return result.data
+    wrong = result.error.issues
+  }
+  return undefined
+}
+
+function takeOut(rest: unknown, issue: z.core.$ZodIssue): void {
+  if (issue.code === 'unrecognized_keys') for (const key of issue.keys) remove(rest, [...issue.path, key])
+  else remove(rest, isThere(rest, issue.path) ? issue.path : issue.path.slice(0, -1))
+}
+
+/** An array goes as a whole: without one of its members it says something else. */
+function remove(rest: unknown, path: readonly PropertyKey[]): void {
+  let holder = rest as Record<PropertyKey, unknown> | undefined
+  for (const [depth, name] of path.entries()) {
+    if (holder === undefined) return
+    const next = holder[name]
+    if (depth === path.length - 1 || Array.isArray(next)) {
+      delete holder[name]
+      return
+    }
+    holder = typeof next === 'object' && next !== null ? (next as Record<PropertyKey, unknown>) : undefined
+  }
+}
+
+/** Plain objects and arrays anew; what else there is, functions and secrets, as it is. */
+function copied(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copied)
+  const isPlain = typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  return isPlain ? Object.fromEntries(Object.entries(value).map(([name, member]) => [name, copied(member)])) : value
 }
 
 function faultsOf(issue: z.core.$ZodIssue, config: unknown, at: string): ConfigFault[] {
@@ -189,7 +247,11 @@ const OPTIONS = [form, tokenStore, http, provider, limit, logging, metrics]
   .flatMap((one) => Object.keys(one.shape))
   .concat('key keys algorithm maxRetries baseDelay maxDelay retryableStatusCodes'.split(' '))
   .concat('failureThreshold resetTimeout maxBytes maxBodyBytes maxStale'.split(' '))
-  .concat('authorizationEndpoint tokenEndpoint userinfoEndpoint apiBase revocationEndpoint issuer'.split(' '))
+  .concat(
+    'authorizationEndpoint tokenEndpoint userinfoEndpoint apiBase revocationEndpoint deviceAuthorizationEndpoint issuer tokenBinding'.split(
+      ' ',
+    ),
+  )
 
 function suggestion(key: string): string {
   const plain = (name: string): string => name.toLowerCase().replaceAll(/[^a-z]/gu, '')

@@ -58,7 +58,9 @@ describe('a configuration of the SDK', () => {
       'providers.github.clientId',
       'providers.github.clientSecret',
       'providers.github.redirectUri',
+      'tokenStore.encryption',
       'tokenStore.expiredTokenBufferMinutes',
+      'tokenStore.url',
     ])
     const semantic = await faultsOf({
       tokenStore: { backend: 'redis', encryption: { key: 'a guess at a key' } },
@@ -119,6 +121,54 @@ describe('a configuration of the SDK', () => {
       'providers.github.scopes': 'lacks what notifications.read needs: notifications',
     })
     expect(await faultsOf(withScopes(['repo', 'notifications']))).toEqual({})
+  })
+
+  it('is judged with what the provider’s scheme needs and has no use for', async () => {
+    const api = { base: 'https://api.example', injection: { kind: 'query', name: 'key' }, defaultHeaders: {} }
+    const base = { name: 'A', docs: 'https://docs.example/', origins: ['https://api.example'], api }
+    const connectors = [
+      { ...base, id: 'keyed', credential: 'api_key' },
+      { ...base, id: 'nothing' },
+      {
+        ...base,
+        id: 'machine',
+        oauth: {
+          issuer: 'https://api.example',
+          tokenEndpoint: 'https://api.example/token',
+          tokenAuth: 'client_secret_post',
+          scopeSeparator: ' ',
+          tokenQuirks: [],
+          clientCredentials: true,
+        },
+      },
+    ]
+    const { clientId, clientSecret } = github
+    const machine = { clientId, clientSecret }
+    expect(await faultsOf({ ...good, connectors: [connectors[0], connectors[2]], providers: { keyed: {}, machine } })).toEqual({})
+    expect(
+      await faultsOf({
+        ...good,
+        connectors,
+        providers: {
+          github: { clientId, scheme: 'device_code', publicClient: true, clientSecret },
+          x: { clientId, clientSecret, scheme: 'oauth1', scopes: ['tweet.read'], features: ['posts.read'] },
+          google: { clientId, redirectUri: github.redirectUri },
+          keyed: { clientSecret },
+          machine: { ...machine, redirectUri: 'http://app.example/cb', scheme: 'authorization_code' },
+          reddit: { ...github, scheme: 'api_key' },
+        },
+      }),
+    ).toMatchObject({
+      'connectors.1': expect.stringMatching(/offers no scheme/u) as string,
+      'providers.github.publicClient': expect.any(String) as string,
+      'providers.x.redirectUri': 'is missing',
+      'providers.x.scopes': 'is of no use to the scheme oauth1',
+      'providers.google.clientSecret': 'is missing; a client without one says "publicClient: true"',
+      'providers.keyed.clientSecret': 'is of no use to the scheme api_key, whose key is given to "connect"',
+      'providers.machine.scheme': 'is not offered by machine (client_credentials)',
+      'providers.machine.redirectUri': expect.stringMatching(/must be https/u) as string,
+      'providers.reddit.scheme': expect.stringMatching(/^is not offered by reddit \(authorization_code/u) as string,
+    })
   })
 
   it('is typed: unknown options and wrong values do not compile', () => {

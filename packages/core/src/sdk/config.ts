@@ -2,27 +2,27 @@
  * Owns the judgement of a configuration: every fault of it at once, before anything is opened. Refuses plain http towards people's browsers,
  * tokens in memory and insecure origins in production, and scopes that the features asked for don't get by with.
  */
-import { checkedRecord, featureScopes, lackingFeatures, listProviders, resolveProvider } from '../catalog/index.ts'
-import type { Feature, Provider } from '../catalog/index.ts'
+import { checkedApiRecord, featureScopes, lackingFeatures, listProviders, resolveProvider } from '../catalog/index.ts'
+import type { ApiRecord, Feature } from '../catalog/index.ts'
 import { collectionOf, CONNECTORS } from '../connectors/index.ts'
 import { SallyportError } from '../kernel/index.ts'
-import type { Secret } from '../kernel/index.ts'
 import { readEncryption } from '../stores/index.ts'
 import type { EncryptionConfig, TokenStoreConfig } from '../stores/index.ts'
 import { DEFAULT_MAX_DELAY_MS, DEFAULT_TIMEOUT_MS } from './call-policies.ts'
 import type { ReadConfig, ReadProviderConfig } from './config-form.ts'
 import { FEED } from './feeds.ts'
 import type { ConfigFault } from './errors.ts'
+import { judgeScheme } from './schemes.ts'
+import type { ConfiguredScheme } from './schemes.ts'
 
 /** A provider as this application uses it. */
 export interface ConfiguredProvider {
   readonly name: string
-  readonly record: Provider
-  readonly client: { readonly clientId: string; readonly clientSecret: Secret }
-  readonly redirectUri: string
+  readonly record: ApiRecord
+  /** How it is authorized there. */
+  readonly scheme: ConfiguredScheme
   /** Asked for at each sign-in. */
   readonly scopes: readonly string[]
-  readonly authorizationParams: Readonly<Record<string, string>>
 }
 
 export interface Surroundings {
@@ -41,9 +41,9 @@ export function judgeConfig(config: ReadConfig): {
 } {
   const around = surroundingsOf(config)
   const faults: ConfigFault[] = [...originFaults(around), ...encryptionFaults(config), ...httpFaults(config)]
-  const records = new Map<string, Provider>()
+  const records = new Map<string, ApiRecord>()
   for (const [index, input] of (config.connectors ?? []).entries()) {
-    const record = judged(() => checkedRecord(input, around.insecureAllowOrigins), `connectors.${index}`, faults)
+    const record = judged(() => checkedApiRecord(input, around.insecureAllowOrigins), `connectors.${index}`, faults)
     if (record === undefined) continue
     if (records.has(record.id)) faults.push({ path: `connectors.${index}.id`, message: 'is the id of another connector' })
     records.set(record.id, record)
@@ -80,20 +80,34 @@ function alternativeFaults({ alternatives = {} }: ReadConfig, providers: Readonl
 export function judgeProvider(
   name: string,
   options: ReadProviderConfig,
-  connector: Provider | undefined,
+  connector: ApiRecord | undefined,
   around: Surroundings,
   path: string,
 ): { readonly provider?: ConfiguredProvider; readonly faults: readonly ConfigFault[] } {
-  const faults: ConfigFault[] = redirectFaults(options.redirectUri, around, `${path}.redirectUri`)
+  const { redirectUri } = options
+  const faults: ConfigFault[] = redirectUri === undefined ? [] : redirectFaults(redirectUri, around, `${path}.redirectUri`)
   const record = recordFor(name, options, connector, around, path, faults)
   if (record === undefined) return { faults }
-  if (record.oauth.tokenBinding === 'dpop')
-    faults.push({ path, message: 'its tokens are bound to keys (DPoP), which only the gateway can use so far' })
+  const { scheme, hasScopes, faults: schemeFaults } = judgeScheme(record, options, path)
+  faults.push(...schemeFaults)
   const features = options.features ?? []
-  const scopes = options.scopes ?? [...new Set([...record.defaultScopes, ...featureScopes(record, features)])]
-  faults.push(...featureFaults(record, features, scopes, path))
-  const { clientId, clientSecret, redirectUri, authorizationParams = {} } = options
-  return { provider: { name, record, client: { clientId, clientSecret }, redirectUri, scopes, authorizationParams }, faults }
+  const wanted = options.scopes ?? [...new Set([...record.defaultScopes, ...featureScopes(record, features)])]
+  const scopes = hasScopes ? wanted : []
+  faults.push(...featureFaults(record, features, scopes, path).filter((fault) => hasScopes || fault.path === `${path}.features`))
+  return scheme === undefined ? { faults } : { provider: { name, record, scheme, scopes }, faults }
+}
+
+/** All faults, without those of the judgement that only follow from what the form was left without. */
+export function withoutConsequences(form: readonly ConfigFault[], judgement: readonly ConfigFault[]): ConfigFault[] {
+  const follows = ({ path }: ConfigFault): boolean => form.some((fault) => path === fault.path || isLost(path, fault.path))
+  return [...form, ...judgement.filter((fault) => !follows(fault))]
+}
+
+/** A key among several that has a fault takes the others along; a provider takes its limits along. */
+function isLost(path: string, fault: string): boolean {
+  const [section, name = ''] = path.split('.')
+  if (section === 'rateLimits') return fault === `providers.${name}` || fault.startsWith(`providers.${name}.`)
+  return (path === 'tokenStore.encryption' && fault.startsWith('tokenStore.encryption.')) || path.startsWith(`${fault}.`)
 }
 
 /** `tokenStore` as the stores take it. */
@@ -105,11 +119,11 @@ export function storeConfig({ tokenStore }: ReadConfig): TokenStoreConfig {
 function recordFor(
   name: string,
   { endpoints = {} }: ReadProviderConfig,
-  connector: Provider | undefined,
+  connector: ApiRecord | undefined,
   { insecureAllowOrigins }: Surroundings,
   path: string,
   faults: ConfigFault[],
-): Provider | undefined {
+): ApiRecord | undefined {
   if (connector !== undefined) {
     if (Object.keys(endpoints).length > 0) faults.push({ path: `${path}.endpoints`, message: 'belongs into the connector itself' })
     return connector
@@ -122,7 +136,7 @@ function recordFor(
   return judged(() => resolveProvider(name, endpoints, insecureAllowOrigins), `${path}.endpoints`, faults)
 }
 
-function featureFaults(record: Provider, wanted: readonly Feature[], scopes: readonly string[], path: string): ConfigFault[] {
+function featureFaults(record: ApiRecord, wanted: readonly Feature[], scopes: readonly string[], path: string): ConfigFault[] {
   return lackingFeatures(record, wanted, scopes).map(({ feature, unsupported, scopes: missing }) =>
     unsupported
       ? {

@@ -7,6 +7,7 @@ import type { AuthorizedCall, Authorizing, OutgoingRequest, ProviderRoute } from
 import type { FreshOptions, Refresher } from '../refresh/index.ts'
 import type { CredentialRef, TokenSet } from '../tokens/index.ts'
 import type { ConfiguredProvider } from './config.ts'
+import type { ConfiguredScheme } from './schemes.ts'
 
 export interface CallCredential {
   /** Rises with every consent: what is remembered of one generation is nothing to another. */
@@ -14,7 +15,7 @@ export interface CallCredential {
   readonly seq: bigint
   readonly unsaved: boolean
   /** For one try: what is signed or proven holds for this request only. @throws as `authorize` */
-  authorize(route: ProviderRoute, request: OutgoingRequest): AuthorizedCall
+  readonly authorize: (route: ProviderRoute, request: OutgoingRequest) => AuthorizedCall
 }
 
 export class Credentials {
@@ -27,12 +28,15 @@ export class Credentials {
   }
 
   /** @throws as `Refresher.fresh` */
-  async fresh(_provider: ConfiguredProvider, ref: CredentialRef, options: FreshOptions): Promise<CallCredential> {
+  async fresh({ scheme }: ConfiguredProvider, ref: CredentialRef, options: FreshOptions): Promise<CallCredential> {
+    // Whoever asks for nothing of a person's is nobody's connection.
+    if (scheme.kind === 'none') return { generation: 0, seq: 0n, unsaved: false, authorize: this.#authorize(null, scheme) }
     const { tokens, generation, seq, unsaved } = await this.#refresher.fresh(ref, options)
-    return { generation, seq, unsaved, authorize: (route, request) => this.#authorize(tokens, route, request) }
+    return { generation, seq, unsaved, authorize: this.#authorize(tokens, scheme) }
   }
 
-  #authorize(tokens: TokenSet | null, route: ProviderRoute, request: OutgoingRequest): AuthorizedCall {
-    return authorize(route, tokens, request, this.#authorizing)
+  #authorize(tokens: TokenSet | null, scheme: ConfiguredScheme): CallCredential['authorize'] {
+    const by = { ...this.#authorizing, oauth1Client: scheme.kind === 'oauth1' ? scheme.client : undefined }
+    return (route, request) => authorize(route, tokens, request, by)
   }
 }

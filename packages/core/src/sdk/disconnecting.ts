@@ -4,10 +4,10 @@
  */
 import type { Clock } from '../kernel/index.ts'
 import type { Logger } from '../observability/index.ts'
-import { revokeTokens } from '../oauth/index.ts'
 import type { ImpossibleReason, OutboundFetch, RetryReason, RevokeAnswer } from '../oauth/index.ts'
 import type { CredentialRef, CredentialState, CredentialStore, TokenSet } from '../tokens/index.ts'
 import type { ConfiguredProvider } from './config.ts'
+import { takeBack } from './taking-back.ts'
 
 /**
  * What became of the tokens at the provider.
@@ -77,16 +77,7 @@ export class Disconnecting {
 
   async #revoke(ref: CredentialRef, sets: readonly TokenSet[], accountShared: boolean): Promise<RevokeAnswer> {
     const { provider, fetch, clock } = this.#parts
-    const { record, client } = provider(ref.scope)
-    return revokeTokens({
-      way: record.revocation,
-      client,
-      refreshTokens: sets.flatMap(({ refreshToken }) => refreshToken ?? []),
-      accessTokens: sets.map(({ accessToken }) => accessToken),
-      accountShared,
-      fetch,
-      now: clock.now(),
-    })
+    return takeBack(provider(ref.scope), { sets, accountShared, fetch, clock })
   }
 
   /** A newer connection of the user stays. */

@@ -4,6 +4,7 @@ import { SallyportError } from '../kernel/index.ts'
 /**
  * - `config_invalid`: the configuration has faults; `faults` lists all of them (ConfigError).
  * - `argument_invalid`: a verb was called with something it can't take.
+ * - `scheme_mismatch`: the verb or the credential is not of the scheme that the provider is configured with.
  * - `provider_unknown`: no provider of this name is configured.
  * - `state_unknown`: a callback with a state that was never made here, or ended more than an hour ago.
  * - `state_used`: a callback that was taken before.
@@ -17,6 +18,7 @@ import { SallyportError } from '../kernel/index.ts'
 export type SdkErrorCode =
   | 'config_invalid'
   | 'argument_invalid'
+  | 'scheme_mismatch'
   | 'provider_unknown'
   | 'state_unknown'
   | 'state_used'

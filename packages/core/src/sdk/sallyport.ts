@@ -8,14 +8,14 @@ import type { Egress, OriginPolicy } from '../http/index.ts'
 import { hasCode, SallyportError, systemClock } from '../kernel/index.ts'
 import { createLogger, MetricsRegistry, noMetrics, openTelemetry } from '../observability/index.ts'
 import type { Logger, Traces } from '../observability/index.ts'
-import { createDpopNonces, refreshTokens } from '../oauth/index.ts'
+import { createDpopNonces } from '../oauth/index.ts'
 import type { OutboundFetch } from '../oauth/index.ts'
-import { checkedRecord, idleRenewalMs } from '../catalog/index.ts'
+import { checkedApiRecord, idleRenewalMs } from '../catalog/index.ts'
 import { MemoryAnswerStore } from '../pipeline/index.ts'
 import type { CircuitChange } from '../pipeline/index.ts'
 import type { Connector } from '../connectors/index.ts'
 import { createRefresher } from '../refresh/index.ts'
-import type { RefreshEndpoint, Refresher } from '../refresh/index.ts'
+import type { Refresher } from '../refresh/index.ts'
 import { FileSpill, openSharedAnswers, openTokenStore } from '../stores/index.ts'
 import type { OpenTokenStore, SharedAnswers } from '../stores/index.ts'
 import { healthOf } from '../tokens/index.ts'
@@ -26,9 +26,11 @@ import { Calling } from './calling.ts'
 import type { ApiRequest } from './calling.ts'
 import { readForm, readProviderForm } from './config-form.ts'
 import type { ProviderConfig, ReadConfig, SallyportConfig } from './config-form.ts'
-import { judgeConfig, judged, judgeProvider, storeConfig, surroundingsOf } from './config.ts'
+import { judgeConfig, judged, judgeProvider, storeConfig, surroundingsOf, withoutConsequences } from './config.ts'
 import type { ConfiguredProvider, Surroundings } from './config.ts'
 import { Credentials } from './credentials.ts'
+import { DeviceSigningIn, requireHandle } from './device-sign-in.ts'
+import type { DeviceRequest, DeviceStart, DeviceWait } from './device-sign-in.ts'
 import { Disconnecting } from './disconnecting.ts'
 import type { Revocation } from './disconnecting.ts'
 import { ConfigError, SdkError } from './errors.ts'
@@ -38,11 +40,14 @@ import type { ConnectionName, SallyportEvent, SallyportListener } from './events
 import { FEED, Feeds } from './feeds.ts'
 import { Fetching } from './fetching.ts'
 import type { AccountItems, FeatureItems, FeedItems, FetchedItem } from './fetching.ts'
+import { HandingOver } from './handing-over.ts'
+import type { CredentialConnected, CredentialRequest } from './handing-over.ts'
 import { ProvidersHealth } from './health.ts'
 import type { HealthChange, ProviderHealth } from './health.ts'
 import { guardedLines } from './log-lines.ts'
 import { SDK_METRICS } from './metrics.ts'
 import { Sending } from './sending.ts'
+import { renewalEndpoint } from './renewing.ts'
 import { SigningIn } from './signing-in.ts'
 import type { CallbackExpectation, Connected, ConnectRequest, ConnectStart } from './signing-in.ts'
 
@@ -80,6 +85,8 @@ interface Parts {
   readonly backend: string
   readonly around: Surroundings
   readonly signingIn: SigningIn
+  readonly devices: DeviceSigningIn
+  readonly handingOver: HandingOver
   readonly calling: Calling
   readonly fetching: Fetching
   readonly disconnecting: Disconnecting
@@ -105,25 +112,56 @@ export class Sallyport {
    * @throws ConfigError with every fault, each with its path.
    */
   static async init(config: SallyportConfig): Promise<Sallyport> {
-    const form = readForm(config)
-    if ('faults' in form) throw new ConfigError(form.faults)
-    const { providers, faults } = judgeConfig(form.value)
-    const all = [...faults]
-    const opened = openedStore(form.value, all)
-    if (all.length > 0 || opened === undefined) throw new ConfigError(all)
-    const parts = compose(form.value, opened, new Map(providers), await openTelemetry('@sallyport/core', VERSION))
+    const { value, faults: formFaults } = readForm(config)
+    if (value === undefined) throw new ConfigError(formFaults)
+    const { providers, faults } = judgeConfig(value)
+    const all = withoutConsequences(formFaults, faults)
+    const opened = openedStore(value, all)
+    if (opened === undefined) throw new ConfigError(all)
+    if (all.length > 0) {
+      await opened.close()
+      throw new ConfigError(all)
+    }
+    const parts = compose(value, opened, new Map(providers), await openTelemetry('@sallyport/core', VERSION))
     await requireUsable(parts)
     parts.refresher.start()
     return new Sallyport(parts)
   }
 
   /**
-   * Begins a sign-in: send the browser to `url`. The scopes are the configured ones unless others are named.
-   * @throws SdkError `provider_unknown`; OAuthError `provider_misconfigured` for `params` that belong to the protocol; TokenError
+   * Begins a sign-in (schemes `authorization_code` and `oauth1`): send the browser to `url`. The scopes are the configured ones unless others are
+   * named. With `credential` (schemes `api_key`, `basic` and `client_credentials`) the connection is made at once; an earlier one is replaced.
+   * A key or password is kept as it is given: whether the provider takes it shows in the first call.
+   * @throws SdkError `provider_unknown`, `scheme_mismatch`, `argument_invalid`; OAuthError `provider_misconfigured`, also for `params` that belong
+   * to the protocol, and `connect_exchange_failed`; TokenError `store_unavailable`; TypeError for a user id that can't be kept.
+   */
+  async connect(request: CredentialRequest): Promise<CredentialConnected>
+  async connect(request: ConnectRequest): Promise<ConnectStart>
+  async connect(request: ConnectRequest | CredentialRequest): Promise<ConnectStart | CredentialConnected> {
+    return this.#traced('connect', request, async ({ signingIn, handingOver }) => {
+      if (!('credential' in request) || request.credential === undefined) return signingIn.begin(request)
+      return this.#told(await handingOver.connect(request))
+    })
+  }
+
+  /**
+   * Begins a sign-in on another device (RFC 8628): show the person `userCode` and `verificationUri`, then wait with `awaitDevice`.
+   * @throws SdkError `provider_unknown`, `scheme_mismatch`; OAuthError `provider_misconfigured`, `connect_exchange_failed`; TokenError
    * `store_unavailable`; TypeError for a user id that can't be kept.
    */
-  async connect(request: ConnectRequest): Promise<ConnectStart> {
-    return this.#traced('connect', request, ({ signingIn }) => signingIn.begin(request))
+  async connectDevice(request: DeviceRequest): Promise<DeviceStart> {
+    return this.#traced('connectDevice', request, ({ devices }) => devices.begin(request))
+  }
+
+  /**
+   * Waits until the person has agreed, in any process on the same store, and keeps the tokens. Aborting ends the wait and nothing else: wait again
+   * with the same handle, also after a restart. Of several that wait one gets the connection, the others `state_used`.
+   * @throws OAuthError `connect_denied`, ...; SdkError `state_unknown`, `state_used`, `state_expired`, `state_other_session` for another user's;
+   * TokenError `store_unavailable`; the signal's reason.
+   */
+  async awaitDevice(handle: string, expected: { readonly userId: string }, wait: DeviceWait = {}): Promise<Connected> {
+    requireHandle(handle)
+    return this.#traced('awaitDevice', {}, async ({ devices }) => this.#told(await devices.wait(handle, expected, wait)))
   }
 
   /**
@@ -133,13 +171,7 @@ export class Sallyport {
    * 4.1.2.1, RFC 9207); TokenError `store_unavailable`.
    */
   async handleCallback(callback: string | URL | URLSearchParams, expected: CallbackExpectation): Promise<Connected> {
-    return this.#traced('handleCallback', expected, async ({ signingIn, events, logger }) => {
-      const connected = await signingIn.finish(callback, expected)
-      const { provider, userId, scopes, missingScopes } = connected
-      if (missingScopes.length > 0) logger.warn('A person granted less than was asked for', { provider, missingScopes })
-      events.tell('connected', { provider, userId, scopes, missingScopes })
-      return connected
-    })
+    return this.#traced('handleCallback', expected, async ({ signingIn }) => this.#told(await signingIn.finish(callback, expected)))
   }
 
   /**
@@ -191,12 +223,11 @@ export class Sallyport {
     const { providers, around, fetching } = this.#open()
     const faults: ConfigFault[] = []
     const form = readProviderForm(options, 'options')
-    const checked = judged(() => checkedRecord(record, around.insecureAllowOrigins), 'record', faults)
-    if ('faults' in form) faults.push(...form.faults)
-    if ('faults' in form || checked === undefined) throw new ConfigError(faults)
+    const checked = judged(() => checkedApiRecord(record, around.insecureAllowOrigins), 'record', faults)
+    if (checked === undefined || form.value === undefined) throw new ConfigError([...faults, ...form.faults])
     if (providers.has(checked.id)) faults.push({ path: 'record.id', message: 'is configured already' })
     const made = judgeProvider(checked.id, form.value, checked, around, 'options')
-    faults.push(...made.faults)
+    faults.push(...withoutConsequences(form.faults, made.faults))
     if (faults.length > 0 || made.provider === undefined) throw new ConfigError(faults)
     providers.set(checked.id, made.provider)
     if (connector !== undefined) fetching.register(checked.id, connector)
@@ -220,13 +251,9 @@ export class Sallyport {
     const state = await this.#open().opened.store.read(this.#ref(provider, userId))
     if (state === undefined) return undefined
     const { scopes, expiresAt, refreshToken } = state.head.tokens
-    return {
-      health: healthOf(state),
-      trouble: state.failure?.trouble ?? null,
-      scopes: [...scopes],
-      expiresAt,
-      renewable: refreshToken !== null,
-    }
+    const { scheme } = find(this.#parts.providers, provider)
+    const renewable = refreshToken !== null || scheme.kind === 'client_credentials'
+    return { health: healthOf(state), trouble: state.failure?.trouble ?? null, scopes: [...scopes], expiresAt, renewable }
   }
 
   /** Calls `listener` at each such event of this process; gives what ends that. What it throws is logged. */
@@ -270,6 +297,14 @@ export class Sallyport {
     const parts = this.#open()
     const attributes = provider !== undefined && parts.providers.has(provider) ? { 'sallyport.provider': provider } : {}
     return parts.traces.within({ name: `sallyport.${verb}`, attributes }, () => work(parts))
+  }
+
+  #told<C extends CredentialConnected>(connected: C): C {
+    const { events, logger } = this.#parts
+    const { provider, userId, scopes, missingScopes } = connected
+    if (missingScopes.length > 0) logger.warn('Less was granted than was asked for', { provider, missingScopes })
+    events.tell('connected', { provider, userId, scopes, missingScopes })
+    return connected
   }
 
   #ref(provider: string, userId: string): CredentialRef {
@@ -317,6 +352,7 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
   const send: OutboundFetch = (url, init) => egress.fetch(url, init)
   const provider = (name: string): ConfiguredProvider => find(providers, name)
   const { store, leases, states } = opened
+  const nonces = createDpopNonces()
   const events = new Events(logger)
   const openMs = config.http?.circuitBreaker?.resetTimeout ?? DEFAULT_OPEN_MS
   const health = new ProvidersHealth({ clock, metrics, openMs, onChange: (change) => tellHealth(change, events, logger) })
@@ -326,7 +362,8 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
     store,
     leases,
     spills: spillFolder === undefined ? [] : [new FileSpill(spillFolder)],
-    endpoint: async ({ scope }) => endpointOf(provider(scope), send),
+    endpoint: async ({ scope }) => renewalEndpoint(provider(scope), { fetch: send, nonces, clock }),
+    renewsAlone: ({ scope }) => providers.get(scope)?.scheme.kind === 'client_credentials',
     revokeOrphan: (ref, tokens) => disconnecting.revokeOrphan(ref, tokens),
     logger,
     metrics,
@@ -358,11 +395,11 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
     metrics,
     onOutcome: (name, fault) => (name === FEED ? undefined : health.note(name, fault)),
   })
-  const credentials = new Credentials(refresher, { nonces: createDpopNonces(), clock })
+  const credentials = new Credentials(refresher, { nonces, clock })
   const calling = new Calling({ provider, policies, credentials, store, sending, origins, deadlineMs, clock })
   const feeds = new Feeds({ policies, sending, origins, deadlineMs, clock })
   const fetching = new Fetching({ provider, calling, feeds, health, alternatives: config.alternatives ?? {}, events, logger })
-  const signingIn = new SigningIn({ provider, states, store, fetch: send, clock })
+  const connecting = { provider, states, store, fetch: send, nonces, clock }
   return {
     opened,
     egress,
@@ -373,7 +410,9 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
     providers,
     backend,
     around,
-    signingIn,
+    signingIn: new SigningIn(connecting),
+    devices: new DeviceSigningIn(connecting),
+    handingOver: new HandingOver(connecting),
     calling,
     fetching,
     disconnecting,
@@ -404,13 +443,4 @@ function tellCircuit({ provider, host, from, to }: CircuitChange, events: Events
   // A probe that failed opens what was open all along.
   if (to === 'open' && from === 'half_open') return
   events.tell(to === 'open' ? 'circuit_opened' : 'circuit_closed', { provider, host })
-}
-
-function endpointOf({ name, record, client }: ConfiguredProvider, send: OutboundFetch): RefreshEndpoint {
-  return {
-    provider: name,
-    rotation: record.rotation,
-    requestLifetimeMs: record.requestLifetimeMs,
-    refresh: (parent, call) => refreshTokens({ server: record.oauth, client, parent, ...call, fetch: send }),
-  }
 }

@@ -1,29 +1,25 @@
 /**
- * Owns the sign-in of an application's user at a provider: the way out and the way back. Refuses a callback that is not the one answer to a
- * sign-in of this very user or session, and consumes its state before anything else is looked at.
+ * Owns the sign-in of an application's user at a provider through a browser: the way out and the way back, by OAuth 2.0 or OAuth 1.0a. Refuses
+ * a callback that is not the one answer to a sign-in of this very user or session, and consumes its state before anything else is looked at.
  */
-import { digestEquals, sha256 } from '../crypto/index.ts'
+import { digestEquals, generateProofKey, sha256 } from '../crypto/index.ts'
 import { Secret } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
-import {
-  authorizationRequest,
-  callbackState,
-  exchangeCode,
-  fetchAccount,
-  judgeAnswer,
-  missingScopes,
-  revokeTokens,
-} from '../oauth/index.ts'
-import type { OutboundFetch, ProviderAccount } from '../oauth/index.ts'
-import type { ConnectStates, CredentialStore, TokenSet } from '../tokens/index.ts'
+import { authorizationRequest, callbackState, exchangeCode, fetchAccount, judgeAnswer, missingScopes } from '../oauth/index.ts'
+import type { DpopNonces, OutboundFetch, ProviderAccount } from '../oauth/index.ts'
+import { oauth1AuthorizationRequest, oauth1CallbackToken, oauth1Tokens, signingFetch } from '../oauth1/index.ts'
+import type { ConnectStates, CredentialStore, TakenState, TokenSet } from '../tokens/index.ts'
 import type { ConfiguredProvider } from './config.ts'
 import { SdkError } from './errors.ts'
 import type { ConnectionName } from './events.ts'
+import { mismatch } from './handing-over.ts'
+import type { CodeScheme, SigningScheme } from './schemes.ts'
+import { takeBack } from './taking-back.ts'
 
 export interface ConnectRequest extends ConnectionName {
-  /** In place of the configured ones, for this sign-in. */
+  /** In place of the configured ones, for this sign-in. Not for `oauth1`, which has none. */
   readonly scopes?: readonly string[]
-  /** Parameters of the provider's own for the authorization request (`login_hint`). */
+  /** Parameters of the provider's own for the authorization request (`login_hint`). Not for `oauth1`. */
   readonly params?: Readonly<Record<string, string>>
   /** Names the browser's session. Only its hash is kept; the callback has to name the same. */
   readonly session?: string
@@ -32,6 +28,7 @@ export interface ConnectRequest extends ConnectionName {
 export interface ConnectStart {
   /** Where to send the browser. Good for ten minutes, and once. */
   readonly url: string
+  /** Comes back with the callback: OAuth 2.0's `state`, or OAuth 1.0a's `oauth_token`. */
   readonly state: string
 }
 
@@ -52,19 +49,33 @@ export interface Connected extends ConnectionName {
 /** How long a person may take. */
 const LIFE_MS = 600_000
 
-interface SignIn extends ConnectionName {
+interface Begun extends ConnectionName {
   readonly v: 1
   readonly session: string | null
-  readonly verifier: string
-  readonly redirectUri: string
   readonly scopes: readonly string[]
 }
+
+interface CodeSignIn extends Begun {
+  readonly kind?: undefined
+  readonly verifier: string
+  readonly redirectUri: string
+}
+
+/** RFC 5849 section 2.1: the temporary credentials. */
+interface SigningSignIn extends Begun {
+  readonly kind: 'oauth1'
+  readonly token: string
+  readonly tokenSecret: string
+}
+
+type SignIn = CodeSignIn | SigningSignIn | (Begun & { readonly kind: 'device' })
 
 export interface SigningInParts {
   readonly provider: (name: string) => ConfiguredProvider
   readonly states: ConnectStates
   readonly store: CredentialStore
   readonly fetch: OutboundFetch
+  readonly nonces: DpopNonces
   readonly clock: Clock
 }
 
@@ -75,61 +86,122 @@ export class SigningIn {
     this.#parts = parts
   }
 
-  async begin({ provider: name, userId, scopes: wanted, params = {}, session }: ConnectRequest): Promise<ConnectStart> {
-    const { provider, states, store } = this.#parts
-    const { record, client, redirectUri, scopes: configured, authorizationParams } = provider(name)
-    const scopes = wanted ?? configured
-    const { oauth: server } = record
-    const extra = { ...authorizationParams, ...params }
-    const { url, state, verifier } = authorizationRequest({ server, clientId: client.clientId, redirectUri, scopes, extra })
-    // A name that can't be kept, or a store that is away, is found out before a person is sent off.
-    await store.read({ scope: name, id: userId })
-    const bound = session === undefined ? null : hashOf(session)
-    const signIn: SignIn = { v: 1, provider: name, userId, session: bound, verifier: verifier.reveal(), redirectUri, scopes }
-    await states.put(state, new Secret(JSON.stringify(signIn)), LIFE_MS)
-    return { url, state: state.reveal() }
+  async begin(request: ConnectRequest): Promise<ConnectStart> {
+    const { scheme } = this.#parts.provider(request.provider)
+    if (scheme.kind === 'authorization_code') return this.#beginCode(request, scheme)
+    if (scheme.kind === 'oauth1') return this.#beginSigning(request, scheme)
+    throw mismatch(scheme.kind)
   }
 
   async finish(callback: string | URL | URLSearchParams, expected: CallbackExpectation): Promise<Connected> {
-    const { provider, store, fetch, clock } = this.#parts
+    const { provider } = this.#parts
     if (expected.userId === undefined && expected.session === undefined)
       throw new SdkError('argument_invalid', 'a callback needs the user or the session that it came from: anybody could have sent it')
     const query = queryOf(callback)
-    const state = callbackState(query)
+    const state = stateOf(query)
     const signIn = await this.#taken(state)
     requireSame(signIn, expected)
-    const { record, client } = provider(signIn.provider)
-    const answer = judgeAnswer(record.oauth, query, state)
+    const { scheme } = provider(signIn.provider)
+    // A device's handle is no state, and a provider may have another scheme since.
+    if (signIn.kind === undefined && scheme.kind === 'authorization_code') return this.#finishCode(signIn, scheme, query, state)
+    if (signIn.kind === 'oauth1' && scheme.kind === 'oauth1') return this.#finishSigning(signIn, scheme, query)
+    throw stateFault('unknown')
+  }
+
+  async #beginCode(
+    { provider: name, userId, scopes: wanted, params = {}, session }: ConnectRequest,
+    scheme: CodeScheme,
+  ): Promise<ConnectStart> {
+    const { server, client, redirectUri, authorizationParams } = scheme
+    const scopes = wanted ?? this.#parts.provider(name).scopes
+    const extra = { ...authorizationParams, ...params }
+    const { url, state, verifier } = authorizationRequest({ server, clientId: client.clientId, redirectUri, scopes, extra })
+    await this.#requireName(name, userId)
+    const begun = { v: 1, provider: name, userId, session: boundTo(session), scopes } as const
+    const signIn: CodeSignIn = { ...begun, verifier: verifier.reveal(), redirectUri }
+    await this.#parts.states.put(state, new Secret(JSON.stringify(signIn)), LIFE_MS)
+    return { url, state: state.reveal() }
+  }
+
+  async #beginSigning({ provider: name, userId, scopes, params, session }: ConnectRequest, scheme: SigningScheme): Promise<ConnectStart> {
+    if (scopes !== undefined || params !== undefined)
+      throw new SdkError('argument_invalid', 'OAuth 1.0a has neither scopes nor parameters of a sign-in')
+    await this.#requireName(name, userId)
+    const { url, temporary } = await oauth1AuthorizationRequest({ ...scheme, ...this.#parts }, scheme.redirectUri)
+    const begun = { v: 1, kind: 'oauth1', provider: name, userId, session: boundTo(session), scopes: [] } as const
+    const signIn: SigningSignIn = { ...begun, token: temporary.token.reveal(), tokenSecret: temporary.tokenSecret.reveal() }
+    await this.#parts.states.put(temporary.token, new Secret(JSON.stringify(signIn)), LIFE_MS)
+    return { url, state: temporary.token.reveal() }
+  }
+
+  async #finishCode(signIn: CodeSignIn, { server, client, bound }: CodeScheme, query: string, state: Secret): Promise<Connected> {
+    const { fetch, clock, nonces } = this.#parts
+    const answer = judgeAnswer(server, query, state)
     const { redirectUri, scopes: requestedScopes } = signIn
     const verifier = new Secret(signIn.verifier)
+    const dpop = bound ? { dpop: { key: generateProofKey(), nonces, now: () => clock.now() } } : {}
     const now = clock.now()
-    const tokens = await exchangeCode({ server: record.oauth, client, redirectUri, verifier, answer, requestedScopes, fetch, now })
-    const account = await this.#accountOf(signIn.provider, tokens)
-    await store.connect({ scope: signIn.provider, id: signIn.userId }, tokens)
-    const missing = missingScopes(requestedScopes, tokens.scopes, record.scopeContents)
-    return { provider: signIn.provider, userId: signIn.userId, account, scopes: [...tokens.scopes], missingScopes: missing }
+    const tokens = await exchangeCode({ server, client, redirectUri, verifier, answer, requestedScopes, fetch, now, ...dpop })
+    return keepSignedIn(this.#parts, signIn, tokens)
+  }
+
+  async #finishSigning(signIn: SigningSignIn, scheme: SigningScheme, query: string): Promise<Connected> {
+    const temporary = { token: new Secret(signIn.token), tokenSecret: new Secret(signIn.tokenSecret) }
+    const { credential, extra } = await oauth1Tokens({ ...scheme, ...this.#parts }, query, temporary)
+    const { token: accessToken, tokenSecret } = credential
+    const granted = { accessToken, refreshToken: null, expiresAt: null, scopes: [], extra }
+    return keepSignedIn(this.#parts, signIn, { ...granted, tokenType: 'oauth1', tokenSecret })
+  }
+
+  /** A name that can't be kept, or a store that is away, is found out before a person is sent off. */
+  async #requireName(scope: string, id: string): Promise<void> {
+    await this.#parts.store.read({ scope, id })
   }
 
   async #taken(state: Secret): Promise<SignIn> {
     const taken = await this.#parts.states.take(state)
     if (taken.kind === 'taken') return JSON.parse(taken.text.reveal()) as SignIn
-    throw new SdkError(`state_${taken.kind}`, STATE_FAULTS[taken.kind], { publicDetail: START_AGAIN })
+    throw stateFault(taken.kind)
   }
+}
 
-  /** Tokens of an account that can't be named are kept nowhere, so they are given back. */
-  async #accountOf(name: string, tokens: TokenSet): Promise<ProviderAccount> {
-    const { provider, fetch, clock } = this.#parts
-    const { record, client } = provider(name)
-    try {
-      return await fetchAccount(record.userinfo, tokens.accessToken, fetch)
-    } catch (error) {
-      const refreshTokens = tokens.refreshToken === null ? [] : [tokens.refreshToken]
-      const accessTokens = [tokens.accessToken]
-      const now = clock.now()
-      await revokeTokens({ way: record.revocation, client, refreshTokens, accessTokens, accountShared: true, fetch, now })
-      throw error
-    }
+/** Finds out whose account the tokens open, and keeps them for the user. Tokens of an account that can't be named are given back. */
+export async function keepSignedIn(
+  parts: SigningInParts,
+  { provider: name, userId, scopes }: Pick<Begun, 'provider' | 'userId' | 'scopes'>,
+  tokens: TokenSet,
+): Promise<Connected> {
+  const { fetch, clock } = parts
+  const provider = parts.provider(name)
+  let account: ProviderAccount
+  try {
+    account = await accountOf(parts, provider, tokens)
+  } catch (error) {
+    await takeBack(provider, { sets: [tokens], accountShared: true, fetch, clock })
+    throw error
   }
+  await parts.store.connect({ scope: name, id: userId }, tokens)
+  return {
+    provider: name,
+    userId,
+    account,
+    scopes: [...tokens.scopes],
+    missingScopes: missingScopes(scopes, tokens.scopes, provider.record.scopeContents),
+  }
+}
+
+async function accountOf(
+  { fetch, clock, nonces }: SigningInParts,
+  { scheme }: ConfiguredProvider,
+  tokens: TokenSet,
+): Promise<ProviderAccount> {
+  if (!('userinfo' in scheme)) throw mismatch(scheme.kind)
+  const { accessToken } = tokens
+  if (tokens.tokenType === 'dpop')
+    return fetchAccount(scheme.userinfo, accessToken, fetch, { key: tokens.dpopKey, nonces, now: () => clock.now() })
+  if (tokens.tokenType !== 'oauth1' || scheme.kind !== 'oauth1') return fetchAccount(scheme.userinfo, accessToken, fetch)
+  const credential = { token: accessToken, tokenSecret: tokens.tokenSecret }
+  return fetchAccount(scheme.userinfo, null, signingFetch(fetch, scheme.client, credential, clock))
 }
 
 const START_AGAIN = 'This sign-in is not under way any more. Start again from the application.'
@@ -139,12 +211,31 @@ const STATE_FAULTS = {
   expired: 'the person took longer than a sign-in may',
 }
 
-function requireSame(signIn: SignIn, { provider, userId, session }: CallbackExpectation): void {
+export function stateFault(kind: Exclude<TakenState['kind'], 'taken'>): SdkError {
+  return new SdkError(`state_${kind}`, STATE_FAULTS[kind], { publicDetail: START_AGAIN })
+}
+
+/** @throws SdkError `state_other_provider`, `state_other_session` */
+export function requireSame(
+  signIn: Pick<Begun, 'provider' | 'userId' | 'session'>,
+  { provider, userId, session }: CallbackExpectation,
+): void {
   if (provider !== undefined && provider !== signIn.provider)
     throw new SdkError('state_other_provider', 'the sign-in was begun for another provider', { publicDetail: START_AGAIN })
   const otherUser = userId !== undefined && userId !== signIn.userId
   if (otherUser || !isSameSession(signIn.session, session))
     throw new SdkError('state_other_session', 'the sign-in was begun by another user or session', { publicDetail: START_AGAIN })
+}
+
+/** What the callback names its sign-in by. One that has a `state` is OAuth 2.0's, whatever else it has. */
+function stateOf(query: string): Secret {
+  const parameters = new URLSearchParams(query)
+  const isSigning = !parameters.has('state') && (parameters.has('oauth_token') || parameters.has('denied'))
+  return isSigning ? oauth1CallbackToken(query) : callbackState(query)
+}
+
+function boundTo(session: string | undefined): string | null {
+  return session === undefined ? null : hashOf(session)
 }
 
 function isSameSession(bound: string | null, given: string | undefined): boolean {

@@ -13,21 +13,25 @@ export type TakenRecord = Exclude<TakenState, { kind: 'taken' }> | { readonly ki
 export interface StateRecords {
   put(name: string, sealed: Uint8Array, lifeMs: number): Promise<void>
   take(name: string): Promise<TakenRecord>
+  /** The same, leaving it there. */
+  read(name: string): Promise<TakenRecord>
   close(): Promise<void>
 }
 
 export function createSealedStates(records: StateRecords, keys: RootKeyring): ConnectStates {
+  async function opened(state: Secret, find: (name: string) => Promise<TakenRecord>): Promise<TakenState> {
+    const name = nameOf(state)
+    const found = await find(name)
+    if (found.kind !== 'taken') return found
+    return { kind: 'taken', text: open((id) => keys.get(id), placeOf(name), found.sealed) }
+  }
   return {
     async put(state, text, lifeMs) {
       const name = nameOf(state)
       await records.put(name, seal(keys.primary, placeOf(name), text), lifeMs)
     },
-    async take(state) {
-      const name = nameOf(state)
-      const found = await records.take(name)
-      if (found.kind !== 'taken') return found
-      return { kind: 'taken', text: open((id) => keys.get(id), placeOf(name), found.sealed) }
-    },
+    take: (state) => opened(state, (name) => records.take(name)),
+    read: (state) => opened(state, (name) => records.read(name)),
     close: () => records.close(),
   }
 }

@@ -13,7 +13,7 @@ export type TakenState =
 
 /**
  * Keeps texts under states. Only a state's SHA-256 is kept, and the text is sealed to it.
- * Both reject with TokenError `store_unavailable` when the store can't be reached or doesn't answer in time.
+ * All reject with TokenError `store_unavailable` when the store can't be reached or doesn't answer in time.
  */
 export interface ConnectStates {
   /** `lifeMs` by the store's clock. */
@@ -23,6 +23,8 @@ export interface ConnectStates {
    * @throws CryptoError `decrypt_failed` or `key_unknown` when it was sealed under another key.
    */
   take(state: Secret): Promise<TakenState>
+  /** What `take` would give, without taking it: for what is asked after more than once before it ends. @throws as `take` */
+  read(state: Secret): Promise<TakenState>
   close(): Promise<void>
 }
 

@@ -3,10 +3,6 @@
  * asks for nonces, and refuses what RFC 9449 refuses.
  */
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { Provider } from 'oidc-provider'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generateProofKey, openProofKey } from '../../src/crypto/index.ts'
 import { createEgress, DEFAULT_EGRESS_POLICY } from '../../src/http/index.ts'
@@ -25,12 +21,14 @@ import {
 } from '../../src/oauth/index.ts'
 import type { AuthorizationServer, DpopSender, OutboundFetch } from '../../src/oauth/index.ts'
 import type { TokenSet } from '../../src/tokens/index.ts'
+import { startCertifiedServer } from './certified-server.ts'
+import type { CertifiedServer } from './certified-server.ts'
 import { signIn } from './sign-in.ts'
 
 const redirectUri = 'https://gate.example/oauth/cb/bound'
 const client = { clientId: 'bound-client', clientSecret: new Secret('not-a-secret-bound-client-of-a-test') }
 
-let http: Server
+let certified: CertifiedServer
 let egress: Egress
 let server: AuthorizationServer
 let origin: string
@@ -38,10 +36,7 @@ let origin: string
 const seen: { call: string; proof: boolean }[] = []
 
 beforeAll(async () => {
-  http = createServer()
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
-  origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
-  const provider = new Provider(origin, {
+  certified = await startCertifiedServer({
     clients: [
       {
         client_id: client.clientId,
@@ -52,19 +47,12 @@ beforeAll(async () => {
       },
     ],
     features: { dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true } },
-    pkce: { required: () => true },
-    claims: { openid: ['sub'], email: ['email'] },
-    scopes: ['openid', 'email', 'offline_access'],
-    cookies: { keys: ['a-key-of-a-test'] },
-    findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@test.example` }) }),
-    issueRefreshToken: async () => true,
-    ttl: { AccessToken: 3600, AuthorizationCode: 60, Grant: 3600, IdToken: 3600, Interaction: 600, RefreshToken: 3600, Session: 3600 },
+    before: ({ method, url, headers }) => {
+      seen.push({ call: `${method} ${url}`, proof: headers['dpop'] !== undefined })
+      return false
+    },
   })
-  const handle = provider.callback()
-  http.on('request', (request, response) => {
-    seen.push({ call: `${request.method} ${request.url}`, proof: request.headers['dpop'] !== undefined })
-    void handle(request, response)
-  })
+  origin = certified.origin
   egress = createEgress({ ...DEFAULT_EGRESS_POLICY, insecureAllowOrigins: [origin] })
   server = {
     issuer: origin,
@@ -80,8 +68,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await egress.close()
-  http.closeAllConnections()
-  await new Promise((resolve) => http.close(resolve))
+  await certified.close()
 })
 
 const outbound: OutboundFetch = (url, init) => egress.fetch(url, init)

@@ -1,8 +1,4 @@
 /** An independent, certified authorization server as the judge of our requests: it refuses what RFC 6749, 7636 and 9207 refuse. */
-import { createServer } from 'node:http'
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { Provider } from 'oidc-provider'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createEgress, DEFAULT_EGRESS_POLICY } from '../../src/http/index.ts'
 import type { Egress } from '../../src/http/index.ts'
@@ -10,21 +6,20 @@ import { Secret } from '../../src/kernel/index.ts'
 import { authorizationRequest, callbackState, exchangeCode, fetchAccount, judgeAnswer, revokeTokens } from '../../src/oauth/index.ts'
 import type { AuthorizationRequest, AuthorizationServer } from '../../src/oauth/index.ts'
 import type { TokenSet } from '../../src/tokens/index.ts'
+import { startCertifiedServer } from './certified-server.ts'
+import type { CertifiedServer } from './certified-server.ts'
 import { signIn } from './sign-in.ts'
 
 const redirectUri = 'https://gate.example/oauth/cb/strict'
 const client = { clientId: 'strict-client', clientSecret: new Secret('not-a-secret-strict-client-of-a-test') }
 
-let http: Server
+let certified: CertifiedServer
 let egress: Egress
 let server: AuthorizationServer
 let origin: string
 
 beforeAll(async () => {
-  http = createServer()
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
-  origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
-  const provider = new Provider(origin, {
+  certified = await startCertifiedServer({
     clients: [
       {
         client_id: client.clientId,
@@ -33,18 +28,9 @@ beforeAll(async () => {
         grant_types: ['authorization_code', 'refresh_token'],
       },
     ],
-    pkce: { required: () => true },
     features: { revocation: { enabled: true } },
-    claims: { openid: ['sub'], email: ['email'] },
-    scopes: ['openid', 'email', 'offline_access'],
-    cookies: { keys: ['a-key-of-a-test'] },
-    findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@test.example` }) }),
-    // The default resolution forgets offline access without a consent prompt, which the request asks for.
-    issueRefreshToken: async () => true,
-    ttl: { AccessToken: 3600, AuthorizationCode: 60, Grant: 3600, IdToken: 3600, Interaction: 600, RefreshToken: 3600, Session: 3600 },
   })
-  const handle = provider.callback()
-  http.on('request', (request, response) => void handle(request, response))
+  origin = certified.origin
   egress = createEgress({ ...DEFAULT_EGRESS_POLICY, insecureAllowOrigins: [origin] })
   server = {
     issuer: origin,
@@ -61,8 +47,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await egress.close()
-  http.closeAllConnections()
-  await new Promise((resolve) => http.close(resolve))
+  await certified.close()
 })
 
 describe('a strict authorization server', () => {

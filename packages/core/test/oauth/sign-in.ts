@@ -20,6 +20,44 @@ export async function signIn(url: string, redirectUri: string): Promise<string> 
   throw new Error('the sign-in did not come to an end')
 }
 
+/**
+ * Goes through the pages that a device's code leads to: the code is confirmed, then signed in and agreed to. `link` has the code in it. With `no`
+ * the person refuses.
+ */
+export async function agreeOnDevice(link: string, no = false): Promise<void> {
+  const cookies = new Map<string, string>()
+  let next = link
+  let init: Sent = {}
+  for (let step = 0; step < 15; step++) {
+    const answer = await fetch(next, {
+      ...init,
+      redirect: 'manual',
+      headers: { ...init.headers, cookie: [...cookies].map((pair) => pair.join('=')).join('; ') },
+    })
+    for (const cookie of answer.headers.getSetCookie()) remember(cookies, cookie)
+    const location = answer.headers.get('location')
+    if (location !== null) {
+      next = new URL(location, next).href
+      init = {}
+      continue
+    }
+    const page = await answer.text()
+    // What follows a refusal is a page for the next code.
+    if (!page.includes('<form') || init.body?.includes('abort=yes') === true) return
+    const action = /<form[^>]* action="(?<action>[^"]+)"/u.exec(page)?.groups?.['action']
+    init = page.includes('name="xsrf"') ? deviceForm(page, no) : form(page)
+    next = action === undefined ? next : new URL(action, next).href
+  }
+  throw new Error('the device was never agreed to')
+}
+
+function deviceForm(page: string, no: boolean): Sent {
+  const value = (name: string): string =>
+    new RegExp(`value="([^"]*)"[^>]*name="${name}"|name="${name}" value="([^"]*)"`, 'u').exec(page)?.slice(1).find(Boolean) ?? ''
+  const body = new URLSearchParams({ xsrf: value('xsrf'), user_code: value('user_code'), ...(no ? { abort: 'yes' } : { confirm: 'yes' }) })
+  return { method: 'POST', body: body.toString(), headers: { 'content-type': 'application/x-www-form-urlencoded' } }
+}
+
 interface Sent {
   readonly method?: string
   readonly body?: string

@@ -1,8 +1,6 @@
 /** Owns what the SDK's tests stand on: a certified authorization server as provider and API, and configurations for it. */
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { Provider } from 'oidc-provider'
 import type { ProviderConfig, SallyportConfig } from '../../src/index.ts'
+import { startCertifiedServer } from '../oauth/certified-server.ts'
 
 export const REDIRECT_URI = 'https://app.example/callback'
 export const CLIENT_SECRET = 'not-a-secret-client-of-the-sdk'
@@ -16,10 +14,7 @@ export interface Ground {
 }
 
 export async function startGround(): Promise<Ground> {
-  const http = createServer()
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
-  const origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
-  const provider = new Provider(origin, {
+  const certified = await startCertifiedServer({
     clients: [
       {
         client_id: 'strict-client',
@@ -28,26 +23,15 @@ export async function startGround(): Promise<Ground> {
         grant_types: ['authorization_code', 'refresh_token'],
       },
     ],
-    pkce: { required: () => true },
     features: { revocation: { enabled: true } },
-    claims: { openid: ['sub'], email: ['email'] },
-    scopes: ['openid', 'email', 'offline_access'],
-    cookies: { keys: ['a-key-of-a-test'] },
-    findAccount: (_context, id) => ({ accountId: id, claims: () => ({ sub: id, email: `${id}@test.example` }) }),
-    issueRefreshToken: async () => true,
     rotateRefreshToken: true,
-    ttl: { AccessToken: 3600, AuthorizationCode: 60, Grant: 3600, IdToken: 3600, Interaction: 600, RefreshToken: 3600, Session: 3600 },
   })
-  const handle = provider.callback()
-  http.on('request', (request, response) => void handle(request, response))
+  const { origin } = certified
   return {
     origin,
     record: recordAt(origin),
     client: { clientId: 'strict-client', clientSecret: CLIENT_SECRET, redirectUri: REDIRECT_URI },
-    close: async () => {
-      http.closeAllConnections()
-      await new Promise((resolve) => http.close(resolve))
-    },
+    close: () => certified.close(),
   }
 }
 

@@ -46,6 +46,21 @@ export function connectStatesSuite(kind: string, make: () => Promise<StatesUnder
       expect(taken.filter(({ kind }) => kind === 'used')).toHaveLength(19)
     })
 
+    it('can be read any number of times, in any process, until one takes them', async () => {
+      const state = newState()
+      await one.put(state, text, 60_000)
+      for (const place of [one, other, one]) {
+        const read = await place.read(state)
+        expect(read.kind === 'taken' && read.text.reveal()).toBe('a fake verifier')
+      }
+      await other.take(state)
+      expect(await one.read(state)).toEqual({ kind: 'used' })
+      expect(await one.read(newState())).toEqual({ kind: 'unknown' })
+      const ended = newState()
+      await one.put(ended, text, 0)
+      expect(await other.read(ended)).toEqual({ kind: 'expired' })
+    })
+
     it('are unknown when nobody put them there', async () => {
       expect(await one.take(newState())).toEqual({ kind: 'unknown' })
     })

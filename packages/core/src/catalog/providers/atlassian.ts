@@ -14,6 +14,8 @@ export const atlassian: z.input<typeof providerSchema> = {
     tokenAuth: 'client_secret_post',
     scopeSeparator: ' ',
     authorizationParams: { audience: 'api.atlassian.com', prompt: 'consent' },
+    // Its reference shows objects, and forms nowhere.
+    tokenBody: 'json',
     tokenQuirks: [],
   },
   userinfo: { url: 'https://api.atlassian.com/me', method: 'GET', idPath: ['account_id'], labelPath: ['email'], headers: {} },

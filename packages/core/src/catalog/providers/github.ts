@@ -15,6 +15,7 @@ export const github: z.input<typeof providerSchema> = {
     tokenAuth: 'client_secret_post',
     scopeSeparator: ' ',
     authorizationParams: {},
+    deviceAuthorizationEndpoint: 'https://github.com/login/device/code',
     tokenQuirks: ['form_answer', 'error_in_success'],
   },
   userinfo: {

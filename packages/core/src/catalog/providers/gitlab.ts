@@ -14,6 +14,8 @@ export const gitlab: z.input<typeof providerSchema> = {
     tokenAuth: 'client_secret_post',
     scopeSeparator: ' ',
     authorizationParams: {},
+    deviceAuthorizationEndpoint: 'https://gitlab.com/oauth/authorize_device',
+    refreshNamesRedirect: true,
     tokenQuirks: [],
   },
   userinfo: { url: 'https://gitlab.com/api/v4/user', method: 'GET', idPath: ['id'], labelPath: ['username'], headers: {} },

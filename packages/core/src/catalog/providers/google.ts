@@ -16,6 +16,8 @@ export const google: z.input<typeof providerSchema> = {
     scopeSeparator: ' ',
     // Without both, a second consent gives no refresh token.
     authorizationParams: { access_type: 'offline', prompt: 'consent' },
+    // Takes few of the scopes: profile, and files of one's own.
+    deviceAuthorizationEndpoint: 'https://oauth2.googleapis.com/device/code',
     tokenQuirks: [],
   },
   userinfo: {

@@ -15,6 +15,7 @@ export const microsoft: z.input<typeof providerSchema> = {
     tokenAuth: 'client_secret_post',
     scopeSeparator: ' ',
     authorizationParams: {},
+    deviceAuthorizationEndpoint: 'https://login.microsoftonline.com/common/oauth2/v2.0/devicecode',
     tokenQuirks: [],
   },
   userinfo: { url: 'https://graph.microsoft.com/v1.0/me', method: 'GET', idPath: ['id'], labelPath: ['userPrincipalName'], headers: {} },

@@ -23,6 +23,7 @@ export const reddit: z.input<typeof providerSchema> = {
     authorizationParams: { duration: 'permanent' },
     tokenHeaders: { 'user-agent': USER_AGENT },
     // https://github.com/reddit-archive/reddit/blob/master/r2/r2/controllers/oauth2.py
+    clientCredentials: true,
     tokenQuirks: ['error_in_success', 'spent_is_invalid_request'],
   },
   userinfo: {

@@ -14,6 +14,7 @@ export const spotify: z.input<typeof providerSchema> = {
     tokenAuth: 'client_secret_basic',
     scopeSeparator: ' ',
     authorizationParams: {},
+    clientCredentials: true,
     tokenQuirks: [],
   },
   userinfo: { url: 'https://api.spotify.com/v1/me', method: 'GET', idPath: ['id'], labelPath: ['display_name'], headers: {} },

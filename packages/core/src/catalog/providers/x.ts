@@ -23,6 +23,8 @@ export const x: z.input<typeof providerSchema> = {
     temporaryCredentialEndpoint: 'https://api.x.com/oauth/request_token',
     authorizationEndpoint: 'https://api.x.com/oauth/authorize',
     tokenEndpoint: 'https://api.x.com/oauth/access_token',
+    // https://developer.x.com/en/docs/authentication/api-reference/invalidate_access_token
+    revocationEndpoint: 'https://api.x.com/1.1/oauth/invalidate_token',
   },
   // Needs `tweet.read` and `users.read`.
   userinfo: { url: 'https://api.x.com/2/users/me', method: 'GET', idPath: ['data', 'id'], labelPath: ['data', 'username'], headers: {} },

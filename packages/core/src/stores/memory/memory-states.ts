@@ -6,6 +6,7 @@ import type { ConnectStates } from '../../tokens/index.ts'
 import { ephemeralKeys, readEncryption } from '../encryption.ts'
 import type { EncryptionConfig } from '../encryption.ts'
 import { createSealedStates } from '../sealed-states.ts'
+import type { TakenRecord } from '../sealed-states.ts'
 
 interface MemoryState {
   sealed: Uint8Array | undefined
@@ -25,6 +26,12 @@ export interface MemoryStatesOptions {
 /** @throws CryptoError `key_invalid` */
 export function createMemoryStates({ encryption, memory = new Map(), clock = systemClock }: MemoryStatesOptions = {}): ConnectStates {
   const keys = encryption === undefined ? ephemeralKeys() : readEncryption(encryption)
+  const standing = (name: string): TakenRecord => {
+    const state = memory.get(name)
+    if (state === undefined) return { kind: 'unknown' }
+    if (state.sealed === undefined) return { kind: 'used' }
+    return state.endsAt <= clock.now() ? { kind: 'expired' } : { kind: 'taken', sealed: state.sealed }
+  }
   return createSealedStates(
     {
       async put(name, sealed, lifeMs) {
@@ -33,14 +40,11 @@ export function createMemoryStates({ encryption, memory = new Map(), clock = sys
         memory.set(name, { sealed, endsAt: now + lifeMs })
       },
       async take(name) {
-        const state = memory.get(name)
-        if (state === undefined) return { kind: 'unknown' }
-        const { sealed } = state
-        if (sealed === undefined) return { kind: 'used' }
-        if (state.endsAt <= clock.now()) return { kind: 'expired' }
-        state.sealed = undefined
-        return { kind: 'taken', sealed }
+        const found = standing(name)
+        if (found.kind === 'taken') memory.get(name)!.sealed = undefined
+        return found
       },
+      read: async (name) => standing(name),
       close: async () => undefined,
     },
     keys,

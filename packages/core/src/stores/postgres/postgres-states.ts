@@ -6,7 +6,7 @@ import { createSealedStates } from '../sealed-states.ts'
 import { postgresConfig } from './connection.ts'
 import { openPostgres } from './database.ts'
 import type { PostgresStoreOptions } from './postgres-store.ts'
-import { HOW_STATE_STANDS, PUT_STATE, TAKE_STATE } from './statements.ts'
+import { HOW_STATE_STANDS, PUT_STATE, READ_STATE, TAKE_STATE } from './statements.ts'
 
 /** @throws TokenError `store_misconfigured`, CryptoError `key_invalid` */
 export function createPostgresStates({ encryption, url, ca, insecurePlaintext, ...options }: PostgresStoreOptions): ConnectStates {
@@ -28,6 +28,12 @@ export function createPostgresStates({ encryption, url, ca, insecurePlaintext, .
         const [standing] = await database.query<{ used: boolean }>(HOW_STATE_STANDS, [name])
         if (standing === undefined) return { kind: 'unknown' }
         return { kind: standing.used ? 'used' : 'expired' }
+      },
+      async read(name) {
+        const [standing] = await database.query<{ sealed: Buffer | null; ended: boolean }>(READ_STATE, [name])
+        if (standing === undefined) return { kind: 'unknown' }
+        if (standing.sealed === null) return { kind: 'used' }
+        return standing.ended ? { kind: 'expired' } : { kind: 'taken', sealed: standing.sealed }
       },
       close: () => database.close(),
     },

@@ -229,3 +229,6 @@ export const TAKE_STATE = `
   returning standing.sealed`
 
 export const HOW_STATE_STANDS = 'select sealed is null as used from sallyport_tokens.connect_state where name = $1'
+
+/** 1 name. */
+export const READ_STATE = 'select sealed, ends_at <= sallyport_tokens.now_ms() as ended from sallyport_tokens.connect_state where name = $1'

@@ -9,6 +9,7 @@ import { STATE_MEMORY_MS } from '../../tokens/index.ts'
 import type { ConnectStates } from '../../tokens/index.ts'
 import { readEncryption } from '../encryption.ts'
 import { createSealedStates } from '../sealed-states.ts'
+import type { TakenRecord } from '../sealed-states.ts'
 import { RedisLink, redisOptions, script } from './connection.ts'
 import type { RedisStoreOptions } from './redis-store.ts'
 
@@ -26,11 +27,15 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2] + ARGV[3])
 return 1`)
 
 /** The envelope in a list, or what the state is. */
-const TAKE = script(`${START}
+const FOUND = `${START}
 local at = redis.call('HMGET', KEYS[1], 'sealed', 'ends')
 if not at[2] then return 'unknown' end
 if not at[1] then return 'used' end
 if now >= tonumber(at[2]) then return 'expired' end
+`
+const READ = script(`${FOUND}
+return {at[1]}`)
+const TAKE = script(`${FOUND}
 redis.call('HDEL', KEYS[1], 'sealed')
 return {at[1]}`)
 
@@ -43,13 +48,16 @@ export function createRedisStates({ encryption, ...address }: RedisStoreOptions)
       async put(name, sealed, lifeMs) {
         await link.run(PUT, STATES + name, sealed, lifeMs, STATE_MEMORY_MS)
       },
-      async take(name) {
-        const found = await link.run<Buffer | [Buffer]>(TAKE, STATES + name)
-        if (Array.isArray(found)) return { kind: 'taken', sealed: found[0] }
-        return { kind: String(found) as 'used' | 'expired' | 'unknown' }
-      },
+      take: async (name) => record(await link.run<Found>(TAKE, STATES + name)),
+      read: async (name) => record(await link.run<Found>(READ, STATES + name)),
       close: () => link.close(),
     },
     keys,
   )
+}
+
+type Found = Buffer | [Buffer]
+
+function record(found: Found): TakenRecord {
+  return Array.isArray(found) ? { kind: 'taken', sealed: found[0] } : { kind: String(found) as 'used' | 'expired' | 'unknown' }
 }
