@@ -84,7 +84,7 @@ export class Disconnecting {
   async #forget(ref: CredentialRef, generation: number): Promise<void> {
     const { store } = this.#parts
     const state = await store.read(ref)
-    if (state?.generation === generation && state.status === 'revoked') await store.remove(ref)
+    if (state?.generation === generation && state.status === 'revoked') await store.remove(ref, generation)
   }
 
   #again(ref: CredentialRef, state: CredentialState, afterMs: number, waitMs: number): void {

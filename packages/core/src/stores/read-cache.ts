@@ -63,7 +63,7 @@ export function withReadCache<Store extends CredentialStore>(store: Store, optio
     read,
     connect: (ref, tokens) => changing(ref, () => store.connect(ref, tokens)),
     end: (ref, at, status, trouble) => changing(ref, () => store.end(ref, at, status, trouble)),
-    remove: (ref) => changing(ref, () => store.remove(ref)),
+    remove: (ref, generation) => changing(ref, () => store.remove(ref, generation)),
     // Not before: when it can't be saved, the token it replaces may have life left.
     async save(ref, answer) {
       const outcome = await store.save(ref, answer)

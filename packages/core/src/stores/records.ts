@@ -84,7 +84,7 @@ export interface LineageRecords {
   interrupted(limit: number): Promise<readonly CredentialRef[]>
   idle(unusedSince: number, limit: number): Promise<readonly CredentialRef[]>
   prune(before: number): Promise<number>
-  remove(ref: CredentialRef): Promise<boolean>
+  remove(ref: CredentialRef, generation?: number): Promise<boolean>
   /** Puts `to` where `from` stands, if it still does. */
   replace(ref: CredentialRef, at: SealedAt, from: Uint8Array, to: Uint8Array): Promise<boolean>
   /** Everything sealed, in batches of no promised size. What was there from beginning to end comes at least once. */

@@ -134,9 +134,9 @@ export function createSealedStore(records: LineageRecords, keys: RootKeyring): S
       return records.prune(before)
     },
 
-    async remove(ref) {
+    async remove(ref, generation) {
       await ready(ref)
-      return records.remove(ref)
+      return records.remove(ref, generation)
     },
 
     sealedEntries: () => records.everything(),

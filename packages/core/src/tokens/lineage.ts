@@ -217,8 +217,8 @@ export interface CredentialStore {
   idle(unusedSince: number, limit: number): Promise<readonly CredentialRef[]>
   /** Forgets versions that are neither head nor parent of an intent and were obtained before `before` (store's clock). How many. */
   prune(before: number): Promise<number>
-  /** Forgets the credential and all its versions. False when there was none. */
-  remove(ref: CredentialRef): Promise<boolean>
+  /** Forgets the credential and all its versions. False when there was none, or none of `generation`: a person may have connected anew. */
+  remove(ref: CredentialRef, generation?: number): Promise<boolean>
   /** Calls `listener` when a credential may have changed, from any process; a hint, which may come late, twice or never. */
   onChange(listener: (ref: CredentialRef | 'unknown') => void): () => void
   close(): Promise<void>

@@ -222,9 +222,9 @@ class TenantStore implements CredentialStore {
     return forgotten
   }
 
-  remove(ref: CredentialRef): Promise<boolean> {
+  remove(ref: CredentialRef, generation?: number): Promise<boolean> {
     return this.#holding(ref, false, async (tx, id, grant) => {
-      if (grant.headSeq === 0n) return false
+      if (grant.headSeq === 0n || grant.generation !== (generation ?? grant.generation)) return false
       await credentialDeleteAll(tx, id)
       await grantForget(tx, id, grant.generation)
       return true

@@ -352,6 +352,15 @@ export function credentialStoreSuite(name: string, make: () => Promise<StoreUnde
         expect(await store.remove(ref)).toBe(false)
       })
 
+      it('is not removed for a generation that is over: a person connected anew', async () => {
+        const { ref, state } = await connected()
+        const { generation } = await other.connect(ref, someTokens('anew'))
+        expect(await store.remove(ref, state.generation)).toBe(false)
+        expect(accessOf((await store.read(ref))!.head)).toBe('fake-access-anew')
+        expect(await store.remove(ref, generation)).toBe(true)
+        expect(await other.read(ref)).toBeUndefined()
+      })
+
       when(ways.namesReturn)('keeps nothing of one that was removed for the one connected after it', async () => {
         const { ref } = await connected()
         const one = await begun(ref)

@@ -165,7 +165,8 @@ export function memoryRecords(memory: CredentialMemory, clock: Clock): LineageRe
       return all().reduce((sum, credential) => sum + pruneOne(credential, before), 0)
     },
 
-    async remove(ref) {
+    async remove(ref, generation) {
+      if (generation !== undefined && find(ref)?.generation !== generation) return false
       return credentials.delete(nameOf(ref)) && changed(ref)
     },
 

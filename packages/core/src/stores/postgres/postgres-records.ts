@@ -123,7 +123,7 @@ export function postgresRecords({ database, durability, prepare, listeners, list
       return all
     },
 
-    remove: async (ref) => (await one(sql.REMOVE, [...names(ref), notice(ref)])) !== undefined,
+    remove: async (ref, generation) => (await one(sql.REMOVE, [...names(ref), notice(ref), generation ?? null])) !== undefined,
 
     async replace(ref, at, from, to) {
       const rows =

@@ -177,8 +177,9 @@ export const PRUNE_UNREAD = `
   delete from sallyport_tokens.unread_answer u using sallyport_tokens.credential c
   where c.scope = u.scope and c.id = u.id and u.kept_at < $1::bigint and c.intent_id is distinct from u.intent`
 
+/** $3 notice, $4 generation or null. */
 export const REMOVE = `
-  delete from sallyport_tokens.credential where scope = $1 and id = $2 returning pg_catalog.pg_notify('sallyport_tokens', $3)`
+  delete from sallyport_tokens.credential where scope = $1 and id = $2 and generation = coalesce($4::bigint, generation) returning pg_catalog.pg_notify('sallyport_tokens', $3)`
 
 export const REPLACE_VERSION = `
   update sallyport_tokens.credential_version set sealed = $5::bytea

@@ -180,8 +180,8 @@ export function redisRecords({ link, durability, prepare, listeners, listen, clo
       return all
     },
 
-    async remove(ref) {
-      const intent = await link.run<Buffer | null>(lua.REMOVE, keyOf(ref), notice(ref))
+    async remove(ref, generation) {
+      const intent = await link.run<Buffer | null>(lua.REMOVE, keyOf(ref), notice(ref), generation === undefined ? '' : String(generation))
       if (intent === null) return false
       strike(ref, String(intent))
       return true

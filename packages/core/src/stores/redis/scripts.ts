@@ -176,9 +176,10 @@ local obtained, renewable = string.match(get('m:' .. at[4]), '^%S+ %S+ (%S+) (%S
 if renewable ~= '1' or tonumber(obtained) >= tonumber(ARGV[1]) then return false end
 return obtained`)
 
-/** 1 notice. The intent that was there, if the credential was. */
+/** 1 notice, 2 generation or ''. The intent that was there, if the credential was, in that generation. */
 export const REMOVE = script(`${START}
 local intent = get('ii')
+if ARGV[2] ~= '' and get('gen') ~= ARGV[2] then return false end
 if redis.call('DEL', key) == 0 then return false end
 tell(ARGV[1])
 return intent or ''`)
