@@ -32,8 +32,10 @@ function stage(fails = false) {
     clock,
     logger: createLogger({ level: 'silent', format: 'json' }),
   })
-  const facts = async (as: KeyPrincipal, connection: ConnectionId = newId('conn')) =>
-    problemFor(await explain(new RefreshError('reconnect_required', 'revoked'), as, place, connection), 'req_x')
+  const facts = async (as: KeyPrincipal, connection: ConnectionId = newId('conn')) => {
+    const at = { ...place, org: as.org }
+    return problemFor(await explain(new RefreshError('reconnect_required', 'revoked'), as, at, connection), 'req_x')
+  }
   return { explain, facts, clock, made: () => made }
 }
 
@@ -84,6 +86,8 @@ describe('the problem of a credential', () => {
     for (let i = 0; i < 200; i++) await facts(allowed)
     expect(made()).toBe(120)
     expect((await facts(allowed)).reconnect).toEqual({ endpoint })
+    // Another organization has links of its own.
+    expect((await facts({ ...allowed, org: newId('org') })).reconnect?.link).toBeDefined()
     clock.advance(MINUTE)
     expect((await facts(allowed)).reconnect?.link).toBeDefined()
   })

@@ -4,7 +4,7 @@
  */
 import type { ProblemCode } from '@sallyport/contract'
 import { formatId, hasCode, RefreshError } from '@sallyport/core'
-import type { Clock, ConnectionId, Logger, RefreshErrorCode } from '@sallyport/core'
+import type { Clock, ConnectionId, Logger, OrgId, RefreshErrorCode } from '@sallyport/core'
 import type { ConnectPlace, ConnectService } from '../connect/index.ts'
 import { connectionFind } from '../db/index.ts'
 import type { Database } from '../db/index.ts'
@@ -38,8 +38,10 @@ export type Explain = (error: unknown, principal: Principal, at: ConnectPlace, c
 
 /** A link is given again to the same caller for so long: a storm of calls makes one. It lives ten minutes. */
 const LINK_SHARED_MS = 300_000
-/** Links made here in a minute, over all callers: the rest is told where to make one. */
+/** Links made here in a minute for one organization: the rest of its callers is told where to make one. */
 const LINKS_PER_MINUTE = 120
+/** Organizations whose minutes are remembered; who is forgotten begins another. */
+const MAX_ORGANIZATIONS = 10_000
 const MAX_LINKS = 10_000
 
 export function createExplain(options: ExplainOptions): Explain {
@@ -60,7 +62,7 @@ class ReconnectLinks {
   readonly #o: ExplainOptions
   /** By caller, connection and trouble. Set before the first await: callers at the same time share one. */
   readonly #made = new Map<string, { readonly at: number; readonly reconnect: Promise<Reconnect> }>()
-  #minute = { began: Number.NEGATIVE_INFINITY, made: 0 }
+  readonly #minutes = new Map<OrgId, { readonly began: number; made: number }>()
 
   constructor(options: ExplainOptions) {
     this.#o = options
@@ -74,7 +76,7 @@ class ReconnectLinks {
     const now = this.#o.clock.monotonic()
     const known = this.#made.get(key)
     if (known !== undefined && now - known.at < LINK_SHARED_MS) return known.reconnect
-    if (!this.#hasRoom(now)) return Promise.resolve(endpoint)
+    if (!this.#hasRoom(at.org, now)) return Promise.resolve(endpoint)
     const reconnect = this.#make(principal, at, connection, endpoint)
     this.#made.delete(key)
     if (this.#made.size >= MAX_LINKS) this.#made.delete(this.#made.keys().next().value!)
@@ -82,10 +84,17 @@ class ReconnectLinks {
     return reconnect
   }
 
-  #hasRoom(now: number): boolean {
-    if (now - this.#minute.began >= 60_000) this.#minute = { began: now, made: 0 }
-    this.#minute.made += 1
-    return this.#minute.made <= LINKS_PER_MINUTE
+  /** One organization whose grants are all over takes no other's links away. */
+  #hasRoom(org: OrgId, now: number): boolean {
+    let minute = this.#minutes.get(org)
+    if (minute === undefined || now - minute.began >= 60_000) {
+      minute = { began: now, made: 0 }
+      this.#minutes.delete(org)
+      if (this.#minutes.size >= MAX_ORGANIZATIONS) this.#minutes.delete(this.#minutes.keys().next().value!)
+      this.#minutes.set(org, minute)
+    }
+    minute.made += 1
+    return minute.made <= LINKS_PER_MINUTE
   }
 
   async #make(principal: Principal, at: ConnectPlace, id: ConnectionId, endpoint: Reconnect): Promise<Reconnect> {
