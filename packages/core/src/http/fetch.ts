@@ -25,6 +25,11 @@ export interface FetchInit {
   readonly maxBytes?: number
   /** Instead of the policy's. */
   readonly totalTimeoutMs?: number
+  /**
+   * The request's first byte leaves within this of the call, or never does: then `upstream_timeout` (`begin`), not sent. For what may be sent
+   * only while something holds that was looked at right before.
+   */
+  readonly beginWithinMs?: number
 }
 
 export interface FetchLimits extends OriginPolicy {
@@ -82,6 +87,7 @@ class Gathering implements Dispatcher.DispatchHandler {
   readonly #reject: (error: Error) => void
   readonly #chunks: Buffer[] = []
   #timer: NodeJS.Timeout | undefined
+  #beginBy = Number.POSITIVE_INFINITY
   #lastLook: NodeJS.Immediate | undefined
   #controller: Dispatcher.DispatchController | undefined
   #failure: EgressError | undefined
@@ -97,7 +103,8 @@ class Gathering implements Dispatcher.DispatchHandler {
   }
 
   start(dispatcher: Sender, options: Dispatcher.DispatchOptions): void {
-    const { signal, totalTimeoutMs } = this.#init
+    const { signal, totalTimeoutMs, beginWithinMs } = this.#init
+    if (beginWithinMs !== undefined) this.#beginBy = performance.now() + beginWithinMs
     if (signal?.aborted === true) {
       this.#onAbort()
       return
@@ -108,6 +115,8 @@ class Gathering implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    // The connection stands, and the next step is to write. A process that was stopped while it came about sees that here.
+    if (this.#controller === undefined && performance.now() > this.#beginBy) this.#fail('upstream_timeout', 'begin')
     // As in forward: never sent a second time, or a refresh token would be.
     const repeated = this.#controller === undefined ? undefined : new EgressError('upstream_reset', 'repeated', true)
     this.#controller = controller
@@ -142,6 +151,7 @@ class Gathering implements Dispatcher.DispatchHandler {
    * before it counts. A token endpoint's answer may not come a second time.
    */
   #onLate(): void {
+    if (this.#controller === undefined) return this.#fail('upstream_timeout', 'total')
     this.#lastLook = setImmediate(() => (this.#lastLook = setImmediate(() => this.#fail('upstream_timeout', 'total'))))
   }
 

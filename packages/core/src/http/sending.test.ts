@@ -30,6 +30,47 @@ function repeating(): { dispatcher: Sender; aborted: Error[] } {
 
 const policy = { ...DEFAULT_EGRESS_POLICY, insecureAllowOrigins: ['http://127.0.0.1:1'] }
 
+/** Stands for a connection that comes about while the process is stopped. */
+function connecting(): { dispatcher: Sender; connected: () => void; aborted: Error[] } {
+  const aborted: Error[] = []
+  let connected: () => void = () => undefined
+  const dispatch: Sender['dispatch'] = (_options, handler) => {
+    const controller = { aborted: false, paused: false, reason: null, pause: () => undefined, resume: () => undefined }
+    const abort = (reason: Error): void => void aborted.push(reason)
+    connected = () => handler.onRequestStart?.({ ...controller, abort }, null)
+    return true
+  }
+  return { dispatcher: { dispatch }, connected: () => connected(), aborted }
+}
+
+describe('a request that may begin for a while', () => {
+  const init = { method: 'POST', body: 'x' } as const
+
+  it('G2 F-25 is not sent after that, and says that no byte of it was', async () => {
+    const { dispatcher, connected, aborted } = connecting()
+    const answer = fetchBuffered(dispatcher, policy, 'http://127.0.0.1:1/token', { ...init, beginWithinMs: -1 })
+    connected()
+    await expect(answer).rejects.toMatchObject({ code: 'upstream_timeout', reason: 'begin', sent: false })
+    expect(aborted).toHaveLength(1)
+  })
+
+  it('is sent within it', async () => {
+    const { dispatcher, connected, aborted } = connecting()
+    const answer = fetchBuffered(dispatcher, policy, 'http://127.0.0.1:1/token', { ...init, beginWithinMs: 600_000, totalTimeoutMs: 20 })
+    connected()
+    expect(aborted).toEqual([])
+    await expect(answer).rejects.toMatchObject({ code: 'upstream_timeout', reason: 'total', sent: true })
+  })
+
+  it('F-22 is not sent after its time is over', async () => {
+    const { dispatcher, connected, aborted } = connecting()
+    const answer = fetchBuffered(dispatcher, policy, 'http://127.0.0.1:1/token', { ...init, totalTimeoutMs: 1 })
+    await expect(answer).rejects.toMatchObject({ code: 'upstream_timeout', reason: 'total', sent: false })
+    connected()
+    expect(aborted).toHaveLength(1)
+  })
+})
+
 describe('a request that would be started twice', () => {
   it('F-22 is aborted by fetch before its second sending', async () => {
     const { dispatcher, aborted } = repeating()

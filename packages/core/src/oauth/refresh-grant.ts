@@ -26,6 +26,8 @@ export interface RefreshGrant {
   readonly fetch: OutboundFetch
   /** From start to the last byte of the answer. */
   readonly timeoutMs: number
+  /** The first byte leaves within this, or never: then the answer is `unsent`. Absent: within `timeoutMs`. */
+  readonly beginWithinMs?: number
   /** Milliseconds since the epoch by the store's clock, at the call's start or before: an expiry errs on the early side. */
   readonly now: number
   /** Of the sign-in, for a server that wants it named again. */
@@ -57,11 +59,14 @@ type Asking = (
 
 /** One request for tokens in place of `parent`'s, by `ask`. Never rejects. */
 export async function askTokenEndpoint(grant: RefreshGrant, ask: Asking): Promise<RefreshAnswer> {
-  const { server, client } = grant
+  const { server, client, beginWithinMs } = grant
+  const since = performance.now()
   let called = false
   const fetch = proving(grant, (url, request) => {
     called = true
-    return grant.fetch(url, request)
+    // Counted from here on, not from the door: a process may be stopped on the way to it, too.
+    const begin = beginWithinMs === undefined ? {} : { beginWithinMs: beginWithinMs - (performance.now() - since) }
+    return grant.fetch(url, { ...request, ...begin })
   })
   if (fetch === undefined) return { kind: 'misconfigured', providerError: undefined }
   try {

@@ -60,6 +60,8 @@ export interface OutboundRequest {
   /** From start to the last byte: a person waits in front of a browser. */
   readonly totalTimeoutMs: number
   readonly maxBytes: number
+  /** The first byte leaves within this, or never. */
+  readonly beginWithinMs?: number
 }
 
 /** For calls that a person waits for. Token and account answers are small; what is not, is not one. */

@@ -1,7 +1,15 @@
 /** Owns what the steps of one refresh share: what they are made of, and what they have learned on the way. Refuses to outlive a lease. */
 import type { Clock } from '../kernel/index.ts'
 import type { Logger, Metrics, Traces } from '../observability/index.ts'
-import type { CredentialRef, CredentialState, CredentialStore, RefreshIntent, RotationProfile, TokenSet } from '../tokens/index.ts'
+import type {
+  CredentialRef,
+  CredentialState,
+  CredentialStore,
+  RefreshIntent,
+  RefreshTrouble,
+  RotationProfile,
+  TokenSet,
+} from '../tokens/index.ts'
 import { leaseKey } from '../tokens/index.ts'
 import type { CheckpointHook } from './checkpoints.ts'
 import type { StoreContact } from './contact.ts'
@@ -83,6 +91,13 @@ export const MAX_REMEMBERED = 10_000
 /** Why the provider refused the refresh token of an intent, until that is written: a token that was refused is not shown again to hear it again. */
 export type KnownRefusals = Map<string, 'revoked' | 'grant_expired'>
 
+export interface OwedFailure {
+  readonly trouble: RefreshTrouble
+  readonly until: number
+  /** The intent stays, to say that an earlier call's outcome is unknown. */
+  readonly inDoubt: boolean
+}
+
 interface From {
   readonly generation: number
   readonly replaces: string | null
@@ -96,6 +111,8 @@ interface From {
 export class UnspentIntents {
   readonly #node: string
   readonly #ids = new Set<string>()
+  /** Why the call was turned away, and by the monotonic clock until when it is to be left alone, where that could not be written. */
+  readonly #owed = new Map<string, OwedFailure>()
   readonly #unacknowledged = new Map<string, Omit<From, 'replaces'> & { readonly attempt: number }>()
 
   constructor(node: string) {
@@ -107,8 +124,23 @@ export class UnspentIntents {
     this.#ids.add(intent.id)
   }
 
+  /** Remembers what is to be written in the place of this intent. */
+  owe(intent: RefreshIntent, failure: OwedFailure): void {
+    if (this.#owed.size >= MAX_REMEMBERED) this.#owed.clear()
+    this.#owed.set(intent.id, failure)
+  }
+
+  owed(intent: RefreshIntent): OwedFailure | undefined {
+    return this.#owed.get(intent.id)
+  }
+
+  paid(intent: RefreshIntent): void {
+    this.#owed.delete(intent.id)
+  }
+
   forget(intent: RefreshIntent): void {
     this.#ids.delete(intent.id)
+    this.#owed.delete(intent.id)
   }
 
   has({ ref, intent }: CredentialState): boolean {
@@ -130,7 +162,10 @@ export class UnspentIntents {
     this.#unacknowledged.set(key, { generation: from.generation, parentSeq: from.parentSeq, attempt })
     const written = await write()
     this.#unacknowledged.delete(key)
-    if (from.replaces !== null) this.#ids.delete(from.replaces)
+    if (from.replaces !== null) {
+      this.#ids.delete(from.replaces)
+      this.#owed.delete(from.replaces)
+    }
     return written
   }
 }

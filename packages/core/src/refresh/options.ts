@@ -23,11 +23,12 @@ export interface RefreshEndpoint {
   readonly requestLifetimeMs: number
   /**
    * Shows `parent`'s refresh token once. Settles within `timeoutMs`; a rejection counts as an unknown outcome. `now` is the store's clock at
-   * the call, `lifetimeMs` what the parent's access token lived; see `RefreshGrant`.
+   * the call, `lifetimeMs` what the parent's access token lived; see `RefreshGrant`. What has not left within `beginWithinMs` must not leave any
+   * more: the lease that it is sent on the word of may be another's by then.
    */
   refresh(
     parent: TokenSet,
-    call: { readonly timeoutMs: number; readonly now: number; readonly lifetimeMs: number | null },
+    call: { readonly timeoutMs: number; readonly beginWithinMs: number; readonly now: number; readonly lifetimeMs: number | null },
   ): Promise<RefreshAnswer>
 }
 

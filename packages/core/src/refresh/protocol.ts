@@ -13,7 +13,7 @@ import type { Reading } from './policy.ts'
 import { overIn } from './course.ts'
 import type { Course, Parts, Step } from './course.ts'
 import type { Turn } from './turn.ts'
-import { refused, settle } from './settle.ts'
+import { refused, settle, writeUnspent } from './settle.ts'
 import type { BegunRefresh, Lease, RefreshIntent, RotationProfile } from '../tokens/index.ts'
 import type { RefreshAnswer } from '../oauth/index.ts'
 
@@ -143,6 +143,7 @@ export class RefreshProtocol {
   async #firstStep(course: Course): Promise<Landing | Step | undefined> {
     const { intent, head } = course.reading.state
     if (intent === null) return { parentSeq: head.seq, replaces: null, attempt: 1 }
+    if (await this.#payOwed(course, intent)) return undefined
     if (this.#o.unspent.has(course.reading.state)) return { parentSeq: intent.parentSeq, replaces: intent.id, attempt: intent.attempt }
     const refusal = await this.#knownRefusal(course, intent)
     if (refusal !== undefined) return await refused(this.#o, course, refusal, refusal.trouble)
@@ -158,6 +159,17 @@ export class RefreshProtocol {
       return undefined
     }
     return await this.#afterInterruption(course, intent)
+  }
+
+  /** Writes what an earlier call heard and could not write: that it was turned away, and for how long. True when the pause stands now. */
+  async #payOwed({ flight }: Course, intent: RefreshIntent): Promise<boolean> {
+    const { unspent, clock } = this.#o
+    const owed = unspent.owed(intent)
+    if (owed === undefined) return false
+    const retryInMs = Math.ceil(owed.until - clock.monotonic())
+    if (retryInMs <= 0) return false
+    await writeUnspent(this.#o, flight.ref, intent, { trouble: owed.trouble, retryInMs }, owed.inDoubt)
+    return true
   }
 
   /** What this process heard of the intent's token and could not write. */
@@ -231,11 +243,12 @@ export class RefreshProtocol {
     const { clock, metrics, pause, random } = this.#o
     const { endpoint } = course
     for (let repeat = 0; ; repeat++) {
-      if (!(await this.#isCleared(lease))) return undefined
+      const provedAt = await this.#cleared(lease)
       const calledAt = clock.monotonic()
-      if (calledAt - askedAt > this.#o.limits.startMs) return undefined
+      if (provedAt === undefined || calledAt - askedAt > this.#o.limits.startMs) return undefined
       const answer = await this.#ask(endpoint, begun, {
         timeoutMs: callTimeout(endpoint, this.#o.limits.callMs),
+        beginWithinMs: Math.max(0, provedAt + this.#o.limits.proofMs - calledAt),
         now: begun.intent.startedAt + Math.floor(calledAt - begunAt),
         lifetimeMs: lifetimeOf(begun.parent),
       })
@@ -258,18 +271,18 @@ export class RefreshProtocol {
   }
 
   /**
-   * True when the lease was held a moment ago. A process that was stopped meanwhile (SIGSTOP, a suspended machine) sees it by the monotonic
+   * When the lease was held, a moment ago; undefined when it is not. A process that was stopped meanwhile (SIGSTOP, a suspended machine) sees it by the monotonic
    * clock, taken before the proof was asked for, and asks again.
    */
-  async #isCleared(lease: Lease): Promise<boolean> {
+  async #cleared(lease: Lease): Promise<number | undefined> {
     const { clock, limits } = this.#o
     for (let proof = 0; proof < PROOFS; proof++) {
       const askedAt = clock.monotonic()
-      if (!(await lease.prove().catch(() => false))) return false
+      if (!(await lease.prove().catch(() => false))) return undefined
       await this.#o.reach('call_cleared')
-      if (clock.monotonic() - askedAt <= limits.proofMs) return true
+      if (clock.monotonic() - askedAt <= limits.proofMs) return askedAt
     }
-    return false
+    return undefined
   }
 }
 

@@ -445,6 +445,7 @@ describe('a store that goes away', () => {
     fleet.issuer.next.push({ commits: false, says: { kind: 'limited', retryAfterMs: 0 } })
     await expect(fleet.time.until(node.refresher.fresh(ref))).rejects.toMatchObject({ code: 'store_unavailable' })
     node.away.clear()
+    await fleet.time.pass(MINUTE)
     expect(await access(fleet, node)).toBe('access-1')
   })
 
@@ -746,6 +747,25 @@ describe('a refused refresh token', () => {
     await save('late', '')
     expect(await access(fleet, node)).toMatch(/^access-/)
     expect(shown(fleet).slice(2)).toEqual(['access-0', 'refresh-2'])
+  })
+})
+
+describe('a rate limit', () => {
+  it('F-17 F-12 is kept to although the store was away when it was heard', async () => {
+    const fleet = createFleet({ rotation: STRICT })
+    await fleet.connect()
+    const node = fleet.node()
+    fleet.issuer.next.push({ commits: false, says: { kind: 'limited', retryAfterMs: 10 * MINUTE } })
+    node.away.add('withdraw')
+    await expect(access(fleet, node)).rejects.toMatchObject({ code: 'store_unavailable' })
+    await fleet.time.pass(MINUTE)
+    node.away.clear()
+    const { retryAfterMs } = await failure(fleet, node)
+    expect(retryAfterMs).toBeGreaterThan(8 * MINUTE)
+    expect(await failure(fleet, node)).toMatchObject({ code: 'provider_rate_limited' })
+    expect(fleet.issuer.calls).toHaveLength(1)
+    await fleet.time.pass(10 * MINUTE)
+    expect(await access(fleet, node)).toBe('access-1')
   })
 })
 

@@ -5,7 +5,16 @@
 import { sha256 } from '../crypto/index.ts'
 import { hasCode } from '../kernel/index.ts'
 import { sameRefreshToken, writeTokenSet } from '../tokens/index.ts'
-import type { BegunRefresh, CredentialVersion, RefreshTrouble, RotationProfile, SpilledAnswer, TokenSet } from '../tokens/index.ts'
+import type {
+  BegunRefresh,
+  CredentialRef,
+  CredentialVersion,
+  RefreshIntent,
+  RefreshTrouble,
+  RotationProfile,
+  SpilledAnswer,
+  TokenSet,
+} from '../tokens/index.ts'
 import type { RefreshAnswer } from '../oauth/index.ts'
 import { pauseAfter } from './backoff.ts'
 import { MAX_REMEMBERED, overIn } from './course.ts'
@@ -184,7 +193,7 @@ function harmless(answer: RefreshAnswer & { kind: 'misconfigured' | 'limited' | 
 
 /** The call spent nothing. After an earlier call of unknown outcome the intent stays, to say so. */
 async function unspent(parts: Parts, course: Course, begun: BegunRefresh, { trouble, leastMs, providerError }: Unspent): Promise<Next> {
-  const { store, random } = parts
+  const { random } = parts
   const { flight, endpoint, reading } = course
   const { intent } = begun
   const { state } = reading
@@ -192,13 +201,26 @@ async function unspent(parts: Parts, course: Course, begun: BegunRefresh, { trou
   parts.unspent.add(intent)
   await parts.reach('settling')
   const inDoubt = intent.attempt > 1 && (await parts.learned.profileOf(state, endpoint)).kind !== 'none'
-  const note = { trouble, retryInMs }
-  const noted = inDoubt ? await store.doubt(flight.ref, intent.id, note) : await store.withdraw(flight.ref, intent.id, note)
-  if (!inDoubt) parts.unspent.forget(intent)
+  parts.unspent.owe(intent, { trouble, until: parts.clock.monotonic() + retryInMs, inDoubt })
+  const noted = await writeUnspent(parts, flight.ref, intent, { trouble, retryInMs }, inDoubt)
   await parts.reach('settled')
   if (!noted) return undefined
   tellFailing(parts, course, inDoubt ? 'outcome_unknown' : 'degraded', trouble, providerError)
   return failed(failureOf(trouble, retryInMs))
+}
+
+/** False when the intent is not there any more. @throws TokenError `store_unavailable`; it is owed then. */
+export async function writeUnspent(
+  { store, unspent }: Pick<Parts, 'store' | 'unspent'>,
+  ref: CredentialRef,
+  intent: RefreshIntent,
+  note: { readonly trouble: RefreshTrouble; readonly retryInMs: number },
+  inDoubt: boolean,
+): Promise<boolean> {
+  const noted = inDoubt ? await store.doubt(ref, intent.id, note) : await store.withdraw(ref, intent.id, note)
+  if (inDoubt) unspent.paid(intent)
+  else unspent.forget(intent)
+  return noted
 }
 
 /** Step 10. */
