@@ -4,7 +4,7 @@ import { ANSWER_FAULT_NAMES, GATEWAY_GRACE_S, openGatewayField, QUICK_GATEWAY_TR
 
 /** A slice of `npm run prove:refresh -- --store gateway`. Set SALLYPORT_PROOF_SEED to repeat one. */
 const seed = process.env['SALLYPORT_PROOF_SEED'] ?? randomBytes(4).toString('hex')
-const PATIENCE_MS = 300_000
+const PATIENCE_MS = 600_000
 /** Judged with a busy machine in mind: the proof itself has the figures. */
 const SLOWNESS = 20
 /** What is answered never takes a gateway twenty seconds each: the proof has those. */
@@ -19,7 +19,7 @@ describe('refresh tokens in whole gateways under fault', { timeout: PATIENCE_MS 
       postgresUrl: inject('postgresUrl'),
       profile,
       nodes: 2,
-      credentials: 12,
+      credentials: 6,
       organizations: 2,
       seed,
       troubles: QUICK_GATEWAY_TROUBLES,
@@ -27,7 +27,7 @@ describe('refresh tokens in whole gateways under fault', { timeout: PATIENCE_MS 
     try {
       const issuer = { faults: QUICK }
       const { lines, broken } = reportProof(
-        await runProof(field, { profile, until: { faults: 20 }, callers: 4, seed, slowness: SLOWNESS, issuer }),
+        await runProof(field, { profile, until: { faults: 12 }, callers: 4, seed, slowness: SLOWNESS, issuer }),
       )
       expect(broken, `seed ${seed}\n${lines.join('\n')}`).toEqual([])
     } finally {

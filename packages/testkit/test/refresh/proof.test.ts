@@ -29,7 +29,7 @@ const PROFILES: readonly (readonly [string, IssuerProfile])[] = [
 /** No assertion on time, and judged with a busy machine in mind: `npm run prove:refresh` has the figures. */
 const SLOWNESS = 20
 /** Real processes that are killed and paused take their time on a machine that does other things as well. */
-const PATIENCE_MS = 300_000
+const PATIENCE_MS = 600_000
 
 function held({ lines, broken }: Report): void {
   expect(broken, `seed ${seed}\n${lines.join('\n')}`).toEqual([])
