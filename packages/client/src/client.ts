@@ -128,7 +128,7 @@ async function readAnswer(name: string, operation: Operation, response: Response
   const text = await response.text()
   if (!response.ok) throw failure(name, response, text)
   if (operation.response === null) return undefined
-  const result = operation.response.safeParse(parsed(text))
+  const result = operation.response.safeParse(operation.media === undefined ? parsed(text) : text)
   if (!result.success) throw new SallyportAnswerError(response.status, name, result.error)
   return result.data
 }

@@ -452,6 +452,9 @@ export const auditEvent = z
   })
   .meta({ id: 'AuditEvent' })
 
+export const AUDIT_OUTCOMES = ['done', 'refused', 'failed'] as const
+export const AUDIT_EXPORT_FORMATS = ['jsonl', 'csv'] as const
+
 /** What can be wrong with an audit log; docs/audit.md says what each means. */
 export const AUDIT_FAULTS = ['gap', 'link', 'content', 'head', 'checkpoint', 'signature', 'cut', 'outside', 'unfinished'] as const
 

@@ -5,16 +5,44 @@ import { define } from './operation.ts'
 import type { Operation } from './operation.ts'
 import { ORG, inOrg } from './paths.ts'
 
+const filters = {
+  actor: z.string().min(1).max(255).optional().describe('`key_...`, `user_...` or `system`'),
+  action: z
+    .string()
+    .regex(/^[a-z0-9_]+\.[a-z0-9_]+$/u, 'must be noun.verb')
+    .max(100)
+    .optional(),
+  target: z.string().min(1).max(512).optional().describe('What it was done to, by its id'),
+  outcome: z.enum(s.AUDIT_OUTCOMES).optional().describe('As the action says: refused, failed, or done'),
+  from: s.timestamp.optional().describe('From this moment on'),
+  until: s.timestamp.optional().describe('Before this moment'),
+}
+
 export const auditOperations = {
   auditEventList: define({
     method: 'GET',
     path: `${ORG}/audit-events`,
     tag: 'Audit',
-    summary: "The organization's audit events, newest first",
-    access: { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'none', bodyLimit: 0 },
+    summary: "The organization's audit events, newest first; reading them is one",
+    access: { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'audit_log.read', bodyLimit: 0 },
     params: inOrg,
-    query: s.pageQuery,
+    query: s.pageQuery.extend(filters),
     response: s.pageOf(s.auditEvent),
+    status: 200,
+  }),
+  auditExport: define({
+    method: 'GET',
+    path: `${ORG}/audit-events/export`,
+    tag: 'Audit',
+    summary: 'The whole log as text, oldest first: JSON Lines, which `sallyport audit verify` proves offline, or CSV; at most 20 an hour',
+    access: { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'audit_log.exported', bodyLimit: 0 },
+    params: inOrg,
+    query: z.strictObject({
+      format: z.enum(s.AUDIT_EXPORT_FORMATS).default('jsonl').describe('With a filter neither proves the log whole'),
+      ...filters,
+    }),
+    response: z.string(),
+    media: ['application/jsonl', 'text/csv'],
     status: 200,
   }),
   auditVerify: define({

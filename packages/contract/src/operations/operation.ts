@@ -16,6 +16,8 @@ export interface Operation {
   readonly body?: z.ZodObject
   /** The body of a success; null where there is none (204). */
   readonly response: z.ZodType | null
+  /** Media types of a success that is text, streamed, and no JSON; `response` is a string then. */
+  readonly media?: readonly [string, ...string[]]
   readonly status: 200 | 201 | 204
 }
 

@@ -13,8 +13,7 @@ import { checkpointLine } from './checkpoint.ts'
 import { csvRow } from './csv.ts'
 import { storedLog } from './stored-log.ts'
 
-export const EXPORT_FORMATS = ['jsonl', 'csv'] as const
-export type ExportFormat = (typeof EXPORT_FORMATS)[number]
+export type ExportFormat = 'jsonl' | 'csv'
 
 export interface ExportWanted {
   readonly org: OrgId

@@ -2,6 +2,7 @@
  * Owns how a handler is tied to an operation of the contract: what it is given, and what it must answer, follow from the table.
  * Refuses a handler for no operation and an operation without a handler, both at compile time.
  */
+import type { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import type { z } from 'zod'
 import type { Operation, OperationName, Operations } from '@sallyport/contract'
@@ -56,7 +57,11 @@ type Ids<Name extends OperationName> = [Schema<Name, 'params'>] extends [never]
   ? object
   : Pick<PathIds, keyof z.output<Schema<Name, 'params'>> & keyof PathIds>
 
-type Answer<Name extends OperationName> = Operations[Name]['response'] extends z.ZodType ? z.input<Operations[Name]['response']> : undefined
+type Answer<Name extends OperationName> = Operations[Name] extends { readonly media: object } ? Readable : AnswerJson<Name>
+
+type AnswerJson<Name extends OperationName> = Operations[Name]['response'] extends z.ZodType
+  ? z.input<Operations[Name]['response']>
+  : undefined
 
 /** One request of operation `Name`, after the guard: authenticated, allowed in the tenant of its path, and of the contract's shape. */
 export interface Call<Name extends OperationName> {

@@ -1,5 +1,6 @@
 /** Owns turning the contract's table into routes. Refuses to know any single operation. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { z } from 'zod'
 import { operations } from '@sallyport/contract'
 import type { OperationName } from '@sallyport/contract'
 import { cookieValues } from '../http/index.ts'
@@ -14,7 +15,7 @@ export function registerOperations(app: FastifyInstance, deps: RouteDeps): void 
 
 function addRoute(app: FastifyInstance, implementation: Implementation<OperationName>, deps: RouteDeps): void {
   const { name } = implementation
-  const { method, path, access, tag, summary, params, query, body, response, status } = declared(operations, name)
+  const { method, path, access, tag, summary, params, query, body, response, media, status } = declared(operations, name)
   app.route({
     method,
     url: path.replace(/\{(\w+)\}/gu, ':$1'),
@@ -26,13 +27,18 @@ function addRoute(app: FastifyInstance, implementation: Implementation<Operation
       ...(params === undefined ? {} : { params }),
       ...(query === undefined ? {} : { querystring: query }),
       ...(body === undefined ? {} : { body }),
-      ...(response === null ? {} : { response: { [status]: response } }),
+      ...(response === null ? {} : { response: { [status]: media === undefined ? response : texts(media, response) } }),
     },
     handler: async (request, reply) => {
       const answer = await implementation.handle(callOf(name, request, reply, deps))
       return reply.code(status).send(answer)
     },
   })
+}
+
+/** A streamed text is sent as it is; its schema is for the reference alone. */
+function texts(media: readonly string[], schema: z.ZodType): object {
+  return { content: Object.fromEntries(media.map((type) => [type, { schema }])) }
 }
 
 /** The guard and the validators have made each part what the table says it is. */

@@ -569,7 +569,7 @@ export function send(world: Pick<World, 'port'>, path: string, { method = 'GET',
       response.on('error', reject)
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString('utf8')
-        const isJson = /json/u.test(response.headers['content-type'] ?? '')
+        const isJson = /json(?:;|$)/u.test(response.headers['content-type'] ?? '')
         resolve({
           status: response.statusCode ?? 0,
           headers: response.headers,

@@ -127,6 +127,19 @@ function outcomeIs(outcome: AuditOutcome) {
   return sql<boolean>`action !~ ${NOT_DONE.refused} and action !~ ${NOT_DONE.failed}`
 }
 
+/**
+ * How often something was done in the last `seconds`, and exactly: whoever else would append waits until this transaction ends. Index
+ * audit_event_action; not for `credential.used`.
+ */
+export async function auditCountRecent(tx: TenantTx, action: string, seconds: number): Promise<number> {
+  await auditAppend(tx, [])
+  const { rows } = await sql<{ n: number }>`
+    select count(*)::int as n from sallyport.audit_event
+    where org_id = ${tx.org} and action = ${action} and action <> 'credential.used'
+      and at > clock_timestamp() - make_interval(secs => ${seconds}::double precision)`.execute(tx)
+  return rows[0]!.n
+}
+
 /** Oldest first: the events after `page.after`, for walking the chain. */
 export async function auditEventListAscending(tx: TenantTx, page: Page<bigint>): Promise<StoredAuditEvent[]> {
   const rows = await events(tx)

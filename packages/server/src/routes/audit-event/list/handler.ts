@@ -1,21 +1,41 @@
 import type { z } from 'zod'
 import type { schemas } from '@sallyport/contract'
-import { auditEventList as listEvents } from '../../../db/index.ts'
-import type { StoredAuditEvent } from '../../../db/index.ts'
+import { formatId } from '@sallyport/core'
+import { appendAudit, canonicalJson } from '../../../audit/index.ts'
+import type { AuditEvent } from '../../../audit/index.ts'
+import { auditEventListFiltered } from '../../../db/index.ts'
+import type { StoredAuditEvent, TenantTx } from '../../../db/index.ts'
+import { principalRef } from '../../../identity/index.ts'
 import { implement } from '../../operation.ts'
 import { listPage } from '../../page.ts'
 import { inOrganization } from '../../tenant.ts'
 
+/** Reading is on record as well: once for the pages of one list, and not again while nothing else happened. */
 export const auditEventList = implement('auditEventList', (call) =>
-  inOrganization(call, (tx) =>
-    listPage(call, {
-      rows: (page) => listEvents(tx, page),
+  inOrganization(call, async (tx) => {
+    const { limit: _limit, cursor, ...filter } = call.query
+    const named = Object.entries(filter).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]))
+    const page = await listPage(call, {
+      rows: (page) => auditEventListFiltered(tx, filter, page, 'descending'),
       keyOf: (event) => event.seq,
       readKey: BigInt,
       present: presentEvent,
-    }),
-  ),
+      filters: named.map(([name, value]) => `${name}=${value}`),
+    })
+    if (cursor === undefined) {
+      const actor = principalRef(call.principal)
+      const detail = { filter: Object.fromEntries(named) }
+      await recordReading(tx, { action: 'audit_log.read', actor, target: formatId('org', call.ids.org), detail })
+    }
+    return page
+  }),
 )
+
+async function recordReading(tx: TenantTx, event: AuditEvent): Promise<void> {
+  const [last] = await auditEventListFiltered(tx, {}, { limit: 1 }, 'descending')
+  const again = last?.action === event.action && last.actor === event.actor && last.detail === canonicalJson(event.detail)
+  if (!again) await appendAudit(tx, event)
+}
 
 function presentEvent(event: StoredAuditEvent): z.input<typeof schemas.auditEvent> {
   return {
