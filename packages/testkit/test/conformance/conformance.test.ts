@@ -1,0 +1,28 @@
+/**
+ * Connectors against providers that misbehave, as a user of the SDK meets them. docs/conformance.md is what came out; after a change that is meant
+ * this file's tests are run with `-u`.
+ */
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { BEHAVIOURS } from '../../src/conformance/behaviours.ts'
+import { appliesTo, conformanceDocument, CONNECTORS_TRIED, expectedOf, tryOut } from '../../src/conformance/matrix.ts'
+
+const matrix = new Map<string, Map<string, string>>()
+
+describe.each(BEHAVIOURS)('$name', (behaviour) => {
+  it.each(CONNECTORS_TRIED.filter((connector) => appliesTo(behaviour, connector)))(
+    'is seen as it should be through %s',
+    async (connector) => {
+      const seen = await tryOut(behaviour, connector)
+      matrix.set(behaviour.name, (matrix.get(behaviour.name) ?? new Map<string, string>()).set(connector, seen))
+      expect(seen).toBe(expectedOf(behaviour, connector))
+    },
+  )
+})
+
+describe('the published matrix', () => {
+  it('is what the run says', async () => {
+    expect(matrix.size).toBe(BEHAVIOURS.length)
+    await expect(conformanceDocument(matrix)).toMatchFileSnapshot(join(import.meta.dirname, '../../../../docs/conformance.md'))
+  })
+})
