@@ -47,6 +47,8 @@ export interface RouteAccess {
   readonly scope?: Scope
   /** What it does can't be undone: people need a sign-in with a second factor. Keys can't have one; `scope` alone speaks for them. */
   readonly stepUp?: true
+  /** It is there for people of an organization that is being deleted, too: it shows that, or takes it back. */
+  readonly whileClosing?: true
   /** How far the path names the tenant. A key is held to its own project and environment; `org` routes refuse project keys unless `scope` is set. */
   readonly tenant: 'none' | 'org' | 'project' | 'environment'
   /** The action of the audit event a success writes (`noun.verb`), or `none` for reads that are not audited. */

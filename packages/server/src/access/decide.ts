@@ -72,12 +72,17 @@ function speaksForProject({ environment, connection }: KeyPrincipal): boolean {
 }
 
 function decidePerson(person: PersonPrincipal, access: RouteAccess, at: AccessPlace): AccessDecision {
-  const held = at.org === undefined ? undefined : person.memberships.get(at.org)
+  const held = at.org === undefined ? undefined : roleIn(person, access, at.org)
   if (held === undefined || at.org === undefined) return denied('not_found')
   // Before the role: whoever is not let in learns nothing of what the route would have wanted.
   if (!isAdmitted(person, at.org, held)) return denied('sso_required')
   if (access.role === undefined || !roleContains(held, access.role)) return denied('forbidden')
   return access.stepUp === true && !hasSteppedUp(person) ? denied('step_up_required') : ALLOWED
+}
+
+/** An organization on its way out is there for the routes that are about just that, and for no other. */
+function roleIn(person: PersonPrincipal, access: RouteAccess, org: OrgId): Role | undefined {
+  return person.memberships.get(org) ?? (access.whileClosing === true ? person.closing?.get(org) : undefined)
 }
 
 /** Whether the organization takes the way in which this session was signed in. Only for organizations that the person belongs to. */

@@ -7,6 +7,8 @@ import type { Config } from '../config.ts'
 import type { Database } from '../db/index.ts'
 import { createCursors, createHttpServer, createSessionCookie } from '../http/index.ts'
 import type { HttpServer } from '../http/index.ts'
+import { createOrganizationDeletions } from '../organizations/index.ts'
+import type { OrganizationDeletions } from '../organizations/index.ts'
 import { registerOperations } from '../routes/index.ts'
 import { createCallers } from './callers.ts'
 import type { Callers } from './callers.ts'
@@ -36,8 +38,10 @@ export async function createEngine(parts: Parts): Promise<Engine> {
   const callers = await createCallers(ground)
   const credentials = await createCredentials(ground, callers.sessions)
   const calls = openDataPlane(ground, callers, credentials)
-  const http = await createServer(ground, callers, credentials, calls)
+  const deletions = createOrganizationDeletions({ database, bulk: credentials.revocation.bulk, logger })
+  const http = await createServer(ground, callers, credentials, calls, deletions)
   credentials.revocation.start()
+  deletions.start()
   const stopSweeping = sweep(ground, credentials)
   credentials.refresher.start()
   return {
@@ -53,6 +57,7 @@ export async function createEngine(parts: Parts): Promise<Engine> {
         ...credentials.endRenewal,
         () => useLog.close(Math.max(LAST_WORDS_MS, deadline - performance.now())),
         async () => calls.stopListening(),
+        () => deletions.close(),
         () => credentials.revocation.close(),
         () => keeper.close(),
         () => checkpointer.close(),
@@ -64,7 +69,13 @@ export async function createEngine(parts: Parts): Promise<Engine> {
   }
 }
 
-async function createServer(ground: Ground, callers: Callers, credentials: Credentials, calls: OpenDataPlane): Promise<HttpServer> {
+async function createServer(
+  ground: Ground,
+  callers: Callers,
+  credentials: Credentials,
+  calls: OpenDataPlane,
+  deletions: OrganizationDeletions,
+): Promise<HttpServer> {
   const { config, database, vault, keeper, checkpointer, providers, clock, logger } = ground
   const { keys, sessions, keyGuard, limiter } = callers
   const { lineage, refresher, explain, connect, revocation, events } = credentials
@@ -93,6 +104,7 @@ async function createServer(ground: Ground, callers: Callers, credentials: Crede
         sessions,
         now: () => clock.now(),
         connect,
+        deletions,
         revocation,
         eventSources: events.sources,
         cursors,

@@ -30,6 +30,7 @@ export type {
   ConnectSessionStatus,
   ConnectionStatus,
   DataKeyStatus,
+  DeletionState,
   EventSourceKind,
   IntentState,
   OrganizationState,

@@ -74,6 +74,8 @@ export interface Standing {
   readonly role: Role
   /** The organization's sign-in policy as it is stored, unjudged; null: it has none. */
   readonly signIn: unknown
+  /** The organization is on its way out. */
+  readonly closing?: boolean
 }
 
 /** A session as it is read back. */
@@ -194,6 +196,8 @@ export interface Lookups {
   nodeBeat(node: string, lifeS: number): Promise<number>
   /** Says that a node is gone. */
   nodeLeave(node: string): Promise<void>
+  /** Takes one deletion of an organization that is due, for `seconds`. */
+  organizationDeletionClaim(seconds: number): Promise<OrgId | undefined>
   /** Whose an event source is, by the last segment of its address. */
   eventSourceLookup(context: string): Promise<{ readonly org: OrgId; readonly id: EventSourceId } | undefined>
   /** Forgets events received 30 days ago, at most `most` (10,000). How many. */
@@ -347,6 +351,10 @@ export function createLookups(pool: Pool): Lookups {
     async nodeLeave(node) {
       await rows('select sallyport.node_leave($1)', [node])
     },
+    async organizationDeletionClaim(seconds) {
+      const [row] = await rows<{ org_id: OrgId }>('select * from sallyport.organization_deletion_claim($1)', [seconds])
+      return row?.org_id
+    },
     async eventSourceLookup(context) {
       const [row] = await rows<{ org_id: OrgId; id: EventSourceId }>('select * from sallyport.event_source_lookup($1)', [context])
       return row && { org: row.org_id, id: row.id }
@@ -440,6 +448,7 @@ interface StandingRow {
   org: OrgId
   role: Role
   sign_in: unknown
+  closing: boolean
 }
 
 interface PersonStandingRow {
@@ -527,8 +536,8 @@ function personStanding({ person_id: userId, name, email, ended, now, membership
   return { userId, name, email, ended, now, standings: memberships.map(standing) }
 }
 
-function standing({ org, role, sign_in: signIn }: StandingRow): Standing {
-  return { org, role, signIn }
+function standing({ org, role, sign_in: signIn, closing }: StandingRow): Standing {
+  return { org, role, signIn, ...(closing && { closing }) }
 }
 
 function stateRecord(row: OAuthStateConsumedRow): OAuthStateRecord {

@@ -19,6 +19,7 @@ import type {
 } from '@sallyport/core'
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely'
 
+export type DeletionState = 'waiting' | 'revoking' | 'destroying'
 export type OrganizationState = 'active' | 'deleting'
 export type AuditUseMode = 'strict' | 'batched'
 export type ConnectionStatus = 'pending' | 'active' | 'insufficient_scope' | 'reconnect_required' | 'revoked'
@@ -50,6 +51,17 @@ export interface Schema {
     value: ColumnType<unknown, string, string>
     updated_by: string
     updated_at: MadeNow
+  }
+  'sallyport.organization_deletion': {
+    org_id: OrgId
+    requested_by: string
+    requested_at: MadeNow
+    due_at: Date
+    patience_s: number
+    state: Generated<DeletionState>
+    bulk_id: Generated<BulkRevocationId | null>
+    revoking_since: Generated<Date | null>
+    next_at: MadeNow
   }
   'sallyport.invitation': {
     org_id: OrgId

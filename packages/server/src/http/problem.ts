@@ -44,6 +44,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemRow>> = {
   proof_nonce_required: { status: 401, title: 'The DPoP proof needs a nonce' },
   certificate_required: { status: 401, title: 'A client certificate is required' },
   certificate_mismatch: { status: 401, title: 'The client certificate is another' },
+  confirmation_mismatch: { status: 400, title: 'The confirmation is another' },
   last_owner: { status: 409, title: 'An organization keeps an owner' },
   role_exceeded: { status: 403, title: 'The role is larger than yours' },
   invitation_invalid: { status: 410, title: 'The invitation is over' },

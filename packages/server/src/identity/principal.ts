@@ -44,6 +44,8 @@ export interface PersonPrincipal {
   readonly sessionHash: Buffer
   readonly signIn: SignIn
   readonly memberships: ReadonlyMap<OrgId, Role>
+  /** What they are in organizations on their way out, of which nothing is theirs but to take that back. */
+  readonly closing?: ReadonlyMap<OrgId, Role>
   /** Of the organizations above, those that ask how their people sign in. */
   readonly signInPolicies: ReadonlyMap<OrgId, StoredPolicy>
 }
@@ -58,11 +60,16 @@ export function principalRef(principal: Principal): string {
 const KNOWN_ROLES: ReadonlySet<string> = new Set(ROLES)
 
 /** What a person is where. A role that this version doesn't know gives nothing, and a policy that it can't read admits nobody. */
-export function standingOf(standings: readonly Standing[]): Pick<PersonPrincipal, 'memberships' | 'signInPolicies'> {
+export function standingOf(standings: readonly Standing[]): Pick<PersonPrincipal, 'memberships' | 'closing' | 'signInPolicies'> {
   const known = standings.filter(({ role }) => KNOWN_ROLES.has(role))
   const asked = known.map(({ org, signIn }) => [org, readPolicy(signIn)] as const)
   return {
-    memberships: new Map(known.map(({ org, role }) => [org, role])),
+    memberships: rolesIn(known.filter(({ closing }) => closing !== true)),
+    closing: rolesIn(known.filter(({ closing }) => closing === true)),
     signInPolicies: new Map(asked.filter((entry): entry is readonly [OrgId, StoredPolicy] => entry[1] !== undefined)),
   }
+}
+
+function rolesIn(standings: readonly Standing[]): ReadonlyMap<OrgId, Role> {
+  return new Map(standings.map(({ org, role }) => [org, role]))
 }

@@ -181,7 +181,8 @@ class CachingSessions implements Sessions {
   #hear(change: Change | 'unknown'): void {
     if (change === 'unknown') this.#remembered.clear()
     else if (change.table === 'membership') this.#remembered.deleteWhere(({ person }) => person.userId === change.id)
-    else if (change.table === 'organization') this.#remembered.deleteWhere(({ person }) => person.memberships.has(change.org))
+    else if (change.table === 'organization')
+      this.#remembered.deleteWhere(({ person }) => person.memberships.has(change.org) || person.closing?.has(change.org) === true)
     else return
     // Whoever asked before the change may be answered by what was before it: nothing of that is kept, and nobody new waits for it.
     this.#inFlight.clear()

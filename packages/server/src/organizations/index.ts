@@ -1,4 +1,6 @@
-/** Organizations as their people see them: members, invitations, settings. */
+/** Organizations as their people see them: members, invitations, settings, and their end. */
+export { createOrganizationDeletions } from './deletion.ts'
+export type { DeletionOptions, OrganizationDeletions, WantedDeletion } from './deletion.ts'
 export { foundOrganization } from './founding.ts'
 export { acceptInvitation, invite, revokeInvitation } from './invitations.ts'
 export type { Joined, WantedInvitation } from './invitations.ts'

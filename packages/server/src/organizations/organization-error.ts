@@ -5,6 +5,7 @@ import { SallyportError } from '@sallyport/core'
  * - `not_found`: no such member, invitation or organization here; or the caller is no member any more.
  * - `forbidden`: not for keys, or not for people who own no organization.
  * - `conflict`: it is so already: the person is a member.
+ * - `confirmation_mismatch`: what was to be typed again is something else.
  * - `last_owner`: it would leave the organization without an owner.
  * - `role_exceeded`: a role that the caller does not have, given or taken.
  * - `step_up_required`: an owner is changed by somebody without a second factor.
@@ -16,6 +17,7 @@ export type OrganizationErrorCode =
   | 'not_found'
   | 'forbidden'
   | 'conflict'
+  | 'confirmation_mismatch'
   | 'last_owner'
   | 'role_exceeded'
   | 'step_up_required'

@@ -40,6 +40,9 @@ import { settingsUpdate } from './setting/update/handler.ts'
 import { memberList } from './member/list/handler.ts'
 import { memberUpdate } from './member/update/handler.ts'
 import { memberRemove } from './member/remove/handler.ts'
+import { organizationDelete } from './organization-deletion/create/handler.ts'
+import { organizationDeletionCancel } from './organization-deletion/cancel/handler.ts'
+import { organizationDeletionGet } from './organization-deletion/get/handler.ts'
 import { organizationLeave } from './organization/leave/handler.ts'
 import { invitationList } from './invitation/list/handler.ts'
 import { invitationCreate } from './invitation/create/handler.ts'
@@ -77,6 +80,9 @@ export const implementations: Implementations = {
   organizationCreate,
   organizationGet,
   organizationUpdate,
+  organizationDelete,
+  organizationDeletionGet,
+  organizationDeletionCancel,
   settingsGet,
   settingsUpdate,
   memberList,

@@ -15,6 +15,7 @@ import type { Cursors, PathIds, SessionCookie } from '../http/index.ts'
 import type { KeyAuthenticator, Principal, Sessions } from '../identity/index.ts'
 import type { RateBounds } from '../limits/index.ts'
 import type { EventSources } from '../events/index.ts'
+import type { OrganizationDeletions } from '../organizations/index.ts'
 import type { RevocationService } from '../revocation/index.ts'
 import type { Keeper, Vault } from '../vault/index.ts'
 
@@ -33,6 +34,7 @@ export interface RouteDeps {
   readonly now: () => number
   readonly connect: Pick<ConnectService, 'createSession' | 'getSession' | 'complete'>
   readonly eventSources: EventSources
+  readonly deletions: Pick<OrganizationDeletions, 'request' | 'takeBack' | 'find'>
   readonly revocation: Pick<RevocationService, 'disconnect' | 'eraseEndUser' | 'bulk'>
   readonly cursors: Cursors
   /** What the installation says of limits. */

@@ -6,19 +6,13 @@
 import { formatId, hasCode } from '@sallyport/core'
 import type { Clock, DataKeyId, Logger, Metrics, OrgId } from '@sallyport/core'
 import { appendAudit, INSTALLATION } from '../audit/index.ts'
-import {
-  dataKeyCountAwaited,
-  dataKeyDelete,
-  dataKeyDestroyAll,
-  dataKeyList,
-  dataKeyNoteOverdue,
-  rootKeyDelete,
-  rootKeyNoteOverdue,
-} from '../db/index.ts'
+import { dataKeyCountAwaited, dataKeyDelete, dataKeyList, dataKeyNoteOverdue, rootKeyDelete, rootKeyNoteOverdue } from '../db/index.ts'
 import type { Database, DataKey, RootKeyUse } from '../db/index.ts'
 import { BEGINNING, organizations } from './organizations.ts'
 import { rotateRoot, rotateRootOf } from './root-rotation.ts'
 import type { RewrapReport, RootRotationReport } from './root-rotation.ts'
+import { shredIn } from './shredding.ts'
+import type { Losses } from './shredding.ts'
 import { recordsPerKey, sweepOrganization } from './sweep.ts'
 import type { SweepReport } from './sweep.ts'
 import { VaultError } from './vault-error.ts'
@@ -56,12 +50,6 @@ export interface ContainmentReport {
   readonly unreadable: number
   /** Records still under a previous key. */
   readonly left: number
-}
-
-export interface Losses {
-  readonly keys: readonly DataKeyId[]
-  /** Records that could never be opened again. */
-  readonly records: number
 }
 
 export interface KeeperOptions {
@@ -301,22 +289,8 @@ class DatabaseKeeper implements Keeper {
     return { keys: keys.map(({ id }) => id), records: sum(keys.map(({ records }) => records)) }
   }
 
-  async shred(org: OrgId, actor: string): Promise<Losses> {
-    return this.#o.database.withTenant(org, async (tx) => {
-      const keys = await dataKeyDestroyAll(tx)
-      const counts = await recordsPerKey(tx)
-      const records = sum(keys.map((id) => counts.get(id) ?? 0))
-      await appendAudit(
-        tx,
-        ...keys.map((id) => ({
-          action: 'data_key.destroyed',
-          actor,
-          target: formatId('dk', id),
-          detail: { id: formatId('dk', id), records: counts.get(id) ?? 0 },
-        })),
-      )
-      return { keys, records }
-    })
+  shred(org: OrgId, actor: string): Promise<Losses> {
+    return this.#o.database.withTenant(org, (tx) => shredIn(tx, actor))
   }
 
   async verify(actor: string, org?: OrgId): Promise<KeyVerification> {

@@ -13,6 +13,7 @@ import {
   connectSessionInsert,
   connectionInsert,
   credentialInsert,
+  deletionInsert,
   eventReceiptPut,
   eventSourceInsert,
   intentPut,
@@ -63,6 +64,7 @@ async function fillTables(tenant: Tenant): Promise<void> {
   const session = newId('cs')
   await database.withTenant(org, async (tx) => {
     await membershipPut(tx, person, 'OWNER')
+    await deletionInsert(tx, { requestedBy: 'system', graceS: 3600, patienceS: 0 })
     await settingPut(tx, 'audit_use_mode', 'batched', 'system')
     await invitationInsert(tx, {
       id: newId('inv'),

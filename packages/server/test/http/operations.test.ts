@@ -34,6 +34,7 @@ const BODIES: Partial<Record<OperationName, () => unknown>> = {
   memberUpdate: () => ({ role: 'VIEWER' }),
   invitationCreate: () => ({ email: `${newId('inv')}@example.com`, role: 'VIEWER' }),
   invitationAccept: () => ({ token: 'x'.repeat(43) }),
+  organizationDelete: () => ({ confirm: 'another name' }),
   projectCreate: () => ({ name: 'Another' }),
   projectUpdate: () => ({ name: 'Renamed' }),
   organizationRateLimitUpdate: () => ({ limit: otherLimit() }),
@@ -58,6 +59,8 @@ const BODIES: Partial<Record<OperationName, () => unknown>> = {
 }
 /** Changes that need more than a well-formed request, or that do nothing when they are asked as here; their own tests show their events. */
 const NEEDS_MORE: ReadonlySet<OperationName> = new Set([
+  'organizationDelete',
+  'organizationDeletionCancel',
   'settingsUpdate',
   'memberUpdate',
   'memberRemove',

@@ -64,6 +64,7 @@ import type { KeyAuthenticator } from '../../src/identity/index.ts'
 import { createLimiter } from '../../src/limits/index.ts'
 import type { RateBounds } from '../../src/limits/index.ts'
 import { createEventService } from '../../src/events/index.ts'
+import { createOrganizationDeletions } from '../../src/organizations/index.ts'
 import { createRevocationService } from '../../src/revocation/index.ts'
 import { registerOperations } from '../../src/routes/index.ts'
 import { clientSecretPlace, createKeeper, createVault, eventSecretPlace } from '../../src/vault/index.ts'
@@ -271,6 +272,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
         sessions,
         now: () => Date.now(),
         connect,
+        deletions: createOrganizationDeletions({ database, bulk: revocation.bulk, logger }),
         revocation,
         eventSources: events.sources,
         cursors,

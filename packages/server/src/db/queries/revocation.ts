@@ -268,6 +268,17 @@ export interface BlastRadius {
   }[]
 }
 
+/** Grants of the organization that their providers are still to be told about. */
+export async function revocationCountWaiting(tx: TenantTx): Promise<number> {
+  const { count } = await tx
+    .selectFrom('sallyport.revocation')
+    .select(sql<string>`count(*)`.as('count'))
+    .where('org_id', '=', tx.org)
+    .where('state', '=', 'waiting')
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}
+
 /** What a bulk revocation of `filter` would end now. */
 export async function blastRadius(tx: TenantTx, filter: BulkFilter): Promise<BlastRadius> {
   const rows = await matching(tx, filter)
