@@ -58,12 +58,50 @@ export const whoami = z
     kind: z.enum(['key', 'person']),
     id: z.string(),
     name: z.string().nullable(),
-    memberships: z.array(z.object({ org: orgId, role: z.enum(ROLES) })).describe('People only'),
+    memberships: z
+      .array(
+        z.object({
+          org: orgId,
+          role: z.enum(ROLES),
+          admitted: z.boolean().describe('False: the organization takes another way of signing in than this session was signed in by'),
+        }),
+      )
+      .describe('People only'),
+    email: z.string().nullable().describe('Of a person, where an issuer that may speak for it called it verified'),
+    signed_in: z
+      .object({
+        issuer: z.string().describe('`local`: by a one-time link of the installation'),
+        methods: z.array(z.string()).describe('As the issuer names them (`amr`)'),
+        assurance: z.enum(['aal1', 'aal2']).describe('`aal2`: with a second factor, which what can not be undone asks for'),
+        provider: z.string().nullable().describe('The identity provider behind the issuer, where this sign-in went through it'),
+      })
+      .nullable()
+      .describe('How this session or token was signed in; of people only'),
     key: z
       .object({ org: orgId, project: projectId, environment, scopes: z.array(z.enum(SCOPES)), connection: connectionId.nullable() })
       .nullable(),
   })
   .meta({ id: 'WhoAmI' })
+
+export const signInWay = z
+  .strictObject({
+    issuer: z.string().min(1).max(4096).describe('Of `jwtIssuers`, exactly so written'),
+    provider: z
+      .string()
+      .regex(/^sso:[\w-]{1,64}$/u, 'must be sso: and the id of an identity provider')
+      .nullable()
+      .default(null)
+      .describe('Of a Supabase issuer: the identity provider that the sign-in must have gone through. null elsewhere'),
+  })
+  .meta({ id: 'SignInWay' })
+
+export const signInPolicy = z
+  .object({
+    ways: z.array(signInWay).nullable().describe('null: any way is taken'),
+    break_glass: z.boolean(),
+    updated_at: timestamp.nullable(),
+  })
+  .meta({ id: 'SignInPolicy' })
 
 export const organization = z.object({ id: orgId, name: z.string(), created_at: timestamp }).meta({ id: 'Organization' })
 

@@ -84,7 +84,17 @@ interface ParsedLeaves {
 
 /** Every setting by itself, so that one fault hides no other. */
 function parseLeaves({ values, faults: earlier }: Layers): ParsedLeaves {
-  const judged: Record<string, unknown> = { audit: {}, egress: {}, keys: {}, limits: {}, metrics: {}, rate: {}, refresh: {}, senders: {} }
+  const judged: Record<string, unknown> = {
+    audit: {},
+    egress: {},
+    firstOwner: {},
+    keys: {},
+    limits: {},
+    metrics: {},
+    rate: {},
+    refresh: {},
+    senders: {},
+  }
   const faults: ConfigFault[] = []
   for (const leaf of LEAVES) {
     const raw = values.get(leaf.name)

@@ -20,9 +20,15 @@ export const identityOperations = {
     method: 'POST',
     path: `${API}/session`,
     tag: 'Identity',
-    summary: "Exchange a one-time owner link's token for a console session (sets a cookie)",
+    summary: "Exchange a one-time owner link's token, or an outside issuer's, for a console session (sets a cookie)",
     access: { audience: 'public', tenant: 'none', audit: 'session.created', bodyLimit: CONTROL_BODY_BYTES },
-    body: z.strictObject({ owner_token: z.string().min(20).max(128) }),
+    body: z
+      .strictObject({
+        owner_token: z.string().min(20).max(128).optional(),
+        token: z.string().min(20).max(16_384).optional().describe('A JWT of an issuer that is configured'),
+      })
+      .refine((body) => (body.owner_token === undefined) !== (body.token === undefined), 'must hold exactly one of owner_token and token')
+      .meta({ minProperties: 1, maxProperties: 1 }),
     response: s.session,
     status: 201,
   }),
@@ -30,7 +36,7 @@ export const identityOperations = {
     method: 'DELETE',
     path: `${API}/session`,
     tag: 'Identity',
-    summary: 'Sign out: the session ends on every node',
+    summary: "Sign out: the session ends on every node; with an issuer's token, that token's session, as far as this gateway goes",
     access: { audience: 'principal', tenant: 'none', audit: 'session.ended', bodyLimit: 0 },
     response: null,
     status: 204,

@@ -17,6 +17,7 @@ import { limitsOperations } from './limits.ts'
 import { projectsOperations } from './projects.ts'
 import { requestsOperations } from './requests.ts'
 import { rootKeysOperations } from './root-keys.ts'
+import { signInPolicyOperations } from './sign-in-policy.ts'
 import type { Operation } from './operation.ts'
 
 export type { Method, Operation } from './operation.ts'
@@ -26,6 +27,7 @@ export const operations = {
   ...catalogOperations,
   ...organizationsOperations,
   ...membersOperations,
+  ...signInPolicyOperations,
   ...projectsOperations,
   ...limitsOperations,
   ...apiKeysOperations,

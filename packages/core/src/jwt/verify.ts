@@ -3,22 +3,26 @@
  * set, then type, issuer, audience and times. Refuses to take anything from a token's header but the name of a key, and to hand out a claim
  * before the signature was found right.
  */
-import { decodeProtectedHeader, jwtVerify } from 'jose'
+import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import type { JWTPayload } from 'jose'
 import type { Secret } from '../kernel/index.ts'
 import { JwtError } from './errors.ts'
 import type { JwtErrorCode } from './errors.ts'
 import type { FindVerificationKey } from './key-sets.ts'
 
-/** Asymmetric ones alone: with a shared secret whoever can verify can sign. */
+/** Asymmetric ones: with a shared secret whoever can verify can sign. */
 export type JwtAlgorithm = 'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS512' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA'
+
+/** With a secret that its issuer and this installation share, and nobody else: only where an issuer has nothing better. */
+export type SharedSecretAlgorithm = 'HS256' | 'HS384' | 'HS512'
 
 export interface JwtPolicy {
   /** Exact texts; the token's `iss` is one of them. Never empty. */
   readonly issuers: readonly string[]
   /** The token's `aud` holds at least one of them. Never empty. */
   readonly audiences: readonly string[]
-  readonly algorithms: readonly JwtAlgorithm[]
+  /** All asymmetric with the keys of a set, or all of the other kind with `sharedSecretKey`: never both. */
+  readonly algorithms: readonly JwtAlgorithm[] | readonly SharedSecretAlgorithm[]
   /**
    * The token's `typ`, without `application/`, in lower case (RFC 8725 section 3.11). `absent`: what of a token that names none. Another type is
    * always refused.
@@ -50,6 +54,40 @@ const MAX_TOKEN = 16 * 1024
 const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]+$/u
 const MAX_KEY_ID = 256
 
+/** Shorter than the hash of HS256 it would be guessed more easily than the signature (RFC 7518 section 3.2). Bytes. */
+export const MIN_SHARED_SECRET = 32
+
+/** The key of a policy whose algorithms are of shared secrets: this one, whatever the token's header says. @throws TypeError under 32 bytes */
+export function sharedSecretKey(secret: Secret): FindVerificationKey {
+  const bytes = Buffer.from(secret.reveal(), 'utf8')
+  if (bytes.length < MIN_SHARED_SECRET) throw new TypeError('a shared secret has at least 32 bytes')
+  return ({ alg }) => {
+    // What is asymmetric is never checked by a secret, and what is not never by a public key.
+    if (!alg?.startsWith('HS')) throw new JwtError('jwt_algorithm', 'not signed with a shared secret')
+    return Promise.resolve(bytes)
+  }
+}
+
+/** Whether `text` has the form of a token at all: three parts of base64url. Nothing of it is read. */
+export function looksLikeJwt(text: string): boolean {
+  return text.length <= MAX_TOKEN && COMPACT.test(text)
+}
+
+/**
+ * The `iss` that a token claims, unverified: good for finding the policy to judge it by, and for nothing else. Undefined when it doesn't read or
+ * is no text.
+ */
+export function claimedIssuer(token: Secret): string | undefined {
+  const text = token.reveal()
+  if (!looksLikeJwt(text)) return undefined
+  try {
+    const { iss } = decodeJwt(text)
+    return typeof iss === 'string' ? iss : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** @param now wall time in milliseconds. @throws JwtError */
 export async function verifyJwt(token: Secret, policy: JwtPolicy, now: number): Promise<VerifiedJwt> {
   if (policy.issuers.length === 0 || policy.audiences.length === 0 || policy.algorithms.length === 0)
@@ -66,10 +104,18 @@ export async function verifyJwt(token: Secret, policy: JwtPolicy, now: number): 
       currentDate: new Date(now),
       ...(policy.maxAgeS === undefined ? {} : { maxTokenAge: policy.maxAgeS }),
     })
+    requireWholeTimes(payload)
     return verified(payload)
   } catch (error) {
     throw translated(error)
   }
+}
+
+/** JSON can say more than a time: 1e400 is no end at all, and fractions are read in two ways. */
+function requireWholeTimes({ exp, nbf, iat }: JWTPayload): void {
+  for (const time of [exp, nbf, iat])
+    if (time !== undefined && (!Number.isSafeInteger(time) || time < 0))
+      throw new JwtError('jwt_claims', 'a time that is no whole number of seconds')
 }
 
 function headerOf(text: string): Readonly<Record<string, unknown>> {

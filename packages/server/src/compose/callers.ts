@@ -1,9 +1,10 @@
 /** Owns who calls, and how often: keys, sessions, limits, and what a key is bound to beside its text. */
+import { createKeySets } from '@sallyport/core'
 import { createKeyGuard, createNonces } from '../binding/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
 import { isTrustedPeer, trustedProxies } from '../http/index.ts'
-import { createKeyAuthenticator, createSessions } from '../identity/index.ts'
-import type { KeyAuthenticator, Sessions } from '../identity/index.ts'
+import { createKeyAuthenticator, createOutsideIssuers, createPeople, createSessions, LOCAL_ISSUER } from '../identity/index.ts'
+import type { KeyAuthenticator, People, Sessions } from '../identity/index.ts'
 import type { Limiter } from '../limits/index.ts'
 import { openLimits } from './limits.ts'
 import type { Ground } from './parts.ts'
@@ -11,15 +12,18 @@ import type { Ground } from './parts.ts'
 export interface Callers {
   readonly keys: KeyAuthenticator
   readonly sessions: Sessions
+  readonly people: People
   readonly keyGuard: KeyGuard
   readonly limiter: Limiter
   closeLimits(): Promise<void>
 }
 
 export async function createCallers(ground: Ground): Promise<Callers> {
-  const { config, database, vault, useLog, clock, logger } = ground
+  const { config, database, vault, egress, useLog, clock, logger } = ground
   const proxies = trustedProxies(config.trustedProxies)
   const limits = await openLimits(ground)
+  const keySets = createKeySets({ egress, clock })
+  const issuers = createOutsideIssuers({ issuers: config.jwtIssuers, secrets: config.jwtSecrets, keySets })
   return {
     limiter: limits.limiter,
     closeLimits: () => limits.close(),
@@ -30,7 +34,13 @@ export async function createCallers(ground: Ground): Promise<Callers> {
       clock,
       logger,
     }),
-    sessions: createSessions({ lookups: database.lookups, onChange: (listener) => database.onChange(listener), clock }),
+    sessions: createSessions({
+      lookups: database.lookups,
+      onChange: (listener) => database.onChange(listener),
+      clock,
+      takesIssuer: (issuer) => issuer === LOCAL_ISSUER || issuers.of(issuer).length > 0,
+    }),
+    people: createPeople({ issuers, lookups: database.lookups, onChange: (listener) => database.onChange(listener), clock, logger }),
     keyGuard: createKeyGuard({
       publicUrl: config.publicUrl,
       certificateHeader: config.senders.certificateHeader,

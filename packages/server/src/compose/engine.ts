@@ -77,7 +77,7 @@ async function createServer(
   deletions: OrganizationDeletions,
 ): Promise<HttpServer> {
   const { config, database, vault, keeper, checkpointer, providers, clock, logger } = ground
-  const { keys, sessions, keyGuard, limiter } = callers
+  const { keys, sessions, people, keyGuard, limiter } = callers
   const { lineage, refresher, explain, connect, revocation, events } = credentials
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
   return createHttpServer({
@@ -89,6 +89,7 @@ async function createServer(
     keys,
     sessions,
     limiter,
+    people,
     ready: () => readiness(database, credentials),
     dataPlane: (request, response) => calls.dataPlane.handle(request, response),
     register(app) {
@@ -102,6 +103,7 @@ async function createServer(
         checkpointer,
         keys,
         sessions,
+        people,
         now: () => clock.now(),
         connect,
         deletions,

@@ -4,6 +4,7 @@
  */
 import type { Secret } from '@sallyport/core'
 import type { ConfigFault } from './config-error.ts'
+import { issuersFaults } from './issuers.ts'
 import { keysFaults } from './keys.ts'
 import { metricsFaults } from './metrics.ts'
 import { isLoopback } from './network-text.ts'
@@ -12,9 +13,12 @@ import type { ParsedConfig } from './schema.ts'
 import { productionUrlFaults } from './secret-fault.ts'
 
 /** Settings that passed their own check. Groups are always there; what was refused is missing inside. */
-export type Judged = Partial<Omit<ParsedConfig, 'audit' | 'egress' | 'keys' | 'limits' | 'metrics' | 'rate' | 'refresh' | 'senders'>> & {
+export type Judged = Partial<
+  Omit<ParsedConfig, 'audit' | 'egress' | 'firstOwner' | 'keys' | 'limits' | 'metrics' | 'rate' | 'refresh' | 'senders'>
+> & {
   readonly audit: Partial<ParsedConfig['audit']>
   readonly egress: Partial<ParsedConfig['egress']>
+  readonly firstOwner: Partial<ParsedConfig['firstOwner']>
   readonly keys: Partial<ParsedConfig['keys']>
   readonly limits: Partial<ParsedConfig['limits']>
   readonly metrics: Partial<ParsedConfig['metrics']>
@@ -37,6 +41,14 @@ export function judge(config: Judged, refused: Refused): ConfigFault[] {
     ...keysFaults(config.keys, { mode: config.mode, hasEncryptionKeys: config.encryptionKeys !== undefined, refused }),
     ...metricsFaults(config),
     ...rateFaults(config.rate),
+    ...issuersFaults({
+      mode: config.mode,
+      issuers: config.jwtIssuers,
+      secrets: config.jwtSecrets,
+      firstOwner: config.firstOwner,
+      insecureAllowOrigins: config.egress.insecureAllowOrigins,
+      refused,
+    }),
     ...(config.databaseMigrationUrl !== undefined && config.databaseUrl === undefined && !refused.has('databaseUrl')
       ? [fault('databaseMigrationUrl', 'needs databaseUrl: the embedded database migrates itself')]
       : []),

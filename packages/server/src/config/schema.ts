@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { DEFAULT_EGRESS_POLICY, DEFAULT_REFRESH_LIMITS, listProviders } from '@sallyport/core'
 import { audit } from './audit.ts'
+import { firstOwner, jwtIssuers, jwtSecrets } from './issuers.ts'
 import { keys } from './keys.ts'
 import { metrics } from './metrics.ts'
 import { endpointFault, hostFault, originFault, rangeFault } from './network-text.ts'
@@ -166,6 +167,9 @@ export const configSchema = z.strictObject({
     'required in production, where `keys.source` is `config` and `keys.wrapper` is `local`; in development a file in `dataDir`, made on the first start',
   ),
   keys,
+  jwtIssuers,
+  jwtSecrets,
+  firstOwner,
   logLevel: setting(logLevel.schema.default('info'), {
     ...text,
     expects: logLevel.expects,

@@ -2,7 +2,7 @@
  * Owns finding the one credential of a control plane request, and what both planes know as a key in the wrong place. Refuses a second
  * credential rather than prefer one (battery K-07), and a gateway key anywhere but in `Authorization` (K-06): everything else ends in logs.
  */
-import { GATEWAY_KEY_PATTERN, Secret } from '@sallyport/core'
+import { GATEWAY_KEY_PATTERN, looksLikeJwt, Secret } from '@sallyport/core'
 import { rawValues } from './client-address.ts'
 import { ProblemError } from './problem.ts'
 
@@ -10,6 +10,8 @@ export type Credential =
   | { readonly kind: 'none' }
   /** `asBound`: sent as `DPoP`, not as `Bearer`. */
   | { readonly kind: 'key'; readonly text: Secret; readonly asBound: boolean }
+  /** An outside issuer's, by its form. */
+  | { readonly kind: 'token'; readonly token: Secret }
   | { readonly kind: 'session'; readonly token: Secret }
 
 /** Headers in which clients of other APIs carry a key, in lower case. They are only counted: neither plane reads a key from them. */
@@ -53,6 +55,7 @@ export function cookieValues(rawHeaders: readonly string[], name: string): Secre
 function keyOf(header: string): Credential {
   const { scheme, key } = KEY.exec(header)?.groups ?? {}
   if (scheme === undefined || key === undefined) throw new ProblemError('unauthenticated', 'Send the key as Authorization: Bearer.')
+  if (scheme.toLowerCase() === 'bearer' && looksLikeJwt(key)) return { kind: 'token', token: new Secret(key) }
   return { kind: 'key', text: new Secret(key), asBound: scheme.toLowerCase() === 'dpop' }
 }
 

@@ -7,7 +7,7 @@ import type { RouteAccess } from '@sallyport/contract'
 import { decide } from '../access/index.ts'
 import type { AccessPlace, DenialCode } from '../access/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
-import type { KeyAuthenticator, Principal, Sessions } from '../identity/index.ts'
+import type { KeyAuthenticator, People, Principal, Sessions } from '../identity/index.ts'
 import { fieldsOf } from '../limits/index.ts'
 import type { Limiter } from '../limits/index.ts'
 import { clientAddress, rawValues } from './client-address.ts'
@@ -38,6 +38,7 @@ export interface GuardOptions {
   readonly keyGuard: Pick<KeyGuard, 'admit'>
   readonly sessions: Pick<Sessions, 'lookup'>
   readonly limiter: Pick<Limiter, 'admit'>
+  readonly people: Pick<People, 'authenticate'>
   readonly trustedProxies: TrustedProxies
   /** Origin of the public address: the one site whose pages may act through the session cookie. */
   readonly origin: string
@@ -76,15 +77,17 @@ export function addressOf(request: Pick<FastifyRequest, 'raw'>, trusted: Trusted
 }
 
 async function identify(request: FastifyRequest, credential: Credential, address: string, options: GuardOptions): Promise<Principal> {
-  const { keys, keyGuard, sessions } = options
+  const { keys, keyGuard, sessions, people } = options
   if (credential.kind === 'key') {
     const text = credential.text.reveal()
     const principal = keys.cached(text) ?? (await keys.authenticate(text, address))
     await keyGuard.admit(principal, { request: request.raw, address, key: credential.text, asBound: credential.asBound })
     return principal
   }
+  if (credential.kind === 'token') return people.authenticate(credential.token, address)
   const person = credential.kind === 'session' ? await sessions.lookup(credential.token, address) : undefined
-  if (person === undefined) throw new ProblemError('unauthenticated', 'Send a gateway key as Authorization: Bearer, or sign in.')
+  if (person === undefined)
+    throw new ProblemError('unauthenticated', "Send a gateway key, or a configured issuer's token, as Authorization: Bearer, or sign in.")
   return person
 }
 
@@ -114,7 +117,15 @@ const SSO_REQUIRED =
  */
 function refuseCrossSite(request: FastifyRequest, credential: Credential, origin: string): void {
   const { operation } = request.routeOptions.config
-  if (operation === undefined || credential.kind === 'key' || request.method === 'GET' || request.method === 'HEAD') return
+  // Only a cookie comes by itself.
+  if (
+    operation === undefined ||
+    credential.kind === 'key' ||
+    credential.kind === 'token' ||
+    request.method === 'GET' ||
+    request.method === 'HEAD'
+  )
+    return
   const from = rawValues(request.raw.rawHeaders, 'origin')
   const site = request.headers['sec-fetch-site']
   const unsaid = from.length === 0 && site === undefined

@@ -12,7 +12,7 @@ import type { Operation } from '@sallyport/contract'
 import { formatId, newId } from '@sallyport/core'
 import type { Logger } from '@sallyport/core'
 import type { KeyGuard } from '../binding/index.ts'
-import type { KeyAuthenticator, Sessions } from '../identity/index.ts'
+import type { KeyAuthenticator, People, Sessions } from '../identity/index.ts'
 import type { Limiter } from '../limits/index.ts'
 import { trustedProxies } from './client-address.ts'
 import { serveConsole } from './console-pages.ts'
@@ -40,6 +40,7 @@ export interface HttpServerOptions {
   readonly keyGuard: Pick<KeyGuard, 'admit'>
   readonly sessions: Pick<Sessions, 'lookup'>
   readonly limiter: Pick<Limiter, 'admit'>
+  readonly people: Pick<People, 'authenticate'>
   /** Rejects when this node should get no traffic (database away or not migrated). */
   readonly ready: () => Promise<Readiness>
   /** Takes requests of the data plane before Fastify sees them: true when taken. Never throws; answers its own failures. */
@@ -130,6 +131,7 @@ async function furnish(app: FastifyInstance, options: HttpServerOptions): Promis
     keyGuard: options.keyGuard,
     sessions: options.sessions,
     limiter: options.limiter,
+    people: options.people,
     trustedProxies: trustedProxies(options.trustedProxies),
     origin,
     sessionCookie: sessionCookieName(protocol === 'https:'),

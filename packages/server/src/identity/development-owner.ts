@@ -7,6 +7,7 @@ import type { OrgId, ProjectId, Secret, UserId, Uuid } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
 import { membershipPut, organizationCreate, organizationFind, projectCreate } from '../db/index.ts'
 import type { Database, Lookups, TenantTx } from '../db/index.ts'
+import { LOCAL_ISSUER } from './outside-issuers.ts'
 import { asked, newToken } from './sessions.ts'
 
 export interface DevelopmentOwner {
@@ -18,7 +19,7 @@ export interface DevelopmentOwner {
 }
 
 /** The one person who has no identity provider. */
-const LOCAL_OWNER = { issuer: 'local', subject: 'owner', name: 'Owner' } as const
+const LOCAL_OWNER = { issuer: LOCAL_ISSUER, subject: 'owner', name: 'Owner' } as const
 const ORGANIZATION = 'Development'
 const PROJECT = 'default'
 

@@ -9,6 +9,7 @@ import { FailureBudget } from './failure-budget.ts'
 import { IdentityError, unauthenticated } from './identity-error.ts'
 import { standingOf } from './principal.ts'
 import type { PersonPrincipal } from './principal.ts'
+import { LOCAL_ISSUER } from './outside-issuers.ts'
 import { RecentMap } from './recent-map.ts'
 
 export interface OpenedSession {
@@ -38,6 +39,8 @@ export interface Sessions {
   lookup(token: Secret, address?: string): Promise<PersonPrincipal | undefined>
   /** Ends a session: here at once, on other nodes within five seconds. True when there was one. @throws IdentityError `database_unavailable`. */
   close(token: Secret): Promise<boolean>
+  /** Reads again, here, whatever was signed in by a session at an issuer that has ended (`People.end`). */
+  forget(issuerSession: Buffer): void
 }
 
 export interface SessionsOptions {
@@ -45,6 +48,8 @@ export interface SessionsOptions {
   /** Roles that change, and organizations that change whom they take, are seen at once where it is given, else within `rememberMs`. */
   readonly onChange?: Database['onChange']
   readonly clock: Clock
+  /** Whether sessions that were signed in by this issuer still count. Absent: those by links of the installation alone. */
+  readonly takesIssuer?: (issuer: string) => boolean
   readonly limits?: Partial<SessionLimits>
 }
 
@@ -89,6 +94,7 @@ interface Remembered {
 class CachingSessions implements Sessions {
   readonly #lookups: SessionsOptions['lookups']
   readonly #clock: Clock
+  readonly #takesIssuer: (issuer: string) => boolean
   readonly #limits: SessionLimits
   readonly #remembered: RecentMap<string, Remembered>
   readonly #inFlight = new Map<string, Promise<PersonPrincipal | undefined>>()
@@ -98,11 +104,12 @@ class CachingSessions implements Sessions {
   /** Look-ups under way of hashes that are not known. */
   #strangers = 0
 
-  constructor({ lookups, onChange, clock, limits }: SessionsOptions) {
+  constructor({ lookups, onChange, clock, takesIssuer = (issuer) => issuer === LOCAL_ISSUER, limits }: SessionsOptions) {
     // It lasts as long as the database's feed, which is closed after everybody who asks here.
     onChange?.((change) => this.#hear(change))
     this.#lookups = lookups
     this.#clock = clock
+    this.#takesIssuer = takesIssuer
     this.#limits = { ...SESSION_LIMITS, ...limits }
     this.#remembered = new RecentMap(this.#limits.maxRemembered)
     this.#known = new RecentMap(this.#limits.maxRemembered)
@@ -188,10 +195,17 @@ class CachingSessions implements Sessions {
     this.#inFlight.clear()
   }
 
+  forget(issuerSession: Buffer): void {
+    this.#remembered.deleteWhere(({ person }) => isOf(person, issuerSession))
+    // What is being read was perhaps read before the end: it keeps its answer and loses its place.
+    this.#inFlight.clear()
+  }
+
   #read(index: string, hash: Buffer): Promise<PersonPrincipal | undefined> {
     const askedAt = this.#clock.monotonic()
     const question = asked(this.#lookups.sessionLookup(hash)).then((row) => {
-      if (row === undefined) {
+      // An issuer that an operator took out of the configuration has no say any more, whatever it said before.
+      if (row === undefined || !this.#takesIssuer(row.signIn.issuer)) {
         this.#known.delete(index)
         return undefined
       }
@@ -210,6 +224,11 @@ class CachingSessions implements Sessions {
     question.then(end, end)
     return question
   }
+}
+
+/** Whether a person came by this session at an issuer. */
+export function isOf({ signIn }: PersonPrincipal, issuerSession: Buffer): boolean {
+  return signIn.issuerSession?.equals(issuerSession) === true
 }
 
 /** A fresh token for a session or a link. */

@@ -70,11 +70,15 @@ import { rootKeyRemove } from './root-key/remove/handler.ts'
 import { rootKeyRotate } from './root-key/rotate/handler.ts'
 import { sessionCreate } from './session/create/handler.ts'
 import { sessionDelete } from './session/delete/handler.ts'
+import { signInPolicyGet } from './sign-in-policy/get/handler.ts'
+import { signInPolicyUpdate } from './sign-in-policy/update/handler.ts'
 
 export const implementations: Implementations = {
   whoami,
   sessionCreate,
   sessionDelete,
+  signInPolicyGet,
+  signInPolicyUpdate,
   providerList,
   organizationList,
   organizationCreate,

@@ -12,7 +12,7 @@ import type { ConnectService } from '../connect/index.ts'
 import type { Explain, Lineage } from '../credentials/index.ts'
 import type { Database } from '../db/index.ts'
 import type { Cursors, PathIds, SessionCookie } from '../http/index.ts'
-import type { KeyAuthenticator, Principal, Sessions } from '../identity/index.ts'
+import type { KeyAuthenticator, People, Principal, Sessions } from '../identity/index.ts'
 import type { RateBounds } from '../limits/index.ts'
 import type { EventSources } from '../events/index.ts'
 import type { OrganizationDeletions } from '../organizations/index.ts'
@@ -30,6 +30,7 @@ export interface RouteDeps {
   readonly explain: Explain
   readonly keys: Pick<KeyAuthenticator, 'mint'>
   readonly sessions: Sessions
+  readonly people: Pick<People, 'signIn' | 'end' | 'issuerKind'>
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly connect: Pick<ConnectService, 'createSession' | 'getSession' | 'complete'>

@@ -104,6 +104,7 @@ export async function createEventWorld(serverUrl: string): Promise<EventWorld> {
     keyGuard: { admit: () => Promise.reject(new TypeError('no key is asked here')) },
     sessions: { lookup: async () => undefined },
     limiter: { admit: () => ({ standard: [], older: [] }) },
+    people: { authenticate: () => Promise.reject(new TypeError('nobody comes with a token')) },
     ready: async () => 'ok',
     dataPlane: () => false,
     register: (app) => service.registerRoutes(app),

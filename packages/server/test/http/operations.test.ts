@@ -55,6 +55,7 @@ const BODIES: Partial<Record<OperationName, () => unknown>> = {
   bulkRevocationCreate: () => ({ provider: 'google', dry_run: false }),
   connectSessionComplete: () => ({ code: 'wrong', end_user_id: 'user-1' }),
   dataKeyShred: () => ({ dry_run: true }),
+  signInPolicyUpdate: () => ({ ways: null }),
   organizationContain: () => ({ exposed_until: '2020-01-01T00:00:00Z', connections: 'keep' }),
 }
 /** Changes that need more than a well-formed request, or that do nothing when they are asked as here; their own tests show their events. */

@@ -59,8 +59,8 @@ import {
   trustedProxies,
 } from '../../src/http/index.ts'
 import type { HttpServer, ServerLimits } from '../../src/http/index.ts'
-import { createKeyAuthenticator, createSessions } from '../../src/identity/index.ts'
-import type { KeyAuthenticator } from '../../src/identity/index.ts'
+import { createKeyAuthenticator, createOutsideIssuers, createPeople, createSessions, LOCAL_ISSUER } from '../../src/identity/index.ts'
+import type { IssuerSetting, KeyAuthenticator } from '../../src/identity/index.ts'
 import { createLimiter } from '../../src/limits/index.ts'
 import type { RateBounds } from '../../src/limits/index.ts'
 import { createEventService } from '../../src/events/index.ts'
@@ -137,6 +137,10 @@ export interface WorldOptions {
   readonly ready?: Parameters<typeof createHttpServer>[0]['ready']
   readonly certificateHeader?: CertificateHeader
   readonly requireNonce?: boolean
+  /** Issuers whose tokens sign people in, their shared secrets, and how their keys are fetched. */
+  readonly issuers?: readonly IssuerSetting[]
+  readonly secrets?: Secret
+  readonly fetchKeys?: Parameters<typeof createKeySets>[0]['egress']['fetch']
   readonly dataPlane?: Parameters<typeof createHttpServer>[0]['dataPlane']
   /** Absent: so high that nobody meets them. */
   readonly rates?: RateBounds
@@ -163,7 +167,26 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     clock: systemClock,
     logger,
   })
-  const sessions = createSessions({ lookups: database.lookups, onChange: (listener) => database.onChange(listener), clock: systemClock })
+  const noOutside = (): Promise<never> => Promise.reject(new TypeError('this world has no outside'))
+  const issuers = createOutsideIssuers({
+    issuers: options.issuers ?? [],
+    secrets: options.secrets,
+    keySets: createKeySets({ egress: { fetch: options.fetchKeys ?? noOutside }, clock: systemClock }),
+  })
+  const takesIssuer = (issuer: string): boolean => issuer === LOCAL_ISSUER || issuers.of(issuer).length > 0
+  const sessions = createSessions({
+    lookups: database.lookups,
+    onChange: (listener) => database.onChange(listener),
+    clock: systemClock,
+    takesIssuer,
+  })
+  const people = createPeople({
+    issuers,
+    lookups: database.lookups,
+    onChange: (listener) => database.onChange(listener),
+    clock: systemClock,
+    logger,
+  })
   const publicUrl = options.publicUrl ?? 'http://127.0.0.1:7255'
   const https = publicUrl.startsWith('https:')
   const providers = listProviders()
@@ -256,6 +279,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     logger,
     keys,
     sessions,
+    people,
     ready: options.ready ?? (() => database.ping().then(() => 'ok')),
     dataPlane: options.dataPlane ?? (() => false),
     register: (app) => {
@@ -270,6 +294,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
         checkpointer,
         keys,
         sessions,
+        people,
         now: () => Date.now(),
         connect,
         deletions: createOrganizationDeletions({ database, bulk: revocation.bulk, logger }),

@@ -1,4 +1,5 @@
 import { formatId } from '@sallyport/core'
+import { isAdmitted } from '../../../access/index.ts'
 import { apiKeyFind } from '../../../db/index.ts'
 import type { Database } from '../../../db/index.ts'
 import { principalRef } from '../../../identity/index.ts'
@@ -8,10 +9,24 @@ import { implement } from '../../operation.ts'
 export const whoami = implement('whoami', async ({ principal, deps }) => {
   const id = principalRef(principal)
   if (principal.kind === 'person') {
-    const memberships = [...principal.memberships].map(([org, role]) => ({ org: formatId('org', org), role }))
-    return { kind: 'person', id, name: principal.name, memberships, key: null }
+    const memberships = [...principal.memberships].map(([org, role]) => ({
+      org: formatId('org', org),
+      role,
+      admitted: isAdmitted(principal, org, role),
+    }))
+    const { issuer, methods, assurance, provider } = principal.signIn
+    const signed_in = { issuer, methods: [...methods], assurance, provider }
+    return { kind: 'person', id, name: principal.name, memberships, email: principal.email, signed_in, key: null }
   }
-  return { kind: 'key', id, name: await nameOf(principal, deps.database), memberships: [], key: place(principal) }
+  return {
+    kind: 'key',
+    id,
+    name: await nameOf(principal, deps.database),
+    memberships: [],
+    email: null,
+    signed_in: null,
+    key: place(principal),
+  }
 })
 
 async function nameOf(key: KeyPrincipal, database: Pick<Database, 'withTenant'>): Promise<string | null> {

@@ -1,6 +1,8 @@
 import { formatId, Secret } from '@sallyport/core'
 import { ProblemError } from '../../../http/index.ts'
+import type { OpenedSession } from '../../../identity/index.ts'
 import { implement } from '../../operation.ts'
+import type { RouteDeps } from '../../operation.ts'
 import { auditSession } from '../audit-session.ts'
 
 /**
@@ -10,10 +12,10 @@ import { auditSession } from '../audit-session.ts'
 export const sessionCreate = implement('sessionCreate', async ({ body, deps, reply, address, sessionToken }) => {
   const { database, sessions, sessionCookie } = deps
   const before = sessionToken && (await sessions.lookup(sessionToken, address))
-  const opened = await sessions.openWithLink(new Secret(body.owner_token))
+  const opened = await openedBy(body, deps, address)
   try {
     const person = await sessions.lookup(opened.token, address)
-    if (person === undefined) throw new ProblemError('unauthenticated', 'The session ended as it began; ask for a new link.')
+    if (person === undefined) throw new ProblemError('unauthenticated', 'The session ended as it began; sign in again.')
     await auditSession(database, 'session.created', person)
     if (before !== undefined) await auditSession(database, 'session.ended', before)
   } catch (error) {
@@ -25,3 +27,14 @@ export const sessionCreate = implement('sessionCreate', async ({ body, deps, rep
   sessionCookie.set(reply, opened.token, opened.expiresAt)
   return { person: { id: formatId('user', opened.person.userId), name: opened.person.name }, expires_at: opened.expiresAt.toISOString() }
 })
+
+/** The contract takes exactly one of the two. */
+async function openedBy(
+  { owner_token: link, token }: { readonly owner_token?: string | undefined; readonly token?: string | undefined },
+  { sessions, people }: Pick<RouteDeps, 'sessions' | 'people'>,
+  address: string,
+): Promise<OpenedSession> {
+  if (token === undefined) return sessions.openWithLink(new Secret(link ?? ''))
+  const { person, sessionS } = await people.signIn(new Secret(token), address)
+  return sessions.openAs(person.userId, person.signIn, sessionS)
+}

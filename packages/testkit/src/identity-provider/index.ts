@@ -1,0 +1,3 @@
+/** Identity providers whose tokens sign people in. */
+export { startIdentityProvider } from './identity-provider.ts'
+export type { Claims, IdentityProvider, IdentityProviderOptions, Signing } from './identity-provider.ts'
