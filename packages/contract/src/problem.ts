@@ -73,6 +73,8 @@ export const PROBLEM_CODES = [
   'upstream_invalid',
   'upstream_too_large',
   'upstream_tls',
+  'circuit_open',
+  'quota_exhausted',
   // The gateway
   'key_unavailable',
   'audit_unavailable',

@@ -86,6 +86,7 @@ interface ParsedLeaves {
 function parseLeaves({ values, faults: earlier }: Layers): ParsedLeaves {
   const judged: Record<string, unknown> = {
     audit: {},
+    breaker: {},
     egress: {},
     firstOwner: {},
     keys: {},

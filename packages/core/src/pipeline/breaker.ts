@@ -6,19 +6,15 @@ import { systemClock } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import { noMetrics } from '../observability/index.ts'
 import type { Metrics } from '../observability/index.ts'
-import { circuitOf } from './call.ts'
-import type { Answer, Call, Policy, Send } from './call.ts'
+import { circuitOf, placeKey, placeOf } from './call.ts'
+import type { Answer, Call, Place, Policy, Send } from './call.ts'
 import { PipelineError } from './errors.ts'
 import { faultOfError, faultOfStatus } from './fault.ts'
 import type { Fault } from './fault.ts'
 
 export type CircuitState = 'closed' | 'open' | 'half_open'
 
-export interface CircuitChange {
-  readonly owner: string
-  readonly integration: string
-  readonly provider: string
-  readonly host: string
+export interface CircuitChange extends Place {
   readonly from: CircuitState
   readonly to: CircuitState
 }
@@ -39,7 +35,7 @@ export interface BreakerOptions {
 }
 
 interface Circuit {
-  readonly of: Omit<CircuitChange, 'from' | 'to'>
+  readonly of: Place
   state: CircuitState
   failures: number
   openedAt: number
@@ -78,25 +74,38 @@ export class Breaker {
     return circuit.state === 'open' && this.#restMs(circuit) <= 0 ? 'half_open' : circuit.state
   }
 
-  async #pass(next: Send, call: Call): Promise<Answer> {
-    const [key, began] = [circuitOf(call), this.#options.clock.monotonic()]
-    const admitted = this.#admit(key)
-    try {
-      const answer = await next(call)
-      this.#judge(key, call, admitted, faultOfStatus(answer.status))
-      return answer
-    } catch (error) {
-      const waitedMs = this.#options.clock.monotonic() - began
-      this.#judge(key, call, admitted, faultOfError(error, waitedMs, this.#options.patienceMs))
-      throw error
-    }
-  }
-
-  #admit(key: string): number {
-    const circuit = this.#circuits.get(key)
+  /**
+   * For callers that stream by themselves: the number of one call, to be judged once, whatever becomes of it; a probe that never is keeps the
+   * circuit from closing. Cheap while nothing fails. @throws PipelineError `circuit_open`
+   */
+  admit(place: Place): number {
+    const circuit = this.#circuits.size === 0 ? undefined : this.#circuits.get(placeKey(place))
     if (circuit !== undefined && circuit.state !== 'closed') this.#admitProbe(circuit)
     this.#admitted++
     return this.#admitted
+  }
+
+  /** What became of the call that `admit` gave this number. */
+  judge(place: Place, admitted: number, fault: Fault): void {
+    if (fault !== 'provider' && this.#circuits.size === 0) return
+    const key = placeKey(place)
+    const circuit = this.#circuits.get(key)
+    if (circuit?.probe === admitted) this.#judgeProbe(circuit, fault)
+    else if (circuit === undefined ? fault === 'provider' : admitted > circuit.changedAfter) this.#count(key, place, fault)
+  }
+
+  async #pass(next: Send, call: Call): Promise<Answer> {
+    const [place, began] = [placeOf(call), this.#options.clock.monotonic()]
+    const admitted = this.admit(place)
+    try {
+      const answer = await next(call)
+      this.judge(place, admitted, faultOfStatus(answer.status))
+      return answer
+    } catch (error) {
+      const waitedMs = this.#options.clock.monotonic() - began
+      this.judge(place, admitted, faultOfError(error, waitedMs, this.#options.patienceMs))
+      throw error
+    }
   }
 
   #admitProbe(circuit: Circuit): void {
@@ -106,30 +115,24 @@ export class Breaker {
     circuit.probe = this.#admitted + 1
   }
 
-  #judge(key: string, call: Call, admitted: number, fault: Fault): void {
-    const circuit = this.#circuits.get(key)
-    if (circuit?.probe === admitted) this.#judgeProbe(circuit, fault)
-    else if (circuit === undefined ? fault === 'provider' : admitted > circuit.changedAfter) this.#count(key, call, fault)
-  }
-
   #judgeProbe(circuit: Circuit, fault: Fault): void {
     circuit.probe = undefined
     if (fault === 'none') this.#change(circuit, 'closed')
     else if (fault === 'provider') this.#change(circuit, 'open')
   }
 
-  #count(key: string, call: Call, fault: Fault): void {
+  #count(key: string, place: Place, fault: Fault): void {
     if (fault === 'nobody') return
-    const circuit = this.#circuits.get(key) ?? this.#remember(key, call)
+    const circuit = this.#circuits.get(key) ?? this.#remember(key, place)
     circuit.failures = fault === 'none' ? 0 : circuit.failures + 1
     if (circuit.failures >= this.#options.failures) this.#change(circuit, 'open')
     // One that was never open has no old news to keep out.
     else if (circuit.failures === 0 && circuit.changedAfter === 0) this.#circuits.delete(key)
   }
 
-  #remember(key: string, { owner, integration, provider, url }: Call): Circuit {
+  #remember(key: string, { owner, integration, provider, host }: Place): Circuit {
     if (this.#circuits.size >= this.#options.maxCircuits) this.#forgetOne()
-    const of = { owner, integration, provider, host: new URL(url).host }
+    const of = { owner, integration, provider, host }
     const circuit: Circuit = { of, state: 'closed', failures: 0, openedAt: 0, changedAfter: 0, probe: undefined }
     this.#circuits.set(key, circuit)
     return circuit

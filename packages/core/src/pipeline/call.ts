@@ -43,8 +43,25 @@ export type Send = (call: Call) => Promise<Answer>
 export type Policy = (next: Send) => Send
 
 /** What fails together: the host that one owner reaches through one integration. */
+export interface Place {
+  readonly owner: string
+  readonly integration: string
+  /** A label of metrics. */
+  readonly provider: string
+  readonly host: string
+}
+
+export function placeOf({ owner, integration, provider, url }: Call): Place {
+  return { owner, integration, provider, host: new URL(url).host }
+}
+
+/** The same for the same place, and for no other. */
+export function placeKey({ owner, integration, host }: Place): string {
+  return JSON.stringify([owner, integration, host])
+}
+
 export function circuitOf(call: Call): string {
-  return JSON.stringify([call.owner, call.integration, new URL(call.url).host])
+  return placeKey(placeOf(call))
 }
 
 /** Whether it can be sent a second time. */

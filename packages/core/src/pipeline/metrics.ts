@@ -1,7 +1,8 @@
 /** Owns the metrics of the pipeline. Refuses labels that name an owner, a connection or a URL. */
 import type { MetricDefinition } from '../observability/index.ts'
 
-export const PIPELINE_METRICS: readonly MetricDefinition[] = [
+/** Of the breaker alone. */
+export const CIRCUIT_METRICS: readonly MetricDefinition[] = [
   {
     name: 'circuit_breaker_state',
     kind: 'gauge',
@@ -14,6 +15,10 @@ export const PIPELINE_METRICS: readonly MetricDefinition[] = [
     help: 'Changes of circuits, by the state they came to.',
     labels: { provider: 'open', to: ['closed', 'open', 'half_open'] },
   },
+]
+
+export const PIPELINE_METRICS: readonly MetricDefinition[] = [
+  ...CIRCUIT_METRICS,
   {
     name: 'http_retries_total',
     kind: 'counter',

@@ -16,18 +16,21 @@ export interface Quota {
 }
 
 const STYLES = ['x-ratelimit', 'x-rate-limit', 'ratelimit'] as const
+/** Nothing is said without one of these. */
+const SAYING = ['ratelimit', ...STYLES.map((style) => `${style}-remaining`)] as const
 const NUMBER = /^\d{1,12}(?:\.\d{1,6})?$/u
 /** As seconds from now it would be 31 years; as a time, it is the year 2001. */
 const EPOCH_FROM = 1_000_000_000
 const SECOND = 1_000
 
 /** The tightest of all that is said; undefined when nothing is. `now`: wall time, milliseconds. */
-export function quotaOf(headers: Headers, now: number): Quota | undefined {
+export function quotaOf(headers: Pick<Headers, 'get'>, now: number): Quota | undefined {
+  if (SAYING.every((name) => headers.get(name) === null)) return undefined
   const said = [...STYLES.map((style) => separate(headers, style, now)), ...combined(headers)].filter((quota) => quota !== undefined)
   return said.toSorted((a, b) => a.remaining - b.remaining || b.resetMs - a.resetMs)[0]
 }
 
-function separate(headers: Headers, style: string, now: number): Quota | undefined {
+function separate(headers: Pick<Headers, 'get'>, style: string, now: number): Quota | undefined {
   const [remaining, reset] = [numberIn(headers.get(`${style}-remaining`)), numberIn(headers.get(`${style}-reset`))]
   if (remaining === undefined || reset === undefined) return undefined
   const resetMs = reset >= EPOCH_FROM ? Math.max(0, reset * SECOND - now) : reset * SECOND
@@ -35,7 +38,7 @@ function separate(headers: Headers, style: string, now: number): Quota | undefin
 }
 
 /** Several policies stand side by side, each with parameters of its own. */
-function combined(headers: Headers): (Quota | undefined)[] {
+function combined(headers: Pick<Headers, 'get'>): (Quota | undefined)[] {
   const text = headers.get('ratelimit')
   if (text === null) return []
   const parts = /(?:^|[,;\s])(?:limit|remaining|reset)\s*=/u.test(text) ? [text] : text.split(',')

@@ -5,8 +5,8 @@
 import { retryAfterMs } from '../http/index.ts'
 import { systemClock } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
-import { circuitOf } from './call.ts'
-import type { Answer, Call, Policy, Send } from './call.ts'
+import { placeKey, placeOf } from './call.ts'
+import type { Answer, Call, Place, Policy, Send } from './call.ts'
 import { PipelineError } from './errors.ts'
 import { quotaOf } from './quota-headers.ts'
 import { systemPause } from './time.ts'
@@ -42,31 +42,35 @@ interface Known {
 /** @throws RangeError for figures outside their ranges. The policy: PipelineError `quota_exhausted`, with nothing sent. */
 export function quota(options: QuotaOptions = {}): Policy {
   const keeping = new Quotas(options)
-  return (next) => (call) => keeping.run(next, call)
+  const { pause = systemPause } = options
+  return (next) => (call) => passed(keeping, pause, next, call)
 }
 
-class Quotas {
-  readonly #options: Required<QuotaOptions>
+async function passed(quotas: Quotas, pause: Pause, next: Send, call: Call): Promise<Answer> {
+  const place = placeOf(call)
+  const waitMs = quotas.take(place, call.connection, call.deadline)
+  if (waitMs > 0) await pause(waitMs, call.signal)
+  call.signal?.throwIfAborted()
+  const answer = await next(call)
+  quotas.learn(place, call.connection, answer.status, answer.headers)
+  return answer
+}
+
+/** What is known of quotas, by place and connection. For callers that stream by themselves. */
+export class Quotas {
+  readonly #options: Required<Omit<QuotaOptions, 'pause'>>
   readonly #known = new Map<string, Known>()
 
-  constructor({ maxHoldMs = 900_000, maxWaitMs = 10_000, reserve = 0.1, maxKnown = 10_000, clock, pause }: QuotaOptions) {
+  constructor({ maxHoldMs = 900_000, maxWaitMs = 10_000, reserve = 0.1, maxKnown = 10_000, clock }: QuotaOptions) {
     if (!(maxHoldMs >= 0) || !(maxWaitMs >= 0) || !(reserve >= 0 && reserve <= 1) || !(maxKnown >= 1))
       throw new RangeError('a figure of the quotas is out of range')
-    this.#options = { maxHoldMs, maxWaitMs, reserve, maxKnown, clock: clock ?? systemClock, pause: pause ?? systemPause }
+    this.#options = { maxHoldMs, maxWaitMs, reserve, maxKnown, clock: clock ?? systemClock }
   }
 
-  async run(next: Send, call: Call): Promise<Answer> {
-    const key = JSON.stringify([circuitOf(call), call.connection])
-    const waitMs = this.#turn(key, call)
-    if (waitMs > 0) await this.#options.pause(waitMs, call.signal)
-    call.signal?.throwIfAborted()
-    const answer = await next(call)
-    this.#learn(key, answer)
-    return answer
-  }
-
-  /** How long to wait; takes the turn, so that the next one comes later. */
-  #turn(key: string, call: Call): number {
+  /** How long a call has to wait, in milliseconds; takes its turn, so that the next one comes later. @throws PipelineError `quota_exhausted` */
+  take(place: Place, connection: string, deadline?: number): number {
+    if (this.#known.size === 0) return 0
+    const key = keyOf(place, connection)
     const known = this.#known.get(key)
     const now = this.#options.clock.monotonic()
     if (known === undefined) return 0
@@ -75,13 +79,14 @@ class Quotas {
       return 0
     }
     const at = Math.max(now, known.nextAt)
-    const tooLate = at - now > this.#options.maxWaitMs || (call.deadline !== undefined && at >= call.deadline)
+    const tooLate = at - now > this.#options.maxWaitMs || (deadline !== undefined && at >= deadline)
     if (tooLate) throw new PipelineError('quota_exhausted', at - now)
     known.nextAt = at + known.spacingMs
     return at - now
   }
 
-  #learn(key: string, { status, headers }: Answer): void {
+  /** What an answer says of the quota. */
+  learn(place: Place, connection: string, status: number, headers: Pick<Headers, 'get'>): void {
     const { clock, maxHoldMs, maxKnown } = this.#options
     const [now, said] = [clock.monotonic(), quotaOf(headers, clock.now())]
     const asked = HOLDING.has(status) ? retryAfterMs(headers, clock.now()) : undefined
@@ -89,6 +94,7 @@ class Quotas {
     const resetMs = Math.min(maxHoldMs, said?.resetMs ?? 0)
     const spacingMs = heldMs === 0 && said !== undefined && this.#isLow(said) ? resetMs / said.remaining : 0
     if (heldMs === 0 && spacingMs === 0) return
+    const key = keyOf(place, connection)
     const before = this.#known.get(key)
     this.#known.delete(key)
     // Answers come in any order: a hold is never made shorter by one that was on its way before.
@@ -101,4 +107,8 @@ class Quotas {
     if (this.#options.reserve === 0 || remaining < 1) return false
     return remaining < (limit === undefined ? FEW : limit * this.#options.reserve)
   }
+}
+
+function keyOf(place: Place, connection: string): string {
+  return JSON.stringify([placeKey(place), connection])
 }

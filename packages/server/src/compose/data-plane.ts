@@ -1,9 +1,17 @@
 /** Owns the data plane with its memories: where calls go, under which route, and how much of an origin one organization gets. */
-import { DEFAULT_REFRESH_LIMITS } from '@sallyport/core'
+import { DEFAULT_REFRESH_LIMITS, formatId } from '@sallyport/core'
+import type { CircuitChange, IntegrationId, Logger, OrgId } from '@sallyport/core'
 import type { Database } from '../db/index.ts'
 import { connectionFind } from '../db/index.ts'
 import { addressOf, trustedProxies } from '../http/index.ts'
-import { createCallShares, createCredentialLife, createDataPlane, createTargetCache, routeOut } from '../proxy/index.ts'
+import {
+  createCallShares,
+  createCredentialLife,
+  createDataPlane,
+  createProviderGuard,
+  createTargetCache,
+  routeOut,
+} from '../proxy/index.ts'
 import type { DataPlane, TargetWanted } from '../proxy/index.ts'
 import type { Callers } from './callers.ts'
 import type { Credentials } from './credentials.ts'
@@ -54,6 +62,7 @@ export function openDataPlane(ground: Ground, { keys, keyGuard, limiter }: Calle
     }),
     explained: (error, principal, connection) => explain(error, principal, principal, connection),
     shares: createCallShares(Math.ceil(config.egress.maxConnectionsPerOrigin * ORGANIZATION_SHARE)),
+    guard: createProviderGuard({ ...config.breaker, onChange: (change) => tellCircuit(change, logger), clock, metrics }),
     useLog,
     clock,
     logger,
@@ -63,6 +72,13 @@ export function openDataPlane(ground: Ground, { keys, keyGuard, limiter }: Calle
     maxRequestBytes: config.limits.maxRequestBytes,
   })
   return { dataPlane, stopListening: database.onChange((change) => targets.drop(change)) }
+}
+
+/** By ids alone; whose provider it is, its organization sees. */
+function tellCircuit({ owner, integration, provider, host, to }: CircuitChange, logger: Logger): void {
+  const of = { org: formatId('org', owner as OrgId), integration: formatId('int', integration as IntegrationId), provider, host }
+  if (to === 'open') logger.warn('A provider keeps failing and is left alone for a while', { event: 'breaker.opened', ...of })
+  else if (to === 'closed') logger.info('A provider answers again', { event: 'breaker.closed', ...of })
 }
 
 function readTarget(

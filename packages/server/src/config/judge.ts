@@ -14,9 +14,10 @@ import { productionUrlFaults } from './secret-fault.ts'
 
 /** Settings that passed their own check. Groups are always there; what was refused is missing inside. */
 export type Judged = Partial<
-  Omit<ParsedConfig, 'audit' | 'egress' | 'firstOwner' | 'keys' | 'limits' | 'metrics' | 'rate' | 'refresh' | 'senders'>
+  Omit<ParsedConfig, 'audit' | 'breaker' | 'egress' | 'firstOwner' | 'keys' | 'limits' | 'metrics' | 'rate' | 'refresh' | 'senders'>
 > & {
   readonly audit: Partial<ParsedConfig['audit']>
+  readonly breaker: Partial<ParsedConfig['breaker']>
   readonly egress: Partial<ParsedConfig['egress']>
   readonly firstOwner: Partial<ParsedConfig['firstOwner']>
   readonly keys: Partial<ParsedConfig['keys']>

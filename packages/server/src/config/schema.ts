@@ -80,6 +80,14 @@ const limits = z.strictObject({
   requestTimeoutMs: integer({ min: 1_000, max: HOUR_MS, by: 120_000 }, 'Time a client has to send its whole request.'),
 })
 
+const breaker = z.strictObject({
+  failures: integer(
+    { min: 1, max: 1_000_000, by: 5 },
+    'Failures in a row (unreachable, no answer, a 5xx) after which calls of an organization to one host of an integration are refused.',
+  ),
+  openMs: integer({ min: 100, max: HOUR_MS, by: 60_000 }, 'How long they are, before one call is let through to find out.'),
+})
+
 const refresh = z.strictObject({
   bufferMs: setting(z.union([z.literal(0), z.int().min(10_000).max(HOUR_MS)]).default(DEFAULT_REFRESH_LIMITS.bufferMs), {
     kind: 'integer',
@@ -187,6 +195,7 @@ export const configSchema = z.strictObject({
     'Time that the end waits for renewed credentials to be saved when the database is away. What is not saved then is in the folder `spill` of `dataDir`, sealed, and is saved by the next start.',
   ),
   audit,
+  breaker,
   egress,
   limits,
   metrics,

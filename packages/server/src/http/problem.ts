@@ -4,7 +4,7 @@
  */
 import type { ServerResponse } from 'node:http'
 import type { Problem, ProblemCode } from '@sallyport/contract'
-import { SallyportError } from '@sallyport/core'
+import { PipelineError, SallyportError } from '@sallyport/core'
 import { publicCodeOf } from './error-codes.ts'
 
 export interface ProblemRow {
@@ -78,6 +78,8 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemRow>> = {
   upstream_invalid: { status: 502, title: 'The provider answered with no valid HTTP' },
   upstream_too_large: { status: 502, title: "The provider's answer is too large" },
   upstream_tls: { status: 502, title: 'No trusted TLS to the provider' },
+  circuit_open: { status: 503, title: 'The provider keeps failing' },
+  quota_exhausted: { status: 429, title: "The provider's quota is used up" },
   key_unavailable: { status: 503, title: 'An encryption key is unavailable' },
   audit_unavailable: { status: 503, title: 'The audit log is unavailable' },
   database_unavailable: { status: 503, title: 'The database is unavailable' },
@@ -154,6 +156,14 @@ export function problemFor(error: unknown, requestId: string): Problem {
   }
 }
 
+/** It is the provider that can't be asked now; the gateway only says so. */
+const OF_PROVIDER: ReadonlySet<ProblemCode> = new Set(['circuit_open', 'quota_exhausted'])
+
+/** Who is to blame for what a caller is told. */
+export function sourceOf(code: ProblemCode): 'gateway' | 'provider' {
+  return OF_PROVIDER.has(code) ? 'provider' : 'gateway'
+}
+
 /** Every header of the problem answer to `error` but its length. Names are lower case. */
 export function problemHeaders(problem: Problem, error: unknown, requestId: string): Record<string, string> {
   return {
@@ -161,7 +171,7 @@ export function problemHeaders(problem: Problem, error: unknown, requestId: stri
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     'sallyport-request-id': requestId,
-    'sallyport-error-source': 'gateway',
+    'sallyport-error-source': sourceOf(problem.code),
     ...(problem.status === 503 || problem.status === 429 ? { 'retry-after': String(retryAfterS(error)) } : {}),
     ...(problem.status === 401 ? { 'www-authenticate': told(error, 'challenge') ?? 'Bearer realm="sallyport"' } : {}),
     ...nonceHeader(told(error, 'nonce')),
@@ -207,6 +217,7 @@ function told(error: unknown, name: 'challenge' | 'nonce'): string | undefined {
 }
 
 function retryAfterS(error: unknown): number {
+  if (error instanceof PipelineError) return Math.max(DEFAULT_RETRY_AFTER_S, Math.ceil((error.retryAfterMs ?? 0) / 1000))
   if (!(error instanceof SallyportError) || !('retryAfterS' in error) || typeof error.retryAfterS !== 'number') return DEFAULT_RETRY_AFTER_S
   return Math.max(DEFAULT_RETRY_AFTER_S, Math.ceil(error.retryAfterS))
 }

@@ -114,7 +114,7 @@ describe('the list of metrics', () => {
 
   it('N8 has no label that names a tenant, and keeps the names that clients depend on', () => {
     const labels = new Set(METRICS.flatMap(({ labels: of }) => Object.keys(of)))
-    expect([...labels].toSorted()).toEqual(['holder', 'method', 'outcome', 'provider', 'quantile', 'source', 'state', 'status'])
+    expect([...labels].toSorted()).toEqual(['holder', 'method', 'outcome', 'provider', 'quantile', 'source', 'state', 'status', 'to'])
     expect(METRICS.map(({ name }) => name)).toEqual(
       expect.arrayContaining([
         'token_refresh_total',
@@ -123,6 +123,7 @@ describe('the list of metrics', () => {
         'token_refresh_dedup_distributed_total',
         'http_requests_total',
         'http_request_duration_seconds',
+        'circuit_breaker_state',
       ]),
     )
   })

@@ -4,11 +4,23 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { cleanRequestHeaders, EgressError, formatId, hasCode, newId, pathOnly, readTokenSet, RefreshError } from '@sallyport/core'
-import type { Clock, ConnectionId, Egress, JudgedPath, Logger, Metrics, Provider, RequestId, TokenSet, Uuid } from '@sallyport/core'
+import type {
+  Clock,
+  ConnectionId,
+  Egress,
+  IntegrationId,
+  JudgedPath,
+  Logger,
+  Metrics,
+  Provider,
+  RequestId,
+  TokenSet,
+  Uuid,
+} from '@sallyport/core'
 import type { UseLog } from '../audit/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
 import type { ProxyTarget, ProxyTargetConnection, RequestRecordRow } from '../db/index.ts'
-import { sendProblem } from '../http/index.ts'
+import { sendProblem, sourceOf } from '../http/index.ts'
 import type { KeyAuthenticator, KeyPrincipal } from '../identity/index.ts'
 import { fieldsOf } from '../limits/index.ts'
 import type { Limiter, Standing } from '../limits/index.ts'
@@ -17,6 +29,7 @@ import type { Vault } from '../vault/index.ts'
 import { absent, CallError, isProxyUrl, presentedKey, readCall } from './call.ts'
 import type { PresentedKey, ProxyCall, Selector } from './call.ts'
 import type { CallShares } from './call-shares.ts'
+import type { Admitted, ProviderGuard } from './provider-guard.ts'
 import type { RouteOut } from './routes-out.ts'
 import type { CredentialLife, RenewedTokens } from './credential-life.ts'
 import type { KnownTarget, TargetCache, TargetWanted } from './target-cache.ts'
@@ -35,6 +48,7 @@ export interface DataPlaneOptions {
   /** The problem of a call that needed another credential than there is, with the way to one for this caller. Never rejects. */
   readonly explained: (error: unknown, principal: KeyPrincipal, connection: ConnectionId) => Promise<unknown>
   readonly shares: CallShares
+  readonly guard: ProviderGuard
   readonly useLog: UseLog
   readonly clock: Clock
   readonly logger: Logger
@@ -137,7 +151,7 @@ class Passage {
     const headers = this.#judge(principal, call)
     const wanted = wantedBy(principal, call)
     const target = this.#o.targets.peek(wanted) ?? (await this.#o.targets.load(wanted))
-    const { candidate, provider } = await this.#choose(target, wanted)
+    const { candidate, provider, integration } = await this.#choose(target, wanted)
     this.#trace.target = candidate
     this.#trace.provider = provider
     requireUsable(candidate)
@@ -152,9 +166,21 @@ class Passage {
     const renewed = await this.#renewed(principal, candidate, target)
     const leave = this.#o.shares.enter(principal.org, route.base.origin)
     try {
-      await this.#callOut(principal, candidate, renewed, route, call, headers)
+      const { host } = route
+      const admitted = this.#o.guard.admit({ org: principal.org, integration, provider, host, connection: candidate.id })
+      await this.#guarded(admitted, () => this.#callOut(principal, candidate, renewed, route, call, headers, admitted))
     } finally {
       leave()
+    }
+  }
+
+  /** Whatever happens before an answer is judged, so that a probe of an open circuit ends in any case. */
+  async #guarded(admitted: Admitted, callOut: () => Promise<void>): Promise<void> {
+    try {
+      await callOut()
+    } catch (error) {
+      admitted.failed(error)
+      throw error
     }
   }
 
@@ -165,6 +191,7 @@ class Passage {
     route: RouteOut,
     call: ProxyCall,
     headers: string[],
+    admitted: Admitted,
   ): Promise<void> {
     const method = this.#request.method!
     await this.#o.useLog.use(principal.org, principal.auditUseMode, this.#useEvent(principal, candidate, renewed, method, call))
@@ -176,6 +203,10 @@ class Passage {
       path: call.path as JudgedPath,
       headers: route.withDefaults(headers),
       ...(proven?.parts ?? { inject: route.inject(tokens.accessToken) }),
+      again: (status, received) => {
+        admitted.answered(status, received)
+        return proven?.parts.again?.(status, received)
+      },
       body: call.contentLength === 0 ? null : this.#request,
       ...(call.contentLength === undefined ? {} : { contentLength: call.contentLength }),
       maxRequestBytes: this.#o.maxRequestBytes,
@@ -214,7 +245,10 @@ class Passage {
     return cleanRequestHeaders(this.#request.rawHeaders)
   }
 
-  async #choose(target: ProxyTarget, wanted: TargetWanted): Promise<{ candidate: ProxyTargetConnection; provider: string }> {
+  async #choose(
+    target: ProxyTarget,
+    wanted: TargetWanted,
+  ): Promise<{ candidate: ProxyTargetConnection; provider: string; integration: IntegrationId }> {
     const [candidate, second] = target.connections
     if (target.integration === undefined || candidate === undefined) {
       if (await this.#o.otherEnvironment(wanted)) {
@@ -229,7 +263,7 @@ class Passage {
         publicDetail: 'This user has several connections to the integration; name one with Sallyport-Connection.',
       })
     }
-    return { candidate, provider: target.integration.provider }
+    return { candidate, provider: target.integration.provider, integration: target.integration.id }
   }
 
   async #open(principal: KeyPrincipal, { id, credential }: ProxyTargetConnection): Promise<TokenSet> {
@@ -265,7 +299,7 @@ class Passage {
     if (problem.code === 'internal') this.#o.logger.error('a call failed', { request: this.#name, error })
     else this.#o.logger.debug('a call was refused', { request: this.#name, code: problem.code, error })
     if (problem.code === 'rate_limited') this.#count(problem.status, 'gateway')
-    else this.#record(problem.status, 'gateway', problem.code, 0, 0)
+    else this.#record(problem.status, sourceOf(problem.code), problem.code, 0, 0)
   }
 
   /** The metrics alone, which is all that is kept of a call over the limit: a flood must not fill the database. Gives what the call took, in ms. */

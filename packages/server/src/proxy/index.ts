@@ -1,6 +1,8 @@
 /** The data plane: calls that go out with a connection's credential. */
 export { createDataPlane } from './data-plane.ts'
 export type { DataPlane, DataPlaneOptions } from './data-plane.ts'
+export { createProviderGuard } from './provider-guard.ts'
+export type { ProviderGuard } from './provider-guard.ts'
 export { routeOut } from './routes-out.ts'
 export type { RouteOut } from './routes-out.ts'
 export { createCallShares } from './call-shares.ts'

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest'
+import { EgressError, ManualClock, newId, noMetrics } from '@sallyport/core'
+import { createProviderGuard } from './provider-guard.ts'
+import type { GuardedCall } from './provider-guard.ts'
+
+const MINUTE = 60_000
+
+function trial() {
+  const clock = new ManualClock()
+  const changes: string[] = []
+  const guard = createProviderGuard({ failures: 5, openMs: MINUTE, onChange: ({ to }) => changes.push(to), clock, metrics: noMetrics })
+  const id = <Kind extends 'org' | 'int' | 'conn'>(kind: Kind) => newId(kind, clock.now())
+  const call: GuardedCall = { org: id('org'), integration: id('int'), provider: 'p', host: 'api.example', connection: id('conn') }
+  const answer = (status: number, headers: Record<string, string> = {}, of = call): void => guard.admit(of).answered(status, headers)
+  return { clock, changes, guard, call, answer, id }
+}
+
+const refused = (code: string, retryAfterMs: number) => expect.objectContaining({ code, retryAfterMs }) as Error
+
+describe('asking a provider for the data plane', () => {
+  it('S43 D-12 ends after five failures in a row, for this organization, integration and host alone', () => {
+    const { guard, call, answer, changes, id } = trial()
+    for (let i = 0; i < 5; i++) answer(503)
+    expect(() => guard.admit(call)).toThrow(refused('circuit_open', MINUTE))
+    expect(changes).toEqual(['open'])
+    for (const other of [{ org: id('org') }, { integration: id('int') }, { host: 'other.example' }]) answer(200, {}, { ...call, ...other })
+  })
+
+  it('S43 goes on through any number of 4xx, callers that leave, and refusals of our own', () => {
+    const { guard, call, answer, changes } = trial()
+    for (let i = 0; i < 20; i++) {
+      answer(404)
+      answer(429)
+      guard.admit(call).failed(new EgressError('client_gone', 'connection', true))
+      guard.admit(call).failed(new Error('the database is away'))
+    }
+    expect(changes).toEqual([])
+  })
+
+  it('F-21 lets one call through after its time, whose head alone decides; a stream that goes on keeps nobody waiting', () => {
+    const { guard, call, clock, changes } = trial()
+    for (let i = 0; i < 5; i++) guard.admit(call).failed(new EgressError('upstream_unreachable', 'ECONNREFUSED'))
+    clock.advance(MINUTE)
+    const probe = guard.admit(call)
+    expect(() => guard.admit(call)).toThrow(expect.objectContaining({ code: 'circuit_open' }) as Error)
+    probe.answered(200, {})
+    guard.admit(call).answered(200, {})
+    probe.failed(new EgressError('upstream_reset', 'late', true))
+    expect(changes).toEqual(['open', 'half_open', 'closed'])
+  })
+
+  it('F-21 makes room for another when the one that was let through says nothing of the provider', () => {
+    const { guard, call, clock, answer, changes } = trial()
+    for (let i = 0; i < 5; i++) answer(500)
+    clock.advance(MINUTE)
+    guard.admit(call).failed(new EgressError('client_gone', 'connection', true))
+    answer(200)
+    expect(changes.at(-1)).toBe('closed')
+  })
+
+  it('S52 D-13 waits for the quota of a connection, which its provider says is used up, no longer than a cap', () => {
+    const { guard, call, clock, answer, id } = trial()
+    answer(200, { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '30' })
+    expect(() => guard.admit(call)).toThrow(refused('quota_exhausted', 30_000))
+    answer(200, {}, { ...call, connection: id('conn') })
+    clock.advance(30_000)
+    answer(429, { 'retry-after': '99999999' })
+    expect(() => guard.admit(call)).toThrow(refused('quota_exhausted', 15 * MINUTE))
+    clock.advance(15 * MINUTE)
+    answer(200, { 'x-ratelimit-limit': '100', 'x-ratelimit-remaining': '1', 'x-ratelimit-reset': '30' })
+    answer(200)
+  })
+})

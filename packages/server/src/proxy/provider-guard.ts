@@ -1,0 +1,66 @@
+/**
+ * Owns whether a provider is to be asked now: not while its circuit is open, nor while a connection's quota there is used up. Refuses before a
+ * credential is opened, and without waiting: the caller is told when to come back. While nothing fails it costs the hot path next to nothing.
+ */
+import { Breaker, faultOfError, faultOfStatus, headerText, Quotas } from '@sallyport/core'
+import type { CircuitChange, Clock, ConnectionId, IntegrationId, Metrics, OrgId, ParsedHeaders } from '@sallyport/core'
+
+export interface ProviderGuardOptions {
+  /** Failures in a row that open a circuit, and how long it stays open before one call is let through. */
+  readonly failures: number
+  readonly openMs: number
+  readonly onChange: (change: CircuitChange) => void
+  readonly clock: Clock
+  readonly metrics: Metrics
+}
+
+/** A call that is about to go out. */
+export interface GuardedCall {
+  readonly org: OrgId
+  readonly integration: IntegrationId
+  readonly provider: string
+  readonly host: string
+  readonly connection: ConnectionId
+}
+
+/** Told once of what became of it; what comes after the first word is not heard. */
+export interface Admitted {
+  /** With the head of the answer. */
+  answered(status: number, headers: ParsedHeaders): void
+  /** Without any. */
+  failed(error: unknown): void
+}
+
+export interface ProviderGuard {
+  /** @throws PipelineError `circuit_open`, `quota_exhausted` */
+  admit(call: GuardedCall): Admitted
+}
+
+/** A provider had this long before its silence is its own fault and not the caller's impatience. */
+const PATIENCE_MS = 10_000
+
+export function createProviderGuard({ failures, openMs, onChange, clock, metrics }: ProviderGuardOptions): ProviderGuard {
+  const breaker = new Breaker({ failures, openMs, patienceMs: PATIENCE_MS, onChange, clock, metrics })
+  // Nobody is kept waiting here: a caller's own patience is not known, and its connection is held meanwhile.
+  const quotas = new Quotas({ maxWaitMs: 0, reserve: 0, clock })
+  return {
+    admit({ org, integration, provider, host, connection }) {
+      const place = { owner: org, integration, provider, host }
+      quotas.take(place, connection)
+      const [admitted, began] = [breaker.admit(place), clock.monotonic()]
+      let told = false
+      const judge = (fault: ReturnType<typeof faultOfStatus>): void => {
+        if (told) return
+        told = true
+        breaker.judge(place, admitted, fault)
+      }
+      return {
+        answered(status, headers) {
+          judge(faultOfStatus(status))
+          quotas.learn(place, connection, status, { get: (name) => headerText(headers, name) ?? null })
+        },
+        failed: (error) => judge(faultOfError(error, clock.monotonic() - began, PATIENCE_MS)),
+      }
+    },
+  }
+}
