@@ -135,6 +135,8 @@ const common = {
     injection,
     /** Sent with every call unless the caller sends its own. */
     defaultHeaders: z.record(headerName, headerValue),
+    /** A call that costs the provider little and needs no credential: any answer below 500 says that it lives. Absent: none is known. */
+    probe: z.strictObject({ method: z.enum(['GET', 'HEAD']), path: z.string().regex(/^(?:\/[A-Za-z0-9._~-]+)+$/u) }).optional(),
   }),
   grant: grantLife.optional(),
   securityEvents: securityEvents.optional(),

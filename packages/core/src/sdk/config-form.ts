@@ -48,6 +48,8 @@ const http = z.strictObject({
   timeout: z.int().min(100).max(600_000).optional(),
   /** Of a call with all its tries and waiting, to the last byte. Milliseconds; 120,000, or `timeout` if that is more, when absent. */
   deadline: z.int().min(100).max(3_600_000).optional(),
+  /** Between two probes of a provider that fails, where its record names one. Milliseconds; 30,000 when absent, 0 for none. */
+  probeInterval: ms.optional(),
   /** One circuit for each provider and host. */
   circuitBreaker: z
     .strictObject({

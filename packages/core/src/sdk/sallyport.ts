@@ -46,6 +46,7 @@ import { ProvidersHealth } from './health.ts'
 import type { HealthChange, ProviderHealth } from './health.ts'
 import { guardedLines } from './log-lines.ts'
 import { SDK_METRICS } from './metrics.ts'
+import { Probing } from './probing.ts'
 import { Sending } from './sending.ts'
 import { renewalEndpoint } from './renewing.ts'
 import { SigningIn } from './signing-in.ts'
@@ -92,6 +93,7 @@ interface Parts {
   readonly disconnecting: Disconnecting
   readonly events: Events
   readonly health: ProvidersHealth
+  readonly probing: Probing
   readonly answers: SharedAnswers | undefined
 }
 
@@ -233,9 +235,13 @@ export class Sallyport {
     if (connector !== undefined) fetching.register(checked.id, connector)
   }
 
-  /** How the SDK stands: its store, its providers as calls met them. Never throws for what is away. */
-  async getHealth(): Promise<SallyportHealth> {
-    const { opened, refresher, providers, health, backend } = this.#open()
+  /**
+   * How the SDK stands: its store, its providers as calls met them; with `probe`, each whose record names one is asked now, without a credential.
+   * Never throws for what is away.
+   */
+  async getHealth({ probe = false }: { readonly probe?: boolean } = {}): Promise<SallyportHealth> {
+    const { opened, refresher, providers, health, probing, backend } = this.#open()
+    if (probe) await Promise.all([...providers.keys()].map((name) => probing.probe(name)))
     const reachable = await opened.store.interrupted(1).then(
       () => true,
       () => false,
@@ -276,8 +282,9 @@ export class Sallyport {
   }
 
   async #close(timeoutMs: number): Promise<{ readonly unsaved: number }> {
-    const { refresher, disconnecting, egress, opened, answers, logger } = this.#parts
+    const { refresher, disconnecting, probing, egress, opened, answers, logger } = this.#parts
     disconnecting.close()
+    probing.close()
     const { unsaved } = await refresher.drain(timeoutMs)
     if (unsaved > 0) logger.error('Closed with answers of providers that are not saved', { unsaved })
     refresher.close()
@@ -355,7 +362,15 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
   const nonces = createDpopNonces()
   const events = new Events(logger)
   const openMs = config.http?.circuitBreaker?.resetTimeout ?? DEFAULT_OPEN_MS
-  const health = new ProvidersHealth({ clock, metrics, openMs, onChange: (change) => tellHealth(change, events, logger) })
+  const health = new ProvidersHealth({
+    clock,
+    metrics,
+    openMs,
+    onChange: (change) => {
+      tellHealth(change, events, logger)
+      if (change.state === 'failing') probing.watch(change.provider)
+    },
+  })
   const disconnecting = new Disconnecting({ provider, store, fetch: send, clock, logger })
   const { expiredTokenBufferMinutes = 5, spillFolder, backend } = config.tokenStore
   const refresher = createRefresher({
@@ -397,6 +412,7 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
   })
   const credentials = new Credentials(refresher, { nonces, clock })
   const calling = new Calling({ provider, policies, credentials, store, sending, origins, deadlineMs, clock })
+  const probing = new Probing({ provider, sending, origins, health, intervalMs: config.http?.probeInterval ?? DEFAULT_PROBE_MS })
   const feeds = new Feeds({ policies, sending, origins, deadlineMs, clock })
   const fetching = new Fetching({ provider, calling, feeds, health, alternatives: config.alternatives ?? {}, events, logger })
   const connecting = { provider, states, store, fetch: send, nonces, clock }
@@ -418,10 +434,12 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
     disconnecting,
     events,
     health,
+    probing,
     answers,
   }
 }
 
+const DEFAULT_PROBE_MS = 30_000
 const DEFAULT_DEADLINE_MS = 120_000
 
 /** All of it is one owner's. */

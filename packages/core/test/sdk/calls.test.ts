@@ -174,6 +174,24 @@ describe('a call through the SDK', () => {
     expect(told).toEqual(['strict fails', 'strict is up'])
   })
 
+  it('S48 finds by its probe, without a credential, that a provider is back, and asks it when it is told to', async () => {
+    const record = recordAt(ground.origin, api.origin) as { api: object }
+    const connectors = [{ ...record, api: { ...record.api, probe: { method: 'HEAD', path: '/lives' } } }]
+    await start({ connectors, http: { retry: { maxRetries: 0 }, probeInterval: 5 } })
+    const state = async (options = {}) => (await sallyport.getHealth(options)).providers['strict']!.state
+    api.answer((_request, response) => void response.writeHead(500).end())
+    for (let i = 0; i < 5; i++) await sallyport.request({ ...of, path: '/a' })
+    expect(await state()).toBe('failing')
+    const probes = () => api.seen.filter(({ url }) => url === '/lives')
+    await expect.poll(() => probes().length).toBeGreaterThan(1)
+    api.answer((_request, response) => void response.writeHead(401).end())
+    await expect.poll(() => state()).toBe('up')
+    const before = probes().length
+    expect(await state({ probe: true })).toBe('up')
+    expect(probes().length).toBe(before + 1)
+    expect(probes().every(({ method, headers }) => method === 'HEAD' && headers.authorization === undefined)).toBe(true)
+  })
+
   it('S-18 keeps to the rules of a record', async () => {
     const record = recordAt(ground.origin, api.origin) as { api: object }
     await start({ connectors: [{ ...record, api: { ...record.api, rules: [{ methods: ['GET'], pathPrefix: '/open' }] } }] })

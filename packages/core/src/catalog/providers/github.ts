@@ -27,6 +27,8 @@ export const github: z.input<typeof providerSchema> = {
   },
   api: {
     base: 'https://api.github.com',
+    // Counts against no limit: https://docs.github.com/en/rest/rate-limit/rate-limit
+    probe: { method: 'GET', path: '/rate_limit' },
     injection: { kind: 'header', name: 'authorization', template: 'Bearer {token}' },
     // GitHub answers 403 to calls that name no agent.
     defaultHeaders: { 'user-agent': 'sallyport' },

@@ -29,6 +29,8 @@ export const google: z.input<typeof providerSchema> = {
   },
   api: {
     base: 'https://www.googleapis.com',
+    // The directory of its APIs: https://developers.google.com/discovery/v1/reference/apis/list
+    probe: { method: 'HEAD', path: '/discovery/v1/apis' },
     injection: { kind: 'header', name: 'authorization', template: 'Bearer {token}' },
     defaultHeaders: {},
   },

@@ -21,6 +21,8 @@ export const microsoft: z.input<typeof providerSchema> = {
   userinfo: { url: 'https://graph.microsoft.com/v1.0/me', method: 'GET', idPath: ['id'], labelPath: ['userPrincipalName'], headers: {} },
   api: {
     base: 'https://graph.microsoft.com/v1.0',
+    // Without a token it is a 401, which says enough.
+    probe: { method: 'HEAD', path: '/me' },
     injection: { kind: 'header', name: 'authorization', template: 'Bearer {token}' },
     defaultHeaders: {},
   },

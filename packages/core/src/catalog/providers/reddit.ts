@@ -35,6 +35,8 @@ export const reddit: z.input<typeof providerSchema> = {
   },
   api: {
     base: 'https://oauth.reddit.com',
+    // Without a token it is a refusal, which says enough.
+    probe: { method: 'HEAD', path: '/api/v1/me' },
     injection: { kind: 'header', name: 'authorization', template: 'Bearer {token}' },
     // Goes unless the caller sends its own, with the name of who answers for it.
     defaultHeaders: { 'user-agent': USER_AGENT },

@@ -22,6 +22,8 @@ export const slackUser: z.input<typeof providerSchema> = {
   userinfo: { url: 'https://slack.com/api/auth.test', method: 'POST', idPath: ['user_id'], labelPath: ['user'], headers: {} },
   api: {
     base: 'https://slack.com/api',
+    // https://docs.slack.dev/reference/methods/api.test
+    probe: { method: 'GET', path: '/api.test' },
     injection: { kind: 'header', name: 'authorization', template: 'Bearer {token}' },
     defaultHeaders: {},
   },

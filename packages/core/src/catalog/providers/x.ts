@@ -30,6 +30,8 @@ export const x: z.input<typeof providerSchema> = {
   userinfo: { url: 'https://api.x.com/2/users/me', method: 'GET', idPath: ['data', 'id'], labelPath: ['data', 'username'], headers: {} },
   api: {
     base: 'https://api.x.com/2',
+    // Without a token it is a 401, which says enough.
+    probe: { method: 'HEAD', path: '/users/me' },
     injection: { kind: 'header', name: 'authorization', template: 'Bearer {token}' },
     defaultHeaders: {},
   },
