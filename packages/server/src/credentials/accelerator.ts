@@ -15,6 +15,26 @@ export interface Accelerator {
 
 const PROBE_EVERY_MS = 1_000
 
+/** Asks once, for a command that starts nothing. @throws TokenError `store_misconfigured` */
+export async function redisAnswers(url: Secret): Promise<boolean> {
+  const leases = createRedisLeases({ url })
+  try {
+    return await isAnswered(leases, `doctor:${process.pid}`)
+  } finally {
+    await leases.close()
+  }
+}
+
+function isAnswered(leases: LeaseKeeper, name: string): Promise<boolean> {
+  return leases.take(`sallyport:probe:${name}`).then(
+    async (lease) => {
+      await lease?.release()
+      return true
+    },
+    () => false,
+  )
+}
+
 /** @param options.node names the key that is asked for to see whether Redis answers. @throws TokenError `store_misconfigured` */
 export function createAccelerator({
   url,
@@ -32,13 +52,7 @@ export function createAccelerator({
   let timer: NodeJS.Timeout | undefined
 
   const probe = async (): Promise<void> => {
-    const answered = await hint.take(`sallyport:probe:${node}`).then(
-      async (lease) => {
-        await lease?.release()
-        return true
-      },
-      () => false,
-    )
+    const answered = await isAnswered(hint, node)
     if (closed) return
     if (answered !== ok) {
       if (answered) logger.info('Redis answers again')

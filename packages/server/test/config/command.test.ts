@@ -1,10 +1,14 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { generateKeyBytes } from '@sallyport/core'
+import { startTestRedis } from '../../../testkit/src/servers/redis.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
@@ -74,6 +78,25 @@ describe('the command line', () => {
     })
     expect(stdout).not.toContain(canary)
     expect(stdout).not.toContain(key)
+  })
+
+  it('doctor says whether the Redis of the configuration answers', { timeout: 120_000 }, async () => {
+    const redis = await startTestRedis()
+    const silent = createServer()
+    silent.listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const { port } = silent.address() as AddressInfo
+    const doctor = async (url: string) => {
+      const { code, stdout } = await sallyport(['doctor', '--json'], { SALLYPORT_MODE: 'development', SALLYPORT_REDIS_URL: url })
+      return [code, (JSON.parse(stdout) as Record<string, string>)['health.redis']]
+    }
+    try {
+      expect(await doctor(redis.url)).toEqual([0, 'answers'])
+      expect(await doctor(`redis://127.0.0.1:${port}`)).toEqual([0, expect.stringMatching(/^does not answer/u)])
+    } finally {
+      silent.close()
+      await redis.stop()
+    }
   })
 
   it('refuses a file that is named and not there', async () => {

@@ -164,7 +164,7 @@ async function proveProfile(options: Options, on: StoreServer, profile: IssuerPr
       await field.close()
     }
   }
-  if (kills > 0) {
+  if (kills > 0 && !signal.aborted) {
     const onProgress = meter(`${profileText(profile)}: kills`, kills * 12)
     const result = await runCrashes({ store: on, profile, kills, seed, onProgress })
     tell(`kills-${name}`, reportCrashes(result, REQUEST_LIFETIME_MS), result.history)
