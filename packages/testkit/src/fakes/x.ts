@@ -30,6 +30,8 @@ export interface FakeXOptions {
   readonly redirectUri: string
   /** `confidential` when absent: proves itself by Basic. A public one names itself in the body. */
   readonly client?: 'confidential' | 'public'
+  /** Seconds that the token of a code lives; 7,200 when absent, as those of refreshes. */
+  readonly firstLifeS?: number
   /** How many posts the person has. 3 when absent. */
   readonly posts?: number
 }
@@ -85,6 +87,7 @@ class X {
   readonly clientSecret: string
   readonly consumer = { key: 'fake-consumer', secret: `-not_a-secret${randomBytes(8).toString('hex')}` }
   readonly #redirectUri: string
+  readonly #firstLifeS: number
   readonly #posts: Post[]
   readonly #codes = new Map<string, Grant & { readonly challenge: string; readonly method: string }>()
   readonly #access = new Map<string, Grant>()
@@ -92,7 +95,8 @@ class X {
   readonly #signed: SignedRequests
   #left = 900
 
-  constructor({ redirectUri, client = 'confidential', posts = 3 }: FakeXOptions) {
+  constructor({ redirectUri, client = 'confidential', firstLifeS = LIFE_S, posts = 3 }: FakeXOptions) {
+    this.#firstLifeS = firstLifeS
     this.#redirectUri = redirectUri
     this.clientSecret = client === 'public' ? '' : `-not_a-secret${randomBytes(8).toString('hex')}`
     this.#posts = Array.from({ length: posts }, (_, index) => postOf(index, `Post ${index}`))
@@ -169,14 +173,14 @@ class X {
     const shown = agreed.method === 'plain' ? verifier : createHash('sha256').update(verifier).digest('base64url')
     if (shown !== agreed.challenge)
       return oauthError(400, 'invalid_request', 'Value passed for the code verifier did not match the code challenge.')
-    return this.#given(agreed.scopes)
+    return this.#given(agreed.scopes, this.#firstLifeS)
   }
 
-  #given(scopes: readonly string[]): Said {
+  #given(scopes: readonly string[], lifeS = LIFE_S): Said {
     const [access, refresh] = [made('access'), scopes.includes('offline.access') ? made('refresh') : undefined]
     this.#access.set(access, { scopes })
     if (refresh !== undefined) this.#refresh.set(refresh, { scopes })
-    const members = { token_type: 'bearer', expires_in: LIFE_S, access_token: access, scope: scopes.join(' ') }
+    const members = { token_type: 'bearer', expires_in: lifeS, access_token: access, scope: scopes.join(' ') }
     return json(200, refresh === undefined ? members : { ...members, refresh_token: refresh })
   }
 
