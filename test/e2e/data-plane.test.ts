@@ -220,7 +220,7 @@ describe('what may not cross', () => {
         .end('<script>1</script>')
     })
     const response = await stage.call('/page')
-    expect(response.headers.get('content-security-policy')).toBe("default-src 'none'; sandbox")
+    expect(response.headers.get('content-security-policy')).toBe("default-src 'none'; sandbox; frame-ancestors 'none'")
     expect(response.headers.get('x-content-type-options')).toBe('nosniff')
     await response.body?.cancel()
   })

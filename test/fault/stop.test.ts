@@ -47,6 +47,17 @@ describe('a gateway that is told to end', () => {
     await admin.end()
   })
 
+  it('F-26 tells its load balancer first and goes on serving; told again, it ends at once', async () => {
+    stage = await setStage({ postgresUrl: inject('postgresUrl'), variables: { SALLYPORT_DRAIN_NOTICE_MS: '600000' } })
+    stage.upstream.answer((_request, response) => void response.end('ok'))
+    const first = stage.gateway.stop()
+    await expect.poll(async () => (await fetch(`${stage!.gateway.url}/readyz`)).status).toBe(503)
+    expect((await fetch(`${stage.gateway.url}/healthz`)).status).toBe(200)
+    expect((await stage.call('/x')).status).toBe(200)
+    expect(await stage.gateway.stop()).toBe(1)
+    expect(await first).toBe(1)
+  })
+
   it('F-26 ends although its own PostgreSQL no longer hears, and the next start finds every acknowledged row', async () => {
     const dataDir = await newDataDir()
     stage = await setStage({ dataDir, variables: { SALLYPORT_DRAIN_TIMEOUT_MS: '1000' } })

@@ -25,11 +25,12 @@ type DeepReadonly<T> = T extends readonly (infer Item)[]
     : T
 
 /** The effective configuration: deeply frozen, every default decided. Secrets are `Secret`. */
-export type Config = DeepReadonly<Omit<ParsedConfig, 'host' | 'publicUrl' | 'logFormat'>> & {
+export type Config = DeepReadonly<Omit<ParsedConfig, 'host' | 'publicUrl' | 'logFormat' | 'drainNoticeMs'>> & {
   readonly host: string
   /** An origin: no path, no slash at the end. */
   readonly publicUrl: string
   readonly logFormat: 'json' | 'text'
+  readonly drainNoticeMs: number
 }
 
 export interface ConfigSources {
@@ -134,6 +135,7 @@ function withModeDefaults(parsed: ParsedConfig): Config {
     ...parsed,
     host: parsed.host ?? (production ? '0.0.0.0' : '127.0.0.1'),
     publicUrl: parsed.publicUrl ?? `http://127.0.0.1:${parsed.port}`,
+    drainNoticeMs: parsed.drainNoticeMs ?? (production ? 5_000 : 0),
     logFormat: parsed.logFormat ?? (production ? 'json' : 'text'),
   }
 }

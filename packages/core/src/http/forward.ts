@@ -51,6 +51,8 @@ export interface ForwardCall {
   readonly rewriteTo?: string
   /** Flat; added to the answer in place of the provider's headers of the same names. */
   readonly responseHeaders?: readonly string[]
+  /** Flat; added to the answer beside the provider's headers of the same names. */
+  readonly responseAdds?: readonly string[]
   /** Flat groups; one is added to the answer when the provider sends none of its names. In lower case. */
   readonly responseDefaults?: readonly (readonly string[])[]
   readonly signal?: AbortSignal
@@ -228,7 +230,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
   }
 
   #sendHead(received: ParsedHeaders): void {
-    const { base, method, response, responseHeaders = [], responseDefaults = [], rewriteTo } = this.#call
+    const { base, method, response, responseHeaders = [], responseAdds = [], responseDefaults = [], rewriteTo } = this.#call
     const bodiless = method === 'HEAD' || this.#status === 204 || this.#status === 304
     this.#coding = parseCoding(headerText(received, 'content-encoding'))
     const length = headerText(received, 'content-length')
@@ -242,6 +244,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
       rewrite: rewriteTo === undefined ? undefined : { fromBase: base, toBase: rewriteTo },
     })
     for (const text of responseHeaders) headers.push(text)
+    for (const text of responseAdds) headers.push(text)
     for (const group of responseDefaults) if (!namesAny(received, group)) headers.push(...group)
     response.writeHead(this.#status, headers)
     this.#headSent = true

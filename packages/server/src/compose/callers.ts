@@ -2,7 +2,9 @@
 import { createKeySets } from '@sallyport/core'
 import { createKeyGuard, createNonces } from '../binding/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
-import { isTrustedPeer, trustedProxies } from '../http/index.ts'
+import { browserOriginsFind } from '../db/index.ts'
+import { createCrossOrigin, createProjectOrigins, isTrustedPeer, transportHeaders, trustedProxies } from '../http/index.ts'
+import type { CrossOrigin } from '../http/index.ts'
 import { createKeyAuthenticator, createOutsideIssuers, createPeople, createSessions, LOCAL_ISSUER } from '../identity/index.ts'
 import type { KeyAuthenticator, People, Sessions } from '../identity/index.ts'
 import type { Limiter } from '../limits/index.ts'
@@ -15,6 +17,7 @@ export interface Callers {
   readonly people: People
   readonly keyGuard: KeyGuard
   readonly limiter: Limiter
+  readonly crossOrigin: CrossOrigin
   closeLimits(): Promise<void>
 }
 
@@ -26,6 +29,7 @@ export async function createCallers(ground: Ground): Promise<Callers> {
   const issuers = createOutsideIssuers({ issuers: config.jwtIssuers, secrets: config.jwtSecrets, keySets })
   return {
     limiter: limits.limiter,
+    crossOrigin: openCrossOrigin(ground),
     closeLimits: () => limits.close(),
     keys: createKeyAuthenticator({
       lookups: database.lookups,
@@ -53,4 +57,21 @@ export async function createCallers(ground: Ground): Promise<Callers> {
       logger,
     }),
   }
+}
+
+/** Which pages of other origins may call. Forgotten with the database's feed of changes. */
+function openCrossOrigin({ config, database, clock }: Ground): CrossOrigin {
+  const origins = createProjectOrigins(
+    {
+      of: (org, project) => database.withTenant(org, (tx) => browserOriginsFind(tx, project)),
+      isKnown: (origin) => database.lookups.browserOriginKnown(origin),
+    },
+    clock,
+  )
+  database.onChange((change) => origins.heard(change))
+  return createCrossOrigin({
+    isKnown: (origin) => origins.isKnown(origin),
+    originsOf: (org, project) => origins.of(org, project),
+    headers: transportHeaders(config.publicUrl),
+  })
 }

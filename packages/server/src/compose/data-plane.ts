@@ -3,7 +3,7 @@ import { DEFAULT_REFRESH_LIMITS, formatId } from '@sallyport/core'
 import type { CircuitChange, IntegrationId, Logger, OrgId } from '@sallyport/core'
 import type { Database } from '../db/index.ts'
 import { connectionFind } from '../db/index.ts'
-import { addressOf, trustedProxies } from '../http/index.ts'
+import { addressOf, transportHeaders, trustedProxies } from '../http/index.ts'
 import {
   createCallShares,
   createCredentialLife,
@@ -23,15 +23,17 @@ const TARGET_AGE_MS = 10_000
 const TARGET_AGE_AWAY_MS = 30_000
 const TARGET_PATIENCE_MS = 250
 const MAX_TARGETS = 50_000
-/** One organization gets at most this part of the connections to one origin. */
-const ORGANIZATION_SHARE = 1 / 4
 
 export interface OpenDataPlane {
   readonly dataPlane: DataPlane
   stopListening(): void
 }
 
-export function openDataPlane(ground: Ground, { keys, keyGuard, limiter }: Callers, { refresher, explain }: Credentials): OpenDataPlane {
+export function openDataPlane(
+  ground: Ground,
+  { keys, keyGuard, limiter, crossOrigin }: Callers,
+  { refresher, explain }: Credentials,
+): OpenDataPlane {
   const { config, database, vault, egress, useLog, dpopNonces, providers, clock, logger, metrics } = ground
   const targets = createTargetCache({
     read: (wanted) => readTarget(database, wanted),
@@ -42,10 +44,12 @@ export function openDataPlane(ground: Ground, { keys, keyGuard, limiter }: Calle
     maxEntries: MAX_TARGETS,
   })
   const routes = new Map([...providers].map(([id, provider]) => [id, routeOut(provider, config.egress, { nonces: dpopNonces, clock })]))
+  const transport = transportHeaders(config.publicUrl)
   const proxies = trustedProxies(config.trustedProxies)
   const dataPlane = createDataPlane({
     keyGuard,
     limiter,
+    crossOrigin,
     authenticator: keys,
     targets,
     routes: (id) => routes.get(id),
@@ -61,7 +65,7 @@ export function openDataPlane(ground: Ground, { keys, keyGuard, limiter }: Calle
       onFailure: (error) => logger.debug('A credential was not renewed beside a call', { error }),
     }),
     explained: (error, principal, connection) => explain(error, principal, principal, connection),
-    shares: createCallShares(Math.ceil(config.egress.maxConnectionsPerOrigin * ORGANIZATION_SHARE)),
+    shares: createCallShares(config.egress.maxConnectionsPerOrigin),
     guard: createProviderGuard({ ...config.breaker, onChange: (change) => tellCircuit(change, logger), clock, metrics }),
     useLog,
     clock,
@@ -69,6 +73,7 @@ export function openDataPlane(ground: Ground, { keys, keyGuard, limiter }: Calle
     metrics,
     clientAddress: (request) => addressOf({ raw: request }, proxies),
     publicUrl: config.publicUrl,
+    transport: { fields: transport, flat: Object.entries(transport).flatMap(([name, value]) => [name, value]) },
     maxRequestBytes: config.limits.maxRequestBytes,
   })
   return { dataPlane, stopListening: database.onChange((change) => targets.drop(change)) }

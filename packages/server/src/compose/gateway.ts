@@ -2,6 +2,7 @@
  * Owns the start and the end of a gateway: a configuration becomes a running one, in the order in which things depend on each other, and is
  * taken apart again. Refuses to listen before everything behind the port is checked.
  */
+import { setTimeout } from 'node:timers/promises'
 import { createLogger, MetricsRegistry, SallyportError, systemClock } from '@sallyport/core'
 import type { Logger, Secret } from '@sallyport/core'
 import type { Config } from '../config.ts'
@@ -31,7 +32,7 @@ export interface Gateway {
   ownerLink(): Promise<OwnerLink | undefined>
   /** Resolves with the reason when the gateway can't go on by itself. `stop` is still due then. */
   readonly failed: Promise<Error>
-  /** Refuses new calls, lets running ones finish, writes down what is buffered, and closes everything. Idempotent. */
+  /** Says that it is ending, then refuses new calls, lets running ones finish, writes down what is buffered, and closes everything. Idempotent. */
   stop(): Promise<void>
 }
 
@@ -98,8 +99,10 @@ interface Running {
 function gatewayOf(config: Config, { home, rootKeys, engine, scraped }: Running, owner: DevelopmentOwner | undefined): Gateway {
   let stopping: Promise<void> | undefined
   const stop = (): Promise<void> => {
-    const deadline = performance.now() + config.drainTimeoutMs
+    engine.http.announceEnd()
+    const deadline = performance.now() + config.drainNoticeMs + config.drainTimeoutMs
     return inTurn([
+      () => setTimeout(config.drainNoticeMs),
       async () => void (await engine.http.close(config.drainTimeoutMs)),
       () => engine.close(Math.max(LAST_WORDS_MS, deadline - performance.now())),
       () => rootKeys.close(),

@@ -189,6 +189,13 @@ export const configSchema = z.strictObject({
     otherwise: '`text` in development, `json` in production',
     about: 'One JSON object a line, or text for a person.',
   }),
+  drainNoticeMs: setting(z.int().min(0).max(600_000).optional(), {
+    kind: 'integer',
+    expects: 'a whole number from 0 to 600000',
+    otherwise: '0 in development, 5000 in production',
+    about:
+      'Time after SIGTERM or SIGINT in which `/readyz` answers 503 and everything else is served as before, so that a load balancer sends its calls elsewhere before they are refused. Longer than its interval of asking.',
+  }),
   drainTimeoutMs: integer({ min: 0, max: 600_000, by: 25_000 }, 'Time that running calls have to finish after SIGTERM or SIGINT.'),
   saveTimeoutMs: integer(
     { min: 1_000, max: 600_000, by: 30_000 },

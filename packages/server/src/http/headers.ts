@@ -4,11 +4,7 @@
  */
 import helmet from '@fastify/helmet'
 import type { FastifyInstance } from 'fastify'
-
-const YEAR_S = 31_536_000
-
-/** For answers that are data: nothing in them may load or run anything. */
-const DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+import { DATA_POLICY, YEAR_S } from './edge-headers.ts'
 
 /** For our own static pages: own files only, no inline script or style. */
 export const PAGE_POLICY = pagePolicy("'self'")

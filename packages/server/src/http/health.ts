@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { formatId, newId } from '@sallyport/core'
+import { EDGE_HEADERS } from './edge-headers.ts'
 
 /** `degraded`: traffic is welcome, and something that makes it faster is away. */
 export type Readiness = 'ok' | 'degraded'
@@ -13,6 +14,8 @@ export interface Health {
   /** Rejects when this node should get no traffic. Asked on each `/readyz`; must answer or fail in bounded time. */
   readonly ready: () => Promise<Readiness>
   readonly draining: () => boolean
+  /** Of every answer, beside those that are always there. */
+  readonly headers: Readonly<Record<string, string>>
 }
 
 /** Answers the two paths; false for any other request. Stands before everything else: it works while the rest is refused. */
@@ -20,8 +23,8 @@ export function createHealthListener(health: Health): (request: IncomingMessage,
   return (request, response) => {
     const path = request.url?.split('?', 1)[0]
     if (request.method !== 'GET' && request.method !== 'HEAD') return false
-    if (path === '/healthz') answer(response, 'ok')
-    else if (path === '/readyz') void readinessOf(health).then((ready) => answer(response, ready))
+    if (path === '/healthz') answer(response, 'ok', health.headers)
+    else if (path === '/readyz') void readinessOf(health).then((ready) => answer(response, ready, health.headers))
     else return false
     return true
   }
@@ -36,14 +39,15 @@ async function readinessOf(health: Health): Promise<Readiness | 'unavailable'> {
   )
 }
 
-function answer(response: ServerResponse, status: Readiness | 'unavailable'): void {
+function answer(response: ServerResponse, status: Readiness | 'unavailable', more: Readonly<Record<string, string>>): void {
   const good = status !== 'unavailable'
   const body = JSON.stringify({ status })
   response.writeHead(good ? 200 : 503, {
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
+    ...EDGE_HEADERS,
+    ...more,
     'sallyport-request-id': formatId('req', newId('req')),
     ...(good ? {} : { 'retry-after': '1', 'sallyport-error-source': 'gateway' }),
   })

@@ -50,22 +50,27 @@ export interface ServerListeners {
   /** Asked for each request while draining: true when it answered (health checks do, so that a watcher sees the drain). */
   readonly whileDraining: (request: IncomingMessage, response: ServerResponse) => boolean
   readonly requests: RequestListener
+  /** Of every answer that is given here. */
+  readonly headers: Readonly<Record<string, string>>
 }
 
 export function createDrainingServer(listeners: ServerListeners, limits: ServerLimits): DrainingServer {
   const running = new Set<ServerResponse>()
   const answered = new WeakSet<Duplex>()
   let draining = false
+  const refuse = (response: ServerResponse, code: ProblemCode, detail: string): void =>
+    refuseUnread(response, code, detail, listeners.headers)
   const take: RequestListener = (request, response) => {
     running.add(response)
     response.once('close', () => running.delete(response))
-    if (draining && !listeners.whileDraining(request, response)) refuseWhileDraining(response)
+    if (draining && !listeners.whileDraining(request, response))
+      refuse(response, 'draining', 'This node is shutting down; send the request again.')
     else if (!draining) admit(request, response)
   }
   const server = createServer(nodeOptions(limits), take)
   const admit = (request: IncomingMessage, response: ServerResponse): void => {
-    if (request.rawHeaders.length > 2 * limits.maxHeaderCount) refuseUnread(response, 'headers_too_large', 'There are too many headers.')
-    else if (!hasOneHost(request)) refuseUnread(response, 'bad_request', 'A request has exactly one Host header.')
+    if (request.rawHeaders.length > 2 * limits.maxHeaderCount) refuse(response, 'headers_too_large', 'There are too many headers.')
+    else if (!hasOneHost(request)) refuse(response, 'bad_request', 'A request has exactly one Host header.')
     else listeners.requests(request, response)
   }
   // Node drops headers past this count in silence; they are counted above instead.
@@ -79,7 +84,7 @@ export function createDrainingServer(listeners: ServerListeners, limits: ServerL
       return
     }
     answered.add(socket)
-    answerClientError(error.code, socket)
+    answerClientError(error.code, socket, listeners.headers)
     endSoon(socket)
   })
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
@@ -87,7 +92,7 @@ export function createDrainingServer(listeners: ServerListeners, limits: ServerL
     take(request, response)
   })
   server.on('checkExpectation', (_request, response: ServerResponse) => {
-    refuseUnread(response, 'header_refused', 'The expectation in the Expect header is not met here.')
+    refuse(response, 'header_refused', 'The expectation in the Expect header is not met here.')
   })
   return {
     server,
@@ -162,23 +167,24 @@ async function finished(response: ServerResponse): Promise<void> {
   response.req.socket.end()
 }
 
-function refuseWhileDraining(response: ServerResponse): void {
-  refuseUnread(response, 'draining', 'This node is shutting down; send the request again.')
-}
-
 /** Refuses before the body is read: the connection can't be used again. */
-function refuseUnread(response: ServerResponse, code: ProblemCode, detail: string): void {
+function refuseUnread(response: ServerResponse, code: ProblemCode, detail: string, headers: Readonly<Record<string, string>>): void {
   response.setHeader('connection', 'close')
-  sendProblem(response, new ProblemError(code, detail), formatId('req', newId('req')))
+  sendProblem(response, new ProblemError(code, detail), formatId('req', newId('req')), headers)
 }
 
 /** What node's parser refused. There is no response object yet, so the answer is written by hand (RFC 9112 section 4). */
-function answerClientError(code: string | undefined, socket: Duplex): void {
+function answerClientError(code: string | undefined, socket: Duplex, more: Readonly<Record<string, string>>): void {
   const requestId = formatId('req', newId('req'))
   const refusal = new ProblemError(...clientFault(code))
   const problem = problemFor(refusal, requestId)
   const body = JSON.stringify(problem)
-  const headers = { ...problemHeaders(problem, refusal, requestId), 'content-length': Buffer.byteLength(body), connection: 'close' }
+  const headers = {
+    ...more,
+    ...problemHeaders(problem, refusal, requestId),
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+  }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`)
   socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${lines.join('\r\n')}\r\n\r\n${body}`)
 }

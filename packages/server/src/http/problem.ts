@@ -5,6 +5,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Problem, ProblemCode } from '@sallyport/contract'
 import { PipelineError, SallyportError } from '@sallyport/core'
+import { EDGE_HEADERS } from './edge-headers.ts'
 import { publicCodeOf } from './error-codes.ts'
 
 export interface ProblemRow {
@@ -169,7 +170,7 @@ export function problemHeaders(problem: Problem, error: unknown, requestId: stri
   return {
     'content-type': 'application/problem+json; charset=utf-8',
     'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
+    ...EDGE_HEADERS,
     'sallyport-request-id': requestId,
     'sallyport-error-source': sourceOf(problem.code),
     ...(problem.status === 503 || problem.status === 429 ? { 'retry-after': String(retryAfterS(error)) } : {}),

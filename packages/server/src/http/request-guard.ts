@@ -12,6 +12,7 @@ import { fieldsOf } from '../limits/index.ts'
 import type { Limiter } from '../limits/index.ts'
 import { clientAddress, rawValues } from './client-address.ts'
 import type { TrustedProxies } from './client-address.ts'
+import type { CrossOrigin } from './cross-origin.ts'
 import { credentialOf } from './credentials.ts'
 import type { Credential } from './credentials.ts'
 import { notFound, ProblemError, stepUpRequired } from './problem.ts'
@@ -39,6 +40,7 @@ export interface GuardOptions {
   readonly sessions: Pick<Sessions, 'lookup'>
   readonly limiter: Pick<Limiter, 'admit'>
   readonly people: Pick<People, 'authenticate'>
+  readonly crossOrigin: Pick<CrossOrigin, 'answerFor'>
   readonly trustedProxies: TrustedProxies
   /** Origin of the public address: the one site whose pages may act through the session cookie. */
   readonly origin: string
@@ -61,6 +63,9 @@ async function admit(request: FastifyRequest, reply: FastifyReply, access: Route
   const credential = access.audience === 'public' ? NONE : credentialOf(request.raw.rawHeaders, request.url, options.sessionCookie)
   refuseCrossSite(request, credential, options.origin)
   const principal = access.audience === 'public' ? undefined : await identify(request, credential, address, options)
+  // Every answer depends on who asks: a page that may read it, or none.
+  reply.header('vary', 'Origin')
+  if (principal?.kind === 'key') reply.headers((await options.crossOrigin.answerFor(request.raw.rawHeaders, principal)) ?? {})
   // Before anything is decided or read: a refusal counts as well.
   if (principal !== undefined) reply.headers(fieldsOf(await options.limiter.admit(principal)))
   const ids = access.audience === 'public' ? {} : pathIds(request.params)

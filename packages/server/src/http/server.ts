@@ -1,5 +1,5 @@
 /**
- * Owns the gateway's HTTP server: health first, then the data plane on bare node, then the control plane in Fastify, where every answer
+ * Owns the gateway's HTTP server: health first, then questions of browsers, then the data plane on bare node, then the control plane in Fastify, where every answer
  * carries the same headers and every failure is a problem. Refuses undeclared routes, other body types and Fastify's own error texts.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -16,6 +16,8 @@ import type { KeyAuthenticator, People, Sessions } from '../identity/index.ts'
 import type { Limiter } from '../limits/index.ts'
 import { trustedProxies } from './client-address.ts'
 import { serveConsole } from './console-pages.ts'
+import type { CrossOrigin } from './cross-origin.ts'
+import { transportHeaders } from './edge-headers.ts'
 import { addSecurityHeaders } from './headers.ts'
 import { createHealthListener } from './health.ts'
 import type { Readiness } from './health.ts'
@@ -41,6 +43,7 @@ export interface HttpServerOptions {
   readonly sessions: Pick<Sessions, 'lookup'>
   readonly limiter: Pick<Limiter, 'admit'>
   readonly people: Pick<People, 'authenticate'>
+  readonly crossOrigin: CrossOrigin
   /** Rejects when this node should get no traffic (database away or not migrated). */
   readonly ready: () => Promise<Readiness>
   /** Takes requests of the data plane before Fastify sees them: true when taken. Never throws; answers its own failures. */
@@ -55,6 +58,8 @@ export interface HttpServer {
   readonly app: FastifyInstance
   /** Resolves with the port (useful when `port` is 0). Rejects with node's error (`EADDRINUSE`, `EACCES`, ...). */
   listen(port: number, host: string): Promise<number>
+  /** `/readyz` says no from now on, and everything is served as before: whoever sends traffic has time to send it elsewhere. */
+  announceEnd(): void
   /** New requests are refused with 503 and `/readyz` says no; the port stays open until `close`. */
   startDraining(): void
   /** Drains, waits for running requests at most `timeoutMs`, cuts the rest, ends Fastify. True when nothing was cut. */
@@ -63,12 +68,15 @@ export interface HttpServer {
 
 /** Builds the server; nothing listens yet. @throws TypeError for a route that declares no access or an impossible one. */
 export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const health = createHealthListener({ ready: options.ready, draining: () => base.draining })
+  const headers = transportHeaders(options.publicUrl)
+  let ending = false
+  const health = createHealthListener({ ready: options.ready, draining: () => ending || base.draining, headers })
   let controlPlane: (request: IncomingMessage, response: ServerResponse) => void
   const requests = (request: IncomingMessage, response: ServerResponse): void => {
-    if (!health(request, response) && !options.dataPlane(request, response)) controlPlane(request, response)
+    if (!health(request, response) && !options.crossOrigin.preflight(request, response) && !options.dataPlane(request, response))
+      controlPlane(request, response)
   }
-  const base = createDrainingServer({ whileDraining: health, requests }, { ...DEFAULT_SERVER_LIMITS, ...options.limits })
+  const base = createDrainingServer({ whileDraining: health, requests, headers }, { ...DEFAULT_SERVER_LIMITS, ...options.limits })
   const app = createApp(options, (handler) => {
     controlPlane = handler
     return base.server
@@ -78,6 +86,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   return {
     app,
     listen: (port, host) => listen(base.server, port, host),
+    announceEnd: () => (ending = true),
     startDraining: () => base.startDraining(),
     close: async (timeoutMs) => {
       base.startDraining()
@@ -132,6 +141,7 @@ async function furnish(app: FastifyInstance, options: HttpServerOptions): Promis
     sessions: options.sessions,
     limiter: options.limiter,
     people: options.people,
+    crossOrigin: options.crossOrigin,
     trustedProxies: trustedProxies(options.trustedProxies),
     origin,
     sessionCookie: sessionCookieName(protocol === 'https:'),

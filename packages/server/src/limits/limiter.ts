@@ -62,6 +62,8 @@ interface Held extends Holding {
 
 const MAX_AGE_MS = 10_000
 const RETRY_MS = 1_000
+/** The longest that a request waits for its limits to be read. */
+const PATIENCE_MS = 250
 const SWEEP_MS = 1_000
 const FORGOTTEN_MS = 60_000
 const MAX_CALLERS = 50_000
@@ -93,7 +95,7 @@ class BucketLimiter implements Limiter {
     const caller = this.#caller(principal)
     const now = this.#o.clock.monotonic()
     caller.usedAt = now
-    if (caller.changed) return this.#read(caller).then(() => this.#decide(caller))
+    if (caller.changed || caller.readAt === -Infinity) return this.#readSoon(caller).then(() => this.#decide(caller))
     if (now - caller.readAt >= MAX_AGE_MS && caller.org !== undefined) void this.#read(caller)
     return this.#decide(caller)
   }
@@ -143,6 +145,13 @@ class BucketLimiter implements Limiter {
 
   #holdings(kinds: readonly HolderKind[], figures: readonly (RateFigures | undefined)[]): readonly Holding[] {
     return kinds.map((kind, at) => ({ kind, figures: inForce(figures[at], this.#o.bounds) }))
+  }
+
+  /** What is not read in time goes by what is known, and holds when it comes. */
+  async #readSoon(caller: Caller): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, PATIENCE_MS)
+    await Promise.race([this.#read(caller), late]).finally(() => clearTimeout(timer))
   }
 
   /** Shared by all who ask at the same moment. What can't be read stays as it was known. */

@@ -7,13 +7,15 @@ export interface NodeCount {
   readonly count: number
   /** Says that it is there, from now on. Resolves when it was counted once, or could not be. */
   start(): Promise<void>
-  /** Says that it is gone. */
+  /** Says that it is gone, and waits for no database that does not hear it. */
   close(): Promise<void>
 }
 
 const BEAT_EVERY_MS = 2_000
 /** Three beats: one that is late makes nobody disappear. */
 const LIFE_S = 6
+/** How long a database that no longer hears is told. */
+const FAREWELL_MS = 500
 
 /** @param onChange is told each new count. */
 export function createNodeCount({
@@ -30,7 +32,6 @@ export function createNodeCount({
   let count = 1
   let closed = false
   let timer: NodeJS.Timeout | undefined
-  let beating: Promise<void> = Promise.resolve()
 
   const beat = async (): Promise<void> => {
     try {
@@ -39,19 +40,21 @@ export function createNodeCount({
     } catch (error) {
       logger.debug('The nodes could not be counted', { error })
     }
-    if (!closed) timer = setTimeout(() => void (beating = beat()), BEAT_EVERY_MS).unref()
+    if (!closed) timer = setTimeout(() => void beat(), BEAT_EVERY_MS).unref()
   }
 
   return {
     get count() {
       return count
     },
-    start: () => (beating = beat()),
+    start: beat,
     async close() {
       closed = true
       clearTimeout(timer)
-      await beating
-      await lookups.nodeLeave(node).catch((error: unknown) => logger.debug('The others count this node for a while yet', { error }))
+      const left = lookups.nodeLeave(node).catch((error: unknown) => logger.debug('The others count this node for a while yet', { error }))
+      const { promise: late, resolve } = Promise.withResolvers<void>()
+      const farewell = setTimeout(resolve, FAREWELL_MS)
+      await Promise.race([left, late]).finally(() => clearTimeout(farewell))
     },
   }
 }

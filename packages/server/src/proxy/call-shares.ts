@@ -1,6 +1,6 @@
 /**
  * Owns how many calls of one organization are under way to one origin. Refuses more than its share of the connections that all
- * organizations have to that origin: calls that never end must not become everybody's outage.
+ * organizations have to that origin: calls that never end must not become everybody's outage, whether they are one organization's or many's.
  */
 import type { OrgId } from '@sallyport/core'
 import { CallError } from './call.ts'
@@ -10,24 +10,41 @@ export interface CallShares {
   enter(org: OrgId, origin: string): () => void
 }
 
-/** @param maxCalls of one organization to one origin at a time, 1 or more. */
-export function createCallShares(maxCalls: number): CallShares {
-  const underWay = new Map<string, number>()
+/** An organization may hold this part of what is free: alone a quarter of all, two a fifth each, ten a thirteenth. */
+const PART_OF_FREE = 1 / 3
+
+/**
+ * The fuller an origin is, the less a newcomer's neighbours may still take of it. Whoever has no call under way gets one in any case.
+ * @param connections to one origin, of all organizations together; 1 or more.
+ */
+export function createCallShares(connections: number): CallShares {
+  const origins = new Map<string, Occupancy>()
   return {
     enter(org, origin) {
-      const place = `${org} ${origin}`
-      const before = underWay.get(place) ?? 0
-      if (before >= maxCalls) {
+      const at = origins.get(origin) ?? { total: 0, of: new Map<OrgId, number>() }
+      const before = at.of.get(org) ?? 0
+      if (before > 0 && before + 1 > Math.floor((connections - at.total) * PART_OF_FREE)) {
         throw new CallError('overloaded', 'share of the origin used up', {
-          publicDetail: `${maxCalls} calls of this organization to this provider are under way, and more are not taken until one of them ends.`,
+          publicDetail: `${before} calls of this organization to this provider are under way, and more are not taken until one of them ends.`,
         })
       }
-      underWay.set(place, before + 1)
-      return () => {
-        const left = underWay.get(place)! - 1
-        if (left === 0) underWay.delete(place)
-        else underWay.set(place, left)
-      }
+      origins.set(origin, at)
+      at.total += 1
+      at.of.set(org, before + 1)
+      return () => leave(origins, origin, at, org)
     },
   }
+}
+
+interface Occupancy {
+  total: number
+  readonly of: Map<OrgId, number>
+}
+
+function leave(origins: Map<string, Occupancy>, origin: string, at: Occupancy, org: OrgId): void {
+  const left = at.of.get(org)! - 1
+  at.total -= 1
+  if (left === 0) at.of.delete(org)
+  else at.of.set(org, left)
+  if (at.total === 0) origins.delete(origin)
 }

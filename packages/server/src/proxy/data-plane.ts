@@ -21,6 +21,7 @@ import type { UseLog } from '../audit/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
 import type { ProxyTarget, ProxyTargetConnection, RequestRecordRow } from '../db/index.ts'
 import { sendProblem, sourceOf } from '../http/index.ts'
+import type { CrossOrigin } from '../http/index.ts'
 import type { KeyAuthenticator, KeyPrincipal } from '../identity/index.ts'
 import { fieldsOf } from '../limits/index.ts'
 import type { Limiter, Standing } from '../limits/index.ts'
@@ -38,6 +39,7 @@ export interface DataPlaneOptions {
   readonly authenticator: KeyAuthenticator
   readonly keyGuard: Pick<KeyGuard, 'admit'>
   readonly limiter: Pick<Limiter, 'admit'>
+  readonly crossOrigin: Pick<CrossOrigin, 'answerFor'>
   readonly targets: TargetCache
   readonly routes: (provider: Provider['id']) => RouteOut | undefined
   /** True when a connection of the same project stands in the other environment (K-13). */
@@ -56,6 +58,8 @@ export interface DataPlaneOptions {
   /** The client's address as trusted proxies give it. */
   readonly clientAddress: (request: IncomingMessage) => string
   readonly publicUrl: string
+  /** What every answer says of the way to us, in both forms. */
+  readonly transport: { readonly fields: Readonly<Record<string, string>>; readonly flat: readonly string[] }
   readonly maxRequestBytes: number
 }
 
@@ -67,7 +71,16 @@ export interface DataPlane {
 }
 
 /** Answers come from elsewhere but under our origin: a browser that is made to show one gets a document that can do nothing. */
-const CONTAINMENT = ['content-security-policy', "default-src 'none'; sandbox", 'x-content-type-options', 'nosniff']
+const CONTAINMENT = [
+  'content-security-policy',
+  "default-src 'none'; sandbox; frame-ancestors 'none'",
+  'x-content-type-options',
+  'nosniff',
+  'x-frame-options',
+  'DENY',
+  'referrer-policy',
+  'no-referrer',
+]
 /** How long a refused upload may go on before its connection is cut, so that its sender can read the refusal first. */
 const LINGER_MS = 2_000
 /** In records only; nobody is left to be told. */
@@ -116,6 +129,8 @@ class Passage {
   readonly #trace: Trace = {}
   /** Once its request was counted. */
   #standing: Standing | undefined
+  /** What a web page of another origin is told, if one asks. */
+  #page: Readonly<Record<string, string>> = {}
 
   constructor(options: DataPlaneOptions, request: IncomingMessage, response: ServerResponse) {
     this.#o = options
@@ -144,6 +159,8 @@ class Passage {
     const principal = this.#o.authenticator.cached(key.text) ?? (await this.#authenticate(key.text))
     this.#trace.principal = principal
     if (principal.bounds !== null || key.asBound) await this.#admit(principal, key)
+    const page = this.#o.crossOrigin.answerFor(this.#request.rawHeaders, principal)
+    if (page !== undefined) this.#page = { ...(await page), vary: 'Origin' }
     const standing = this.#o.limiter.admit(principal)
     this.#standing = standing instanceof Promise ? await standing : standing
     const call = readCall(this.#request.url!, this.#request.rawHeaders)
@@ -212,7 +229,15 @@ class Passage {
       maxRequestBytes: this.#o.maxRequestBytes,
       response: this.#response,
       rewriteTo: `${this.#o.publicUrl}/proxy/${call.integration}`,
-      responseHeaders: ['sallyport-request-id', this.#name, 'sallyport-error-source', 'provider', ...CONTAINMENT],
+      responseHeaders: [
+        'sallyport-request-id',
+        this.#name,
+        'sallyport-error-source',
+        'provider',
+        ...CONTAINMENT,
+        ...this.#o.transport.flat,
+      ],
+      responseAdds: Object.entries(this.#page).flatMap(([name, value]) => [name, value]),
       // A provider's own figures are about the provider; where it has none, ours.
       ...(this.#standing === undefined ? {} : { responseDefaults: [this.#standing.standard, this.#standing.older] }),
     })
@@ -295,7 +320,11 @@ class Passage {
       return
     }
     lingerOverBody(this.#request, this.#response)
-    const problem = sendProblem(this.#response, error, this.#name, this.#standing && fieldsOf(this.#standing))
+    const problem = sendProblem(this.#response, error, this.#name, {
+      ...this.#o.transport.fields,
+      ...this.#page,
+      ...(this.#standing && fieldsOf(this.#standing)),
+    })
     if (problem.code === 'internal') this.#o.logger.error('a call failed', { request: this.#name, error })
     else this.#o.logger.debug('a call was refused', { request: this.#name, code: problem.code, error })
     if (problem.code === 'rate_limited') this.#count(problem.status, 'gateway')

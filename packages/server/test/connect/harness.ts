@@ -164,6 +164,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
     publicUrl,
     keyGuard: { admit: () => undefined },
     limiter: { admit: () => ({ standard: [], older: [] }) },
+    crossOrigin: { preflight: () => false, answerFor: () => undefined },
     trustedProxies: [],
     logger,
     keys: { cached: () => undefined, authenticate: () => Promise.reject(new TypeError('no key is asked here')) },

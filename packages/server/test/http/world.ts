@@ -33,6 +33,7 @@ import { createExplain, createLineage, createRenewal, createTenantStore, createT
 import type { Lineage } from '../../src/credentials/index.ts'
 import {
   apiKeyInsert,
+  browserOriginsFind,
   connectionActivate,
   connectionInsert,
   dataKeyList,
@@ -50,12 +51,15 @@ import {
 } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
 import {
+  createCrossOrigin,
   createCursors,
   createHttpServer,
+  createProjectOrigins,
   createSessionCookie,
   isTrustedPeer,
   problemFor,
   sessionCookieName,
+  transportHeaders,
   trustedProxies,
 } from '../../src/http/index.ts'
 import type { HttpServer, ServerLimits } from '../../src/http/index.ts'
@@ -270,7 +274,20 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     clock: systemClock,
   })
   database.onChange((change) => limiter.heard(change))
+  const origins = createProjectOrigins(
+    {
+      of: (org, project) => database.withTenant(org, (tx) => browserOriginsFind(tx, project)),
+      isKnown: (origin) => database.lookups.browserOriginKnown(origin),
+    },
+    systemClock,
+  )
+  database.onChange((change) => origins.heard(change))
   const http = await createHttpServer({
+    crossOrigin: createCrossOrigin({
+      isKnown: (origin) => origins.isKnown(origin),
+      originsOf: (org, project) => origins.of(org, project),
+      headers: transportHeaders(publicUrl),
+    }),
     limiter,
     publicUrl,
     keyGuard,
