@@ -47,7 +47,16 @@ const parent: TokenSet = {
 
 async function refreshed(id: string, body: unknown) {
   const { sent, fetch } = answering(body)
-  const answer = await refreshTokens({ server: record(id).oauth, client, parent, lifetimeMs: null, fetch, timeoutMs: 1000, now: NOW })
+  const answer = await refreshTokens({
+    server: record(id).oauth,
+    client,
+    parent,
+    redirectUri,
+    lifetimeMs: null,
+    fetch,
+    timeoutMs: 1000,
+    now: NOW,
+  })
   return { answer, sent }
 }
 
@@ -194,6 +203,26 @@ describe('every record', () => {
       ['x', 'offline.access'],
     ] as const)
       expect(record(id).defaultScopes).toContain(scope)
+  })
+
+  it('is renewed as its reference shows: Atlassian with an object, GitLab with the redirect URI of the sign-in', async () => {
+    const body = { access_token: 't', refresh_token: 'r2', token_type: 'Bearer', expires_in: 3600, scope: 'read:me' }
+    for (const { sent } of [await exchanged('atlassian', body), await refreshed('atlassian', body)]) {
+      const { headers, body: text } = sent[0]!.request
+      expect(headers['content-type']).toBe('application/json')
+      expect(JSON.parse(text!)).toMatchObject({ client_id: 'client', client_secret: 'notasecret' })
+    }
+    const { sent, answer } = await refreshed('gitlab', body)
+    expect(answer.kind).toBe('tokens')
+    expect(Object.fromEntries(new URLSearchParams(sent[0]!.request.body))).toEqual({
+      grant_type: 'refresh_token',
+      refresh_token: 'old-refresh',
+      redirect_uri: redirectUri,
+      client_id: 'client',
+      client_secret: 'notasecret',
+    })
+    const other = await refreshed('github', body)
+    expect(new URLSearchParams(other.sent[0]!.request.body).has('redirect_uri')).toBe(false)
   })
 
   it('names the page of its own documentation, and no two share an id or a name', () => {

@@ -1,6 +1,7 @@
 /** Owns docs/providers.md: the catalog in words, made from its records alone. */
 import { listProviders } from './catalog.ts'
 import type { Provider } from './schema.ts'
+import { schemesOf } from './schemes.ts'
 
 const INTRODUCTION = `# Providers
 
@@ -19,16 +20,22 @@ function section(provider: Provider): string {
   return [`## ${provider.name}`, '', ...facts(provider).map((fact) => `- ${fact}`), '', ...features(provider), ''].join('\n')
 }
 
-function facts({ id, docs, oauth, oauth1, api, defaultScopes, rotation, grant, revocation }: Provider): readonly string[] {
+function facts(record: Provider): readonly string[] {
+  const { id, docs, held, oauth, api, defaultScopes, rotation, grant, revocation } = record
   return [
     `Id: \`${id}\`. Its own documentation: <${docs}>`,
     `Calls go to \`${api.base}\`. The client proves itself by ${oauth.tokenAuth === 'client_secret_basic' ? 'Basic credentials' : 'its secret in the form'}.`,
-    ...(oauth1 === undefined ? [] : ['Takes OAuth 1.0a as well.']),
+    `Schemes, the first unless another is configured: ${schemesOf(record).map(code).join(', ')}.`,
+    ...(oauth.tokenBody === 'json' ? ['Requests to the token endpoint are JSON.'] : []),
+    ...(oauth.refreshNamesRedirect === true ? ['A refresh names the redirect URI of the sign-in.'] : []),
     ...(oauth.tokenQuirks.length === 0 ? [] : [`Token answers leave the standard: ${oauth.tokenQuirks.map(code).join(', ')}.`]),
     `Scopes unless others are configured: ${defaultScopes.map(code).join(', ') || 'none'}.`,
     `A refresh token that was used: ${ROTATION[rotation.kind](rotation.kind === 'grace' ? rotation.seconds : 0)}.`,
     ...(grant === undefined ? [] : [`A grant that is not renewed ends after ${grant.idleDays} days.`]),
     `On disconnect: ${revoked(revocation)}.`,
+    held === undefined
+      ? 'Not yet held against these pages point by point.'
+      : `Held against ${held.pages.map((page) => `<${page}>`).join(', ')} on ${held.on}.`,
   ]
 }
 

@@ -100,6 +100,8 @@ const OUTCOMES: Readonly<Record<string, Exclude<DeviceOutcome['kind'], 'tokens'>
   authorization_pending: 'pending',
   slow_down: 'slow_down',
   expired_token: 'expired',
+  // GitHub's word for it.
+  token_expired: 'expired',
   access_denied: 'denied',
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createKeySets, FileSpill } from '@sallyport/core'
 import type { Logger, Refresher, Spill } from '@sallyport/core'
 import type { Config } from '../config.ts'
-import { createConnectService } from '../connect/index.ts'
+import { callbackAddress, createConnectService } from '../connect/index.ts'
 import type { ConnectService } from '../connect/index.ts'
 import {
   createAccelerator,
@@ -76,6 +76,7 @@ export async function createCredentials(ground: Ground, sessions: Sessions): Pro
     providers,
     fetch,
     dpopNonces,
+    redirectUri: (context) => callbackAddress(config.publicUrl, context),
     revokeOrphan: (ref, tokens) => revocation.queue.orphan(ref, tokens),
     clock,
     logger,

@@ -282,8 +282,12 @@ export async function readFlow(context: ConnectContext, tx: TenantTx, id: Connec
   return { org: tx.org, session, integration, project, provider }
 }
 
-/** The integration's own address: no other integration's answers arrive there (battery O-06, O-08). */
 function redirectUri({ publicUrl }: ConnectContext, { context }: Integration): string {
+  return callbackAddress(publicUrl, context)
+}
+
+/** An integration's own address: no other integration's answers arrive there (battery O-06, O-08). */
+export function callbackAddress(publicUrl: string, context: string): string {
   return `${publicUrl}/oauth/cb/${context}`
 }
 

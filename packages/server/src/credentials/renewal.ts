@@ -19,6 +19,8 @@ export interface RenewalOptions extends Omit<RefresherOptions, 'endpoint'> {
   /** The egress's `fetch`. */
   readonly fetch: OutboundFetch
   readonly dpopNonces: DpopNonces
+  /** Where an integration's callbacks arrive: providers that want it named at a refresh get what they were told at the sign-in. */
+  readonly redirectUri: (context: string) => string
   readonly clock: Clock
 }
 
@@ -36,12 +38,13 @@ async function endpointOf(options: RenewalOptions, { org, connection: id }: Retu
   const clientSecret = await options.vault.open(org, clientSecretPlace(integration!.id), integration!.clientSecret)
   const client = { clientId: integration!.clientId, clientSecret }
   const { fetch, dpopNonces: nonces, clock } = options
+  const redirectUri = options.redirectUri(integration!.context)
   return {
     provider: provider.id,
     rotation: provider.rotation,
     requestLifetimeMs: provider.requestLifetimeMs,
     refresh: (parent, call) =>
-      refreshTokens({ server: provider.oauth, client, parent, ...call, fetch, dpop: { nonces, now: () => clock.now() } }),
+      refreshTokens({ server: provider.oauth, client, parent, redirectUri, ...call, fetch, dpop: { nonces, now: () => clock.now() } }),
   }
 }
 

@@ -220,6 +220,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     providers: (id) => providers.find((provider) => provider.id === id),
     fetch: () => Promise.reject(new TypeError('this world has no outside')),
     dpopNonces: createDpopNonces(),
+    redirectUri: (context) => `https://gate.example/oauth/cb/${context}`,
     clock: systemClock,
     logger,
     node: 'a world',

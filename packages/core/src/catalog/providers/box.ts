@@ -6,6 +6,14 @@ export const box: z.input<typeof providerSchema> = {
   id: 'box',
   name: 'Box',
   docs: 'https://developer.box.com/guides/authentication/tokens/refresh',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      'https://developer.box.com/guides/authentication/tokens/refresh',
+      'https://developer.box.com/guides/authentication/tokens/revoke',
+      'https://developer.box.com/guides/api-calls/permissions-and-errors/scopes',
+    ],
+  },
   oauth: {
     issuer: 'https://account.box.com',
     responseIssuer: 'checked',

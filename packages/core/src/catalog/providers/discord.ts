@@ -6,6 +6,10 @@ export const discord: z.input<typeof providerSchema> = {
   id: 'discord',
   name: 'Discord',
   docs: 'https://docs.discord.com/developers/topics/oauth2',
+  held: {
+    on: '2026-11-22',
+    pages: ['https://docs.discord.com/developers/topics/oauth2'],
+  },
   oauth: {
     issuer: 'https://discord.com',
     responseIssuer: 'checked',
@@ -14,6 +18,8 @@ export const discord: z.input<typeof providerSchema> = {
     tokenAuth: 'client_secret_basic',
     scopeSeparator: ' ',
     authorizationParams: {},
+    // Tokens of whoever owns the application.
+    clientCredentials: true,
     tokenQuirks: [],
   },
   userinfo: {

@@ -6,6 +6,10 @@ export const gitlab: z.input<typeof providerSchema> = {
   id: 'gitlab',
   name: 'GitLab',
   docs: 'https://docs.gitlab.com/api/oauth2/',
+  held: {
+    on: '2026-11-22',
+    pages: ['https://docs.gitlab.com/api/oauth2/', 'https://docs.gitlab.com/integration/oauth_provider/'],
+  },
   oauth: {
     issuer: 'https://gitlab.com',
     responseIssuer: 'checked',
