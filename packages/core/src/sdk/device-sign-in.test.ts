@@ -36,6 +36,7 @@ const { scheme } = judgeScheme(record, { clientId: 'a-client', publicClient: tru
 /** The token endpoint gives these answers in turn. */
 function waiting(...answers: (Response | Error)[]) {
   const paused: number[] = []
+  const settled = Promise.withResolvers<void>()
   const store = createMemoryStore()
   const devices = new DeviceSigningIn({
     provider: () => ({ name: 'device', record, scheme: scheme!, scopes: [] }),
@@ -54,10 +55,14 @@ function waiting(...answers: (Response | Error)[]) {
     pause: async (ms, signal) => {
       signal?.throwIfAborted()
       paused.push(ms)
+      if (ms === SETTLING_MS) await settled.promise
     },
   })
-  return { devices, paused, store }
+  return { devices, paused, store, settle: settled.resolve }
 }
+
+/** How long whoever is refused waits for another to say that it has the tokens. */
+const SETTLING_MS = 1_000
 
 const of = { provider: 'device', userId: 'ada' }
 
@@ -96,9 +101,13 @@ describe('waiting for a person on another device', () => {
   })
 
   it('says to the second of two that the first has it', async () => {
-    const { devices } = waiting(tokens(), pending('invalid_grant'))
+    const { devices, settle } = waiting(tokens(), pending('invalid_grant'))
     const { handle } = await devices.begin(of)
-    const both = await Promise.allSettled([1, 2].map(() => devices.wait(handle, { userId: 'ada' }, {})))
+    const wait = async () => {
+      await devices.wait(handle, { userId: 'ada' }, {})
+      settle()
+    }
+    const both = await Promise.allSettled([wait(), wait()])
     expect(both.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
     expect(both.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'state_used' } })
   })

@@ -152,7 +152,11 @@ export class DeviceSigningIn {
   }
 }
 
-const pause = (ms: number, signal?: AbortSignal): Promise<void> => timer(ms, undefined, signal === undefined ? {} : { signal })
+async function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal === undefined) return timer(ms)
+  // The timer has an error of its own for an abort; the caller gets the reason.
+  await timer(ms, undefined, { signal }).catch(() => signal.throwIfAborted())
+}
 
 export function requireHandle(handle: unknown): asserts handle is string {
   if (typeof handle !== 'string' || handle === '') throw new SdkError('argument_invalid', 'a handle is the text that "connectDevice" gave')
