@@ -140,6 +140,7 @@ describe('through the control plane', () => {
   const BODIES: Partial<Record<OperationName, object>> = {
     projectUpdate: { name: 'taken over' },
     keyUpdate: { name: 'taken over' },
+    keyRotate: {},
     keyCreate: { name: 'mine', scopes: ['proxy:call'] },
     integrationCreate: { slug: 'mine', provider: 'github', client_id: 'a', client_secret: 'b' },
     connectSessionCreate: { integration: 'api', end_user_id: 'x' },

@@ -16,6 +16,8 @@ export function inEnvironment(client: Client, at: EnvironmentAddress) {
       create: (body: Input<'keyCreate'>['body'], options?: CallOptions) => client.call('keyCreate', { params: at, body }, options),
       update: (key: string, body: NonNullable<Input<'keyUpdate'>['body']>, options?: CallOptions) =>
         client.call('keyUpdate', { params: { ...at, key }, body }, options),
+      rotate: (key: string, body: NonNullable<Input<'keyRotate'>['body']> = {}, options?: CallOptions) =>
+        client.call('keyRotate', { params: { ...at, key }, body }, options),
       revoke: (key: string, options?: CallOptions) => client.call('keyRevoke', { params: { ...at, key } }, options),
     },
     integrations: {

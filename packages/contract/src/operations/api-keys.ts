@@ -67,6 +67,31 @@ export const apiKeysOperations = {
     response: s.apiKey,
     status: 200,
   }),
+  keyRotate: define({
+    method: 'POST',
+    path: `${ENV}/keys/{key}/rotate`,
+    tag: 'API keys',
+    summary:
+      'Make the key that takes this one’s place, with the same scopes and bounds; both work until the overlap is over, then this one and the keys it made end',
+    access: {
+      audience: 'tenant',
+      role: 'DEVELOPER',
+      scope: 'keys:write',
+      tenant: 'environment',
+      audit: 'key.rotated',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
+    params: inEnvironment.extend({ key: s.keyId }),
+    body: z.strictObject({
+      overlap_s: z.int().min(0).max(2_592_000).default(86_400).describe('How long this key goes on; 0: it ends at once'),
+    }),
+    response: z.object({
+      key: s.apiKey.describe('The new key'),
+      secret: z.string().describe('Its text; shown once'),
+      replaced: s.apiKey.describe('This key, as it is now'),
+    }),
+    status: 201,
+  }),
   keyRevoke: define({
     method: 'POST',
     path: `${ENV}/keys/{key}/revoke`,

@@ -8,6 +8,8 @@ import { checkpointPut, checkpointStart } from '../db/index.ts'
 import type { AuditSigningKey, Database, StoredCheckpoint } from '../db/index.ts'
 import type { CheckpointSink } from './checkpoint-sink.ts'
 import { checkpointDigest, checkpointStatement } from './checkpoint.ts'
+import { endLine } from './export-end.ts'
+import type { ExportEnd } from './export-end.ts'
 import { currentSigner, replaceSigner, signingKeys } from './signing-keys.ts'
 import type { CurrentSigner, SigningKeysOptions } from './signing-keys.ts'
 
@@ -16,6 +18,8 @@ export interface Checkpointer {
   keys(): Promise<readonly AuditSigningKey[]>
   /** Vouches for all that is in the log by now. Undefined: for an empty log, or because another did it at this moment. */
   checkpoint(org: OrgId): Promise<StoredCheckpoint | undefined>
+  /** The last line of an export, signed. */
+  exportEnd(end: ExportEnd): Promise<string>
   /**
    * Makes the next key sign and puts a checkpoint by it at the end of every log, so that the retired key vouches for nothing alone any more.
    * Killed between the two, the regular look goes on with it.
@@ -78,6 +82,10 @@ class DatabaseCheckpointer implements Checkpointer {
     const stored = await this.#sign(org, await currentSigner(this.#o))
     if (stored !== undefined) await this.#o.sink.write([stored])
     return stored
+  }
+
+  async exportEnd(end: ExportEnd): Promise<string> {
+    return endLine(end, await currentSigner(this.#o))
   }
 
   async rotate(actor: string): Promise<{ from: string; to: string; checkpoints: number }> {

@@ -12,6 +12,8 @@ import type { JsonValue } from './canonical-json.ts'
 import { verifyLog } from './chain.ts'
 import type { AuditVerification, LogEntry, OutsideCheckpoints } from './chain.ts'
 import { checkpointDigest, checkpointLine, checkpointStatement, decimal, digest, MOMENT, readCheckpoint } from './checkpoint.ts'
+import { endStatement, readEnd } from './export-end.ts'
+import type { ExportEnd } from './export-end.ts'
 import { EXPORT_VERSION, eventLine } from './export.ts'
 
 export type Lines = AsyncIterable<string>
@@ -51,7 +53,8 @@ export async function verifyExport(
   const { org, keys } = readFirst(first.done === true ? '' : first.value)
   const known = outside?.get(org)
   const options = { org, keys, trusted, endsVouched: true, ...(known === undefined ? {} : { outside: known }) }
-  return { ...(await verifyLog(entriesOf(org, { [Symbol.asyncIterator]: () => reading }), options)), org }
+  const rest = { [Symbol.asyncIterator]: () => reading }
+  return { ...(await verifyLog(entriesOf(rest, org, believed(keys, trusted)), options)), org }
 }
 
 /** Public keys by id, as an export lists them: to be believed no more than it is. @throws AuditError `export_unreadable`. */
@@ -97,24 +100,43 @@ function readFirst(line: string): { org: OrgId; keys: ReadonlyMap<string, Buffer
   if (said['filtered'] !== false) {
     throw new AuditError('export_unreadable', 'this export was made with a filter, so that nothing can prove it whole: export without one')
   }
+  if (JSON.stringify(said) !== line)
+    throw new AuditError('export_unreadable', 'the first line of this export is in another spelling than it was written in')
   const keys = (listed as readonly { id?: unknown; public_key?: unknown }[]).map(
     ({ id, public_key: key }) => [String(id), readPublicKey(String(key))] as const,
   )
   return { org, keys: new Map(keys) }
 }
 
-async function* entriesOf(org: OrgId, lines: Lines): AsyncGenerator<LogEntry> {
+/** Of the keys that an export lists, those that were believed before. */
+function believed(keys: ReadonlyMap<string, Buffer>, trusted: readonly Buffer[]): ReadonlyMap<string, Buffer> {
+  return new Map([...keys].filter(([, key]) => trusted.some((one) => one.equals(key))))
+}
+
+/** @param keys of which one must have signed the end */
+async function* entriesOf(lines: Lines, org: OrgId, keys: ReadonlyMap<string, Buffer>): AsyncGenerator<LogEntry> {
+  let end: ExportEnd = { org, events: 0n, head: Buffer.alloc(32) }
   let ended = false
   for await (const line of lines) {
     // Nothing stands behind the end.
     if (ended) yield { fault: 'unfinished' }
-    ended = line === END
-    if (!ended) yield entryOf(org, line)
+    const said = readEnd(line, end)
+    ended = said !== undefined
+    if (said !== undefined) {
+      if (!isSigned(said, end, keys)) yield { fault: 'signature' }
+      continue
+    }
+    const entry = entryOf(org, line)
+    if ('event' in entry) end = { org, events: end.events + 1n, head: entry.event.hash }
+    yield entry
   }
   if (!ended) yield { fault: 'unfinished' }
 }
 
-const END = JSON.stringify({ type: 'end' })
+function isSigned(by: { readonly key: string; readonly signature: Buffer }, end: ExportEnd, keys: ReadonlyMap<string, Buffer>): boolean {
+  const key = keys.get(by.key)
+  return key !== undefined && ed25519Verifier(key).verify(endStatement(end, by.key), by.signature)
+}
 
 function entryOf(org: OrgId, line: string): LogEntry {
   const checkpoint = checkpointOf(line)

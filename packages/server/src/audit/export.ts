@@ -3,7 +3,7 @@
  * more than a page of it, and to hand a spreadsheet anything that it would compute.
  *
  * JSON Lines: the first line says what it is and lists the public keys, then events and checkpoints as `storedLog` orders them, and the last
- * line says that it is the last. An export made with a filter says so in its first line, and proves nothing as a whole.
+ * line says, signed, that it is the last. An export made with a filter says so in its first line, and proves nothing as a whole.
  */
 import { formatId } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
@@ -11,6 +11,7 @@ import { auditEventListFiltered } from '../db/index.ts'
 import type { AuditEventFilter, AuditSigningKey, Database, StoredAuditEvent } from '../db/index.ts'
 import { checkpointLine } from './checkpoint.ts'
 import { csvRow } from './csv.ts'
+import type { ExportEnd } from './export-end.ts'
 import { storedLog } from './stored-log.ts'
 
 export type ExportFormat = 'jsonl' | 'csv'
@@ -22,6 +23,8 @@ export interface ExportWanted {
   readonly filter: AuditEventFilter
   readonly format: ExportFormat
   readonly keys: readonly AuditSigningKey[]
+  /** Signs its end. */
+  readonly end: (end: ExportEnd) => Promise<string>
 }
 
 export const EXPORT_VERSION = 1
@@ -56,20 +59,21 @@ export function eventLine({ seq, at, actor, action, target, detail, prevHash, ha
 
 async function* jsonLines(database: Pick<Database, 'withTenant'>, wanted: ExportWanted, onEvent: () => void): AsyncGenerator<string> {
   yield `${JSON.stringify(firstLine(wanted))}\n`
+  let end: ExportEnd = { org: wanted.org, events: 0n, head: Buffer.alloc(32) }
+  const told = (event: StoredAuditEvent): string => {
+    end = { org: wanted.org, events: end.events + 1n, head: event.hash }
+    onEvent()
+    return `${eventLine(event)}\n`
+  }
   if (hasFilter(wanted.filter)) {
-    for await (const event of filteredEvents(database, wanted)) {
-      onEvent()
-      yield `${eventLine(event)}\n`
-    }
+    for await (const event of filteredEvents(database, wanted)) yield told(event)
   } else {
     for await (const entry of storedLog(database, wanted.org, wanted.through)) {
-      if ('event' in entry) {
-        onEvent()
-        yield `${eventLine(entry.event)}\n`
-      } else if ('checkpoint' in entry) yield `${checkpointLine(entry.checkpoint)}\n`
+      if ('event' in entry) yield told(entry.event)
+      else if ('checkpoint' in entry) yield `${checkpointLine(entry.checkpoint)}\n`
     }
   }
-  yield `${JSON.stringify({ type: 'end' })}\n`
+  yield `${await wanted.end(end)}\n`
 }
 
 function firstLine({ org, filter, keys }: ExportWanted): object {

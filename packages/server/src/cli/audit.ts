@@ -221,7 +221,11 @@ async function exportStored(room: Keyroom, { org, format }: Asked, { print }: Co
   const end = await room.checkpointer.checkpoint(org!)
   if (end === undefined) throw new CommandError('Another signed for the log at this moment. Do it again.')
   const keys = await signingKeys(room)
-  for await (const piece of exportText(room.database, { org: org!, through: end.seq, filter: {}, format, keys }, () => undefined)) {
+  for await (const piece of exportText(
+    room.database,
+    { org: org!, through: end.seq, filter: {}, format, keys, end: (its) => room.checkpointer.exportEnd(its) },
+    () => undefined,
+  )) {
     // Pieces end with a line, and so does what is printed.
     if (piece !== '') print(piece.replace(/\n$/u, ''))
   }

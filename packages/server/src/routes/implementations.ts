@@ -28,6 +28,7 @@ import { integrationGet } from './integration/get/handler.ts'
 import { integrationList } from './integration/list/handler.ts'
 import { keyCreate } from './key/create/handler.ts'
 import { keyList } from './key/list/handler.ts'
+import { keyRotate } from './key/rotate/handler.ts'
 import { keyRevoke } from './key/revoke/handler.ts'
 import { keyUpdate } from './key/update/handler.ts'
 import type { Implementations } from './operation.ts'
@@ -114,6 +115,7 @@ export const implementations: Implementations = {
   keyList,
   keyCreate,
   keyUpdate,
+  keyRotate,
   keyRevoke,
   integrationList,
   integrationCreate,

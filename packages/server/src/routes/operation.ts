@@ -25,7 +25,7 @@ export interface RouteDeps {
   readonly vault: Pick<Vault, 'seal'>
   readonly lineage: Pick<Lineage, 'consent'>
   readonly keeper: Omit<Keeper, 'close' | 'organizations' | 'rotateEverything' | 'rotateRoot' | 'start' | 'tend'>
-  readonly checkpointer: Pick<Checkpointer, 'checkpoint' | 'keys'>
+  readonly checkpointer: Pick<Checkpointer, 'checkpoint' | 'exportEnd' | 'keys'>
   readonly refresher: Pick<Refresher, 'refreshNow'>
   readonly explain: Explain
   readonly keys: Pick<KeyAuthenticator, 'mint'>

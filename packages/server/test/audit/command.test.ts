@@ -58,7 +58,8 @@ function bare(words: readonly string[]): Promise<{ code: number; stdout: string 
   })
 }
 
-describe('sallyport audit', () => {
+// Each command opens the database and the root keys anew, and one is a process of its own.
+describe('sallyport audit', { timeout: 300_000 }, () => {
   it('exports a log that anybody proves with the public key alone, and says what it can not read', async () => {
     const file = join(folder, 'export.jsonl')
     const exported = await audit(['export', '--org', formatId('org', org)])

@@ -187,6 +187,36 @@ export async function apiKeyUpdate(tx: TenantTx, at: Place, id: KeyId, change: K
   return apiKey(row)
 }
 
+export interface Succession {
+  /** As it was. */
+  readonly before: ApiKey
+  readonly after: ApiKey
+}
+
+/**
+ * Lets a key that is on go on for `overlapS` seconds at most, by the database's clock, never longer than before; undefined when there is none.
+ * What came of it ends with it, so that all nodes read that anew, too.
+ */
+export async function apiKeyOutlive(tx: TenantTx, at: Place, id: KeyId, overlapS: number): Promise<Succession | undefined> {
+  const line = await lockLine(tx, at, id)
+  const before = line.length === 0 ? undefined : await apiKeyFind(tx, at, id)
+  if (before === undefined) return undefined
+  const row = await tx
+    .updateTable('sallyport.api_key')
+    .set({ expires_at: sql<Date>`least(expires_at, clock_timestamp() + make_interval(secs => ${overlapS}::double precision))` })
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .where('revoked_at', 'is', null)
+    .where((row) => row.or([row('expires_at', 'is', null), row('expires_at', '>', sql<Date>`clock_timestamp()`)]))
+    .returning(COLUMNS)
+    .executeTakeFirst()
+  if (row === undefined) return undefined
+  noteChange(tx, 'api_key', id)
+  const below = line.filter((one) => one !== id)
+  if (below.length > 0) await announce(tx, below)
+  return { before, after: apiKey(row) }
+}
+
 /** Writes rows as they are: the trigger on the table tells every node. */
 async function announce(tx: TenantTx, ids: readonly KeyId[]): Promise<void> {
   await tx

@@ -65,8 +65,17 @@ async function* recorded(call: ExportCall, through: bigint): AsyncGenerator<Buff
   let rows = 0
   let complete = false
   try {
-    const keys = await deps.checkpointer.keys()
-    for await (const piece of exportText(deps.database, { org: ids.org, through, filter, format, keys }, () => (rows += 1))) {
+    const { checkpointer } = deps
+    const keys = await checkpointer.keys()
+    const wanted = {
+      org: ids.org,
+      through,
+      filter,
+      format,
+      keys,
+      end: (end: Parameters<typeof checkpointer.exportEnd>[0]) => checkpointer.exportEnd(end),
+    }
+    for await (const piece of exportText(deps.database, wanted, () => (rows += 1))) {
       yield Buffer.from(piece, 'utf8')
     }
     complete = true

@@ -1,0 +1,74 @@
+import { formatId, newId } from '@sallyport/core'
+import type { OrgId } from '@sallyport/core'
+import { appendAudit } from '../../../audit/index.ts'
+import { apiKeyFind, apiKeyHold, apiKeyInsert, apiKeyOutlive } from '../../../db/index.ts'
+import type { ApiKey } from '../../../db/index.ts'
+import { notFound, ProblemError } from '../../../http/index.ts'
+import { principalRef } from '../../../identity/index.ts'
+import type { Principal } from '../../../identity/index.ts'
+import { boundConnection } from '../../connection/bound.ts'
+import { implement } from '../../operation.ts'
+import type { RouteDeps } from '../../operation.ts'
+import { found, inEnvironment } from '../../tenant.ts'
+import { ended, grantFrom } from '../create/grant.ts'
+import type { Grant } from '../create/grant.ts'
+import { presentKey } from '../present.ts'
+
+/**
+ * The successor stands in the same place of the same line: its maker is the one of the key that it replaces, and it is no wider than that key in
+ * anything. Nor is it wider than who rotates: else a small role, or a narrow key, would be handed a secret that it could not have made (T-10). Keys
+ * that the replaced one made end with it: if its secret was read, so may theirs have been made. One transaction: killed at any moment there is the
+ * old key alone, or both (K-11).
+ */
+export const keyRotate = implement('keyRotate', async (call) => {
+  const { body, deps, ids, principal } = call
+  const wanted = await inEnvironment(call, async (tx, at) => {
+    const key = found(await apiKeyFind(tx, at, ids.key))
+    const only = boundConnection(principal)
+    if (only !== null && key.connection !== only) throw notFound()
+    return key
+  })
+  if (wanted.revokedAt !== null) throw over()
+  const grant = await grantLike(wanted, principal, ids.org, deps)
+  const id = newId('key')
+  const actor = principalRef(principal)
+  const { text, hmac, argon2id } = await deps.keys.mint(ids.environment, id)
+  const { made, replaced } = await inEnvironment(call, async (tx, at) => {
+    if (principal.kind === 'key' && !(await apiKeyHold(tx, at, principal.keyId))) throw ended()
+    const outlived = await apiKeyOutlive(tx, at, ids.key, body.overlap_s)
+    if (outlived === undefined) throw over()
+    const { before, after } = outlived
+    // Changed while the hash was made: then what was granted is of another key.
+    if (!isSame(before, wanted)) throw new ProblemError('conflict', 'The key was changed at this moment. Rotate it again.')
+    const { name, createdBy } = before
+    const successor = { ...at, ...grant, id, name, secretHmac: hmac, secretArgon2id: argon2id, createdBy }
+    const key = await apiKeyInsert(tx, successor)
+    const target = formatId('key', ids.key)
+    const detail = { from: target, to: formatId('key', id), overlap_s: body.overlap_s, ends_at: after.expiresAt!.toISOString() }
+    await appendAudit(tx, { action: 'key.rotated', actor, target, detail })
+    return { made: key, replaced: after }
+  })
+  return { key: presentKey(made), secret: text.reveal(), replaced: presentKey(replaced) }
+})
+
+async function grantLike(
+  key: ApiKey,
+  principal: Principal,
+  org: OrgId,
+  { database, now }: Pick<RouteDeps, 'database' | 'now'>,
+): Promise<Grant> {
+  const { scopes, connection, allowedAddresses, sender, expiresAt } = key
+  // Whole seconds, rounded down: the successor ends no later than the key that it replaces. One that has ended is refused by its row.
+  const expiresInS = expiresAt === null ? null : Math.max(0, Math.floor((expiresAt.getTime() - now()) / 1000))
+  const grant = await grantFrom(database.lookups, principal, org, { scopes, connection, expiresInS, allowedAddresses, sender })
+  const isLater = expiresAt !== null && (grant.expiresAt === null || grant.expiresAt > expiresAt)
+  return isLater ? { ...grant, expiresAt } : grant
+}
+
+function isSame(a: ApiKey, b: ApiKey): boolean {
+  return JSON.stringify(presentKey(a)) === JSON.stringify(presentKey(b))
+}
+
+function over(): ProblemError {
+  return new ProblemError('conflict', 'This key has ended. Make a new one.')
+}
