@@ -5,7 +5,7 @@ import { inEnvironment } from './environment.ts'
 
 const org = `org_${'0'.repeat(21)}1`
 const at = { org, project: `proj_${'0'.repeat(21)}1`, environment: 'test' as const }
-const project = { id: at.project, name: 'p', return_origins: [], created_at: '2026-01-01T00:00:00.000Z' }
+const project = { id: at.project, name: 'p', return_origins: [], archived_at: null, created_at: '2026-01-01T00:00:00.000Z' }
 
 /** A client over answers given one after another, and what it asked for. */
 function scripted(answers: readonly Response[], options: Partial<ClientOptions> = {}) {
