@@ -1,11 +1,11 @@
 /**
- * `npm run bench`: the gateway's proxied call beside the upstream itself, a bare pass-through and Fastify with reply-from; then the figures of keys. Prints
- * tables and writes `reports/bench.json`, `reports/bench-keys.json` and `reports/bench-rotation.json`. Exit code 1 when any answer was wrong or a record
+ * `npm run bench`: the gateway's proxied call beside the upstream itself, a bare pass-through and Fastify with reply-from; then the figures of keys and of the SDK. Prints
+ * tables and writes `reports/bench.json`, `reports/bench-keys.json`, `reports/bench-sdk.json` and `reports/bench-rotation.json`. Exit code 1 when any answer was wrong or a record
  * was left behind, never for a figure.
  *
  *   npm run bench                   about four minutes
  *   npm run bench -- --long         about a quarter of an hour
- *   npm run bench -- --only keys    or calls, or rotation: 100,000 records turned under load, which the long one does too
+ *   npm run bench -- --only keys    or calls, or sdk, or rotation: 100,000 records turned under load, which the long one does too
  *   npm run bench -- --cpu-prof     with a CPU profile of the gateway in reports/profile
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -16,6 +16,7 @@ import { PLANS } from './plan.ts'
 import { errorsOf, tableOf } from './report.ts'
 import { faultsOfRotation, measureRotation, ROTATION_RECORDS } from './rotation.ts'
 import { runBenchmark } from './run.ts'
+import { measureSdk, SDK_PLANS, tableOfSdk } from './sdk.ts'
 
 const REPORTS = join(dirname(import.meta.dirname), 'reports')
 
@@ -30,10 +31,12 @@ async function main(): Promise<number> {
   })
   const size = values.tiny ? 'tiny' : values.long ? 'long' : 'quick'
   const { only } = values
-  if (only !== undefined && !['calls', 'keys', 'rotation'].includes(only)) throw new Error('--only takes calls, keys or rotation')
+  if (only !== undefined && !['calls', 'keys', 'sdk', 'rotation'].includes(only))
+    throw new Error('--only takes calls, keys, sdk or rotation')
   mkdirSync(REPORTS, { recursive: true })
   const code = only === undefined || only === 'calls' ? await calls(size, values['cpu-prof']) : 0
   if (only === undefined || only === 'keys') await keys(size)
+  if (only === undefined || only === 'sdk') await sdk(size)
   const turned = only === 'rotation' || (only === undefined && size !== 'quick') ? await rotation(size) : 0
   return Math.max(code, turned)
 }
@@ -60,6 +63,13 @@ async function keys(size: Size): Promise<void> {
   const report = await measureKeys(KEYS_PLANS[size], progress)
   write('bench-keys.json', report)
   console.log(`\n${tableOfKeys(report)}\n\nAll figures: reports/bench-keys.json`)
+}
+
+async function sdk(size: Size): Promise<void> {
+  progress('the calls of the SDK')
+  const figures = await measureSdk(SDK_PLANS[size])
+  write('bench-sdk.json', figures)
+  console.log(`\n${tableOfSdk(figures)}\n\nAll figures: reports/bench-sdk.json`)
 }
 
 async function rotation(size: Size): Promise<number> {
