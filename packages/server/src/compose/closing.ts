@@ -10,3 +10,9 @@ export async function inTurn(steps: readonly (() => Promise<void>)[]): Promise<v
   for (const step of steps) await step().catch((error: unknown) => failures.push(error))
   if (failures.length > 0) throw failures[0]
 }
+
+/** Waits for all of them, whatever fails. @throws the first failure, after the last end. */
+export async function allOf(ends: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(ends)).find((end) => end.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
+}
