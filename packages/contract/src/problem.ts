@@ -15,6 +15,10 @@ export const PROBLEM_CODES = [
   'method_not_allowed',
   'not_found',
   'conflict',
+  'idempotency_key_invalid',
+  'idempotency_mismatch',
+  'idempotency_in_progress',
+  'idempotency_answer_lost',
   // Who calls, and what it may do
   'unauthenticated',
   'ambiguous_credentials',

@@ -7,6 +7,7 @@ import type { Config } from '../config.ts'
 import type { Database } from '../db/index.ts'
 import { createCursors, createHttpServer, createSessionCookie } from '../http/index.ts'
 import type { HttpServer } from '../http/index.ts'
+import { createIdempotency } from '../idempotency/index.ts'
 import { createOrganizationDeletions } from '../organizations/index.ts'
 import type { OrganizationDeletions } from '../organizations/index.ts'
 import { registerOperations } from '../routes/index.ts'
@@ -21,6 +22,7 @@ import type { OpenDataPlane } from './data-plane.ts'
 import type { Ground, Parts } from './parts.ts'
 
 const SWEEP_EVERY_MS = 60_000
+const SWEEP_BATCH = 10_000
 /** What is buffered gets at least this long to be written, however long the drain took. */
 export const LAST_WORDS_MS = 3_000
 
@@ -78,6 +80,7 @@ async function createServer(
   const { keys, sessions, people, keyGuard, limiter, crossOrigin } = callers
   const { lineage, refresher, explain, connect, revocation, events } = credentials
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
+  const idempotencyKey = await vault.systemSecret('idempotency_key')
   return createHttpServer({
     keyGuard,
     publicUrl: config.publicUrl,
@@ -106,6 +109,7 @@ async function createServer(
         now: () => clock.now(),
         connect,
         deletions,
+        idempotency: createIdempotency({ database, vault, key: idempotencyKey, logger }),
         revocation,
         eventSources: events.sources,
         cursors,
@@ -123,10 +127,11 @@ async function createServer(
 }
 
 /** Clears what expired, until the function that it gives is called. */
-function sweep({ logger }: Ground, { connect, events }: Credentials): () => void {
+function sweep({ database, logger }: Ground, { connect, events }: Credentials): () => void {
   const sweeper = setInterval(() => {
     void connect.sweepExpired().catch((error: unknown) => logger.warn('The sweep failed', { error }))
     void events.sweep()
+    void database.lookups.idempotencySweep(SWEEP_BATCH).catch((error: unknown) => logger.warn('The sweep failed', { error }))
   }, SWEEP_EVERY_MS)
   sweeper.unref()
   return () => clearInterval(sweeper)

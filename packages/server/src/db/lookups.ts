@@ -196,6 +196,8 @@ export interface Lookups {
   nodeBeat(node: string, lifeS: number): Promise<number>
   /** Says that a node is gone. */
   nodeLeave(node: string): Promise<void>
+  /** Forgets creations that began a day ago, at most `most` (10,000). How many. */
+  idempotencySweep(most: number): Promise<number>
   /** Takes one deletion of an organization that is due, for `seconds`. */
   organizationDeletionClaim(seconds: number): Promise<OrgId | undefined>
   /** Whose an event source is, by the last segment of its address. */
@@ -350,6 +352,10 @@ export function createLookups(pool: Pool): Lookups {
     },
     async nodeLeave(node) {
       await rows('select sallyport.node_leave($1)', [node])
+    },
+    async idempotencySweep(most) {
+      const [row] = await rows<{ swept: string }>('select sallyport.idempotency_sweep($1) as swept', [most])
+      return row === undefined ? unanswered() : Number(row.swept)
     },
     async organizationDeletionClaim(seconds) {
       const [row] = await rows<{ org_id: OrgId }>('select * from sallyport.organization_deletion_claim($1)', [seconds])

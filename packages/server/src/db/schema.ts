@@ -52,6 +52,17 @@ export interface Schema {
     updated_by: string
     updated_at: MadeNow
   }
+  'sallyport.idempotent_creation': {
+    org_id: OrgId
+    key_hash: Buffer
+    request_hash: Buffer
+    attempt: string
+    state: Generated<'running' | 'made' | 'answered'>
+    target: Generated<string | null>
+    answer: Generated<Buffer | null>
+    answer_under: GeneratedAlways<DataKeyId | null>
+    begun_at: MadeNow
+  }
   'sallyport.organization_deletion': {
     org_id: OrgId
     requested_by: string

@@ -22,6 +22,7 @@ import type { AuditErrorCode } from '../audit/index.ts'
 import type { ConnectErrorCode } from '../connect/index.ts'
 import type { DatabaseErrorCode } from '../db/index.ts'
 import type { EventErrorCode } from '../events/index.ts'
+import type { IdempotencyErrorCode } from '../idempotency/index.ts'
 import type { IdentityErrorCode } from '../identity/index.ts'
 import type { OrganizationErrorCode } from '../organizations/index.ts'
 import type { VaultErrorCode } from '../vault/index.ts'
@@ -43,6 +44,7 @@ type FeatureErrorCode =
   | ConnectErrorCode
   | DatabaseErrorCode
   | EventErrorCode
+  | IdempotencyErrorCode
   | IdentityErrorCode
   | OrganizationErrorCode
   | VaultErrorCode

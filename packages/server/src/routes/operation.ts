@@ -15,6 +15,7 @@ import type { Cursors, PathIds, SessionCookie } from '../http/index.ts'
 import type { KeyAuthenticator, People, Principal, Sessions } from '../identity/index.ts'
 import type { RateBounds } from '../limits/index.ts'
 import type { EventSources } from '../events/index.ts'
+import type { Idempotency } from '../idempotency/index.ts'
 import type { OrganizationDeletions } from '../organizations/index.ts'
 import type { RevocationService } from '../revocation/index.ts'
 import type { Keeper, Vault } from '../vault/index.ts'
@@ -35,6 +36,7 @@ export interface RouteDeps {
   readonly now: () => number
   readonly connect: Pick<ConnectService, 'createSession' | 'getSession' | 'complete'>
   readonly eventSources: EventSources
+  readonly idempotency: Idempotency
   readonly deletions: Pick<OrganizationDeletions, 'request' | 'takeBack' | 'find'>
   readonly revocation: Pick<RevocationService, 'disconnect' | 'eraseEndUser' | 'bulk'>
   readonly cursors: Cursors

@@ -4,6 +4,8 @@ import type { z } from 'zod'
 import { operations } from '@sallyport/contract'
 import type { OperationName } from '@sallyport/contract'
 import { cookieValues } from '../http/index.ts'
+import type { PathIds } from '../http/index.ts'
+import { principalRef } from '../identity/index.ts'
 import { implementations } from './implementations.ts'
 import { declared } from './operation.ts'
 import type { AnyCall, Implementation, RouteDeps } from './operation.ts'
@@ -30,10 +32,34 @@ function addRoute(app: FastifyInstance, implementation: Implementation<Operation
       ...(response === null ? {} : { response: { [status]: media === undefined ? response : texts(media, response) } }),
     },
     handler: async (request, reply) => {
-      const answer = await implementation.handle(callOf(name, request, reply, deps))
+      const call = callOf(name, request, reply, deps)
+      const answer = await answered(call, request.headers['idempotency-key'], () => implementation.handle(call))
       return reply.code(status).send(answer)
     },
   })
+}
+
+/**
+ * A creation with an `Idempotency-Key` is done once. Other operations pass the header over: repeating them changes nothing more, or shows what it
+ * did.
+ */
+async function answered<Answer>(call: AnyCall, key: string | string[] | undefined, work: () => Promise<Answer>): Promise<Answer> {
+  const { access, method, status } = declared(operations, call.name)
+  const { org, ...place } = call.ids as Partial<PathIds>
+  if (key === undefined || org === undefined || call.principal === undefined || method !== 'POST' || status !== 201) return work()
+  const { answer, replayed } = await call.deps.idempotency.once(
+    {
+      org,
+      caller: principalRef(call.principal),
+      key: String(key),
+      operation: call.name,
+      request: { place, body: call.body ?? null },
+      action: access.audit,
+    },
+    work,
+  )
+  if (replayed) call.reply.header('idempotency-replayed', 'true')
+  return answer
 }
 
 /** A streamed text is sent as it is; its schema is for the reference alone. */

@@ -5,6 +5,7 @@ export {
   clientSecretPlace,
   credentialPlace,
   eventSecretPlace,
+  idempotentAnswerPlace,
   refreshAnswerPlace,
   revocationPlace,
   SEALED_COLUMNS,

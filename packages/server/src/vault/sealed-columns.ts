@@ -51,6 +51,11 @@ export function revocationPlace(id: RevocationId): TenantPlace {
   return { purpose: 'revocation', table: 'revocation', column: 'sealed', record: id, seq: 0n }
 }
 
+/** What was answered to a creation that may be asked for again: to that attempt of it and no other. */
+export function idempotentAnswerPlace(attempt: string): TenantPlace {
+  return { purpose: 'idempotent-answer', table: 'idempotent_creation', column: 'answer', record: attempt, seq: 0n }
+}
+
 export const SEALED_COLUMNS: readonly SealedColumn[] = [
   {
     table: 'credential_version',
@@ -94,6 +99,14 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     key: [{ name: 'state_hash', type: 'bytea' }],
     also: ['connect_session_id'],
     place: (row) => verifierPlace(row['connect_session_id'] as ConnectSessionId),
+  },
+  {
+    table: 'idempotent_creation',
+    column: 'answer',
+    purpose: 'idempotent-answer',
+    key: [{ name: 'key_hash', type: 'bytea' }],
+    also: ['attempt'],
+    place: (row) => idempotentAnswerPlace(row['attempt']!),
   },
   {
     table: 'refresh_intent',

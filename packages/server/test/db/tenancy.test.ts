@@ -13,6 +13,7 @@ import {
   connectSessionInsert,
   connectionInsert,
   credentialInsert,
+  creationBegin,
   deletionInsert,
   eventReceiptPut,
   eventSourceInsert,
@@ -65,6 +66,7 @@ async function fillTables(tenant: Tenant): Promise<void> {
   await database.withTenant(org, async (tx) => {
     await membershipPut(tx, person, 'OWNER')
     await deletionInsert(tx, { requestedBy: 'system', graceS: 3600, patienceS: 0 })
+    await creationBegin(tx, { keyHash: Buffer.alloc(32, 9), requestHash: Buffer.alloc(32), attempt: randomUUID() }, 60)
     await settingPut(tx, 'audit_use_mode', 'batched', 'system')
     await invitationInsert(tx, {
       id: newId('inv'),

@@ -68,6 +68,7 @@ import type { IssuerSetting, KeyAuthenticator } from '../../src/identity/index.t
 import { createLimiter } from '../../src/limits/index.ts'
 import type { RateBounds } from '../../src/limits/index.ts'
 import { createEventService } from '../../src/events/index.ts'
+import { createIdempotency } from '../../src/idempotency/index.ts'
 import { createOrganizationDeletions } from '../../src/organizations/index.ts'
 import { createRevocationService } from '../../src/revocation/index.ts'
 import { registerOperations } from '../../src/routes/index.ts'
@@ -257,6 +258,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     logger,
   })
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
+  const idempotencyKey = await vault.systemSecret('idempotency_key')
   const keyGuard = createKeyGuard({
     publicUrl,
     certificateHeader: options.certificateHeader,
@@ -315,6 +317,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
         people,
         now: () => Date.now(),
         connect,
+        idempotency: createIdempotency({ database, vault, key: idempotencyKey, logger }),
         deletions: createOrganizationDeletions({ database, bulk: revocation.bulk, logger }),
         revocation,
         eventSources: events.sources,

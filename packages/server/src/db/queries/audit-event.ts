@@ -1,6 +1,7 @@
 /** Owns reading and appending the audit log. Refuses to change it; the database does too. */
 import { sql } from 'kysely'
 import type { OrgId } from '@sallyport/core'
+import { markMade } from '../creation-mark.ts'
 import type { TenantTx } from '../tenant.ts'
 import type { Page } from './page.ts'
 
@@ -37,7 +38,9 @@ export interface NewAuditEvent {
  * call it last. @throws DatabaseError `database_query_failed` for a detail that is no JSON object.
  */
 export async function auditAppend(tx: TenantTx, events: readonly NewAuditEvent[]): Promise<AuditHead> {
-  return auditHeadOf((await auditAppending(events).execute(tx)).rows)
+  const head = auditHeadOf((await auditAppending(events).execute(tx)).rows)
+  await markMade(tx, events)
+  return head
 }
 
 export interface AuditHeadRow {
