@@ -9,6 +9,7 @@ import { EXIT, explain } from './cli/explain.ts'
 import { connectionsCommand } from './cli/connections.ts'
 import { doctorCommand } from './cli/doctor.ts'
 import { isBareGenerate, keysCommand, printRootKey } from './cli/keys.ts'
+import { initCommand } from './cli/init.ts'
 import { migrateCommand } from './cli/migrate.ts'
 import { serveCommand } from './cli/serve.ts'
 import { loadConfig } from './config.ts'
@@ -25,6 +26,7 @@ interface Command {
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   serve: { run: serveCommand, about: 'run the gateway, its API and console' },
+  init: { run: initCommand, about: 'give a production installation its first organization and owner; docs/people.md leads through it' },
   migrate: { run: migrateCommand, about: 'make roles and tables on the Postgres of SALLYPORT_DATABASE_MIGRATION_URL' },
   keys: { run: keysCommand, words: true, about: 'generate, count, rotate, verify and remove keys; docs/keys.md leads through it' },
   connections: {

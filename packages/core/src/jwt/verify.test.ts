@@ -4,7 +4,7 @@ import type { CryptoKey, JWK } from 'jose'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { EgressError } from '../http/index.ts'
 import { ManualClock, Secret } from '../kernel/index.ts'
-import { createKeySets, verifyJwt } from './index.ts'
+import { claimedIssuer, createKeySets, readSharedSecrets, sharedSecretKey, verifyJwt } from './index.ts'
 import type { JwtPolicy, KeySets } from './index.ts'
 
 const ISSUER = 'https://issuer.example'
@@ -228,4 +228,75 @@ describe('the keys of an issuer', () => {
       expect(await codeOf(await token())).toBe('verified')
     },
   )
+})
+
+describe('a token under a shared secret', () => {
+  const secret = 'not-a-secret-'.repeat(4)
+  const shared = (): Partial<JwtPolicy> => ({ algorithms: ['HS256'], keys: sharedSecretKey(new Secret(secret)) })
+  const signed = (over: Making = {}): Promise<Secret> =>
+    token({ key: Buffer.from(secret), ...over, header: { alg: 'HS256', kid: undefined, ...over.header } })
+
+  it('is verified where the policy says so, and nowhere else', async () => {
+    expect(await codeOf(await signed(), shared())).toBe('verified')
+    expect(await codeOf(await signed())).toBe('jwt_algorithm')
+    expect(await codeOf(await signed({ key: Buffer.from('x'.repeat(40)) }), shared())).toBe('jwt_signature')
+    expect(await codeOf(await token(), shared())).toBe('jwt_algorithm')
+  })
+
+  it('J-02 is never verified by a public key, whatever lists the algorithms, nor one under a key by the secret', async () => {
+    const both = ['HS256', 'RS256'] as unknown as JwtPolicy['algorithms']
+    expect(await codeOf(await signed({ header: { kid: 'rsa-1' } }), { algorithms: both })).not.toBe('verified')
+    expect(await codeOf(await token(), { ...shared(), algorithms: both })).toBe('jwt_algorithm')
+  })
+
+  it('is refused under a secret that is shorter than its hash', () => {
+    expect(() => sharedSecretKey(new Secret('x'.repeat(31)))).toThrow(TypeError)
+  })
+
+  it.each([
+    ['exp', 1.5],
+    ['exp', -1],
+    ['nbf', 1.5],
+    ['iat', SECONDS + 0.5],
+    ['iat', -1],
+  ])('J-08 is refused with %s of %d', async (name, value) => {
+    expect(['jwt_claims', 'jwt_expired']).toContain(await codeOf(await signed({ claims: { [name]: value } }), shared()))
+  })
+})
+
+describe('the issuer that a token claims', () => {
+  it('is text, or none', async () => {
+    expect(claimedIssuer(await token())).toBe(ISSUER)
+    for (const iss of [undefined, 7, [ISSUER], { at: ISSUER }, null])
+      expect(claimedIssuer(await token({ claims: { iss } }))).toBeUndefined()
+    for (const odd of ['', 'a.b', 'a.b.c', '..', 'x'.repeat(20_000)]) expect(claimedIssuer(new Secret(odd))).toBeUndefined()
+  })
+})
+
+describe('shared secrets', () => {
+  const strong = 'aB3dE5gH7jK9mN1pQ3sT5vX7zA9cE1gI'
+
+  it('are read by their names', () => {
+    const { secrets, faults } = readSharedSecrets(new Secret(`old:${strong}, new-1:${strong}==:/+`))
+    expect(faults).toEqual([])
+    expect([...secrets].map(([name, value]) => [name, value.reveal()])).toEqual([
+      ['old', strong],
+      ['new-1', `${strong}==:/+`],
+    ])
+  })
+
+  it.each([
+    '',
+    strong,
+    `:${strong}`,
+    `UP:${strong}`,
+    `a:${strong},a:${strong}`,
+    'a:short',
+    `a:${'x'.repeat(40)}`,
+    'a:super-secret-jwt-token-with-at-least-32-characters-long',
+  ])('X-01 are refused as a text that could be guessed, and not repeated', (odd) => {
+    const { faults } = readSharedSecrets(new Secret(odd))
+    expect(faults).toHaveLength(1)
+    expect(faults.join()).not.toMatch(/aB3d|super-secret|xxx/u)
+  })
 })

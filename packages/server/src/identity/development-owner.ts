@@ -19,9 +19,8 @@ export interface DevelopmentOwner {
 }
 
 /** The one person who has no identity provider. */
-const LOCAL_OWNER = { issuer: LOCAL_ISSUER, subject: 'owner', name: 'Owner' } as const
-const ORGANIZATION = 'Development'
-const PROJECT = 'default'
+export const LOCAL_OWNER = { issuer: LOCAL_ISSUER, subject: 'owner', name: 'Owner' } as const
+const NAMES = { organization: 'Development', project: 'default' } as const
 
 /** Time to read a link off the terminal and open it. */
 const LINK_TTL_S = 3_600
@@ -34,15 +33,33 @@ const LINK_TTL_S = 3_600
  */
 export async function ensureDevelopmentOwner(database: Pick<Database, 'lookups' | 'withTenant'>): Promise<DevelopmentOwner> {
   const person = await database.lookups.personUpsert({ id: newId('user'), ...LOCAL_OWNER })
-  const org = derivedId<'org'>('organization', person)
-  const project = derivedId<'proj'>('project', person)
-  const attempt = () => database.withTenant(org, (tx) => make(tx, person, project))
+  return { person, ...(await ensureOwned(database, person, NAMES)) }
+}
+
+interface Names {
+  readonly organization: string
+  readonly project: string
+}
+
+/** The organization and project that begin with a person: their ids follow from the person's. */
+export function derivedPlace(person: UserId): { readonly org: OrgId; readonly project: ProjectId } {
+  return { org: derivedId<'org'>('organization', person), project: derivedId<'proj'>('project', person) }
+}
+
+/** Both, owned by the person, made when they are not there. @throws DatabaseError */
+export async function ensureOwned(
+  database: Pick<Database, 'withTenant'>,
+  person: UserId,
+  names: Names,
+): Promise<Omit<DevelopmentOwner, 'person'>> {
+  const { org, project } = derivedPlace(person)
+  const attempt = () => database.withTenant(org, (tx) => make(tx, person, project, names))
   const created = await attempt().catch((error: unknown) => {
     if (!hasCode(error, 'conflict')) throw error
     // Another process made them between our look and our insert: now they are there to be found.
     return attempt()
   })
-  return { person, org, project, created }
+  return { org, project, created }
 }
 
 /**
@@ -55,16 +72,16 @@ export async function ownerLink(lookups: Pick<Lookups, 'ownerLinkPut'>, person: 
   return token
 }
 
-async function make(tx: TenantTx, person: UserId, project: ProjectId): Promise<boolean> {
+async function make(tx: TenantTx, person: UserId, project: ProjectId, names: Names): Promise<boolean> {
   if ((await organizationFind(tx)) !== undefined) return false
-  await organizationCreate(tx, { name: ORGANIZATION })
-  await projectCreate(tx, { id: project, name: PROJECT })
+  await organizationCreate(tx, { name: names.organization })
+  await projectCreate(tx, { id: project, name: names.project })
   await membershipPut(tx, person, 'OWNER')
   const member = formatId('user', person)
   await appendAudit(
     tx,
-    { action: 'organization.created', actor: 'system', target: formatId('org', tx.org), detail: { name: ORGANIZATION } },
-    { action: 'project.created', actor: 'system', target: formatId('proj', project), detail: { name: PROJECT } },
+    { action: 'organization.created', actor: 'system', target: formatId('org', tx.org), detail: { name: names.organization } },
+    { action: 'project.created', actor: 'system', target: formatId('proj', project), detail: { name: names.project } },
     { action: 'membership.granted', actor: 'system', target: member, detail: { role: 'OWNER' } },
   )
   return true

@@ -4,7 +4,7 @@ import { operations } from '@sallyport/contract'
 import type { Operation } from '@sallyport/contract'
 import { newId, Secret } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
-import { startIdentityProvider } from '../../../testkit/src/identity-provider/index.ts'
+import { startCertifiedIssuer, startIdentityProvider } from '../../../testkit/src/identity-provider/index.ts'
 import type { IdentityProvider, Signing } from '../../../testkit/src/identity-provider/index.ts'
 import { membershipPut, signInPolicyPut } from '../../src/db/index.ts'
 import type { IssuerSetting } from '../../src/identity/index.ts'
@@ -248,6 +248,27 @@ describe('a token', () => {
     } finally {
       await its.close()
       await own.close()
+    }
+  })
+})
+
+describe('tokens of oidc-provider', () => {
+  it('are people here under the keys that it has now, and not under those it gave up or for another service', async () => {
+    const certified = await startCertifiedIssuer()
+    const { keysUri, issuer } = certified
+    const at = { ...setting(corp), issuer, keysUri }
+    const its = await createWorld(inject('postgresUrl'), { issuers: [at], fetchKeys: (url) => fetch(url) })
+    const again = await certified.accessToken('ada', AUDIENCE)
+    try {
+      const ask = (token: string): Promise<Answer> => send(its, '/api/v1/whoami', { method: 'GET', headers: bearer(token) })
+      await certified.rotate()
+      const fresh = await ask(await certified.accessToken('ada', AUDIENCE))
+      expect([fresh.status, fresh.json.signed_in]).toEqual([200, { issuer, methods: [], assurance: 'aal1', provider: null }])
+      expect((await ask(again)).status).toBe(401)
+      expect((await ask(await certified.accessToken('ada', 'https://mail.test'))).status).toBe(401)
+    } finally {
+      await its.close()
+      await certified.close()
     }
   })
 })

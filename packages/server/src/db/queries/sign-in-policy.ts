@@ -1,5 +1,6 @@
 /** Owns how the people of an organization must have signed in, as a row. What it means is judged in identity/sign-in-policy.ts. */
 import { sql } from 'kysely'
+import { noteChange } from '../tenant.ts'
 import type { TenantTx } from '../tenant.ts'
 
 export interface SignInPolicyRow {
@@ -23,11 +24,13 @@ export async function signInPolicyPut(tx: TenantTx, policy: { ways: readonly unk
     .onConflict((conflict) => conflict.column('org_id').doUpdateSet({ ...values, updated_at: sql<Date>`now()` }))
     .returningAll()
     .executeTakeFirstOrThrow()
+  noteChange(tx, 'organization', tx.org)
   return { ways: row.ways, breakGlass: row.break_glass, updatedAt: row.updated_at }
 }
 
 /** False when there was none. */
 export async function signInPolicyRemove(tx: TenantTx): Promise<boolean> {
   const { numDeletedRows } = await tx.deleteFrom('sallyport.sign_in_policy').where('org_id', '=', tx.org).executeTakeFirst()
+  noteChange(tx, 'organization', tx.org)
   return numDeletedRows > 0n
 }
