@@ -43,6 +43,7 @@ export function reportProof({ profile, verdict, faults, calls, undrained, crashe
       `  faults ${tally(faults)}`,
     ],
     broken: [
+      ...(history.showings.length === 0 ? [`${name}: no refresh token was shown, so nothing is proven`] : []),
       ...inTime
         .slice(0, 20)
         .map(({ kind, grant, requests, says }) => `${name}: ${kind} of ${grant} (requests ${requests.join(', ')}): ${says}`),
