@@ -7,6 +7,7 @@ import { formatId, frame, hasCode, sha256 } from '@sallyport/core'
 import type { BulkRevocationId, Logger, OrgId } from '@sallyport/core'
 import { appendAudit, INSTALLATION } from '../audit/index.ts'
 import {
+  dataKeyList,
   deletionDelay,
   deletionDestroying,
   deletionFind,
@@ -27,7 +28,7 @@ import { OrganizationError } from './organization-error.ts'
 
 export interface DeletionOptions {
   readonly database: Pick<Database, 'withTenant' | 'lookups'>
-  readonly bulk: Pick<BulkRevocations, 'beginOnce' | 'find'>
+  readonly bulk: Pick<BulkRevocations, 'beginOnce' | 'endRest' | 'find'>
   readonly logger: Logger
   readonly pollMs?: number
 }
@@ -64,8 +65,8 @@ const POLL_MS = 2_000
 const TAKEN_S = 30
 /** How soon one that waits for providers is looked at again. */
 const LOOK_S = 2
-/** What was let in before every node knew is over by then, so that no connection is made behind the one that ends them all. */
-const SETTLING_S = 2
+/** A node that hears nothing knows by then. What it let in just before comes behind the one that ends them all, and is looked for. */
+const SETTLING_S = 10
 const PAGE = 500
 
 export function createOrganizationDeletions(options: DeletionOptions): OrganizationDeletions {
@@ -120,7 +121,8 @@ class Deletions implements OrganizationDeletions {
     const deletion = await this.#o.database.withTenant(org, deletionFind)
     if (deletion?.state === 'waiting') await this.#revoke(org, deletion)
     else if (deletion?.state === 'revoking') await this.#destroy(org, deletion)
-    else if (deletion?.state === 'destroying') await this.#end(org, deletion)
+    // What came in behind the destruction has a key of its own, and goes the same way first.
+    else if (deletion?.state === 'destroying' && (await this.#destroy(org, deletion))) await this.#end(org, deletion)
     return true
   }
 
@@ -149,17 +151,28 @@ class Deletions implements OrganizationDeletions {
     if (goesOn) await this.#o.bulk.beginOnce(org, id, requestedBy)
   }
 
-  async #destroy(org: OrgId, { bulk: id, requestedBy, outOfPatience }: OrganizationDeletion): Promise<void> {
+  /**
+   * True when it is done. Whatever was let in by a node that had not heard, or was under way and brought tokens or a key since, is ended and
+   * destroyed too, however often that takes: as long as a key lives, nothing goes.
+   */
+  async #destroy(org: OrgId, { state, bulk: id, requestedBy, outOfPatience }: OrganizationDeletion): Promise<boolean> {
     // A node that died between the two of `#revoke` has left it to be begun.
     const bulk = await this.#o.bulk.beginOnce(org, id!, requestedBy)
-    await this.#o.database.withTenant(org, async (tx) => {
+    const late = bulk.state === 'done' ? await this.#o.bulk.endRest(org, id!, requestedBy) : 0
+    return this.#o.database.withTenant(org, async (tx) => {
       const waiting = await revocationCountWaiting(tx)
+      // Without the keys no provider can be told of anything any more.
+      const patient = waiting > 0 && !outOfPatience && state === 'revoking'
       // Connections are ended here in any case: what is not queued yet is not settled either.
-      if (bulk.state !== 'done' || (waiting > 0 && !outOfPatience)) return deletionDelay(tx, LOOK_S)
+      if (bulk.state !== 'done' || late > 0 || patient) {
+        await deletionDelay(tx, LOOK_S)
+        return false
+      }
       await deletionDestroying(tx)
       await deletionDelay(tx, 0)
-      if (waiting > 0) await tell(tx, 'organization.providers_not_told', requestedBy, { grants: waiting })
-      await shredIn(tx, requestedBy)
+      const { keys } = await shredIn(tx, requestedBy)
+      if (waiting > 0 && keys.length > 0) await tell(tx, 'organization.providers_not_told', requestedBy, { grants: waiting })
+      return true
     })
   }
 
@@ -171,7 +184,7 @@ class Deletions implements OrganizationDeletions {
         return organizationPurge(tx, PAGE)
       })
     }
-    if (this.#closed) return
+    if (this.#closed || (await this.#o.database.withTenant(org, dataKeyList)).length > 0) return
     // Of the installation's log and the organization's, one can't be written with the other. Said twice is better than never.
     const event = { action: 'organization.deleted', actor: requestedBy, target: formatId('org', org) }
     await this.#o.database.withTenant(INSTALLATION, (tx) => appendAudit(tx, { ...event, detail: {} }))

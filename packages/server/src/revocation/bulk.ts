@@ -14,10 +14,12 @@ import {
   bulkRevocationHold,
   bulkRevocationInsert,
   bulkRevocationPage,
+  connectionListLive,
 } from '../db/index.ts'
 import type { BlastRadius, BulkFilter, BulkRevocation, Database, TenantTx } from '../db/index.ts'
 import type { Vault } from '../vault/index.ts'
 import { endConnections } from './ending.ts'
+import type { Ending } from './ending.ts'
 
 export interface BulkOptions {
   readonly database: Pick<Database, 'withTenant' | 'lookups'>
@@ -35,6 +37,11 @@ export interface BulkRevocations {
   begin(org: OrgId, filter: BulkFilter, actor: string): Promise<{ readonly bulk: BulkRevocation; readonly radius: BlastRadius }>
   /** Begins one that ends everything under an id that the caller chose, or finds the one that was begun under it: repeating it ends nothing more. */
   beginOnce(org: OrgId, id: BulkRevocationId, actor: string): Promise<BulkRevocation>
+  /**
+   * Ends a page of whatever lives in the organization still, as part of the bulk revocation `id`, which is done: what was made while it went on. How
+   * many those were.
+   */
+  endRest(org: OrgId, id: BulkRevocationId, actor: string): Promise<number>
   find(org: OrgId, id: BulkRevocationId): Promise<BulkRevocation | undefined>
   /** Takes one that is due and works on it to its end, or until `close`. False when there was none. */
   work(): Promise<boolean>
@@ -88,6 +95,14 @@ class Bulk implements BulkRevocations {
     }
   }
 
+  async endRest(org: OrgId, id: BulkRevocationId, actor: string): Promise<number> {
+    const ended = await this.#o.database.withTenant(org, async (tx) =>
+      endConnections(tx, this.#o.vault, await connectionListLive(tx, PAGE), endingOf(id, actor)),
+    )
+    if (ended.length > 0) this.#o.onPage()
+    return ended.length
+  }
+
   find(org: OrgId, id: BulkRevocationId): Promise<BulkRevocation | undefined> {
     return this.#o.database.withTenant(org, (tx) => bulkRevocationFind(tx, id))
   }
@@ -124,8 +139,7 @@ class Bulk implements BulkRevocations {
       await appendAudit(tx, { action: 'bulk_revocation.finished', actor: bulk.requestedBy, target: formatId('bulk', id), detail })
       return false
     }
-    const ending = { actor: bulk.requestedBy, cause: 'bulk', tellProvider: true, detail: { bulk: formatId('bulk', id) } } as const
-    const ended = await endConnections(tx, this.#o.vault, ids, ending)
+    const ended = await endConnections(tx, this.#o.vault, ids, endingOf(id, bulk.requestedBy))
     await bulkRevocationAdvance(tx, id, { lastId, ended: ended.length, seconds: TAKEN_S })
     this.#o.onPage()
     return true
@@ -144,6 +158,10 @@ class Bulk implements BulkRevocations {
       if (!hasCode(error, 'database_unavailable')) this.#o.logger.error('A bulk revocation was interrupted; it goes on', { error })
     }
   }
+}
+
+function endingOf(id: BulkRevocationId, actor: string): Ending {
+  return { actor, cause: 'bulk', tellProvider: true, detail: { bulk: formatId('bulk', id) } }
 }
 
 async function beginIn(

@@ -33,7 +33,7 @@ export interface RevocationService {
    */
   disconnect(org: OrgId, at: Place, id: ConnectionId, actor: string): Promise<Disconnected | undefined>
   eraseEndUser(org: OrgId, at: Place, endUserId: string, actor: string): Promise<Erasure>
-  readonly bulk: Pick<BulkRevocations, 'preview' | 'begin' | 'beginOnce' | 'find' | 'work'>
+  readonly bulk: Pick<BulkRevocations, 'preview' | 'begin' | 'beginOnce' | 'endRest' | 'find' | 'work'>
   readonly queue: Pick<RevocationQueue, 'poke' | 'orphan' | 'orphanIn' | 'work'>
   /** Begins to work on what is queued, on this node and every other. */
   start(): void

@@ -247,6 +247,37 @@ describe('the deletion of an organization', () => {
     expect(untold?.detail).toEqual({ grants: 1 })
   })
 
+  it('ends what came in behind it, and ends: a connection that a straggler made, and the key that was made for it', async () => {
+    const tenant = await makeRevocableTenant(one)
+    await connect(one, tenant, tokenSet('early-1'), { account: 'early' })
+    const deletions = deletionsOf(one)
+    await deletions.request(tenant.org, ACTOR, NOW)
+    for (let round = 0; round < 2; round++) {
+      const state = round === 0 ? 'revoking' : 'destroying'
+      for (let look = 0; look < 10 && (await deletions.find(tenant.org)).state !== state; look++) {
+        await elapse(tenant.org)
+        await deletions.work()
+        while (await one.service.bulk.work());
+        while ((await one.service.queue.work()) > 0);
+      }
+      expect(await deletions.find(tenant.org)).toMatchObject({ state })
+      await connect(one, tenant, tokenSet(`behind-${round}`), { account: `behind-${round}` })
+    }
+    await finish(tenant.org)
+    // Behind the destruction of the keys there is no client to speak as: that is on record instead.
+    expect(new Set(told('behind'))).toEqual(new Set(['refresh-behind-0', 'access-behind-0']))
+    const untold = (await world.events(tenant.org)).find(({ action }) => action === 'organization.providers_not_told')
+    expect(untold?.detail).toEqual({ grants: 1 })
+    expect((await remains(tenant.org)).filter((name) => !name.startsWith('audit_'))).toEqual([])
+    const actions = (await world.events(tenant.org)).map(({ action }) => action)
+    expect(actions.at(-1)).toBe('organization.deleted')
+    const said = await world.rows(
+      `select 1 from sallyport.audit_event where org_id = $1 and action = 'organization.deleted' and target = $2`,
+      [INSTALLATION, formatId('org', tenant.org)],
+    )
+    expect(said).toHaveLength(1)
+  })
+
   it('goes on wherever it was interrupted, transaction by transaction, and each part happens once', async () => {
     let interrupted = true
     for (let survives = 0; interrupted; survives++) {

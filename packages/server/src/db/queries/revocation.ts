@@ -356,6 +356,12 @@ export async function bulkRevocationPage(tx: TenantTx, bulk: BulkRevocation, lim
   return rows.map(({ id }) => id)
 }
 
+/** Connections of the organization that have not ended, pending ones too, in the order of their ids. */
+export async function connectionListLive(tx: TenantTx, limit: number): Promise<ConnectionId[]> {
+  const rows = await matching(tx, {}).select('c.id').orderBy('c.id').limit(limit).execute()
+  return rows.map(({ id }) => id)
+}
+
 /** Notes a page as done, and stays whoever's it is for `seconds` more. */
 export async function bulkRevocationAdvance(
   tx: TenantTx,
