@@ -19,6 +19,7 @@ let people: People
 let reads: PersonClaims[]
 let ended: Set<string>
 let memberships: Map<OrgId, Role>
+let closing: Set<OrgId>
 let down: boolean
 let change: ChangeListener
 const log: string[] = []
@@ -38,6 +39,7 @@ function make(limits: Partial<PeopleLimits> = {}): void {
   reads = []
   ended = new Set()
   memberships = new Map()
+  closing = new Set()
   down = false
   log.length = 0
   const fetchKeys = async () => {
@@ -66,7 +68,7 @@ function make(limits: Partial<PeopleLimits> = {}): void {
       if (down) throw new SallyportError('database_unavailable', 'gone')
       reads.push(claims)
       const over = claims.issuerSession !== null && ended.has(claims.issuerSession.toString('hex'))
-      const standings = [...memberships].map(([org, role]) => ({ org, role, signIn: null }))
+      const standings = [...memberships].map(([org, role]) => ({ org, role, signIn: null, closing: closing.has(org) }))
       return Promise.resolve({ userId: claims.id, name: claims.name, email: claims.email, ended: over, now: new Date(), standings })
     },
     signInEnd: async (session: Uint8Array) => {
@@ -140,6 +142,19 @@ describe('people by tokens', () => {
     change({ table: 'membership', org, id: second.userId })
     expect((await people.authenticate(token, HERE)).memberships.size).toBe(0)
     expect(reads).toHaveLength(3)
+  })
+
+  it('are read again at once when an organization closes, and when it is opened again', async () => {
+    const token = await longLived()
+    const org = newId('org')
+    memberships.set(org, 'OWNER')
+    expect((await people.authenticate(token, HERE)).memberships.has(org)).toBe(true)
+    closing.add(org)
+    change({ table: 'organization', org, id: org })
+    expect((await people.authenticate(token, HERE)).memberships.has(org)).toBe(false)
+    closing.delete(org)
+    change({ table: 'organization', org, id: org })
+    expect((await people.authenticate(token, HERE)).memberships.get(org)).toBe('OWNER')
   })
 
   it('are verified again after a minute, by the keys that their issuer has then', async () => {

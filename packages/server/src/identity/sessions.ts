@@ -3,7 +3,7 @@
  * which is enough for 256 random bits, and memory is keyed by the same. Refuses to let strangers' tokens stand before those that were sessions here.
  */
 import { hasCode, randomToken, Secret, sha256 } from '@sallyport/core'
-import type { Clock, UserId } from '@sallyport/core'
+import type { Clock, OrgId, UserId } from '@sallyport/core'
 import type { Change, Database, Lookups, SessionStanding, SignIn } from '../db/index.ts'
 import { FailureBudget } from './failure-budget.ts'
 import { IdentityError, unauthenticated } from './identity-error.ts'
@@ -188,8 +188,7 @@ class CachingSessions implements Sessions {
   #hear(change: Change | 'unknown'): void {
     if (change === 'unknown') this.#remembered.clear()
     else if (change.table === 'membership') this.#remembered.deleteWhere(({ person }) => person.userId === change.id)
-    else if (change.table === 'organization')
-      this.#remembered.deleteWhere(({ person }) => person.memberships.has(change.org) || person.closing?.has(change.org) === true)
+    else if (change.table === 'organization') this.#remembered.deleteWhere(({ person }) => isIn(person, change.org))
     else return
     // Whoever asked before the change may be answered by what was before it: nothing of that is kept, and nobody new waits for it.
     this.#inFlight.clear()
@@ -229,6 +228,11 @@ class CachingSessions implements Sessions {
 /** Whether a person came by this session at an issuer. */
 export function isOf({ signIn }: PersonPrincipal, issuerSession: Buffer): boolean {
   return signIn.issuerSession?.equals(issuerSession) === true
+}
+
+/** Whether a person was found in an organization, one on its way out too. */
+export function isIn({ memberships, closing }: PersonPrincipal, org: OrgId): boolean {
+  return memberships.has(org) || closing?.has(org) === true
 }
 
 /** A fresh token for a session or a link. */
