@@ -41,6 +41,8 @@ const NOT_KEPT = [
 ]
 /** RFC 9111 section 3.2: they describe the body that was kept, not the 304 without one. */
 const OF_THE_BODY = ['content-digest', 'content-encoding', 'content-length', 'content-md5', 'content-range', 'content-type', 'repr-digest']
+/** RFC 9110 section 5.1. A header by another name can't be asked for. */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/u
 
 /** Whether the cache has a say in this call at all. */
 export function isCacheable(call: Call): boolean {
@@ -59,10 +61,11 @@ export function hasValidator(headers: Headers): boolean {
   return headers.has('etag') || httpDate(headers.get('last-modified') ?? '') !== undefined
 }
 
-/** The names in Vary, in order and once each; undefined for `*`, which no later call matches. */
+/** The names in Vary, in order and once each; undefined for `*`, which no later call matches, and for what can be no header's name. */
 export function varyOf(headers: Headers): readonly string[] | undefined {
-  const names = (headers.get('vary') ?? '').split(',').map((name) => name.trim().toLowerCase())
-  return names.includes('*') ? undefined : [...new Set(names.filter((name) => name !== ''))].toSorted()
+  const given = (headers.get('vary') ?? '').split(',').map((name) => name.trim().toLowerCase())
+  const names = given.filter((name) => name !== '')
+  return names.every((name) => name !== '*' && TOKEN.test(name)) ? [...new Set(names)].toSorted() : undefined
 }
 
 export function keptHeaders(headers: Headers): readonly (readonly [string, string])[] {

@@ -200,6 +200,28 @@ describe('the cache of answers', () => {
     expect(asked).toHaveLength(3)
   })
 
+  it.each(['a b', 'accept, \u00e9', 'accept;q=1', '"accept"'])(
+    'F-20 keeps nothing whose Vary names no header (%j), and fails no call for it',
+    async (vary) => {
+      const { get, asked, store } = trial((_one, nth) => reply(200, { 'cache-control': 'max-age=60', vary }, `body ${nth}`))
+      expect((await get()).text).toBe('body 1')
+      expect((await get()).text).toBe('body 2')
+      expect([asked.length, store.size]).toEqual([2, 0])
+    },
+  )
+
+  it('forgets, with a resource that was changed, all that Vary tells apart of it', async () => {
+    const { get } = trial((one, nth) =>
+      one.method === 'PUT' ? reply(204) : reply(200, { 'cache-control': 'max-age=60', vary: 'accept-language' }, `body ${nth}`),
+    )
+    const inLanguage = async (language: string): Promise<string> => (await get({ headers: { 'accept-language': language } })).text
+    expect(await inLanguage('de')).toBe('body 1')
+    await get({ method: 'PUT' })
+    expect(await inLanguage('fr')).toBe('body 3')
+    expect(await inLanguage('de')).toBe('body 4')
+    expect([await inLanguage('fr'), await inLanguage('de')]).toEqual(['body 3', 'body 4'])
+  })
+
   it('N7 S45 never answers one owner, connection, generation, integration, page or version of the policy with another’s', async () => {
     const different = fc.record({
       owner: fc.constantFrom('org-a', 'org-b'),
@@ -343,7 +365,7 @@ describe('the cache of answers', () => {
     expect((await get()).status).toBe(200)
     expect((await get({ method: 'POST' })).status).toBe(200)
     expect(metrics.render()).toMatch(/http_cache_store_failures_total\{provider="p"\} [1-9]/u)
-    const heads = fc.constantFrom('null\n', '{"v":1}\n', '{"v":1,"vary":2}\n', '{"v":2}\nx', '[]\n', '{')
+    const heads = fc.constantFrom('null\n', '{"v":2}\n', '{"v":2,"vary":2}\n', '{"v":2,"vary":[]}\n', '{"v":3}\nx', '[]\n', '{')
     const nonsensical = fc.oneof(
       fc.uint8Array({ maxLength: 60 }),
       heads.map((head) => Buffer.from(head)),

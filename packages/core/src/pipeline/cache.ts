@@ -2,7 +2,7 @@
  * Owns the cache of answers: private (RFC 9111), one for each credential's generation. Refuses to answer one connection, generation or URL with
  * another's; to hide that an answer is stale; to hold a streamed body back; and to let its store fail a call.
  */
-import { frame, hmacSha256 } from '../crypto/index.ts'
+import { frame, hmacSha256, randomToken } from '../crypto/index.ts'
 import type { KeyObject } from '../crypto/index.ts'
 import { hasCode, systemClock } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
@@ -11,7 +11,7 @@ import type { Metrics } from '../observability/index.ts'
 import { watched } from './body.ts'
 import { cacheControl } from './cache-control.ts'
 import { readRecord, writeRecord } from './cache-record.ts'
-import type { KeptAnswer } from './cache-record.ts'
+import type { KeptAnswer, VaryNote } from './cache-record.ts'
 import {
   ageMs,
   confirms,
@@ -140,7 +140,8 @@ class Caching {
     const kept = freshened(found.kept, answer.headers, requestedAt, now)
     const headers = new Headers(kept.headers.map(([name, value]) => [name, value]))
     const fresh = { kept, headers, key: found.key, age: ageMs(kept, headers, now), lifetime: lifetimeMs(headers, now) }
-    if (!cacheControl(headers).has('no-store') && !this.#isChanged(primary, order)) void this.#put(call, found.key, kept, headers)
+    if (!cacheControl(headers).has('no-store') && !this.#isChanged(primary, order))
+      void this.#quietly(call, this.#put(call, found.key, kept, headers))
     this.#countHit(call, 'confirmed')
     return given(fresh, 'confirmed', `fwd=stale; fwd-status=304; ttl=${ttl(fresh)}`)
   }
@@ -186,7 +187,7 @@ class Caching {
   async #find(call: Call, primary: string): Promise<Found | undefined> {
     const first = await this.#get(call, primary)
     if (first === undefined) return undefined
-    const key = 'vary' in first ? this.#variant(call, primary, first.vary) : primary
+    const key = 'vary' in first ? this.#variant(call, primary, first) : primary
     const kept = 'vary' in first ? await this.#get(call, key) : first
     if (kept === undefined || 'vary' in kept) return undefined
     const headers = new Headers(kept.headers.map(([name, value]) => [name, value]))
@@ -214,17 +215,23 @@ class Caching {
     const keep = (body: Uint8Array): void => {
       if (declared !== null && Number(declared) !== body.length) return
       if (this.#isChanged(primary, order)) return
-      void this.#keep(call, primary, { status: answer.status, headers: keptHeaders(headers), requestedAt, receivedAt, body }, headers)
+      const kept = { status: answer.status, headers: keptHeaders(headers), requestedAt, receivedAt, body }
+      void this.#quietly(call, this.#keep(call, primary, order, kept, headers))
     }
     const body = answer.body === null ? (keep(new Uint8Array()), null) : gathered(answer.body, this.#options.maxBodyBytes, keep)
     return told({ ...answer, body }, `fwd=${why}; fwd-status=${answer.status}; stored`)
   }
 
-  async #keep(call: Call, primary: string, kept: KeptAnswer, headers: Headers): Promise<void> {
+  async #keep(call: Call, primary: string, order: number, kept: KeptAnswer, headers: Headers): Promise<void> {
     const vary = varyOf(headers)!
     if (vary.length === 0) return await this.#put(call, primary, kept, headers)
-    await this.#quietly(call, this.#options.store.put(call.owner, primary, writeRecord({ vary }), this.#options.keepMs))
-    await this.#put(call, this.#variant(call, primary, vary), kept, headers)
+    const found = await this.#get(call, primary)
+    const goesOn = found !== undefined && 'vary' in found && found.vary.join() === vary.join()
+    const note = goesOn ? found : { vary, epoch: randomToken(16) }
+    // What is forgotten meanwhile must not be found again by a note from before.
+    if (this.#isChanged(primary, order)) return
+    await this.#quietly(call, this.#options.store.put(call.owner, primary, writeRecord(note), this.#options.keepMs))
+    await this.#put(call, this.#variant(call, primary, note), kept, headers)
   }
 
   async #put(call: Call, key: string, kept: KeptAnswer, headers: Headers): Promise<void> {
@@ -250,9 +257,9 @@ class Caching {
     return hmacSha256(this.#options.key, frame(of)).toString('base64url')
   }
 
-  #variant(call: Call, primary: string, names: readonly string[]): string {
-    const values = names.flatMap((name) => [name, (call.headers.get(name) ?? '').trim()])
-    return hmacSha256(this.#options.key, frame(['variant', primary, ...values])).toString('base64url')
+  #variant(call: Call, primary: string, { vary, epoch }: VaryNote): string {
+    const values = vary.flatMap((name) => [name, (call.headers.get(name) ?? '').trim()])
+    return hmacSha256(this.#options.key, frame(['variant', primary, epoch, ...values])).toString('base64url')
   }
 
   #nextOrder(): number {
