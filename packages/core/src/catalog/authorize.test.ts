@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { echoesOf } from '../http/inject.ts'
+import { SecretMask } from '../http/mask.ts'
 import { ManualClock, Secret } from '../kernel/index.ts'
 import { createDpopNonces } from '../oauth/index.ts'
 import type { TokenSet } from '../tokens/index.ts'
@@ -33,7 +35,22 @@ describe('a credential in a request', () => {
     const pair = new Secret('Aladdin:open sesame')
     const { parts } = authorize(x, { ...held, tokenType: 'basic', accessToken: pair }, request, by)
     expect(parts.inject[0]!.value.reveal()).toBe('Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==')
-    expect(parts.mask).toEqual([pair])
+    expect(parts.mask?.map((secret) => secret.reveal())).toEqual(['Aladdin:open sesame', 'open sesame'])
+  })
+
+  it('L-02 is masked in answers by itself: a password, a name that is the key, and a key within a template of any form', () => {
+    const masked = (route: typeof x, tokenType: 'basic' | 'api_key', text: string): string => {
+      const { inject, mask } = authorize(route, { ...held, tokenType, accessToken: new Secret(text) }, request, by).parts
+      return new SecretMask(echoesOf(inject, mask)).text(`"${text.replace(/^[^:]*:(?=.)|:$/u, '')}"`)
+    }
+    expect(masked(x, 'basic', 'ada:fake-password')).toBe(`"${'*'.repeat(13)}"`)
+    expect(masked(x, 'basic', 'fake-key-of-ada:')).toBe(`"${'*'.repeat(15)}"`)
+    const record = resolveProvider('x')!
+    for (const template of ['Token token="{token}"', 'Key {token}; v=1', 'key={token}', '{token}']) {
+      const quoted = { ...record, api: { ...record.api, injection: { kind: 'header', name: 'authorization', template } as const } }
+      const route = providerRoute(quoted, { allowedPorts: [443], insecureAllowOrigins: [] })
+      expect(masked(route, 'api_key', 'fake key-0123')).toBe(`"${'*'.repeat(13)}"`)
+    }
   })
 
   it('signs the request as it goes out, query and form included, anew each time', () => {

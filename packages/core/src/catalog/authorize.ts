@@ -50,7 +50,7 @@ export function authorize(route: ProviderRoute, tokens: TokenSet | null, request
   if (tokens.tokenType === 'dpop') return proven(route.base, tokens, request, by)
   if (tokens.tokenType === 'oauth1') return signed(route.base, tokens, request, by)
   if (tokens.tokenType === 'basic') return basic(tokens.accessToken)
-  return plain(route.inject(tokens.accessToken))
+  return plain(route.inject(tokens.accessToken), [tokens.accessToken])
 }
 
 function plain(inject: readonly Injection[], mask: readonly Secret[] = []): AuthorizedCall {
@@ -61,9 +61,13 @@ function header(name: string, value: Secret): Injection {
   return { kind: 'header', name, value }
 }
 
+/** The password alone is a secret too; where there is none, the name is the key. */
 function basic(pair: Secret): AuthorizedCall {
-  const encoded = new Secret(`Basic ${Buffer.from(pair.reveal(), 'utf8').toString('base64')}`)
-  return plain([header('authorization', encoded)], [pair])
+  const text = pair.reveal()
+  const encoded = new Secret(`Basic ${Buffer.from(text, 'utf8').toString('base64')}`)
+  const colon = text.indexOf(':')
+  const secret = colon === text.length - 1 ? text.slice(0, colon) : text.slice(colon + 1)
+  return plain([header('authorization', encoded)], [pair, new Secret(secret)])
 }
 
 /** What the answer could echo is not the header alone: its parts are secrets by themselves. */

@@ -372,8 +372,7 @@ function requireSendable(call: ForwardCall): void {
 
 function maskFor(call: ForwardCall): SecretMask | undefined {
   if (call.inject.length === 0 && call.mask === undefined) return undefined
-  const echoes = echoesOf(call.inject)
-  const mask = new SecretMask(call.mask === undefined ? echoes : [...echoes, ...call.mask])
+  const mask = new SecretMask(echoesOf(call.inject, call.mask))
   return mask.idle ? undefined : mask
 }
 

@@ -39,14 +39,18 @@ export function inject(path: string, headers: readonly string[], injections: rea
   return { path: target, headers: sent, names }
 }
 
-/** What an echo of these injections would show: each value, the part after an authentication scheme, and the query's encoding. */
-export function echoesOf(injections: readonly Injection[]): Secret[] {
+/**
+ * What an echo of these injections would show: each value or, of one with an authentication scheme, what comes after that, and the query's encoding.
+ * `further` secrets follow, each once: a template may put more around a key than a scheme.
+ */
+export function echoesOf(injections: readonly Injection[], further: readonly Secret[] = []): Secret[] {
   const echoes: Secret[] = []
   for (const { kind, value } of injections) {
     const space = kind === 'header' ? value.reveal().indexOf(' ') : -1
     echoes.push(space < 0 ? value : new Secret(value.reveal().slice(space + 1)))
     if (kind === 'query') echoes.push(new Secret(encodeQuery(value)))
   }
+  for (const secret of further) if (!echoes.some((echo) => echo.reveal() === secret.reveal())) echoes.push(secret)
   return echoes
 }
 
