@@ -100,6 +100,15 @@ describe('waiting for a person on another device', () => {
     expect(await devices.wait(handle, { userId: 'ada' }, {})).toMatchObject(of)
   })
 
+  it('is nobody’s who does not say whose it is', async () => {
+    const { devices, store } = waiting(tokens())
+    const { handle } = await devices.begin(of)
+    const nobody = { userId: undefined as unknown as string }
+    await expect(devices.wait(handle, nobody, {})).rejects.toMatchObject({ code: 'argument_invalid' })
+    expect(await store.read({ scope: 'device', id: 'ada' })).toBeUndefined()
+    expect(await devices.wait(handle, { userId: 'ada' }, {})).toMatchObject(of)
+  })
+
   it('says to the second of two that the first has it', async () => {
     const { devices, settle } = waiting(tokens(), pending('invalid_grant'))
     const { handle } = await devices.begin(of)

@@ -87,6 +87,7 @@ export class DeviceSigningIn {
   }
 
   async wait(handle: string, expected: { readonly userId: string }, { signal }: DeviceWait): Promise<Connected> {
+    requireUser(expected.userId)
     const name = new Secret(handle)
     let slower = 0
     for (;;) {
@@ -160,4 +161,9 @@ async function pause(ms: number, signal?: AbortSignal): Promise<void> {
 
 export function requireHandle(handle: unknown): asserts handle is string {
   if (typeof handle !== 'string' || handle === '') throw new SdkError('argument_invalid', 'a handle is the text that "connectDevice" gave')
+}
+
+/** A caller who does not know its user must not get another's sign-in. */
+function requireUser(userId: unknown): void {
+  if (typeof userId !== 'string') throw new SdkError('argument_invalid', 'a sign-in is waited for with the user that it was begun for')
 }

@@ -2,6 +2,7 @@
  * Owns telling the application what became of its users' connections. Refuses tokens and a provider's own words, and to let a listener break a
  * call or change what others see: each gets a copy of its own.
  */
+import { isPromise } from 'node:util/types'
 import type { Feature } from '../catalog/index.ts'
 import type { CredentialHealth, RefreshTrouble } from '../tokens/index.ts'
 import type { Logger } from '../observability/index.ts'
@@ -49,7 +50,7 @@ export class Events {
   }
 
   on<Name extends SallyportEvent>(name: Name, listener: SallyportListener<Name>): () => void {
-    const own: SallyportListener<Name> = (event) => listener(event)
+    const own: SallyportListener<Name> = (event): unknown => listener(event)
     const all = this.#listeners.get(name) ?? new Set()
     this.#listeners.set(name, all.add(own))
     return () => void all.delete(own)
@@ -57,10 +58,13 @@ export class Events {
 
   tell<Name extends SallyportEvent>(name: Name, event: SallyportEvents[Name]): void {
     for (const listener of this.#listeners.get(name) ?? []) {
+      const failed = (error: unknown): void => this.#logger.error('A listener of an event failed', { event: name, error })
       try {
-        ;(listener as SallyportListener<Name>)(structuredClone(event))
+        // One that is asynchronous fails later, and would end the process if nobody heard of it.
+        const heard: unknown = (listener as (event: SallyportEvents[Name]) => unknown)(structuredClone(event))
+        if (isPromise(heard)) heard.catch(failed)
       } catch (error) {
-        this.#logger.error('A listener of an event failed', { event: name, error })
+        failed(error)
       }
     }
   }
