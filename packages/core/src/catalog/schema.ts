@@ -188,7 +188,7 @@ export const apiRecordSchema = z.strictObject({
   features: features.default({}),
   rotation: rotation.default({ kind: 'strict' }),
   revocation: revocation.default({ kind: 'none' }),
-  requestLifetimeMs: requestLifetimeMs.default(60_000),
+  requestLifetimeMs: requestLifetimeMs.default(50_000),
 })
 
 /** An API as the SDK sees it; every `Provider` is one. Frozen. */

@@ -71,18 +71,31 @@ export interface Course {
 }
 
 /**
- * In how long the call of this intent is over at the provider, whatever became of it. 0 where showing the token again does no harm, and when it
- * is over.
+ * In how long the token of this intent may be shown again. Strict: when the call is over at the provider, whatever became of it. Grace: when another
+ * process can no longer be about to send what it proved its lease for, though it has lost its way to the store since. 0 otherwise, and by then.
  */
 export function overIn(
   profile: RotationProfile,
-  { reading, endpoint }: Course,
-  { startedAt }: RefreshIntent,
-  { startMs }: RefreshLimits,
+  { reading, endpoint }: Pick<Course, 'reading' | 'endpoint'>,
+  { startedAt, isOurs }: { readonly startedAt: number; readonly isOurs: boolean },
+  { startMs, proofMs }: RefreshLimits,
   monotonic: number,
 ): number {
-  if (profile.kind !== 'strict') return 0
-  return Math.max(0, Math.ceil(startedAt + startMs + endpoint.requestLifetimeMs - storeNow(reading, monotonic)))
+  if (profile.kind === 'none' || (profile.kind === 'grace' && isOurs)) return 0
+  const overMs = profile.kind === 'strict' ? startMs + endpoint.requestLifetimeMs : proofMs
+  return Math.max(0, Math.ceil(startedAt + overMs - storeNow(reading, monotonic)))
+}
+
+/** Showings of a token within its grace, one after another, before pauses grow past the window. */
+const WITHIN_GRACE = 4
+
+/**
+ * A pause while nobody knows what became of a call. Under grace the window goes on meanwhile, and a grant is worth more than what a provider asked
+ * for in a refusal: a few times it is asked again before a quarter of the window is over.
+ */
+export function pauseInDoubt(pauseMs: number, profile: RotationProfile, attempt: number): number {
+  if (profile.kind !== 'grace' || attempt > WITHIN_GRACE) return pauseMs
+  return Math.min(pauseMs, Math.ceil((profile.seconds * 1000) / 4))
 }
 
 /** Remembered at once; one that is forgotten is taken for unknown, which is safe. */

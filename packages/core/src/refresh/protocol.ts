@@ -188,7 +188,10 @@ export class RefreshProtocol {
     const { flight, endpoint, reading } = course
     course.since = intent.startedAt
     const profile = await learned.profileOf(reading.state, endpoint)
-    const waitMs = Math.max(this.#contactMissing(intent, profile), overIn(profile, course, intent, limits, clock.monotonic()))
+    const whose = { startedAt: intent.startedAt, isOurs: intent.node === this.#o.node }
+    const underWayMs = overIn(profile, course, whose, limits, clock.monotonic())
+    const waitMs = Math.max(this.#contactMissing(intent, profile), underWayMs)
+    if (profile.kind === 'grace' && waitMs > 0 && waitMs === underWayMs) return await this.#passBy(flight, waitMs)
     if (waitMs <= 0) return { parentSeq: intent.parentSeq, replaces: intent.id, attempt: intent.attempt + 1 }
     if (intent.state === 'calling') {
       const noted = await store.doubt(flight.ref, intent.id, { trouble: 'outcome_unknown', retryInMs: Math.ceil(waitMs) })
@@ -203,6 +206,13 @@ export class RefreshProtocol {
       })
     }
     return flight.recovering ? { kind: 'left', lookAgainMs: waitMs } : failed(failureOf('outcome_unknown', waitMs))
+  }
+
+  /** Too short to be told of: whoever may be sending yet has sent by then, and perhaps saved what came. */
+  async #passBy({ recovering }: Flight, waitMs: number): Promise<Landing | undefined> {
+    if (recovering) return { kind: 'left', lookAgainMs: waitMs }
+    await this.#o.pause(waitMs)
+    return undefined
   }
 
   /** Under grace only a break that was seen counts: the window goes on meanwhile. */

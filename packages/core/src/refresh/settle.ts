@@ -17,7 +17,7 @@ import type {
 } from '../tokens/index.ts'
 import type { RefreshAnswer } from '../oauth/index.ts'
 import { pauseAfter } from './backoff.ts'
-import { MAX_REMEMBERED, overIn } from './course.ts'
+import { MAX_REMEMBERED, overIn, pauseInDoubt } from './course.ts'
 import type { Course, Parts, Step } from './course.ts'
 import { failureOf, overFailure, RefreshError } from './errors.ts'
 import { failed, served } from './flight.ts'
@@ -197,10 +197,12 @@ async function unspent(parts: Parts, course: Course, begun: BegunRefresh, { trou
   const { flight, endpoint, reading } = course
   const { intent } = begun
   const { state } = reading
-  const retryInMs = pauseAfter(trouble, state.failure?.failures ?? 0, random, leastMs)
   parts.unspent.add(intent)
   await parts.reach('settling')
-  const inDoubt = intent.attempt > 1 && (await parts.learned.profileOf(state, endpoint)).kind !== 'none'
+  const profile = await parts.learned.profileOf(state, endpoint)
+  const inDoubt = intent.attempt > 1 && profile.kind !== 'none'
+  const pauseMs = pauseAfter(trouble, state.failure?.failures ?? 0, random, leastMs)
+  const retryInMs = inDoubt ? pauseInDoubt(pauseMs, profile, intent.attempt) : pauseMs
   parts.unspent.owe(intent, { trouble, until: parts.clock.monotonic() + retryInMs, inDoubt })
   const noted = await writeUnspent(parts, flight.ref, intent, { trouble, retryInMs }, inDoubt)
   await parts.reach('settled')
@@ -236,8 +238,9 @@ async function unknown(parts: Parts, course: Course, begun: BegunRefresh, answer
   }
   if (profile.kind === 'none' && answer.why !== 'malformed') return await unspent(parts, course, begun, { trouble: 'provider_down' })
   const trouble = answer.why === 'malformed' ? 'malformed' : 'outcome_unknown'
-  const least = overIn(profile, course, intent, parts.limits, clock.monotonic())
-  const retryInMs = pauseAfter('outcome_unknown', reading.state.failure?.failures ?? 0, random, least)
+  const least = overIn(profile, course, { startedAt: intent.startedAt, isOurs: true }, parts.limits, clock.monotonic())
+  const pauseMs = pauseAfter('outcome_unknown', reading.state.failure?.failures ?? 0, random, least)
+  const retryInMs = pauseInDoubt(pauseMs, profile, intent.attempt)
   await parts.reach('settling')
   if (!(await store.doubt(flight.ref, intent.id, { trouble, retryInMs }, answer.raw))) return undefined
   await parts.reach('settled')

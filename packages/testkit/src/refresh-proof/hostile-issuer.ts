@@ -174,7 +174,7 @@ class HostileIssuer {
 
   async #token(node: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const arrivedAt = Date.now()
-    const form = new URLSearchParams(await bodyText(request))
+    const form = await formOf(request)
     const name = authenticated(request, form)
     const client = name === undefined ? undefined : this.#clients.get(name)
     if (name === undefined || client === undefined) return answer(response, 401, { error: 'invalid_client' })
@@ -299,4 +299,11 @@ async function wait(ms: number): Promise<void> {
 
 function answer(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' }).end(JSON.stringify(body))
+}
+
+/** A form, or the same as JSON, which some providers take. */
+async function formOf(request: IncomingMessage): Promise<URLSearchParams> {
+  const text = await bodyText(request)
+  if (request.headers['content-type']?.startsWith('application/json') !== true) return new URLSearchParams(text)
+  return new URLSearchParams(JSON.parse(text) as Record<string, string>)
 }

@@ -34,6 +34,6 @@ export const airtable: z.input<typeof providerSchema> = {
   grant: { idleDays: 60 },
   // None is documented; people take it back in their account.
   revocation: { kind: 'none' },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 50_000,
   origins: ['https://airtable.com', 'https://api.airtable.com'],
 }

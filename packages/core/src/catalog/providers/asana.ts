@@ -44,6 +44,6 @@ export const asana: z.input<typeof providerSchema> = {
     reach: 'token',
     takes: 'refresh',
   },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 50_000,
   origins: ['https://app.asana.com'],
 }

@@ -36,6 +36,6 @@ export const atlassian: z.input<typeof providerSchema> = {
   grant: { idleDays: 90 },
   // None is documented for these apps.
   revocation: { kind: 'none' },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 50_000,
   origins: ['https://auth.atlassian.com', 'https://api.atlassian.com'],
 }

@@ -38,6 +38,6 @@ export const bitbucket: z.input<typeof providerSchema> = {
   rotation: { kind: 'strict' },
   // None is documented; people take it back in their account.
   revocation: { kind: 'none' },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 50_000,
   origins: ['https://bitbucket.org', 'https://api.bitbucket.org'],
 }

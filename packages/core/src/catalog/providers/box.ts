@@ -42,6 +42,6 @@ export const box: z.input<typeof providerSchema> = {
   grant: { idleDays: 60 },
   // https://developer.box.com/reference/post-oauth2-revoke: either token ends the pair.
   revocation: { kind: 'rfc7009', endpoint: 'https://api.box.com/oauth2/revoke', clientAuth: 'client_secret_post', reach: 'token' },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 50_000,
   origins: ['https://account.box.com', 'https://api.box.com'],
 }

@@ -47,6 +47,6 @@ export const discord: z.input<typeof providerSchema> = {
     clientAuth: 'client_secret_basic',
     reach: 'account',
   },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 50_000,
   origins: ['https://discord.com'],
 }

@@ -39,6 +39,6 @@ export const dropbox: z.input<typeof providerSchema> = {
   rotation: { kind: 'strict' },
   // Its own way takes the token as the credential of the call, which RFC 7009 does not.
   revocation: { kind: 'none' },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 50_000,
   origins: ['https://www.dropbox.com', 'https://api.dropboxapi.com'],
 }

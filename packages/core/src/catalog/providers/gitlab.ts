@@ -38,6 +38,6 @@ export const gitlab: z.input<typeof providerSchema> = {
   // A refresh ends both tokens that were there before.
   rotation: { kind: 'strict' },
   revocation: { kind: 'rfc7009', endpoint: 'https://gitlab.com/oauth/revoke', clientAuth: 'client_secret_post', reach: 'token' },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 50_000,
   origins: ['https://gitlab.com'],
 }

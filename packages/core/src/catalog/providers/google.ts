@@ -72,7 +72,7 @@ export const google: z.input<typeof providerSchema> = {
   },
   // Either token ends the account's whole grant to the project, and proves itself.
   revocation: { kind: 'rfc7009', endpoint: 'https://oauth2.googleapis.com/revoke', clientAuth: 'none', reach: 'account' },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 50_000,
   origins: [
     'https://accounts.google.com',
     'https://oauth2.googleapis.com',

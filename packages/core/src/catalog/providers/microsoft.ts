@@ -53,6 +53,6 @@ export const microsoft: z.input<typeof providerSchema> = {
   grant: { idleDays: 90 },
   // None for one client and account. Ending all sessions of an account is another thing.
   revocation: { kind: 'none' },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 50_000,
   origins: ['https://login.microsoftonline.com', 'https://graph.microsoft.com'],
 }

@@ -57,6 +57,6 @@ export const reddit: z.input<typeof providerSchema> = {
     reach: 'token',
     headers: { 'user-agent': USER_AGENT },
   },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 50_000,
   origins: ['https://www.reddit.com', 'https://oauth.reddit.com'],
 }

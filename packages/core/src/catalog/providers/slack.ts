@@ -41,6 +41,6 @@ export const slack: z.input<typeof providerSchema> = {
     reach: 'token',
     takes: 'access',
   },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 50_000,
   origins: ['https://slack.com'],
 }

@@ -34,6 +34,6 @@ export const spotify: z.input<typeof providerSchema> = {
   rotation: { kind: 'strict' },
   // None is documented; people take it back in their account.
   revocation: { kind: 'none' },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 50_000,
   origins: ['https://accounts.spotify.com', 'https://api.spotify.com'],
 }

@@ -45,6 +45,6 @@ export const x: z.input<typeof providerSchema> = {
   // Whether a refresh token that was used works again is not documented: strict.
   rotation: { kind: 'strict' },
   revocation: { kind: 'rfc7009', endpoint: 'https://api.x.com/2/oauth2/revoke', clientAuth: 'client_secret_basic', reach: 'token' },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 50_000,
   origins: ['https://x.com', 'https://api.x.com'],
 }

@@ -39,6 +39,6 @@ export const zoom: z.input<typeof providerSchema> = {
     reach: 'token',
     takes: 'access',
   },
-  requestLifetimeMs: 60_000,
+  requestLifetimeMs: 50_000,
   origins: ['https://zoom.us', 'https://api.zoom.us'],
 }
