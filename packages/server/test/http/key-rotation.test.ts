@@ -71,6 +71,16 @@ describe('rotating a key', () => {
     await expect(inEnvironment(clientOf(bound), place()).keys.rotate(wide.key.id)).rejects.toMatchObject({ status: 404 })
   })
 
+  it('T-10 leaves no key behind to another key that rotated it: the successor ends with whoever was handed its secret', async () => {
+    const thief = await owner().create({ name: 'thief', scopes: SCOPES })
+    const target = await owner().create({ name: 'target', scopes: ['proxy:call'] })
+    const { key, secret } = await inEnvironment(clientOf(thief.secret), place()).keys.rotate(target.key.id)
+    expect(key.created_by).toBe(thief.key.id)
+    expect(await works(secret)).toBe(200)
+    await owner().revoke(thief.key.id)
+    await expect.poll(() => works(secret), PATIENT).toBe(401)
+  })
+
   it('T-13 keeps the project and the environment, and finds no key of another', async () => {
     const made = await owner().create({ name: 'here', scopes: ['proxy:call'] })
     const live = inEnvironment(personOf(world.a.people.OWNER), place('live')).keys

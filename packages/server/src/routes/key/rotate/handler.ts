@@ -15,8 +15,8 @@ import type { Grant } from '../create/grant.ts'
 import { presentKey } from '../present.ts'
 
 /**
- * The successor stands in the same place of the same line: its maker is the one of the key that it replaces, and it is no wider than that key in
- * anything. Nor is it wider than who rotates: else a small role, or a narrow key, would be handed a secret that it could not have made (T-10). Keys
+ * The successor stands in the same place of the same line: its maker is the one of the key that it replaces, unless another key rotates, which
+ * is its maker then. It is no wider than the replaced key in anything. Nor is it wider than who rotates: else a small role, or a narrow key, would be handed a secret that it could not have made (T-10). Keys
  * that the replaced one made end with it: if its secret was read, so may theirs have been made. One transaction: killed at any moment there is the
  * old key alone, or both (K-11).
  */
@@ -40,7 +40,9 @@ export const keyRotate = implement('keyRotate', async (call) => {
     const { before, after } = outlived
     // Changed while the hash was made: then what was granted is of another key.
     if (!isSame(before, wanted)) throw new ProblemError('conflict', 'The key was changed at this moment. Rotate it again.')
-    const { name, createdBy } = before
+    const { name } = before
+    // Another key that was handed the secret: what it knows ends with it, as if it had made the key.
+    const createdBy = principal.kind === 'key' && principal.keyId !== ids.key ? actor : before.createdBy
     const successor = { ...at, ...grant, id, name, secretHmac: hmac, secretArgon2id: argon2id, createdBy }
     const key = await apiKeyInsert(tx, successor)
     const target = formatId('key', ids.key)
