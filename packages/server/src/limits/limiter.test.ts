@@ -199,3 +199,28 @@ describe('what a caller is told', () => {
     expect((await through(at, key, 4)).passed).toBe(1)
   })
 })
+
+describe('a node that Redis never answered', () => {
+  it('goes on with its part of every limit, from the first request on', async () => {
+    const source = { away: false, draw: async () => undefined, giveBack: () => undefined, close: async () => undefined }
+    const draw = async (): Promise<undefined> => void (source.away = true)
+    const made = {
+      ...stage(),
+      limiter: createLimiter({
+        bounds: BOUNDS,
+        clock: new ManualClock(),
+        read: async () => [],
+        source: {
+          ...source,
+          get away() {
+            return source.away
+          },
+          draw,
+        },
+      }),
+    }
+    made.limiter.useNodes(2)
+    expect((await through(made, keyOf(newId('org'), newId('proj')), 40)).passed).toBe(20)
+    made.limiter.close()
+  })
+})

@@ -96,8 +96,8 @@ export class LeasedSupply implements Supply {
   #nodes: number
   /** Drawn and not used. */
   #held = 0
-  /** What Redis had left when it was asked last, for everybody. */
-  #leftThere = 0
+  /** What Redis had left when it was asked last, for everybody; undefined before it said anything. */
+  #leftThere: number | undefined
   /** Until then Redis has none. */
   #emptyUntil = 0
   #usedAt: number
@@ -144,7 +144,7 @@ export class LeasedSupply implements Supply {
   }
 
   left(): number {
-    return this.#own?.left() ?? Math.min(this.#figures.burst, this.#held + this.#leftThere)
+    return this.#own?.left() ?? Math.min(this.#figures.burst, this.#held + (this.#leftThere ?? this.#figures.burst))
   }
 
   fullInMs(): number {
@@ -173,7 +173,7 @@ export class LeasedSupply implements Supply {
     return true
   }
 
-  /** At first what is held and this node's part of what was left: an outage is no second burst. */
+  /** At first what is held and this node's part of what was left: an outage is no second burst, and no end for who rested before it. */
   #ownShare(): TokenBucket | undefined {
     if (!this.#source.away) {
       this.#own = undefined
@@ -181,7 +181,7 @@ export class LeasedSupply implements Supply {
     }
     if (this.#own === undefined) {
       const { perSecond, burst } = shareOf(this.#figures, this.#nodes)
-      this.#own = new TokenBucket(perSecond, burst, this.#clock, this.#held + this.#leftThere / this.#nodes)
+      this.#own = new TokenBucket(perSecond, burst, this.#clock, this.#held + (this.#leftThere ?? this.#figures.burst) / this.#nodes)
       this.#held = 0
       this.#leftThere = 0
     }
