@@ -57,12 +57,21 @@ describe('a code for a device', () => {
 
   it.each([
     ['a page that no browser should open', { ...shown, verification_uri: 'javascript:alert(1)' }],
+    ['a page that anybody on the way could be', { ...shown, verification_uri: 'http://issuer.example/go' }],
+    ['a page that looks like another’s', { ...shown, verification_uri: 'https://bank.example@issuer.example/go' }],
     ['a code that would change what stands around it', { ...shown, user_code: 'A\u202eB' }],
     ['no code', { ...shown, device_code: undefined }],
     ['no end', { ...shown, expires_in: undefined }],
   ])('is refused with %s', async (_what, body) => {
     const { made } = grant(() => json(body))
     await expect(deviceAuthorization(made)).rejects.toMatchObject({ code: 'connect_exchange_failed' })
+  })
+
+  it('has a page that can stand in a page or a terminal as it is', async () => {
+    const hostile = 'https://issuer.example/\u001b[2J"><script>\u202e'
+    const { made } = grant(() => json({ ...shown, verification_uri: hostile, verification_uri_complete: `${hostile}?user_code=A` }))
+    const { verificationUri, verificationUriComplete } = await deviceAuthorization(made)
+    for (const page of [verificationUri, verificationUriComplete!]) expect(page).toMatch(/^https:\/\/issuer\.example\/[!#-;=?-~]+$/u)
   })
 
   it('says that the client is wrong when the provider does', async () => {

@@ -123,23 +123,25 @@ function judged({
   expires_in,
   interval,
 }: Answer): DeviceAuthorization {
-  if (!USER_CODE.test(user_code) || !isPage(verification_uri))
-    throw oauthFailure('connect_exchange_failed', 'the device answer is unusable')
-  const complete = verification_uri_complete !== undefined && isPage(verification_uri_complete) ? verification_uri_complete : null
+  const page = pageOf(verification_uri)
+  if (!USER_CODE.test(user_code) || page === null) throw oauthFailure('connect_exchange_failed', 'the device answer is unusable')
   const seconds = Math.min(Math.max(interval ?? DEFAULT_INTERVAL_S, 1), MAX_INTERVAL_S)
   return {
     deviceCode: new Secret(device_code),
     userCode: user_code,
-    verificationUri: verification_uri,
-    verificationUriComplete: complete,
+    verificationUri: page,
+    verificationUriComplete: verification_uri_complete === undefined ? null : pageOf(verification_uri_complete),
     lifeMs: Math.min(expires_in, MAX_LIFE_S) * 1000,
     intervalMs: seconds * 1000,
   }
 }
 
-/** A person is sent there: no other scheme than the web's. */
-function isPage(text: string): boolean {
-  return URL.canParse(text) && ['https:', 'http:'].includes(new URL(text).protocol)
+/** A person is sent there, and types a code in: encrypted, or on this machine. Written anew, so that it can stand in a page or a terminal as it is. */
+function pageOf(text: string): string | null {
+  const url = URL.parse(text)
+  if (url === null || url.username !== '' || url.password !== '') return null
+  const local = url.hostname === 'localhost' || url.hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/u.test(url.hostname)
+  return url.protocol === 'https:' || (url.protocol === 'http:' && local) ? url.href : null
 }
 
 /** Google calls the page `verification_url`, as a draft of the standard did. */

@@ -66,7 +66,7 @@ const http = z.strictObject({
       enabled: z.boolean().optional(),
       /** `redis`: on the token store's server, sealed, for all processes; only with that backend. `memory` when absent. */
       store: z.enum(['memory', 'redis']).optional(),
-      /** In memory. Bytes; 64 MiB when absent. */
+      /** Of all answers together, wherever they are kept. Bytes; 64 MiB when absent. */
       maxBytes: z.int().min(65_536).max(68_719_476_736).optional(),
       /** Of one answer; larger ones pass and are not kept. Bytes; 256 KiB when absent. */
       maxBodyBytes: z.int().min(0).max(16_777_216).optional(),

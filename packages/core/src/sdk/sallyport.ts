@@ -387,7 +387,7 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
     limits: { bufferMs: expiredTokenBufferMinutes * 60_000, idleMs: idleRenewalMs([...providers.values()].map(({ record }) => record)) },
   })
   refresher.onEvent((event) => events.tellRefresh(event))
-  const answers = config.http?.cache?.store === 'redis' ? openSharedAnswers(storeConfig(config)) : undefined
+  const answers = config.http?.cache?.store === 'redis' ? openSharedAnswers(storeConfig(config), cacheBytes(config)) : undefined
   const timeoutMs = config.http?.timeout ?? DEFAULT_TIMEOUT_MS
   const deadlineMs = config.http?.deadline ?? Math.max(DEFAULT_DEADLINE_MS, timeoutMs)
   const policies = new CallPolicies({
@@ -442,9 +442,13 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
 const DEFAULT_PROBE_MS = 30_000
 const DEFAULT_DEADLINE_MS = 120_000
 
+function cacheBytes({ http }: ReadConfig): number {
+  return http?.cache?.maxBytes ?? 64 * 1024 * 1024
+}
+
 /** All of it is one owner's. */
-function answersInMemory({ http }: ReadConfig): Pick<SharedAnswers, 'store' | 'key'> {
-  const maxBytes = http?.cache?.maxBytes ?? 64 * 1024 * 1024
+function answersInMemory(config: ReadConfig): Pick<SharedAnswers, 'store' | 'key'> {
+  const maxBytes = cacheBytes(config)
   const store = new MemoryAnswerStore({ maxBytes, maxBytesPerScope: maxBytes, maxEntriesPerScope: 100_000 })
   return { store, key: hmacKey(randomBytes(32)) }
 }

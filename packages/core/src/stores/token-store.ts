@@ -49,21 +49,17 @@ export interface SharedAnswers {
   close(): Promise<void>
 }
 
-/** On the server of a token store of the kind `redis`, sealed under its keys. @throws as `openTokenStore`; `store_misconfigured` for other kinds. */
-export function openSharedAnswers({
-  backend,
-  url,
-  encryption,
-  ca,
-  insecurePlaintext,
-  insecureNoPassword,
-}: TokenStoreConfig): SharedAnswers {
+/** On the server of a token store of the kind `redis`, sealed under its keys, `maxBytes` of them at most. @throws as `openTokenStore`; `store_misconfigured` for other kinds. */
+export function openSharedAnswers(
+  { backend, url, encryption, ca, insecurePlaintext, insecureNoPassword }: TokenStoreConfig,
+  maxBytes: number,
+): SharedAnswers {
   if (backend !== 'redis' || url === undefined || encryption === undefined)
     throw misconfigured('answers are shared by a token store of the kind "redis" alone')
   const keys = readEncryption(encryption)
   const given = { ca, insecurePlaintext, insecureNoPassword }
   const address = { url, ...(Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as typeof given) }
-  const store = new RedisAnswerStore(address as RedisAddress, { keys })
+  const store = new RedisAnswerStore(address as RedisAddress, { keys, maxBytesPerScope: maxBytes })
   return { store, key: derivedHmacKey(keys.primary, 'answers'), close: () => store.close() }
 }
 

@@ -57,6 +57,23 @@ describe('answers kept in Redis', () => {
     await store.close()
   })
 
+  it('are no more bytes for one scope than it may have, sealed and counted once each: tokens need room beside them', async () => {
+    const store = new RedisAnswerStore({ url: server.url }, { keys, maxBytesPerScope: 100_000 })
+    await client.flushall()
+    await store.put('other', 'x', Uint8Array.of(1), HOUR)
+    await store.put('s', 'huge', randomBytes(100_000), HOUR)
+    for (let i = 0; i < 20; i++) await store.put('s', `${i % 15}`, randomBytes(20_000), HOUR)
+    const held = async (): Promise<boolean[]> =>
+      Promise.all(['huge', '0', '1', '2', '3', '4'].map(async (key) => (await store.get('s', key)) !== undefined))
+    expect(await held()).toEqual([false, false, true, true, true, true])
+    expect(await client.keys('sallyport:answer:*')).toHaveLength(5)
+    await store.delete('s', '1')
+    await store.put('s', '0', randomBytes(20_000), HOUR)
+    expect(await held()).toEqual([false, true, false, true, true, true])
+    expect(await store.get('other', 'x')).toEqual(Buffer.of(1))
+    await store.close()
+  })
+
   it('F-20 are missed by nobody while Redis is away', async () => {
     const gone = await startTestRedis()
     const store = new RedisAnswerStore({ url: gone.url, answerMs: 50 }, { keys })
