@@ -2,6 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vi
 import { createLogger, Secret } from '@sallyport/core'
 import type { ConnectionId } from '@sallyport/core'
 import { createTenantStore, createTransitions, refOf } from '../../src/credentials/index.ts'
+import { createOrganizationDeletions } from '../../src/organizations/index.ts'
+import { silent } from '../db/fresh-database.ts'
 import { connect, fillConnections, makeRevocableTenant, tokenSet } from '../revocation/world.ts'
 import type { RevocableTenant } from '../revocation/world.ts'
 import { about, createEventWorld, EVENT, hex, ISSUER, SILENT } from './world.ts'
@@ -47,6 +49,18 @@ describe('security event tokens', () => {
       expect(queued).toEqual(name === 'tokensRevoked' ? [] : [{ cause: 'event' }])
     },
   )
+
+  it('V-01 are acted on while their organization is on its way out: what ended at the provider does not come back with it', async () => {
+    const [node] = world.revocation.nodes
+    const tenant = await world.newTenant()
+    const made = (await world.source(SET, tenant)).source
+    const id = await connected('leaving', tenant)
+    const deletions = createOrganizationDeletions({ database: node.database, bulk: node.service.bulk, logger: silent })
+    await deletions.request(tenant.org, 'user_of_a_test', { confirm: 'An organization', graceS: 3_600, patienceS: 60 })
+    expect((await world.push(made.context, await world.set(about(EVENT.tokensRevoked, 'leaving')))).status).toBe(202)
+    await deletions.takeBack(tenant.org, 'user_of_a_test')
+    expect(await statusOf(id)).toBe('revoked')
+  })
 
   it('V-01 G10 are acted on within two seconds, and heard of on another node', async () => {
     const times: number[] = []
