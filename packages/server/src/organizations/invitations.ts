@@ -20,7 +20,7 @@ import {
 import type { Database, Invitation, TenantTx } from '../db/index.ts'
 import { emailAddress, newToken } from '../identity/index.ts'
 import type { PersonPrincipal } from '../identity/index.ts'
-import { takesEmail } from './email-domains.ts'
+import { getsIn, takesEmail } from './email-domains.ts'
 import { OrganizationError } from './organization-error.ts'
 import { readSettings } from './settings.ts'
 import { holdAs, requireRole } from './standing.ts'
@@ -100,6 +100,7 @@ async function join(tx: TenantTx, actor: PersonPrincipal, id: InvitationId): Pro
   const inviter = await memberFind(tx, invitation.invitedBy)
   if (inviter === undefined || !roleContains(inviter.role, 'ADMIN') || !roleContains(inviter.role, invitation.role)) throw over()
   const { settings } = await readSettings(tx)
+  if (!getsIn(settings.email_domains, inviter)) throw over()
   if (!takesEmail(settings.email_domains, invitation.email)) throw domainRefused()
   if ((await memberFind(tx, actor.userId)) !== undefined)
     throw new OrganizationError('conflict', 'You are a member of this organization already.')

@@ -11,7 +11,8 @@ import { memberFind, membershipDelete, membershipPut } from '../db/index.ts'
 import type { Member, TenantTx } from '../db/index.ts'
 import type { PersonPrincipal } from '../identity/index.ts'
 import { OrganizationError } from './organization-error.ts'
-import { holdAs, requireAnotherOwner, requireRole } from './standing.ts'
+import { requireAnotherOwner } from './owners.ts'
+import { holdAs, requireRole } from './standing.ts'
 
 /** Gives a member another role; the one it has already is no change. @throws OrganizationError as `removeMember` */
 export async function changeRole(tx: TenantTx, actor: PersonPrincipal, person: UserId, role: Role): Promise<Member> {

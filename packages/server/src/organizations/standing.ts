@@ -5,7 +5,7 @@
 import type { Role } from '@sallyport/contract'
 import type { UserId } from '@sallyport/core'
 import { roleContains } from '../access/index.ts'
-import { memberFind, organizationHold, ownerCount } from '../db/index.ts'
+import { memberFind, organizationHold } from '../db/index.ts'
 import type { Member, TenantTx } from '../db/index.ts'
 import type { PersonPrincipal, Principal } from '../identity/index.ts'
 import { OrganizationError } from './organization-error.ts'
@@ -30,11 +30,4 @@ export async function holdAs(tx: TenantTx, person: UserId): Promise<Member> {
 /** @throws OrganizationError `role_exceeded` unless `held` contains `role` */
 export function requireRole(held: Role, role: Role): void {
   if (!roleContains(held, role)) throw new OrganizationError('role_exceeded', `This needs the role ${role} or a larger one.`)
-}
-
-/** @throws OrganizationError `last_owner` when `member` is the only one. Only behind `holdAs`. */
-export async function requireAnotherOwner(tx: TenantTx, member: Pick<Member, 'role'>): Promise<void> {
-  if (member.role === 'OWNER' && (await ownerCount(tx)) < 2) {
-    throw new OrganizationError('last_owner', 'Make somebody else an owner first.')
-  }
 }

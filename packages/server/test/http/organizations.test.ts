@@ -275,6 +275,28 @@ describe('the domains of an organization', () => {
     expect((await call(staff.people.OWNER, 'GET', staff.path)).status).toBe(200)
   })
 
+  it('T-19 leave no organization to an owner whom they keep out: who is the last that gets in stays', async () => {
+    const staff = await makeStaff()
+    const outside = await world.makePerson(staff.org, 'OWNER', `${newId('user')}@elsewhere.example`)
+    expect((await settle(staff.people.OWNER, staff.path, { email_domains: ['example.com'] })).status).toBe(200)
+    const leaving = await call(staff.people.OWNER, 'DELETE', `${staff.path}/membership`)
+    expect(leaving.json).toMatchObject({ status: 409, code: 'last_owner' })
+    const self = `${staff.path}/members/${user(staff.people.OWNER.id)}`
+    expect((await call(staff.people.OWNER, 'PATCH', self, { role: 'ADMIN' })).json).toMatchObject({ status: 409, code: 'last_owner' })
+    expect((await call(staff.people.OWNER, 'DELETE', `${staff.path}/members/${user(outside.id)}`)).status).toBe(204)
+  })
+
+  it('T-25 void the invitations of whom they keep out', async () => {
+    const staff = await makeStaff()
+    const maker = await world.makePerson(staff.org, 'ADMIN', `${newId('user')}@elsewhere.example`)
+    const invited = `${newId('user')}@example.com`
+    const { token } = (await call(maker, 'POST', `${staff.path}/invitations`, { email: invited, role: 'ADMIN' })).json
+    await settle(staff.people.OWNER, staff.path, { email_domains: ['example.com'] })
+    const person = await world.makePerson(staff.org, undefined, invited)
+    const accepted = await call(person, 'POST', '/api/v1/invitations/accept', { token })
+    expect(accepted.json).toMatchObject({ status: 410, code: 'invitation_invalid' })
+  })
+
   it('are settled by owners alone, and nothing of a change that is partly refused is kept', async () => {
     const staff = await makeStaff()
     const change = { audit_use_mode: 'strict', email_domains: ['example.com'] }

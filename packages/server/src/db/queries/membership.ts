@@ -49,15 +49,16 @@ export async function memberFind(tx: TenantTx, person: UserId): Promise<Member |
   return (await members(tx, person, null, 1))[0]
 }
 
-/** Behind `organizationHold` nobody changes it until the transaction ends. */
-export async function ownerCount(tx: TenantTx): Promise<number> {
-  const { count } = await tx
+/** Behind `organizationHold` nobody changes it until the transaction ends. Those who made the organization first. */
+export async function ownerList(tx: TenantTx): Promise<UserId[]> {
+  const rows = await tx
     .selectFrom('sallyport.membership')
-    .select(sql<string>`count(*)`.as('count'))
+    .select('person_id')
     .where('org_id', '=', tx.org)
     .where('role', '=', 'OWNER')
-    .executeTakeFirstOrThrow()
-  return Number(count)
+    .orderBy('created_at')
+    .execute()
+  return rows.map(({ person_id: person }) => person)
 }
 
 interface MemberRow {

@@ -5,9 +5,7 @@ import { implement } from '../../operation.ts'
 const alone = oneEach('This log is being verified on this node already.')
 
 export const auditVerify = implement('auditVerify', async ({ deps, ids }) => {
-  const { intact, events, head, checkpoints, vouched, firstFault } = await alone(ids.org, () =>
-    verifyOrganization(deps.database, ids.org),
-  )
+  const { intact, events, head, checkpoints, vouched, firstFault } = await alone(ids.org, () => verifyOrganization(deps.database, ids.org))
   return {
     intact,
     events: events.toString(),

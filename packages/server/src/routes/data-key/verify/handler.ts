@@ -8,9 +8,7 @@ const MOST_FAULTS = 100
 const alone = oneEach('The records of this organization are being verified on this node already.')
 
 export const dataKeyVerify = implement('dataKeyVerify', async ({ deps, ids, principal }) => {
-  const { dataKeys, records, destroyed, faults } = await alone(ids.org, () =>
-    deps.keeper.verify(principalRef(principal), ids.org),
-  )
+  const { dataKeys, records, destroyed, faults } = await alone(ids.org, () => deps.keeper.verify(principalRef(principal), ids.org))
   return {
     data_keys: dataKeys,
     records,
