@@ -22,10 +22,10 @@ const principal = { kind: 'key', keyId: newId('key') }
 describe.each([
   ['an audit log', auditVerify],
   ["an organization's records", dataKeyVerify],
-])('verifying %s', (_what, { handle }: Handler) => {
+])('verifying %s', (_what, handler: Handler) => {
   it('reads through an organization once at a time, however often it is asked for', async () => {
     const { deps, begun, end } = held()
-    const ask = (org: OrgId) => handle({ deps, ids: { org }, principal } as never)
+    const ask = (org: OrgId) => handler.handle({ deps, ids: { org }, principal } as never)
     const org = newId('org')
     const first = ask(org)
     for (let n = 0; n < 20; n++) await expect(ask(org)).rejects.toMatchObject({ code: 'rate_limited' })
