@@ -1,10 +1,11 @@
 /**
  * Owns the way to the application's OpenTelemetry. Refuses to bring one along: the API is looked up when it is asked for, and where it is not
- * installed nothing is traced. Where it is, spans go to whatever provider the application registered, now or later.
+ * installed nothing is traced. Where it is, spans go to whatever provider the application registered, now or later. Refuses to let that one's
+ * failure be the work's: a token that has just come must not be lost for a span.
  */
 import type * as api from '@opentelemetry/api'
 import type { Span, SpanStart, Traces } from './traces.ts'
-import { failureType, noTraces } from './traces.ts'
+import { failureType, noSpan, noTraces } from './traces.ts'
 
 type Api = typeof api
 
@@ -43,16 +44,20 @@ class OpenTelemetryTraces implements Traces {
   within<T>({ name, kind = 'internal', attributes = {} }: SpanStart, work: (span: Span) => Promise<T>): Promise<T> {
     const { SpanKind } = this.#api
     const options = { kind: kind === 'client' ? SpanKind.CLIENT : SpanKind.INTERNAL, attributes: bounded(attributes) }
-    return this.#tracer.startActiveSpan(name, options, async (span) => {
-      try {
-        return await work(this.#spanOf(span))
-      } catch (error) {
-        this.#fail(span, failureType(error))
-        throw error
-      } finally {
-        span.end()
-      }
-    })
+    let begun: Promise<T> | undefined
+    quietly(() => void this.#tracer.startActiveSpan(name, options, (span) => (begun = this.#under(span, work))))
+    return begun ?? work(noSpan)
+  }
+
+  async #under<T>(span: api.Span, work: (span: Span) => Promise<T>): Promise<T> {
+    try {
+      return await work(this.#spanOf(span))
+    } catch (error) {
+      this.#fail(span, failureType(error))
+      throw error
+    } finally {
+      quietly(() => span.end())
+    }
   }
 
   apart<T>(work: () => T): T {
@@ -65,16 +70,18 @@ class OpenTelemetryTraces implements Traces {
 
   #spanOf(span: api.Span): Span {
     return {
-      recording: span.isRecording(),
-      set: (attributes) => void span.setAttributes(bounded(attributes)),
+      recording: quietly(() => span.isRecording()) ?? false,
+      set: (attributes) => quietly(() => void span.setAttributes(bounded(attributes))),
       fail: (type) => this.#fail(span, type),
     }
   }
 
   /** Without a message: whoever wants the words has the error. */
   #fail(span: api.Span, type: string): void {
-    span.setAttribute('error.type', type.slice(0, MAX_ATTRIBUTE))
-    span.setStatus({ code: this.#api.SpanStatusCode.ERROR })
+    quietly(() => {
+      span.setAttribute('error.type', type.slice(0, MAX_ATTRIBUTE))
+      span.setStatus({ code: this.#api.SpanStatusCode.ERROR })
+    })
   }
 }
 
@@ -82,4 +89,13 @@ function bounded(attributes: SpanStart['attributes'] & object): api.Attributes {
   return Object.fromEntries(
     Object.entries(attributes).map(([name, value]) => [name, typeof value === 'string' ? value.slice(0, MAX_ATTRIBUTE) : value]),
   )
+}
+
+/** Processors and exporters are the application's, and what they throw comes out of the calls on a span. */
+function quietly<T>(call: () => T): T | undefined {
+  try {
+    return call()
+  } catch {
+    return undefined
+  }
 }
