@@ -3,6 +3,7 @@
  * sign the same number one is stored, and only what is stored goes outside. Refuses to hold appends up: a log without a new checkpoint is a
  * warning, never a refusal.
  */
+import { hasCode } from '@sallyport/core'
 import type { Logger, Metrics, OrgId } from '@sallyport/core'
 import { checkpointPut, checkpointStart } from '../db/index.ts'
 import type { AuditSigningKey, Database, StoredCheckpoint } from '../db/index.ts'
@@ -50,6 +51,8 @@ const PAGE = 200
 /** Public keys are asked for by anybody; they change a few times a year. */
 const KEYS_KEPT_MS = 5_000
 const FIRST_PREVIOUS = Buffer.alloc(32)
+/** Of which it is remembered that it was said. */
+const MOST_UNSIGNED = 1_000
 
 export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   return new DatabaseCheckpointer(options)
@@ -61,6 +64,8 @@ class DatabaseCheckpointer implements Checkpointer {
   #looking: Promise<unknown> | undefined
   #closed = false
   #failing = false
+  /** Logs that could not be signed, as was said. */
+  readonly #unsigned = new Set<OrgId>()
   #known: { readonly keys: Promise<readonly AuditSigningKey[]>; readonly at: number } | undefined
 
   constructor(options: CheckpointerOptions) {
@@ -97,19 +102,14 @@ class DatabaseCheckpointer implements Checkpointer {
   }
 
   async look(): Promise<number> {
-    const { database, everyEvents, everySeconds, sink } = this.#o
+    const { database, everyEvents, everySeconds } = this.#o
     const signer = await currentSigner(this.#o)
     let stored = 0
     for (let after: OrgId | undefined; !this.#closed;) {
       const due = { currentKey: signer.id, events: everyEvents, seconds: everySeconds, after, limit: PAGE }
       const page = await database.lookups.auditCheckpointDue(due)
-      const made: StoredCheckpoint[] = []
-      for (const org of page) {
-        const each = await this.#sign(org, signer)
-        if (each !== undefined) made.push(each)
-      }
+      const made = await this.#signAll(page, signer)
       stored += made.length
-      await sink.write(made)
       if (page.length < PAGE) break
       after = page.at(-1)
     }
@@ -149,6 +149,29 @@ class DatabaseCheckpointer implements Checkpointer {
     this.#failing = true
   }
 
+  /** What is stored goes outside, however the page ends. A log that contradicts itself can't be signed, and is not the others' concern. */
+  async #signAll(page: readonly OrgId[], signer: CurrentSigner): Promise<readonly StoredCheckpoint[]> {
+    const made: StoredCheckpoint[] = []
+    try {
+      for (const org of page) {
+        const each = await this.#sign(org, signer).catch((error: unknown) => this.#refused(org, error))
+        if (each !== undefined) made.push(each)
+      }
+    } finally {
+      await this.#o.sink.write(made)
+    }
+    return made
+  }
+
+  /** Said once, and counted each time. @throws the error when it is not about this log. */
+  #refused(org: OrgId, error: unknown): undefined {
+    if (hasCode(error, 'database_unavailable')) throw error
+    this.#o.metrics.count('sallyport_audit_checkpoints_total', { outcome: 'failed' })
+    if (this.#unsigned.has(org) || this.#unsigned.size >= MOST_UNSIGNED) return
+    this.#unsigned.add(org)
+    this.#o.logger.error('The audit log of an organization can not be signed: verify it', { org, error })
+  }
+
   /** The signature is made inside the transaction that reads the log's end: what is signed was seen. */
   async #sign(org: OrgId, { id: key, signer }: CurrentSigner): Promise<StoredCheckpoint | undefined> {
     const stored = await this.#o.database.withTenant(org, async (tx) => {
@@ -159,6 +182,7 @@ class DatabaseCheckpointer implements Checkpointer {
       const checkpoint = { ...statement, signature: signer.sign(checkpointStatement(statement)) }
       return (await checkpointPut(tx, checkpoint)) ? checkpoint : undefined
     })
+    this.#unsigned.delete(org)
     if (stored !== undefined) this.#o.metrics.count('sallyport_audit_checkpoints_total', { outcome: 'stored' })
     return stored
   }

@@ -64,6 +64,29 @@ describe('checkpoints', () => {
     })
   })
 
+  it('A-10 come to every other log, and outside, when one can not be signed: who breaks one log stops no other', async () => {
+    const lone = await auditWorld(inject('postgresUrl'))
+    try {
+      const eager = lone.node({ everySeconds: 0 })
+      const [before, broken, behind] = [newId('org'), newId('org'), newId('org')].toSorted() as [OrgId, OrgId, OrgId]
+      for (const org of [before, broken, behind]) await lone.append(org, thing(1))
+      await lone.tamper(`update sallyport.audit_head set hash = sha256('another') where org_id = $1`, [broken])
+      for (let look = 0; look < 2; look++) {
+        await eager.look()
+        const lists = await Promise.all(
+          [before, broken, behind].map((org) => lone.database.withTenant(org, (tx) => checkpointListAscending(tx, { limit: 10 }))),
+        )
+        expect(lists.map(({ length }) => length)).toEqual([1, 0, 1])
+        const lines = (await readFile(lone.file, 'utf8')).split('\n')
+        for (const [one] of lists) if (one !== undefined) expect(lines).toContain(checkpointLine(one))
+      }
+      expect(lone.metrics.render()).toContain('sallyport_audit_checkpoints_total{outcome="failed"} 2')
+      await eager.close()
+    } finally {
+      await lone.close()
+    }
+  })
+
   it('come to every log that went on, by a look over all, and to none that did not', async () => {
     const eager = world.node({ everySeconds: 0 })
     const orgs = [newId('org'), newId('org'), newId('org')]
