@@ -2,6 +2,7 @@
  * Owns the device authorization grant (RFC 8628): a code that the person types in elsewhere, and one question after its outcome at a time.
  * Refuses to wait by itself: when to ask again is for whoever waits to keep to.
  */
+import { isIP } from 'node:net'
 import {
   deviceAuthorizationRequest,
   deviceCodeGrantRequest,
@@ -140,7 +141,7 @@ function judged({
 function pageOf(text: string): string | null {
   const url = URL.parse(text)
   if (url === null || url.username !== '' || url.password !== '') return null
-  const local = url.hostname === 'localhost' || url.hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/u.test(url.hostname)
+  const local = url.hostname === 'localhost' || url.hostname === '[::1]' || (isIP(url.hostname) === 4 && url.hostname.startsWith('127.'))
   return url.protocol === 'https:' || (url.protocol === 'http:' && local) ? url.href : null
 }
 

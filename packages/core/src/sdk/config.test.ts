@@ -110,7 +110,20 @@ describe('a configuration of the SDK', () => {
     expect(Object.keys(refused).toSorted()).toEqual(['insecureAllowOrigins', 'providers.github.redirectUri', 'tokenStore'])
     const far = { ...local, mode: 'development', providers: { github: { ...github, redirectUri: 'http://app.example/cb' } } }
     expect(await faultsOf(far)).toHaveProperty(['providers.github.redirectUri'])
+    const named = { ...far, providers: { github: { ...github, redirectUri: 'http://127.app.example/cb' } } }
+    expect(await faultsOf(named)).toHaveProperty(['providers.github.redirectUri'])
   })
+
+  it.each(['https://api.example:8443', 'https://10.0.0.1', 'https://intranet'])(
+    'S-05 names an API that no call may go to: %s',
+    async (origin) => {
+      const api = { base: origin, injection: { kind: 'query', name: 'key' }, defaultHeaders: {}, probe: { method: 'GET', path: '/up' } }
+      const keyed = { id: 'keyed', name: 'A', docs: 'https://docs.example/', origins: [origin], api, credential: 'api_key' }
+      expect(await faultsOf({ ...good, connectors: [keyed], providers: { keyed: {} } })).toEqual({
+        'providers.keyed': expect.stringMatching(/^names an address that no call may go to \(apiBase: /u) as string,
+      })
+    },
+  )
 
   it('O-21 is refused without the scopes that the features asked for need', async () => {
     const withScopes = (scopes: string[]) => ({

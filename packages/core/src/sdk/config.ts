@@ -2,9 +2,11 @@
  * Owns the judgement of a configuration: every fault of it at once, before anything is opened. Refuses plain http towards people's browsers,
  * tokens in memory and insecure origins in production, and scopes that the features asked for don't get by with.
  */
-import { checkedApiRecord, featureScopes, lackingFeatures, listProviders, resolveProvider } from '../catalog/index.ts'
+import { isIP } from 'node:net'
+import { checkedApiRecord, featureScopes, lackingFeatures, listProviders, recordEndpoints, resolveProvider } from '../catalog/index.ts'
 import type { ApiRecord, Feature } from '../catalog/index.ts'
 import { collectionOf, CONNECTORS } from '../connectors/index.ts'
+import { DEFAULT_EGRESS_POLICY, EgressError, judgeUrl } from '../http/index.ts'
 import { SallyportError } from '../kernel/index.ts'
 import { readEncryption } from '../stores/index.ts'
 import type { EncryptionConfig, TokenStoreConfig } from '../stores/index.ts'
@@ -88,6 +90,7 @@ export function judgeProvider(
   const faults: ConfigFault[] = redirectUri === undefined ? [] : redirectFaults(redirectUri, around, `${path}.redirectUri`)
   const record = recordFor(name, options, connector, around, path, faults)
   if (record === undefined) return { faults }
+  faults.push(...reachFaults(record, around, path))
   const { scheme, hasScopes, faults: schemeFaults } = judgeScheme(record, options, path)
   faults.push(...schemeFaults)
   const features = options.features ?? []
@@ -136,6 +139,21 @@ function recordFor(
   return judged(() => resolveProvider(name, endpoints, insecureAllowOrigins), `${path}.endpoints`, faults)
 }
 
+/** What the door would refuse in every call is known now. A browser goes to the authorization endpoint, and through no door. */
+function reachFaults(record: ApiRecord, { insecureAllowOrigins }: Surroundings, path: string): ConfigFault[] {
+  const policy = { insecureAllowOrigins, allowedPorts: DEFAULT_EGRESS_POLICY.allowedPorts }
+  return recordEndpoints(record).flatMap(([name, url]) => {
+    if (name.endsWith('authorizationEndpoint') || name.startsWith('securityEvents')) return []
+    try {
+      judgeUrl(url.split('?', 1)[0]!, policy)
+      return []
+    } catch (error) {
+      if (!(error instanceof EgressError)) throw error
+      return [{ path, message: `names an address that no call may go to (${name}: ${error.reason})` }]
+    }
+  })
+}
+
 function featureFaults(record: ApiRecord, wanted: readonly Feature[], scopes: readonly string[], path: string): ConfigFault[] {
   return lackingFeatures(record, wanted, scopes).map(({ feature, unsupported, scopes: missing }) =>
     unsupported
@@ -154,7 +172,7 @@ function redirectFaults(text: string, { production }: Surroundings, path: string
   if (username !== '' || password !== '') return [{ path, message: 'has user info' }]
   if (protocol === 'https:') return []
   if (production) return [{ path, message: 'must be https: the code of a sign-in travels through it' }]
-  const local = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.')
+  const local = hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'))
   return protocol === 'http:' && local ? [] : [{ path, message: 'must be https, or http on this machine in development' }]
 }
 
