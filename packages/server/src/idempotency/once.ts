@@ -42,8 +42,11 @@ export interface Idempotency {
   once<Answer>(asked: AskedCreation, work: () => Promise<Answer>): Promise<{ readonly answer: Answer; readonly replayed: boolean }>
 }
 
-/** A creation that made nothing for so long has died; should it live, it is refused when it comes to make something. */
-const TAKEN_OVER_AFTER_S = 60
+/**
+ * A creation that did not come to its answer in so long has died: without anything made it is taken over, and should it live, it is refused when it comes
+ * to make something; with it, the answer is lost. Until then the one who asks again is told to wait, since made and answered are two commits.
+ */
+const DEAD_AFTER_S = 60
 const KEY = /^[!-~]{1,255}$/u
 
 export function createIdempotency(options: IdempotencyOptions): Idempotency {
@@ -61,7 +64,7 @@ async function once<Answer>(
   const requestHash = hmacSha256(options.key, frame(['request', asked.operation, ordered(asked.request)]))
   const creation: Creation = { org: asked.org, keyHash, attempt: randomUUID(), action: asked.action }
   const standing = await options.database.withTenant(asked.org, async (tx) => {
-    const begun = await creationBegin(tx, { keyHash, requestHash, attempt: creation.attempt }, TAKEN_OVER_AFTER_S)
+    const begun = await creationBegin(tx, { keyHash, requestHash, attempt: creation.attempt }, DEAD_AFTER_S)
     return begun ? undefined : creationFind(tx, keyHash)
   })
   if (standing !== undefined) return { answer: (await answerOf(options, asked.org, requestHash, standing)) as Answer, replayed: true }
@@ -92,7 +95,7 @@ async function answerOf({ vault }: IdempotencyOptions, org: OrgId, requestHash: 
   if (!digestEquals(standing.requestHash, requestHash)) {
     throw new IdempotencyError('idempotency_mismatch', 'This Idempotency-Key was used for another request: take another.')
   }
-  if (standing.state === 'running')
+  if (standing.state === 'running' || (standing.answer === null && standing.ageS < DEAD_AFTER_S))
     throw new IdempotencyError('idempotency_in_progress', 'The same request is being worked on: ask again in a moment.')
   if (standing.answer === null) {
     throw new IdempotencyError('idempotency_answer_lost', `It was done and its answer was lost: see ${standing.target ?? 'the list'}.`)

@@ -10,6 +10,8 @@ export interface IdempotentCreation {
   readonly target: string | null
   /** Sealed. */
   readonly answer: Buffer | null
+  /** Seconds since it began, by the database's clock. */
+  readonly ageS: number
 }
 
 /** Whose turn it is. `takenOverAfterS`: a creation that made nothing for so long is nobody's any more. */
@@ -46,10 +48,13 @@ export async function creationFind(tx: TenantTx, keyHash: Buffer): Promise<Idemp
   const row = await tx
     .selectFrom('sallyport.idempotent_creation')
     .select(['attempt', 'request_hash', 'state', 'target', 'answer'])
+    .select(sql<number>`extract(epoch from clock_timestamp() - begun_at)::float8`.as('age_s'))
     .where('org_id', '=', tx.org)
     .where('key_hash', '=', keyHash)
     .executeTakeFirst()
-  return row && { attempt: row.attempt, requestHash: row.request_hash, state: row.state, target: row.target, answer: row.answer }
+  if (row === undefined) return undefined
+  const { attempt, state, target, answer } = row
+  return { attempt, requestHash: row.request_hash, state, target, answer, ageS: row.age_s }
 }
 
 /** In the transaction that makes it. False when the attempt was taken over: then nothing may be made. */
