@@ -114,6 +114,13 @@ describe('a configuration of the SDK', () => {
     expect(await faultsOf(named)).toHaveProperty(['providers.github.redirectUri'])
   })
 
+  it('refuses a provider by the name that feeds go by', async () => {
+    const api = { base: 'https://api.example', injection: { kind: 'query', name: 'key' }, defaultHeaders: {} }
+    const feed = { id: 'feed', name: 'A', docs: 'https://docs.example/', origins: ['https://api.example'], api, credential: 'api_key' }
+    const faults = await faultsOf({ ...good, connectors: [feed], providers: { feed: {} } })
+    expect(faults).toEqual({ 'providers.feed': 'has the name that feeds go by' })
+  })
+
   it.each(['https://api.example:8443', 'https://10.0.0.1', 'https://intranet'])(
     'S-05 names an API that no call may go to: %s',
     async (origin) => {

@@ -90,6 +90,8 @@ export function judgeProvider(
   const faults: ConfigFault[] = redirectUri === undefined ? [] : redirectFaults(redirectUri, around, `${path}.redirectUri`)
   const record = recordFor(name, options, connector, around, path, faults)
   if (record === undefined) return { faults }
+  // Its calls would share limits, circuits and answers with those of feeds, and its failures would count for nothing.
+  if (name === FEED) faults.push({ path, message: 'has the name that feeds go by' })
   faults.push(...reachFaults(record, around, path))
   const { scheme, hasScopes, faults: schemeFaults } = judgeScheme(record, options, path)
   faults.push(...schemeFaults)
