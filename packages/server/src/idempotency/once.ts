@@ -65,8 +65,10 @@ async function once<Answer>(
   const creation: Creation = { org: asked.org, keyHash, attempt: randomUUID(), action: asked.action }
   const standing = await options.database.withTenant(asked.org, async (tx) => {
     const begun = await creationBegin(tx, { keyHash, requestHash, attempt: creation.attempt }, DEAD_AFTER_S)
-    return begun ? undefined : creationFind(tx, keyHash)
+    // What stood there a statement ago and is gone has failed: whoever asks again now begins it.
+    return begun ? undefined : ((await creationFind(tx, keyHash)) ?? 'freed')
   })
+  if (standing === 'freed') throw underWay()
   if (standing !== undefined) return { answer: (await answerOf(options, asked.org, requestHash, standing)) as Answer, replayed: true }
   return { answer: await perform(options, creation, work), replayed: false }
 }
@@ -95,13 +97,16 @@ async function answerOf({ vault }: IdempotencyOptions, org: OrgId, requestHash: 
   if (!digestEquals(standing.requestHash, requestHash)) {
     throw new IdempotencyError('idempotency_mismatch', 'This Idempotency-Key was used for another request: take another.')
   }
-  if (standing.state === 'running' || (standing.answer === null && standing.ageS < DEAD_AFTER_S))
-    throw new IdempotencyError('idempotency_in_progress', 'The same request is being worked on: ask again in a moment.')
+  if (standing.state === 'running' || (standing.answer === null && standing.ageS < DEAD_AFTER_S)) throw underWay()
   if (standing.answer === null) {
     throw new IdempotencyError('idempotency_answer_lost', `It was done and its answer was lost: see ${standing.target ?? 'the list'}.`)
   }
   const text = await vault.open(org, idempotentAnswerPlace(standing.attempt), standing.answer)
   return JSON.parse(text.reveal()) as unknown
+}
+
+function underWay(): IdempotencyError {
+  return new IdempotencyError('idempotency_in_progress', 'The same request is being worked on: ask again in a moment.')
 }
 
 /** The same text for the same JSON, in whatever order its members stand. */
