@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { operations, problemSchema } from '@sallyport/contract'
+import { operations, problemSchema, SCOPES } from '@sallyport/contract'
 import type { Operation, OperationName } from '@sallyport/contract'
 import { formatId, newId } from '@sallyport/core'
 import type { IdPrefix } from '@sallyport/core'
-import { addOrganization, connectAccount, createKey, setStage, signInOwner } from '@sallyport/testkit'
+import { addMember, addOrganization, connectAccount, createKey, setStage, signInOwner } from '@sallyport/testkit'
 import type { Owner, Place, Stage } from '@sallyport/testkit'
 
 /** Two organizations that made the same things under the same names; whatever A holds, B must not tell from what does not exist. */
@@ -13,8 +13,6 @@ let theirs: Owner
 let theirConnection: string
 let theirProxyKey: string
 let theirFullKey: string
-
-const ALL_SCOPES = ['proxy:call', 'connections:read', 'requests:read', 'keys:read', 'keys:write', 'connect_sessions:write'] as const
 
 beforeAll(async () => {
   stage = await setStage({ postgresUrl: inject('postgresUrl') })
@@ -30,7 +28,7 @@ beforeAll(async () => {
   })
   theirConnection = await connectAccount(theirs, 'user-1')
   theirProxyKey = await createKey(theirs, ['proxy:call'])
-  theirFullKey = await createKey(theirs, [...ALL_SCOPES])
+  theirFullKey = await createKey(theirs, [...SCOPES])
   stage.upstream.answer((request, response) => void response.end(request.headers.authorization))
 })
 afterAll(() => stage.close())
@@ -41,10 +39,23 @@ interface Told {
   readonly problem: object
 }
 
-/** Everything a caller is told, but for what names the request itself. */
+/**
+ * What differs between any two answers: what names the request and its time, and how much the caller's own limits have left, which is counted down and
+ * filled again meanwhile. The limits themselves are compared.
+ */
+const PASSING: ReadonlySet<string> = new Set([
+  'date',
+  'sallyport-request-id',
+  'ratelimit',
+  'x-ratelimit-limit',
+  'x-ratelimit-remaining',
+  'x-ratelimit-reset',
+])
+
+/** Everything a caller is told, but for what is this answer's alone. */
 async function told(response: Response): Promise<Told> {
   const { instance: _instance, ...problem } = problemSchema.parse(await response.json())
-  const headers = Object.fromEntries([...response.headers].filter(([name]) => name !== 'date' && name !== 'sallyport-request-id'))
+  const headers = Object.fromEntries([...response.headers].filter(([name]) => !PASSING.has(name)))
   return { status: response.status, headers, problem }
 }
 
@@ -105,6 +116,8 @@ describe('through the control plane', () => {
     data_key: 'dk',
     source: 'esrc',
     bulk: 'bulk',
+    member: 'user',
+    invitation: 'inv',
   }
   /** Parameters that name nothing of a tenant's. */
   const NO_TENANTS: ReadonlySet<string> = new Set(['environment', 'root_key'])
@@ -121,7 +134,11 @@ describe('through the control plane', () => {
     const { source } = await client.call('eventSourceCreate', { params: { ...place, integration }, body: { kind: 'github' } })
     const nothing = { provider: 'google', dry_run: false }
     const { bulk_revocation: bulk } = await client.call('bulkRevocationCreate', { params: { org: place.org }, body: nothing })
+    const email = `${newId('inv')}@example.com`
+    const { invitation } = await client.call('invitationCreate', { params: { org: place.org }, body: { email, role: 'VIEWER' } })
     const made = {
+      member: await addMember(stage.gateway.databaseUrl!, place.org),
+      invitation: invitation.id,
       connection,
       key: keys.data[0]!.id,
       integration,
@@ -155,7 +172,7 @@ describe('through the control plane', () => {
   const named = Object.entries(operations as Record<string, Operation>).filter(([, operation]) => operation.access.audience === 'tenant')
 
   function send(name: string, operation: Operation, ids: Record<string, string>, key: string): Promise<Response> {
-    const path = operation.path.replaceAll(/\{(\w+)\}/gu, (_all, part: string) => encodeURIComponent(ids[part]!))
+    const path = operation.path.replaceAll(/\{(\w+)\}/gu, (_all, part: string) => encodeURIComponent(idIn(ids, part)))
     const body = BODIES[name as OperationName]
     return fetch(stage.gateway.url + path, {
       method: operation.method,
@@ -164,12 +181,19 @@ describe('through the control plane', () => {
     })
   }
 
+  /** A part that nobody made would be probed as the same text on both sides, and prove nothing. */
+  function idIn(ids: Record<string, string>, part: string): string {
+    const id = ids[part]
+    if (id === undefined) throw new Error(`this test has no {${part}} to probe with: make one in objectsOf`)
+    return id
+  }
+
   /** Every mix of own and foreign ids in a path that holds at least one foreign one. */
   function mixes(parts: readonly string[], own: Record<string, string>, foreign: Record<string, string>): Record<string, string>[] {
     return Array.from({ length: 2 ** parts.length - 1 }, (_, bits) => ({
       environment: 'test',
       root_key: 'root-1',
-      ...Object.fromEntries(parts.map((part, i) => [part, ((bits + 1) >> i) % 2 === 1 ? foreign[part]! : own[part]!])),
+      ...Object.fromEntries(parts.map((part, i) => [part, ((bits + 1) >> i) % 2 === 1 ? idIn(foreign, part) : idIn(own, part)])),
     }))
   }
 
@@ -200,5 +224,9 @@ describe('through the control plane', () => {
     const keys = (await ours.client.call('keyList', { params: place, query: { limit: 200 } })).data
     expect(keys.filter(({ revoked_at }) => revoked_at !== null)).toEqual([])
     expect(keys.filter(({ name }) => name === 'mine')).toEqual([])
+    const { data: members } = await ours.client.call('memberList', { params: { org: place.org } })
+    expect(members.map(({ role }) => role).toSorted()).toEqual(['OWNER', 'VIEWER'])
+    const { data: invitations } = await ours.client.call('invitationList', { params: { org: place.org } })
+    expect(invitations.map(({ role, state }) => `${role} ${state}`)).toEqual(['VIEWER open'])
   })
 })

@@ -4,6 +4,7 @@
  */
 import { createClient } from '@sallyport/client'
 import type { Client } from '@sallyport/client'
+import type { Scope } from '@sallyport/contract'
 import { browserFor, submitFirstForm } from '@sallyport/sandbox'
 import { startIssuer } from '../issuer/index.ts'
 import type { Issuer } from '../issuer/index.ts'
@@ -109,15 +110,7 @@ export async function connectAccount(owner: Owner, endUserId: string, again?: st
 
 export async function createKey(
   { client, place }: Owner,
-  scopes: (
-    | 'proxy:call'
-    | 'connections:read'
-    | 'requests:read'
-    | 'keys:write'
-    | 'keys:read'
-    | 'connect_sessions:write'
-    | 'connections:write'
-  )[],
+  scopes: Scope[],
   more: { connection?: string; expires_in_s?: number } = {},
 ): Promise<string> {
   return (await client.call('keyCreate', { params: place, body: { name: 'a test', scopes, ...more } })).secret
