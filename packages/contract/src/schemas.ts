@@ -26,6 +26,7 @@ export const environment = z.enum(ENVIRONMENTS)
 export const timestamp = z.iso.datetime().describe('RFC 3339, UTC')
 
 /** The name of an integration inside its project and environment, as it stands in `/proxy/{integration}/...`. */
+export const origin = z.string().max(255).describe('scheme://host[:port], nothing more; https unless loopback in development')
 export const integrationSlug = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/u, 'must be 1-63 lower-case letters, digits or inner hyphens')

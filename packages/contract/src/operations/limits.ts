@@ -7,7 +7,6 @@ import type { Operation } from './operation.ts'
 import { ENV, ORG, PROJECT, inEnvironment, inOrg, inProject } from './paths.ts'
 
 const TAG = 'Limits'
-const origin = z.string().max(255).describe('scheme://host[:port], nothing more; https unless loopback in development')
 
 const figures = z.strictObject({ limit: s.rateFigures.nullable().describe("null: back to the installation's standard") })
 
@@ -100,7 +99,7 @@ export const limitsOperations = {
       bodyLimit: CONTROL_BODY_BYTES,
     },
     params: inProject,
-    body: z.strictObject({ origins: z.array(origin).max(50) }),
+    body: z.strictObject({ origins: z.array(s.origin).max(50) }),
     response: s.browserAccess,
     status: 200,
   }),

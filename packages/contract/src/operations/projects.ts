@@ -6,8 +6,6 @@ import { define } from './operation.ts'
 import type { Operation } from './operation.ts'
 import { ORG, PROJECT, inOrg, inProject } from './paths.ts'
 
-const origin = z.string().max(255).describe('scheme://host[:port], nothing more; https unless loopback in development')
-
 export const projectsOperations = {
   projectList: define({
     method: 'GET',
@@ -27,7 +25,7 @@ export const projectsOperations = {
     summary: 'Make a project, with its two environments',
     access: { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'project.created', bodyLimit: CONTROL_BODY_BYTES },
     params: inOrg,
-    body: z.strictObject({ name: s.name, return_origins: z.array(origin).max(50).default([]) }),
+    body: z.strictObject({ name: s.name, return_origins: z.array(s.origin).max(50).default([]) }),
     response: s.project,
     status: 201,
   }),
@@ -56,7 +54,7 @@ export const projectsOperations = {
     },
     params: inProject,
     body: z
-      .strictObject({ name: s.name.optional(), return_origins: z.array(origin).max(50).optional() })
+      .strictObject({ name: s.name.optional(), return_origins: z.array(s.origin).max(50).optional() })
       .refine((body) => Object.keys(body).length > 0, 'must name what to change')
       .meta({ minProperties: 1 }),
     response: s.project,
