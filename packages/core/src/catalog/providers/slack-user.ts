@@ -1,48 +1,16 @@
-/** Slack, speaking as the person. https://docs.slack.dev/authentication/installing-with-oauth */
+/** Slack, speaking as the person: the same server and API as the bot's. https://docs.slack.dev/authentication/installing-with-oauth */
 import type { z } from 'zod'
 import type { providerSchema } from '../schema.ts'
+import { slack } from './slack.ts'
 
 export const slackUser: z.input<typeof providerSchema> = {
+  ...slack,
   id: 'slack-user',
   name: 'Slack (user)',
-  docs: 'https://docs.slack.dev/authentication/installing-with-oauth',
   oauth: {
-    issuer: 'https://slack.com',
-    responseIssuer: 'checked',
-    authorizationEndpoint: 'https://slack.com/oauth/v2/authorize',
-    tokenEndpoint: 'https://slack.com/api/oauth.v2.access',
-    tokenAuth: 'client_secret_basic',
-    scopeSeparator: ',',
-    authorizationParams: {},
+    ...slack.oauth,
     scopeParameter: 'user_scope',
-    // Failures come with status 200, `ok: false` and an `error`: https://docs.slack.dev/reference/methods/oauth.v2.access
     // The person's token lies in `authed_user`; scopes for it are asked for apart from those of the bot.
     tokenQuirks: ['error_in_success', 'authed_user', 'own_token_type'],
   },
-  userinfo: { url: 'https://slack.com/api/auth.test', method: 'POST', idPath: ['user_id'], labelPath: ['user'], headers: {} },
-  api: {
-    base: 'https://slack.com/api',
-    // https://docs.slack.dev/reference/methods/api.test
-    probe: { method: 'GET', path: '/api.test' },
-    injection: { kind: 'header', name: 'authorization', template: 'Bearer {token}' },
-    defaultHeaders: {},
-  },
-  defaultScopes: ['channels:read'],
-  scopeContents: {},
-  features: {
-    'messages.read': ['channels:read', 'channels:history'],
-    'messages.write': ['chat:write'],
-  },
-  // Only where the application turned rotation on: https://docs.slack.dev/authentication/using-token-rotation
-  rotation: { kind: 'strict' },
-  // https://docs.slack.dev/reference/methods/auth.revoke takes the access token as an argument.
-  revocation: {
-    kind: 'rfc7009',
-    endpoint: 'https://slack.com/api/auth.revoke',
-    clientAuth: 'none',
-    reach: 'token',
-    takes: 'access',
-  },
-  requestLifetimeMs: 50_000,
-  origins: ['https://slack.com'],
 }
