@@ -2,17 +2,11 @@
 
 /** Goes through the server's own development pages as a browser would, to the query of the redirect back to us. */
 export async function signIn(url: string, redirectUri: string): Promise<string> {
-  const cookies = new Map<string, string>()
+  const ask = newBrowser()
   let next = url
   let init: Sent = {}
   for (let step = 0; step < 12; step++) {
-    const answer = await fetch(next, {
-      ...init,
-      redirect: 'manual',
-      headers: { ...init.headers, cookie: [...cookies].map((pair) => pair.join('=')).join('; ') },
-    })
-    for (const cookie of answer.headers.getSetCookie()) remember(cookies, cookie)
-    const location = answer.headers.get('location')
+    const { answer, location } = await ask(next, init)
     if (location?.startsWith(redirectUri)) return new URL(location).search.slice(1)
     init = location === null ? form(await answer.text()) : {}
     next = location === null ? next : new URL(location, next).href
@@ -25,17 +19,11 @@ export async function signIn(url: string, redirectUri: string): Promise<string> 
  * the person refuses.
  */
 export async function agreeOnDevice(link: string, no = false): Promise<void> {
-  const cookies = new Map<string, string>()
+  const ask = newBrowser()
   let next = link
   let init: Sent = {}
   for (let step = 0; step < 15; step++) {
-    const answer = await fetch(next, {
-      ...init,
-      redirect: 'manual',
-      headers: { ...init.headers, cookie: [...cookies].map((pair) => pair.join('=')).join('; ') },
-    })
-    for (const cookie of answer.headers.getSetCookie()) remember(cookies, cookie)
-    const location = answer.headers.get('location')
+    const { answer, location } = await ask(next, init)
     if (location !== null) {
       next = new URL(location, next).href
       init = {}
@@ -49,6 +37,17 @@ export async function agreeOnDevice(link: string, no = false): Promise<void> {
     next = action === undefined ? next : new URL(action, next).href
   }
   throw new Error('the device was never agreed to')
+}
+
+/** Asks with the cookies that earlier answers set, and follows no redirect. */
+function newBrowser(): (url: string, init: Sent) => Promise<{ readonly answer: Response; readonly location: string | null }> {
+  const cookies = new Map<string, string>()
+  return async (url, init) => {
+    const cookie = [...cookies].map((pair) => pair.join('=')).join('; ')
+    const answer = await fetch(url, { ...init, redirect: 'manual', headers: { ...init.headers, cookie } })
+    for (const set of answer.headers.getSetCookie()) remember(cookies, set)
+    return { answer, location: answer.headers.get('location') }
+  }
 }
 
 function deviceForm(page: string, no: boolean): Sent {
