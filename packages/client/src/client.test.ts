@@ -97,6 +97,7 @@ describe('the client', () => {
       allowed_addresses: null,
       sender: null,
       created_by: 'system',
+      succeeds: null,
       created_at: project.created_at,
       expires_at: null,
       revoked_at: null,

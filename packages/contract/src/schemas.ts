@@ -230,6 +230,7 @@ export const apiKey = z
     allowed_addresses: z.array(z.string()).nullable().describe('From where it may be used, in CIDR; null: from anywhere its makers may'),
     sender: keySender.nullable().describe('Who alone may use it; null: whoever has it'),
     created_by: z.string(),
+    succeeds: keyId.nullable().describe('The key that rotated itself into this one; revoking that one ends this one too'),
     created_at: timestamp,
     expires_at: timestamp.nullable(),
     revoked_at: timestamp.nullable(),

@@ -96,7 +96,7 @@ export const apiKeysOperations = {
     method: 'POST',
     path: `${ENV}/keys/{key}/revoke`,
     tag: 'API keys',
-    summary: 'Turn a key off for good; repeating it changes nothing',
+    summary: 'Turn a key off for good, with every key that it made or rotated itself into; repeating it changes nothing',
     access: { audience: 'tenant', role: 'DEVELOPER', scope: 'keys:write', tenant: 'environment', audit: 'key.revoked', bodyLimit: 0 },
     params: inEnvironment.extend({ key: s.keyId }),
     response: s.apiKey,

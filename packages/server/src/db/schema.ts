@@ -121,6 +121,8 @@ export interface Schema {
     created_by: string
     /** The key behind `created_by`; null when that is no key. Derived by the database. */
     maker: GeneratedAlways<KeyId | null>
+    /** The key that rotated itself into this one. */
+    succeeds: KeyId | null
     allowed_addresses: string[] | null
     dpop_thumbprint: string | null
     certificate_thumbprint: string | null

@@ -81,6 +81,48 @@ describe('rotating a key', () => {
     await expect.poll(() => works(secret), PATIENT).toBe(401)
   })
 
+  // The risk: whoever read a key turns it, and is still there after the key was revoked.
+  it('K-04 T-10 a key that rotated itself hands on its revocation, over several turns, to all that came of it', async () => {
+    const first = await owner().create({ name: 'stolen', scopes: SCOPES })
+    const second = await inEnvironment(clientOf(first.secret), place()).keys.rotate(first.key.id, { overlap_s: 0 })
+    expect(second.key.succeeds).toBe(first.key.id)
+    const third = await inEnvironment(clientOf(second.secret), place()).keys.rotate(second.key.id, { overlap_s: 600 })
+    const child = await inEnvironment(clientOf(third.secret), place()).keys.create({ name: 'child', scopes: ['proxy:call'] })
+    expect([await works(second.secret), await works(third.secret), await works(child.secret)]).toEqual([200, 200, 200])
+    await owner().revoke(first.key.id)
+    await expect.poll(() => Promise.all([second, third, child].map(({ secret }) => works(secret))), PATIENT).toEqual([401, 401, 401])
+    const { data } = await personOf(world.a.people.OWNER).call('auditEventList', {
+      params: { org: world.a.params.org },
+      query: { action: 'key.revoked', target: third.key.id },
+    })
+    expect(data.map(({ detail }) => detail)).toEqual([{ with: first.key.id }])
+  })
+
+  it('T-10 what a key rotated itself into ends with it when somebody else replaces it, and not by that alone', async () => {
+    const made = await owner().create({ name: 'doubted', scopes: SCOPES })
+    const turned = await inEnvironment(clientOf(made.secret), place()).keys.rotate(made.key.id, { overlap_s: 600 })
+    const again = await inEnvironment(clientOf(made.secret), place()).keys.rotate(made.key.id, { overlap_s: 600 })
+    expect([await works(turned.secret), await works(again.secret)]).toEqual([200, 200])
+    const replaced = await owner().rotate(made.key.id, { overlap_s: 0 })
+    await expect.poll(() => Promise.all([made, turned, again].map(({ secret }) => works(secret))), PATIENT).toEqual([401, 401, 401])
+    expect(await works(replaced.secret)).toBe(200)
+    expect(replaced.key.succeeds).toBeNull()
+    await owner().revoke(made.key.id)
+    expect(await works(replaced.secret)).toBe(200)
+  })
+
+  it('T-10 a key that rotates itself while it is revoked leaves nobody behind', async () => {
+    for (let round = 0; round < 5; round++) {
+      const made = await owner().create({ name: 'raced', scopes: SCOPES })
+      const itself = inEnvironment(clientOf(made.secret), place()).keys
+      const [one, other] = await Promise.allSettled([itself.rotate(made.key.id), itself.rotate(made.key.id), owner().revoke(made.key.id)])
+      for (const turned of [one, other]) {
+        if (turned.status === 'fulfilled') await expect.poll(() => works(turned.value.secret), PATIENT).toBe(401)
+        else expect([401, 409], String(turned.reason)).toContain((turned.reason as { status: number }).status)
+      }
+    }
+  })
+
   it('T-13 keeps the project and the environment, and finds no key of another', async () => {
     const made = await owner().create({ name: 'here', scopes: ['proxy:call'] })
     const live = inEnvironment(personOf(world.a.people.OWNER), place('live')).keys

@@ -20,6 +20,8 @@ export interface ApiKey {
   readonly sender: KeySender | null
   /** `user_...`, `key_...` or `system`. */
   readonly createdBy: string
+  /** The key that rotated itself into this one, and whose revocation ends it. */
+  readonly succeeds: KeyId | null
   readonly createdAt: Date
   readonly expiresAt: Date | null
   readonly revokedAt: Date | null
@@ -42,6 +44,8 @@ export interface NewApiKey extends Place {
   readonly allowedAddresses?: readonly string[] | null
   readonly sender?: KeySender | null
   readonly createdBy: string
+  /** Absent or null: no key rotated itself into it. */
+  readonly succeeds?: KeyId | null
   readonly expiresAt: Date | null
 }
 
@@ -53,6 +57,7 @@ const COLUMNS = [
   'scopes',
   'connection_id',
   'created_by',
+  'succeeds',
   'created_at',
   'expires_at',
   'revoked_at',
@@ -76,6 +81,7 @@ export async function apiKeyInsert(tx: TenantTx, key: NewApiKey): Promise<ApiKey
       scopes: [...key.scopes],
       connection_id: key.connection,
       created_by: key.createdBy,
+      succeeds: key.succeeds ?? null,
       expires_at: key.expiresAt,
       allowed_addresses: key.allowedAddresses ? [...key.allowedAddresses] : null,
       dpop_thumbprint: key.sender?.kind === 'dpop' ? key.sender.thumbprint : null,
@@ -116,7 +122,7 @@ export async function apiKeyFind(tx: TenantTx, at: Place, id: KeyId): Promise<Ap
 
 export interface Revocation {
   readonly key: ApiKey
-  /** What this turned off: the key unless it was off before, and every key that it made, and those made. */
+  /** What this turned off: the key unless it was off before, and every key that it made or rotated itself into, and what came of those. */
   readonly ended: readonly ApiKey[]
 }
 
@@ -140,7 +146,7 @@ export async function apiKeyHold(tx: TenantTx, at: Place, id: KeyId): Promise<bo
 
 /** Turns a key off for good, at the database's time, and with it all that came of it. Repeating it keeps the first time. */
 export async function apiKeyRevoke(tx: TenantTx, at: Place, id: KeyId): Promise<Revocation | undefined> {
-  const line = await lockLine(tx, at, id)
+  const line = await lockLine(tx, at, id, 'made and successors')
   if (line.length === 0) return undefined
   const rows = await tx
     .updateTable('sallyport.api_key')
@@ -166,7 +172,7 @@ export interface KeyChange {
  * what holds for a maker holds for them.
  */
 export async function apiKeyUpdate(tx: TenantTx, at: Place, id: KeyId, change: KeyChange): Promise<ApiKey | undefined> {
-  const line = await lockLine(tx, at, id)
+  const line = await lockLine(tx, at, id, 'made')
   if (line.length === 0) return undefined
   const { name, allowedAddresses } = change
   const row = await tx
@@ -195,10 +201,16 @@ export interface Succession {
 
 /**
  * Lets a key that is on go on for `overlapS` seconds at most, by the database's clock, never longer than before; undefined when there is none.
- * What came of it ends with it, so that all nodes read that anew, too.
+ * What it made ends with it, so that all nodes read that anew, too. What it rotated itself into ends with it as well, unless it is `itself` that
+ * asks: whoever replaces a key may do so because its secret was read, and somebody else then turned it.
  */
-export async function apiKeyOutlive(tx: TenantTx, at: Place, id: KeyId, overlapS: number): Promise<Succession | undefined> {
-  const line = await lockLine(tx, at, id)
+export async function apiKeyOutlive(
+  tx: TenantTx,
+  at: Place,
+  id: KeyId,
+  { overlapS, itself }: { readonly overlapS: number; readonly itself: boolean },
+): Promise<Succession | undefined> {
+  const line = await lockLine(tx, at, id, itself ? 'made' : 'made and successors')
   const before = line.length === 0 ? undefined : await apiKeyFind(tx, at, id)
   if (before === undefined) return undefined
   const row = await tx
@@ -213,8 +225,19 @@ export async function apiKeyOutlive(tx: TenantTx, at: Place, id: KeyId, overlapS
   if (row === undefined) return undefined
   noteChange(tx, 'api_key', id)
   const below = line.filter((one) => one !== id)
-  if (below.length > 0) await announce(tx, below)
+  if (below.length > 0) await (itself ? announce(tx, below) : endWith(tx, row.expires_at!, below))
   return { before, after: apiKey(row) }
+}
+
+/** Keys go on no longer than until `end`. */
+async function endWith(tx: TenantTx, end: Date, ids: readonly KeyId[]): Promise<void> {
+  await tx
+    .updateTable('sallyport.api_key')
+    .set({ expires_at: sql<Date>`least(expires_at, ${end}::timestamptz)` })
+    .where('org_id', '=', tx.org)
+    .where('id', 'in', [...ids])
+    .execute()
+  for (const id of ids) noteChange(tx, 'api_key', id)
 }
 
 /** Writes rows as they are: the trigger on the table tells every node. */
@@ -228,18 +251,21 @@ async function announce(tx: TenantTx, ids: readonly KeyId[]): Promise<void> {
   for (const id of ids) noteChange(tx, 'api_key', id)
 }
 
+/** Which keys came of a key: those that it made, and those made; or these and the ones that it rotated itself into, with all that came of them. */
+type Descent = 'made' | 'made and successors'
+
 /** The key and all that came of it, locked until the end of the transaction. Until one look finds no more: a lock may have waited for a key being made. */
-async function lockLine(tx: TenantTx, at: Place, id: KeyId): Promise<readonly KeyId[]> {
-  let line = await lockSeenLine(tx, at, id)
+async function lockLine(tx: TenantTx, at: Place, id: KeyId, descent: Descent): Promise<readonly KeyId[]> {
+  let line = await lockSeenLine(tx, at, id, descent)
   for (let seen = 0; line.length > seen;) {
     seen = line.length
-    line = await lockSeenLine(tx, at, id)
+    line = await lockSeenLine(tx, at, id, descent)
   }
   return line
 }
 
 /** As it stands when the statement begins, locked in the order of ids, so that two who revoke along one line wait and don't block. */
-async function lockSeenLine(tx: TenantTx, at: Place, id: KeyId): Promise<readonly KeyId[]> {
+async function lockSeenLine(tx: TenantTx, at: Place, id: KeyId, descent: Descent): Promise<readonly KeyId[]> {
   const rows = await tx
     .withRecursive('line(id)', (db) =>
       db
@@ -253,7 +279,12 @@ async function lockSeenLine(tx: TenantTx, at: Place, id: KeyId): Promise<readonl
         .union(
           db
             .selectFrom('sallyport.api_key as made')
-            .innerJoin('line', 'line.id', 'made.maker')
+            .innerJoin('line', (join) =>
+              join.on((made) => {
+                const byIt = made('made.maker', '=', made.ref('line.id'))
+                return descent === 'made' ? byIt : made.or([byIt, made('made.succeeds', '=', made.ref('line.id'))])
+              }),
+            )
             .select('made.id')
             .where('made.org_id', '=', tx.org),
         ),
@@ -279,6 +310,7 @@ function apiKey(row: Pick<Selectable<Schema['sallyport.api_key']>, (typeof COLUM
     allowedAddresses: row.allowed_addresses,
     sender: keySender(row.dpop_thumbprint, row.certificate_thumbprint),
     createdBy: row.created_by,
+    succeeds: row.succeeds,
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,

@@ -13,6 +13,7 @@ export function presentKey(key: ApiKey): z.input<typeof schemas.apiKey> {
     allowed_addresses: key.allowedAddresses && [...key.allowedAddresses],
     sender: key.sender,
     created_by: key.createdBy,
+    succeeds: key.succeeds && formatId('key', key.succeeds),
     created_at: key.createdAt.toISOString(),
     expires_at: key.expiresAt?.toISOString() ?? null,
     revoked_at: key.revokedAt?.toISOString() ?? null,

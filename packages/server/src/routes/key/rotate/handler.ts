@@ -16,9 +16,10 @@ import { presentKey } from '../present.ts'
 
 /**
  * The successor stands in the same place of the same line: its maker is the one of the key that it replaces, unless another key rotates, which
- * is its maker then. It is no wider than the replaced key in anything. Nor is it wider than who rotates: else a small role, or a narrow key, would be handed a secret that it could not have made (T-10). Keys
- * that the replaced one made end with it: if its secret was read, so may theirs have been made. One transaction: killed at any moment there is the
- * old key alone, or both (K-11).
+ * is its maker then. It is no wider than the replaced key in anything. Nor is it wider than who rotates: else a small role, or a narrow key, would be
+ * handed a secret that it could not have made (T-10). Keys that the replaced one made end with it: if its secret was read, so may theirs have been
+ * made. For the same reason a key that rotates itself hands on its own revocation, and a successor of that kind ends when somebody else replaces
+ * the key. One transaction: killed at any moment there is the old key alone, or both (K-11).
  */
 export const keyRotate = implement('keyRotate', async (call) => {
   const { body, deps, ids, principal } = call
@@ -31,19 +32,22 @@ export const keyRotate = implement('keyRotate', async (call) => {
   if (wanted.revokedAt !== null) throw over()
   const grant = await grantLike(wanted, principal, ids.org, deps)
   const id = newId('key')
+  const itself = principal.kind === 'key' && principal.keyId === ids.key
   const actor = principalRef(principal)
   const { text, hmac, argon2id } = await deps.keys.mint(ids.environment, id)
   const { made, replaced } = await inEnvironment(call, async (tx, at) => {
-    if (principal.kind === 'key' && !(await apiKeyHold(tx, at, principal.keyId))) throw ended()
-    const outlived = await apiKeyOutlive(tx, at, ids.key, body.overlap_s)
+    // Itself it is held by what follows: two that share it first would wait for one another.
+    if (principal.kind === 'key' && !itself && !(await apiKeyHold(tx, at, principal.keyId))) throw ended()
+    const outlived = await apiKeyOutlive(tx, at, ids.key, { overlapS: body.overlap_s, itself })
     if (outlived === undefined) throw over()
     const { before, after } = outlived
     // Changed while the hash was made: then what was granted is of another key.
     if (!isSame(before, wanted)) throw new ProblemError('conflict', 'The key was changed at this moment. Rotate it again.')
     const { name } = before
     // Another key that was handed the secret: what it knows ends with it, as if it had made the key.
-    const createdBy = principal.kind === 'key' && principal.keyId !== ids.key ? actor : before.createdBy
-    const successor = { ...at, ...grant, id, name, secretHmac: hmac, secretArgon2id: argon2id, createdBy }
+    const createdBy = principal.kind === 'key' && !itself ? actor : before.createdBy
+    const succeeds = itself ? ids.key : null
+    const successor = { ...at, ...grant, id, name, secretHmac: hmac, secretArgon2id: argon2id, createdBy, succeeds }
     const key = await apiKeyInsert(tx, successor)
     const target = formatId('key', ids.key)
     const detail = { from: target, to: formatId('key', id), overlap_s: body.overlap_s, ends_at: after.expiresAt!.toISOString() }
