@@ -17,7 +17,10 @@ import type { CurrentSigner, SigningKeysOptions } from './signing-keys.ts'
 export interface Checkpointer {
   /** Every public key that signed or signs, oldest first. */
   keys(): Promise<readonly AuditSigningKey[]>
-  /** Vouches for all that is in the log by now. Undefined: for an empty log, or because another did it at this moment. */
+  /**
+   * A checkpoint for all that is in the log by now, whoever signed it: it may vouch for what came meanwhile, too. Undefined for an empty log, and when
+   * others were faster again and again.
+   */
   checkpoint(org: OrgId): Promise<StoredCheckpoint | undefined>
   /** The last line of an export, signed. */
   exportEnd(end: ExportEnd): Promise<string>
@@ -53,6 +56,14 @@ const KEYS_KEPT_MS = 5_000
 const FIRST_PREVIOUS = Buffer.alloc(32)
 /** Of which it is remembered that it was said. */
 const MOST_UNSIGNED = 1_000
+/** Each lost race is another's checkpoint, and they come once a minute or so. */
+const MOST_RACES = 20
+
+/** `made`: here and now; else it was there. */
+interface Signed {
+  readonly checkpoint: StoredCheckpoint
+  readonly made: boolean
+}
 
 export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   return new DatabaseCheckpointer(options)
@@ -84,9 +95,13 @@ class DatabaseCheckpointer implements Checkpointer {
   }
 
   async checkpoint(org: OrgId): Promise<StoredCheckpoint | undefined> {
-    const stored = await this.#sign(org, await currentSigner(this.#o))
-    if (stored !== undefined) await this.#o.sink.write([stored])
-    return stored
+    for (let attempt = 0; attempt < MOST_RACES; attempt += 1) {
+      const signed = await this.#sign(org, await currentSigner(this.#o))
+      if (signed === 'raced') continue
+      if (signed?.made === true) await this.#o.sink.write([signed.checkpoint])
+      return signed?.checkpoint
+    }
+    return undefined
   }
 
   async exportEnd(end: ExportEnd): Promise<string> {
@@ -155,7 +170,7 @@ class DatabaseCheckpointer implements Checkpointer {
     try {
       for (const org of page) {
         const each = await this.#sign(org, signer).catch((error: unknown) => this.#refused(org, error))
-        if (each !== undefined) made.push(each)
+        if (each !== undefined && each !== 'raced' && each.made) made.push(each.checkpoint)
       }
     } finally {
       await this.#o.sink.write(made)
@@ -172,18 +187,21 @@ class DatabaseCheckpointer implements Checkpointer {
     this.#o.logger.error('The audit log of an organization can not be signed: verify it', { org, error })
   }
 
-  /** The signature is made inside the transaction that reads the log's end: what is signed was seen. */
-  async #sign(org: OrgId, { id: key, signer }: CurrentSigner): Promise<StoredCheckpoint | undefined> {
-    const stored = await this.#o.database.withTenant(org, async (tx) => {
+  /** The signature is made inside the transaction that reads the log's end: what is signed was seen. Undefined for an empty log. */
+  async #sign(org: OrgId, { id: key, signer }: CurrentSigner): Promise<Signed | 'raced' | undefined> {
+    const signed = await this.#o.database.withTenant(org, async (tx) => {
       const { head, last, now: at } = await checkpointStart(tx)
-      if (head === null || head.seq === 0n || (last?.seq === head.seq && last.key === key)) return undefined
+      if (head === null || head.seq === 0n) return undefined
+      if (last?.seq === head.seq && last.key === key) return { checkpoint: last, made: false }
       const previous = last === undefined ? FIRST_PREVIOUS : checkpointDigest(last)
       const statement = { org, number: (last?.number ?? 0n) + 1n, seq: head.seq, hash: head.hash, at, previous, key }
       const checkpoint = { ...statement, signature: signer.sign(checkpointStatement(statement)) }
-      return (await checkpointPut(tx, checkpoint)) ? checkpoint : undefined
+      return (await checkpointPut(tx, checkpoint)) ? { checkpoint, made: true } : 'raced'
     })
     this.#unsigned.delete(org)
-    if (stored !== undefined) this.#o.metrics.count('sallyport_audit_checkpoints_total', { outcome: 'stored' })
-    return stored
+    if (signed !== undefined && signed !== 'raced' && signed.made) {
+      this.#o.metrics.count('sallyport_audit_checkpoints_total', { outcome: 'stored' })
+    }
+    return signed
   }
 }

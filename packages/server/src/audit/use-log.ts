@@ -5,10 +5,13 @@
  * Per organization one group is under way at a time, in one transaction; entries that arrive meanwhile form the next. What a strict
  * organization waits for is its group's commit. While PostgreSQL is away, batched entries stay and are tried again; strict ones, of every
  * organization, are refused at the first failed attempt, and at once until the next.
+ *
+ * Whose log can't be written, or only slowly, is in trouble alone: it waits for its own next try, takes its turn in a lane beside the others', and
+ * holds no more than what the others have left. However much one holds, as much is free for everybody else.
  */
 import { hasCode, isUuid } from '@sallyport/core'
 import type { Logger, OrgId } from '@sallyport/core'
-import { auditAppend, auditEventFind, requestRecordInsertMany, useAppend } from '../db/index.ts'
+import { auditAppend, auditEventFind, DatabaseError, requestRecordInsertMany, useAppend } from '../db/index.ts'
 import type { AuditHead, AuditUseMode, Database, NewAuditEvent, RequestRecordRow, TenantTx } from '../db/index.ts'
 import { AuditError } from './audit-error.ts'
 import { storable } from './event.ts'
@@ -35,7 +38,7 @@ export interface UseLog {
 export interface UseLogOptions {
   readonly database: Pick<Database, 'withTenant'>
   readonly logger: Logger
-  /** Events held at most, and as many records; 10,000 when absent. */
+  /** Events held at most, and as many records, of one organization half as many; 20,000 when absent. */
   readonly maxBuffered?: number
   /** Longest wait before a group is begun, in milliseconds; 10 when absent. */
   readonly groupMs?: number
@@ -64,19 +67,42 @@ interface Group {
 interface Queue {
   events: Entry[]
   records: RequestRecordRow[]
+  /** Events, their characters, and records that are not committed yet, those under way too. */
+  held: number
+  characters: number
+  heldRecords: number
   /** A failed group that is to be tried again, before anything newer. */
   again: Group | undefined
   /** A group is under way, or waits for its turn. */
   scheduled: boolean
+  /** Its last group failed, or took long: it does not keep the others waiting. */
+  troubled: boolean
+  /** The pause before its next try, in milliseconds; 0 when its last one did not fail. */
+  pauseMs: number
+  pause: NodeJS.Timeout | undefined
+}
+
+/** Organizations with a group to write, first come first served, and how many groups are under way. */
+interface Lane {
+  readonly most: number
+  readonly turns: OrgId[]
+  underWay: number
 }
 
 /** Bounds one transaction. */
 const MAX_GROUP = 500
 /** Organizations written at once: leaves most of the pool to requests. */
 const MAX_CONCURRENT = 3
+/** Beside them, of those in trouble, which wait for each other and for nobody else. */
+const MAX_TROUBLED = 2
+/** A group that takes longer gives its place in the lane to others. */
+const LONG_MS = 500
 const MAX_BUFFERED_CHARACTERS = 32 * 1024 * 1024
 const FIRST_PAUSE_MS = 50
 const LAST_PAUSE_MS = 1_000
+/** By a limit of time (PostgreSQL's appendix A). */
+const LOCK_NOT_AVAILABLE = '55P03'
+const QUERY_CANCELED = '57014'
 
 export function createUseLog(options: UseLogOptions): UseLog {
   return new GroupingUseLog(options)
@@ -89,9 +115,8 @@ class GroupingUseLog implements UseLog {
   readonly #groupMs: number
   readonly #closeTimeoutMs: number
   readonly #queues = new Map<OrgId, Queue>()
-  /** Organizations with a group to write, first come first served. */
-  #turns: OrgId[] = []
-  #underWay = 0
+  readonly #lane: Lane = { most: MAX_CONCURRENT, turns: [], underWay: 0 }
+  readonly #troubledLane: Lane = { most: MAX_TROUBLED, turns: [], underWay: 0 }
   #events = 0
   #records = 0
   #characters = 0
@@ -106,7 +131,7 @@ class GroupingUseLog implements UseLog {
   #over = false
   #idleWaiters: (() => void)[] = []
 
-  constructor({ database, logger, maxBuffered = 10_000, groupMs = 10, closeTimeoutMs = 10_000 }: UseLogOptions) {
+  constructor({ database, logger, maxBuffered = 20_000, groupMs = 10, closeTimeoutMs = 10_000 }: UseLogOptions) {
     this.#database = database
     this.#logger = logger
     this.#maxBuffered = maxBuffered
@@ -122,13 +147,15 @@ class GroupingUseLog implements UseLog {
     requireOrganization(org)
     const stored = storable(event)
     if (this.#closed) throw unavailable('the log is closed')
-    if (this.#events >= this.#maxBuffered || this.#characters >= MAX_BUFFERED_CHARACTERS) throw unavailable('the log is full')
+    const known = this.#queues.get(org)
+    if (!this.#hasRoom(known)) throw unavailable('the log is full')
     if (mode === 'batched') {
       this.#enqueue(org, { event: stored, waiting: undefined })
       this.#scheduleGroups()
       return undefined
     }
     if (this.#away) return Promise.reject(unavailable('the database is away'))
+    if (known?.pause !== undefined) return Promise.reject(unavailable('the last event could not be committed'))
     return new Promise((resolve, reject) => {
       this.#enqueue(org, { event: stored, waiting: { resolve, reject } })
       this.#takeTurn(org)
@@ -137,11 +164,13 @@ class GroupingUseLog implements UseLog {
 
   request(record: RequestRecordRow): void {
     requireOrganization(record.org)
-    if (this.#closed || this.#records >= this.#maxBuffered) {
-      if (this.#droppedRecords++ === 0) this.#logger.error('Request records are dropped: more wait than may be held')
+    if (this.#closed || (this.#queues.get(record.org)?.heldRecords ?? 0) >= this.#maxBuffered - this.#records) {
+      if (this.#droppedRecords++ === 0) this.#logger.error('Request records are dropped: more wait than may be held', { org: record.org })
       return
     }
-    this.#queue(record.org).records.push(record)
+    const queue = this.#queue(record.org)
+    queue.records.push(record)
+    queue.heldRecords++
     this.#records++
     this.#scheduleGroups()
   }
@@ -162,12 +191,23 @@ class GroupingUseLog implements UseLog {
     clearTimeout(this.#groupTimer)
     clearTimeout(this.#pauseTimer)
     this.#over = true
-    for (const { events } of this.#queues.values()) for (const { waiting } of events) waiting?.reject(unavailable('the log is closed'))
+    for (const { events, pause } of this.#queues.values()) {
+      clearTimeout(pause)
+      for (const { waiting } of events) waiting?.reject(unavailable('the log is closed'))
+    }
     if (this.buffered > 0) throw unavailable(`${this.#events} audit events and ${this.#records} request records could not be written`)
   }
 
+  /** One organization holds as much as is free at most: alone half of all, and of several each the same part. */
+  #hasRoom({ held, characters }: Pick<Queue, 'held' | 'characters'> = { held: 0, characters: 0 }): boolean {
+    return held < this.#maxBuffered - this.#events && characters < MAX_BUFFERED_CHARACTERS - this.#characters
+  }
+
   #enqueue(org: OrgId, entry: Entry): void {
-    this.#queue(org).events.push(entry)
+    const queue = this.#queue(org)
+    queue.events.push(entry)
+    queue.held++
+    queue.characters += size(entry)
     this.#events++
     this.#characters += size(entry)
   }
@@ -175,7 +215,8 @@ class GroupingUseLog implements UseLog {
   #queue(org: OrgId): Queue {
     const known = this.#queues.get(org)
     if (known !== undefined) return known
-    const made: Queue = { events: [], records: [], again: undefined, scheduled: false }
+    const nothing = { held: 0, characters: 0, heldRecords: 0, again: undefined, pauseMs: 0, pause: undefined }
+    const made: Queue = { events: [], records: [], ...nothing, scheduled: false, troubled: false }
     this.#queues.set(org, made)
     return made
   }
@@ -192,34 +233,48 @@ class GroupingUseLog implements UseLog {
 
   #takeTurn(org: OrgId): void {
     const queue = this.#queue(org)
-    if (queue.scheduled) return
+    if (queue.scheduled || queue.pause !== undefined) return
     queue.scheduled = true
-    this.#turns.push(org)
+    const lane = queue.troubled ? this.#troubledLane : this.#lane
+    lane.turns.push(org)
     this.#pump()
   }
 
   #pump(): void {
-    while (!this.#over && this.#pauseTimer === undefined && this.#underWay < MAX_CONCURRENT) {
-      const org = this.#turns.shift()
-      if (org === undefined) return
-      this.#underWay++
-      void this.#runTurn(org)
+    for (const lane of [this.#lane, this.#troubledLane]) {
+      while (!this.#over && this.#pauseTimer === undefined && lane.underWay < lane.most) {
+        const org = lane.turns.shift()
+        if (org === undefined) break
+        void this.#runTurn(org, lane)
+      }
     }
   }
 
-  async #runTurn(org: OrgId): Promise<void> {
+  async #runTurn(org: OrgId, lane: Lane): Promise<void> {
     const queue = this.#queue(org)
     const group = takeGroup(queue)
+    let place = lane
+    place.underWay++
+    const long = setTimeout(() => {
+      queue.troubled = true
+      if (this.#troubledLane.underWay >= MAX_TROUBLED) return
+      place.underWay--
+      place = this.#troubledLane
+      place.underWay++
+      this.#pump()
+    }, LONG_MS)
+    queue.troubled = false
     try {
       await this.#write(org, group)
-      this.#wroteGroup(group)
+      this.#wroteGroup(queue, group)
     } catch (error) {
-      this.#failedGroup(queue, group, error)
+      this.#failedGroup(org, queue, group, error)
     }
-    this.#underWay--
+    clearTimeout(long)
+    place.underWay--
     queue.scheduled = false
     if (hasMore(queue)) this.#takeTurn(org)
-    else this.#queues.delete(org)
+    else if (queue.pause === undefined) this.#queues.delete(org)
     this.#pump()
     if (this.buffered === 0) for (const wake of this.#idleWaiters.splice(0)) wake()
   }
@@ -234,12 +289,13 @@ class GroupingUseLog implements UseLog {
     })
   }
 
-  #wroteGroup(group: Group): void {
-    this.#release(group.events, group.records.length)
+  #wroteGroup(queue: Queue, group: Group): void {
+    this.#release(queue, group.events, group.records.length)
     for (const { waiting } of group.events) waiting?.resolve()
-    if (this.#pauseMs > 0) this.#logger.info('The log of uses is written again')
+    if (this.#pauseMs > 0 || queue.pauseMs > 0) this.#logger.info('The log of uses is written again')
     if (this.#droppedRecords > 0) this.#logger.warn('Request records were dropped', { dropped: this.#droppedRecords })
     this.#pauseMs = 0
+    queue.pauseMs = 0
     this.#droppedRecords = 0
   }
 
@@ -247,49 +303,80 @@ class GroupingUseLog implements UseLog {
    * Whoever waits is refused: the credential is then not used, and a line too many in the log, if the commit did happen, does no harm.
    * Events that nobody waits for stay: their credentials were used. Records stay, unless they may be what PostgreSQL refused.
    */
-  #failedGroup(queue: Queue, group: Group, error: unknown): void {
-    const away = hasCode(error, 'database_unavailable')
-    const suspect = away ? 0 : group.records.length
-    this.#refuse(group.events)
+  #failedGroup(org: OrgId, queue: Queue, group: Group, error: unknown): void {
+    const away = isAway(error)
+    const suspect = away || isBusy(error) ? 0 : group.records.length
+    this.#refuse(queue, group.events)
     group.events = group.events.filter(isHeld)
     for (const waiting of away ? this.#queues.values() : [queue]) {
-      this.#refuse(waiting.events)
+      this.#refuse(waiting, waiting.events)
       waiting.events = waiting.events.filter(isHeld)
     }
-    this.#release([], suspect)
+    this.#release(queue, [], suspect)
     if (suspect > 0) group.records = []
     if (group.events.length + group.records.length > 0) queue.again = group
     if (suspect > 0) {
-      this.#logger.error('Request records were refused and dropped', { dropped: suspect, error })
+      this.#logger.error('Request records were refused and dropped', { org, dropped: suspect, error })
       return
     }
-    if (this.#pauseMs === 0) this.#logger.error('The log of uses can not be written; it is held and tried again', { error })
-    this.#away = away
-    this.#pause()
+    if (away) this.#pauseAll(error)
+    else this.#pauseOne(org, queue, error)
   }
 
-  #refuse(entries: readonly Entry[]): void {
+  #refuse(queue: Queue, entries: readonly Entry[]): void {
     const refused = entries.filter((entry) => !isHeld(entry))
-    this.#release(refused, 0)
+    this.#release(queue, refused, 0)
     for (const { waiting } of refused) waiting?.reject(unavailable('the event could not be committed'))
   }
 
-  #release(entries: readonly Entry[], records: number): void {
+  #release(queue: Queue, entries: readonly Entry[], records: number): void {
+    const characters = entries.reduce((sum, entry) => sum + size(entry), 0)
+    queue.held -= entries.length
+    queue.characters -= characters
+    queue.heldRecords -= records
     this.#events -= entries.length
+    this.#characters -= characters
     this.#records -= records
-    for (const entry of entries) this.#characters -= size(entry)
   }
 
-  /** For all organizations: what refused one group most likely refuses the next. */
-  #pause(): void {
+  /** No organization is written while the database is away. */
+  #pauseAll(error: unknown): void {
+    if (this.#pauseMs === 0) this.#logger.error('The log of uses can not be written; it is held and tried again', { error })
+    this.#away = true
     if (this.#over || this.#pauseTimer !== undefined) return
-    this.#pauseMs = Math.min(Math.max(this.#pauseMs * 2, FIRST_PAUSE_MS), LAST_PAUSE_MS)
+    this.#pauseMs = nextPauseMs(this.#pauseMs)
     this.#pauseTimer = setTimeout(() => {
       this.#pauseTimer = undefined
       this.#away = false
       this.#pump()
     }, this.#pauseMs)
   }
+
+  #pauseOne(org: OrgId, queue: Queue, error: unknown): void {
+    const said = queue.pauseMs > 0
+    if (!said) this.#logger.error('The log of uses of an organization can not be written; it is held and tried again', { org, error })
+    queue.troubled = true
+    queue.pauseMs = nextPauseMs(queue.pauseMs)
+    if (this.#over) return
+    queue.pause = setTimeout(() => {
+      queue.pause = undefined
+      if (hasMore(queue)) this.#takeTurn(org)
+      else this.#queues.delete(org)
+    }, queue.pauseMs)
+  }
+}
+
+function nextPauseMs(pauseMs: number): number {
+  return Math.min(Math.max(pauseMs * 2, FIRST_PAUSE_MS), LAST_PAUSE_MS)
+}
+
+/** Somebody held this log for too long. The database is there for everybody else. */
+function isBusy(error: unknown): boolean {
+  return error instanceof DatabaseError && (error.sqlState === LOCK_NOT_AVAILABLE || error.sqlState === QUERY_CANCELED)
+}
+
+function isAway(error: unknown): boolean {
+  return hasCode(error, 'database_unavailable') && !isBusy(error)
 }
 
 function takeGroup(queue: Queue): Group {

@@ -5,8 +5,15 @@ import type { KeyGuard } from '../binding/index.ts'
 import { browserOriginsFind } from '../db/index.ts'
 import { createCrossOrigin, createProjectOrigins, isTrustedPeer, transportHeaders, trustedProxies } from '../http/index.ts'
 import type { CrossOrigin } from '../http/index.ts'
-import { createKeyAuthenticator, createOutsideIssuers, createPeople, createSessions, LOCAL_ISSUER } from '../identity/index.ts'
-import type { KeyAuthenticator, People, Sessions } from '../identity/index.ts'
+import {
+  createBreakGlassRecord,
+  createKeyAuthenticator,
+  createOutsideIssuers,
+  createPeople,
+  createSessions,
+  LOCAL_ISSUER,
+} from '../identity/index.ts'
+import type { BreakGlassRecord, KeyAuthenticator, People, Sessions } from '../identity/index.ts'
 import type { Limiter } from '../limits/index.ts'
 import { openLimits } from './limits.ts'
 import type { Ground } from './parts.ts'
@@ -15,6 +22,7 @@ export interface Callers {
   readonly keys: KeyAuthenticator
   readonly sessions: Sessions
   readonly people: People
+  readonly breakGlass: BreakGlassRecord
   readonly keyGuard: KeyGuard
   readonly limiter: Limiter
   readonly crossOrigin: CrossOrigin
@@ -45,6 +53,7 @@ export async function createCallers(ground: Ground): Promise<Callers> {
       takesIssuer: (issuer) => issuer === LOCAL_ISSUER || issuers.of(issuer).length > 0,
     }),
     people: createPeople({ issuers, lookups: database.lookups, onChange: (listener) => database.onChange(listener), clock, logger }),
+    breakGlass: createBreakGlassRecord(database),
     keyGuard: createKeyGuard({
       publicUrl: config.publicUrl,
       certificateHeader: config.senders.certificateHeader,

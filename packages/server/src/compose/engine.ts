@@ -77,7 +77,7 @@ async function createServer(
   deletions: OrganizationDeletions,
 ): Promise<HttpServer> {
   const { config, database, vault, keeper, checkpointer, providers, clock, logger } = ground
-  const { keys, sessions, people, keyGuard, limiter, crossOrigin } = callers
+  const { keys, sessions, people, breakGlass, keyGuard, limiter, crossOrigin } = callers
   const { lineage, refresher, explain, connect, revocation, events } = credentials
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
   const idempotencyKey = await vault.systemSecret('idempotency_key')
@@ -91,6 +91,7 @@ async function createServer(
     sessions,
     limiter,
     people,
+    breakGlass,
     crossOrigin,
     ready: () => readiness(database, credentials),
     dataPlane: (request, response) => calls.dataPlane.handle(request, response),

@@ -7,7 +7,7 @@ import type { RouteAccess } from '@sallyport/contract'
 import { decide } from '../access/index.ts'
 import type { AccessPlace, DenialCode } from '../access/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
-import type { KeyAuthenticator, People, Principal, Sessions } from '../identity/index.ts'
+import type { BreakGlassRecord, KeyAuthenticator, People, Principal, Sessions } from '../identity/index.ts'
 import { fieldsOf } from '../limits/index.ts'
 import type { Limiter } from '../limits/index.ts'
 import { clientAddress, rawValues } from './client-address.ts'
@@ -40,6 +40,7 @@ export interface GuardOptions {
   readonly sessions: Pick<Sessions, 'lookup'>
   readonly limiter: Pick<Limiter, 'admit'>
   readonly people: Pick<People, 'authenticate'>
+  readonly breakGlass: BreakGlassRecord
   readonly crossOrigin: Pick<CrossOrigin, 'answerFor'>
   readonly trustedProxies: TrustedProxies
   /** Origin of the public address: the one site whose pages may act through the session cookie. */
@@ -70,6 +71,7 @@ async function admit(request: FastifyRequest, reply: FastifyReply, access: Route
   if (principal !== undefined) reply.headers(fieldsOf(await options.limiter.admit(principal)))
   const ids = access.audience === 'public' ? {} : pathIds(request.params)
   if (principal !== undefined) authorize(principal, access, ids)
+  if (principal !== undefined && access.audience === 'tenant' && ids.org !== undefined) await options.breakGlass.note(principal, ids.org)
   refuseUntakenBody(request, access)
   return { principal, address, ids }
 }

@@ -12,7 +12,7 @@ import type { Operation } from '@sallyport/contract'
 import { formatId, newId } from '@sallyport/core'
 import type { Logger } from '@sallyport/core'
 import type { KeyGuard } from '../binding/index.ts'
-import type { KeyAuthenticator, People, Sessions } from '../identity/index.ts'
+import type { BreakGlassRecord, KeyAuthenticator, People, Sessions } from '../identity/index.ts'
 import type { Limiter } from '../limits/index.ts'
 import { trustedProxies } from './client-address.ts'
 import { serveConsole } from './console-pages.ts'
@@ -43,6 +43,7 @@ export interface HttpServerOptions {
   readonly sessions: Pick<Sessions, 'lookup'>
   readonly limiter: Pick<Limiter, 'admit'>
   readonly people: Pick<People, 'authenticate'>
+  readonly breakGlass: BreakGlassRecord
   readonly crossOrigin: CrossOrigin
   /** Rejects when this node should get no traffic (database away or not migrated). */
   readonly ready: () => Promise<Readiness>
@@ -141,6 +142,7 @@ async function furnish(app: FastifyInstance, options: HttpServerOptions): Promis
     sessions: options.sessions,
     limiter: options.limiter,
     people: options.people,
+    breakGlass: options.breakGlass,
     crossOrigin: options.crossOrigin,
     trustedProxies: trustedProxies(options.trustedProxies),
     origin,

@@ -126,6 +126,19 @@ describe('checkpoints', () => {
     await Promise.all(nodes.slice(1).map((each) => each.close()))
   })
 
+  // The risk: an export begins as a node signs, is told to come back later, and nobody else ever exported.
+  it('A-15 are there for whoever asks, also when another node signs at this moment or did just before', async () => {
+    const org = await signedLog(1)
+    expect((await node.checkpoint(org))?.number).toBe(1n)
+    const nodes = [node, world.node(), world.node(), world.node()]
+    for (let round = 2; round < 6; round += 1) {
+      await world.append(org, thing(round))
+      const signed = await Promise.all(nodes.map((each) => each.checkpoint(org)))
+      expect(signed.map((one) => one?.seq)).toEqual(nodes.map(() => BigInt(round)))
+    }
+    await Promise.all(nodes.slice(1).map((each) => each.close()))
+  })
+
   it('A-01 are appended by one function and changed by nobody', async () => {
     const org = await signedLog(2)
     const [one] = await stored(org)

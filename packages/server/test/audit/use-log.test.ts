@@ -3,7 +3,7 @@ import { createLogger, newId } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
 import { createUseLog, verifyOrganization } from '../../src/audit/index.ts'
 import type { AuditEvent, UseLog, UseLogOptions } from '../../src/audit/index.ts'
-import { auditEventListAscending, DatabaseError, requestRecordList } from '../../src/db/index.ts'
+import { auditAppend, auditEventListAscending, DatabaseError, requestRecordList } from '../../src/db/index.ts'
 import type { Database, RequestRecordRow } from '../../src/db/index.ts'
 import { freshDatabase, lineTo, silent } from '../db/fresh-database.ts'
 import type { FreshDatabase, Line } from '../db/fresh-database.ts'
@@ -126,7 +126,7 @@ describe('a batched organization', () => {
   })
 
   it('is held while PostgreSQL is away up to the bound, then refused; nothing admitted is lost or doubled', async () => {
-    const log = logOn({ database, maxBuffered: 20 })
+    const log = logOn({ database, maxBuffered: 40 })
     const org = newId('org')
     await line.cut()
     for (let i = 0; i < 20; i++) admit(log, org, used(i))
@@ -185,6 +185,89 @@ describe('a batched organization', () => {
     expect(await records(org)).toEqual([])
     expect(lines.join()).toContain('"dropped":1')
     await log.close()
+  })
+})
+
+describe('organizations beside each other', () => {
+  /** Somebody who holds an organization's log, as a transaction that goes on and on does. */
+  const holding = async (org: OrgId): Promise<() => Promise<void>> => {
+    const { promise: over, resolve: release } = Promise.withResolvers<void>()
+    const { promise: held, resolve: nowHeld } = Promise.withResolvers<void>()
+    const transaction = steady.withTenant(org, async (tx) => {
+      await auditAppend(tx, [])
+      nowHeld()
+      await over
+    })
+    await held
+    return () => (release(), transaction)
+  }
+
+  it('D-14 A-09 do not wait for those whose log is held by somebody', async () => {
+    const log = logOn({ database: await fresh.open({ poolSize: 12 }) })
+    const slow = Array.from({ length: 4 }, () => newId('org'))
+    const releases = await Promise.all(slow.map(holding))
+    try {
+      for (const org of slow) admit(log, org, used('waits'))
+      const other = newId('org')
+      for (let i = 0; i < 20; i++) await strictly(log, other, used(i))
+      expect(await targets(other)).toHaveLength(20)
+      expect(log.buffered).toBe(slow.length)
+    } finally {
+      for (const release of releases) await release()
+    }
+    await log.flush()
+    for (const org of slow) expect(await targets(org)).toEqual(['waits'])
+    await log.close()
+  })
+
+  it('D-14 A-09 are written while one is refused, again and again, and that one as soon as it can be', async () => {
+    const refused = new Set<OrgId>()
+    let refusals = 0
+    const choosy: Pick<Database, 'withTenant'> = {
+      withTenant: (org, fn) => {
+        if (!refused.has(org)) return steady.withTenant(org, fn)
+        refusals += 1
+        // As when its log is held for longer than a statement waits.
+        return Promise.reject(new DatabaseError('database_unavailable', 'busy', { sqlState: '55P03' }))
+      },
+    }
+    const log = logOn({ database: choosy })
+    const [bad, good] = [newId('org'), newId('org')]
+    refused.add(bad)
+    admit(log, bad, used('held'))
+    log.request(record(bad))
+    await expect.poll(() => refusals, { timeout: 20_000 }).toBeGreaterThan(1)
+    await expect(strictly(log, bad, used('refused'))).rejects.toMatchObject({ code: 'audit_unavailable' })
+    for (let i = 0; i < 5; i++) await strictly(log, good, used(i))
+    refused.clear()
+    await log.flush()
+    expect(await targets(bad)).toEqual(['held'])
+    expect(await records(bad)).toHaveLength(1)
+    expect(await targets(good)).toHaveLength(5)
+    await log.close()
+  })
+
+  it('D-14 hold no more than is free: one that can not be written leaves as much room as it takes', async () => {
+    const log = logOn({ database, maxBuffered: 40 })
+    const [greedy, other, third] = [newId('org'), newId('org'), newId('org')]
+    const room = (org: OrgId): number => {
+      for (let taken = 0; ; taken++) {
+        try {
+          void log.use(org, 'batched', used(taken))
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'audit_unavailable' })
+          return taken
+        }
+      }
+    }
+    await line.cut()
+    expect([room(greedy), room(other), room(third)]).toEqual([20, 10, 5])
+    for (let i = 0; i < 100; i++) log.request(record(greedy))
+    log.request(record(other))
+    expect(log.buffered).toBe(35 + 20 + 1)
+    await line.restore()
+    await log.close()
+    expect([await targets(greedy), await targets(other), await targets(third)].map(({ length }) => length)).toEqual([20, 10, 5])
   })
 })
 

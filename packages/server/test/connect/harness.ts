@@ -170,6 +170,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
     keys: { cached: () => undefined, authenticate: () => Promise.reject(new TypeError('no key is asked here')) },
     sessions,
     people: { authenticate: () => Promise.reject(new TypeError('nobody comes with a token')) },
+    breakGlass: { note: () => undefined },
     ready: () => database.ping().then(() => 'ok'),
     dataPlane: () => false,
     register: (app) => connect.registerPages(app),

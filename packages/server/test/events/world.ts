@@ -105,6 +105,7 @@ export async function createEventWorld(serverUrl: string): Promise<EventWorld> {
     sessions: { lookup: async () => undefined },
     limiter: { admit: () => ({ standard: [], older: [] }) },
     people: { authenticate: () => Promise.reject(new TypeError('nobody comes with a token')) },
+    breakGlass: { note: () => undefined },
     crossOrigin: { preflight: () => false, answerFor: () => undefined },
     ready: async () => 'ok',
     dataPlane: () => false,

@@ -6,7 +6,7 @@ import { newId, Secret } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
 import { startCertifiedIssuer, startIdentityProvider } from '../../../testkit/src/identity-provider/index.ts'
 import type { IdentityProvider, Signing } from '../../../testkit/src/identity-provider/index.ts'
-import { membershipPut, signInPolicyPut } from '../../src/db/index.ts'
+import { membershipPut, signInPolicyPut, signInPolicyRemove } from '../../src/db/index.ts'
 import type { IssuerSetting } from '../../src/identity/index.ts'
 import { asPerson, createWorld, send } from './world.ts'
 import type { Answer, World } from './world.ts'
@@ -448,6 +448,46 @@ describe('changing how people sign in', () => {
     expect(events.json.data.map(({ action }: { action: string }) => action)).toContain('sign_in_policy.updated')
     expect((await change(await strong('changer'), { ways: null })).json).toEqual({ ways: null, break_glass: false, updated_at: null })
     expect((await read(await other.accessToken('spare', { claims: { jti: 'later' } }))).status).toBe(200)
+  })
+})
+
+describe('an owner who breaks the glass', () => {
+  const POLICY = (): Parameters<typeof signInPolicyPut>[1] => ({ ways: [{ issuer: corp.issuer, provider: null }], breakGlass: true })
+  const strong = (jti: string): Promise<string> => other.accessToken('breaker', { claims: { amr: ['pwd', 'mfa'], jti } })
+  const read = (token: string): Promise<Answer> => send(world, atA('/projects'), { method: 'GET', headers: bearer(token) })
+  const events = async (): Promise<{ actor: string; target: string; detail: { issuer: string; via: string } }[]> =>
+    (
+      await send(world, atA('/audit-events?limit=200&action=break_glass.used'), {
+        method: 'GET',
+        headers: bearer(await corp.accessToken('reader')),
+      })
+    ).json.data
+  beforeAll(async () => {
+    await joined(await other.accessToken('breaker'), 'OWNER')
+    await joined(await corp.accessToken('reader'), 'OWNER')
+    await world.database.withTenant(world.a.org, (tx) => signInPolicyPut(tx, POLICY()))
+  })
+  afterAll(() => world.database.withTenant(world.a.org, signInPolicyRemove))
+
+  it('A-06 J-12 is on record by the token itself, once for each token, and not for who comes as asked', async () => {
+    const before = (await events()).length
+    const token = await strong('first')
+    const answers = await Promise.all([read(token), read(token), read(token)])
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200])
+    expect(await events()).toHaveLength(before + 1)
+    await read(await strong('second'))
+    const all = await events()
+    expect(all).toHaveLength(before + 2)
+    expect(all[0]).toMatchObject({ target: all[0]!.actor, detail: { issuer: other.issuer, via: 'token' } })
+  })
+
+  it('A-07 is let in by no token that can not be put on record, and by the same one afterwards', async () => {
+    const token = await strong('third')
+    await asAdmin('revoke execute on function sallyport.audit_append(jsonb) from sallyport_app')
+    const refused = await read(token)
+    await asAdmin('grant execute on function sallyport.audit_append(jsonb) to sallyport_app')
+    expect(refused.status).toBeGreaterThanOrEqual(500)
+    expect((await read(token)).status).toBe(200)
   })
 })
 

@@ -63,7 +63,14 @@ import {
   trustedProxies,
 } from '../../src/http/index.ts'
 import type { HttpServer, ServerLimits } from '../../src/http/index.ts'
-import { createKeyAuthenticator, createOutsideIssuers, createPeople, createSessions, LOCAL_ISSUER } from '../../src/identity/index.ts'
+import {
+  createBreakGlassRecord,
+  createKeyAuthenticator,
+  createOutsideIssuers,
+  createPeople,
+  createSessions,
+  LOCAL_ISSUER,
+} from '../../src/identity/index.ts'
 import type { IssuerSetting, KeyAuthenticator } from '../../src/identity/index.ts'
 import { createLimiter } from '../../src/limits/index.ts'
 import type { RateBounds } from '../../src/limits/index.ts'
@@ -300,6 +307,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     keys,
     sessions,
     people,
+    breakGlass: createBreakGlassRecord(database),
     ready: options.ready ?? (() => database.ping().then(() => 'ok')),
     dataPlane: options.dataPlane ?? (() => false),
     register: (app) => {

@@ -1,0 +1,66 @@
+/**
+ * Owns putting on record that an owner came in another way than the organization asks for, before anything is done by it: once for each session or
+ * token on each node. Refuses to let anybody break the glass unseen: what can't be written down does not happen.
+ */
+import { formatId, hasCode } from '@sallyport/core'
+import type { OrgId } from '@sallyport/core'
+import { appendAudit } from '../audit/index.ts'
+import type { Database } from '../db/index.ts'
+import { IdentityError } from './identity-error.ts'
+import type { PersonPrincipal, Principal } from './principal.ts'
+import { RecentMap } from './recent-map.ts'
+import { admission } from './sign-in-policy.ts'
+
+export interface BreakGlassRecord {
+  /**
+   * To be awaited before `principal`, who is let into `org`, does anything there. Undefined, at once, for whoever came as the organization asks, and
+   * where it is on record already.
+   * @throws IdentityError `database_unavailable`
+   */
+  note(principal: Principal, org: OrgId): Promise<void> | undefined
+}
+
+/** Sessions and tokens of which it is remembered. One that is forgotten is written once more. */
+const MAX_REMEMBERED = 10_000
+
+export function createBreakGlassRecord(database: Pick<Database, 'withTenant'>): BreakGlassRecord {
+  return new RememberingRecord(database)
+}
+
+class RememberingRecord implements BreakGlassRecord {
+  readonly #database: Pick<Database, 'withTenant'>
+  readonly #known = new RecentMap<string, Promise<void>>(MAX_REMEMBERED)
+
+  constructor(database: Pick<Database, 'withTenant'>) {
+    this.#database = database
+  }
+
+  note(principal: Principal, org: OrgId): Promise<void> | undefined {
+    if (principal.kind === 'key' || !principal.signInPolicies.has(org)) return undefined
+    const role = principal.memberships.get(org) ?? principal.closing?.get(org)
+    if (admission(principal.signInPolicies.get(org), principal.signIn, role === 'OWNER') !== 'break_glass') return undefined
+    return this.#once(`${org} ${principal.sessionHash.toString('base64')}`, () => this.#write(principal, org))
+  }
+
+  /** Whoever comes at the same moment waits for the same event. What failed is tried again by the next. */
+  #once(name: string, write: () => Promise<void>): Promise<void> {
+    const known = this.#known.get(name)
+    if (known !== undefined) return known
+    const writing = write()
+    this.#known.put(name, writing)
+    writing.catch(() => this.#known.get(name) === writing && this.#known.delete(name))
+    return writing
+  }
+
+  async #write({ userId, signIn, via }: PersonPrincipal, org: OrgId): Promise<void> {
+    const who = formatId('user', userId)
+    const { issuer, methods, assurance, provider } = signIn
+    const detail = { via, issuer, methods: [...methods], assurance, provider }
+    try {
+      await this.#database.withTenant(org, (tx) => appendAudit(tx, { action: 'break_glass.used', actor: who, target: who, detail }))
+    } catch (error) {
+      if (!hasCode(error, 'database_unavailable')) throw error
+      throw new IdentityError('database_unavailable', 'breaking the glass could not be put on record', { cause: error, retryAfterS: 1 })
+    }
+  }
+}
