@@ -373,7 +373,8 @@ function taken(landing: Landing): FreshTokens {
 
 // An abort ends a wait, and is no failure of whoever waits.
 const systemPause: Pause = (ms, signal) => timer(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined)
-const systemRest: Pause = (ms, signal) =>
+/** For what goes on in the background: keeps no process alive. */
+export const systemRest: Pause = (ms, signal) =>
   timer(ms, undefined, { ref: false, ...(signal === undefined ? {} : { signal }) }).catch(() => undefined)
 
 /** Rejects with the signal's reason; forgets about it when `over`. */

@@ -1,53 +1,82 @@
 /**
  * Owns the end of a connection that the application wants: closed here first, then taken back at the provider, then forgotten. Refuses to forget
- * tokens that live on at a provider which may yet take them back: until then they lie in the store, ended, and `disconnect` goes on with them.
+ * tokens that live on at a provider which may yet take them back: until then they lie in the store, ended, and whichever process is there goes on
+ * with them, one at a time.
  */
+import { hasCode } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
-import type { Logger } from '../observability/index.ts'
+import type { Logger, Metrics } from '../observability/index.ts'
 import type { ImpossibleReason, OutboundFetch, RetryReason, RevokeAnswer } from '../oauth/index.ts'
-import type { CredentialRef, CredentialState, CredentialStore, TokenSet } from '../tokens/index.ts'
+import type { Pause } from '../refresh/index.ts'
+import { revocationKey } from '../tokens/index.ts'
+import type { CredentialRef, CredentialState, CredentialStore, EndedGrant, EndedGrants, LeaseKeeper, TokenSet } from '../tokens/index.ts'
 import type { ConfiguredProvider } from './config.ts'
 import { takeBack } from './taking-back.ts'
 
 /**
  * What became of the tokens at the provider.
  * - `done`: taken back, or unknown there already.
- * - `pending`: not yet. This process tries again; after a restart `disconnect` does.
- * - `impossible`: the provider takes none back (`no_way`) or refused; they live until they expire. Forgotten here.
+ * - `pending`: not yet. It is tried again by itself, by any process on the store.
+ * - `impossible`: the provider takes none back (`no_way`), refused, or could not be brought to it within 30 days (`given_up`); they live until they
+ *   expire. Forgotten here.
  */
 export type Revocation =
   | { readonly kind: 'done' }
   | { readonly kind: 'pending'; readonly reason: RetryReason }
-  | { readonly kind: 'impossible'; readonly reason: ImpossibleReason }
+  | { readonly kind: 'impossible'; readonly reason: ImpossibleReason | 'given_up' }
+
+/** What is over, one way or the other. */
+export type RevocationEnd = Exclude<Revocation, { kind: 'pending' }>
 
 export interface DisconnectingParts {
   readonly provider: (name: string) => ConfiguredProvider
-  readonly store: CredentialStore
+  /** Names of the providers that there are now. */
+  readonly providers: () => readonly string[]
+  readonly store: CredentialStore & EndedGrants
+  readonly leases: Pick<LeaseKeeper, 'take'>
   readonly fetch: OutboundFetch
   readonly clock: Clock
   readonly logger: Logger
+  readonly metrics: Metrics
+  /** Hears of what was pending and is over. Must not throw. */
+  readonly onEnd: (ref: CredentialRef, revocation: RevocationEnd) => void
+  /** Between two looks. Must not keep a process alive. */
+  readonly rest: Pause
 }
 
 const FIRST_WAIT_MS = 5_000
 const LAST_WAIT_MS = 3_600_000
+const GIVE_UP_AFTER_MS = 30 * 24 * 3_600_000
+const LOOK_EVERY_MS = 5_000
+/** Tried in one look. What is left is found by the next. */
+const PER_LOOK = 100
+const AT_ONCE = 8
+/** Counted no further, for health and metrics. */
+const MOST_COUNTED = 1_000
 
 export class Disconnecting {
   readonly #parts: DisconnectingParts
-  readonly #waiting = new Map<string, NodeJS.Timeout>()
-  #closed = false
+  readonly #over = new AbortController()
+  #looking: Promise<void> = Promise.resolve()
 
   constructor(parts: DisconnectingParts) {
     this.#parts = parts
   }
 
-  /** Undefined when there is no such connection. Safe to repeat. @throws TokenError `store_unavailable`: nothing is ended then. */
+  /** Undefined when there is no such connection. Safe to repeat. @throws TokenError `store_unavailable`: what was ended by then stays so. */
   async disconnect(ref: CredentialRef): Promise<Revocation | undefined> {
     const { store } = this.#parts
     for (;;) {
       const state = await store.read(ref)
       if (state === undefined) return undefined
-      // False: the person has connected anew since; that connection is the one to end.
-      if (await store.end(ref, { generation: state.generation }, 'revoked', 'revoked')) return this.#takeBack(ref, state, FIRST_WAIT_MS)
+      // Before the end, so that nobody who looks finds it with nobody at it. Without one it is done all the same: twice does no harm.
+      const lease = await this.#parts.leases.take(revocationKey(ref)).catch(() => undefined)
+      try {
+        // False: the person has connected anew since; that connection is the one to end.
+        if (await store.end(ref, { generation: state.generation }, 'revoked', 'revoked')) return await this.#takeBack(ref, state)
+      } finally {
+        await lease?.release()
+      }
     }
   }
 
@@ -57,54 +86,98 @@ export class Disconnecting {
     if (answer.kind !== 'done') this.#parts.logger.warn('Tokens that came late were not taken back', { ref, answer })
   }
 
-  close(): void {
-    this.#closed = true
-    for (const timer of this.#waiting.values()) clearTimeout(timer)
-    this.#waiting.clear()
+  /** Takes up what is pending, from whichever process, now and every while until `close`. */
+  start(): void {
+    this.#looking = this.#lookOnAndOn()
   }
 
-  async #takeBack(ref: CredentialRef, state: CredentialState, waitMs: number): Promise<Revocation> {
-    const siblings = await this.#parts.store.siblings(ref)
+  /** Begins nothing more, and waits for what is under way. */
+  async close(): Promise<void> {
+    this.#over.abort()
+    await this.#looking
+  }
+
+  /** Grants whose tokens are not taken back yet, counted up to 1,000. @throws TokenError `store_unavailable` */
+  async pending(): Promise<number> {
+    return await this.#parts.store.endedCount(MOST_COUNTED)
+  }
+
+  async #lookOnAndOn(): Promise<void> {
+    const { logger, metrics, rest } = this.#parts
+    let complained = false
+    while (!this.#over.signal.aborted) {
+      try {
+        await this.#look()
+        metrics.gauge('revocations_pending', {}, await this.pending())
+        complained = false
+      } catch (error) {
+        if (!complained) logger.warn('Tokens that are to be taken back can not be looked for', { error })
+        complained = true
+      }
+      await rest(LOOK_EVERY_MS, this.#over.signal)
+    }
+  }
+
+  async #look(): Promise<void> {
+    const due = [...(await this.#parts.store.ended(this.#parts.providers(), PER_LOOK))]
+    const work = async (): Promise<void> => {
+      for (let next = due.shift(); next !== undefined && !this.#over.signal.aborted; next = due.shift()) await this.#resume(next)
+    }
+    const done = await Promise.allSettled(Array.from({ length: AT_ONCE }, work))
+    const failed = done.find((one) => one.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+
+  /** Does nothing where another process is at it, or was quicker. */
+  async #resume({ ref, generation }: EndedGrant): Promise<void> {
+    const { store, leases, logger, onEnd } = this.#parts
+    const lease = await leases.take(revocationKey(ref))
+    if (lease === undefined) return
+    try {
+      const state = await store.read(ref)
+      if (state?.status !== 'revoked' || restsAt(state)) return
+      const revocation = await this.#takeBack(ref, state)
+      if (revocation.kind === 'pending') return
+      logger.info('Tokens of a connection that was ended are taken back, or never will be', { ref, revocation })
+      onEnd(ref, revocation)
+    } catch (error) {
+      if (hasCode(error, 'store_unavailable')) throw error
+      // Sealed under a key that is gone, perhaps: others are not to wait behind it.
+      logger.warn('Tokens of a connection that was ended can not be taken back now', { ref, error })
+      await store.putOff(ref, generation, LAST_WAIT_MS)
+    } finally {
+      await lease.release()
+    }
+  }
+
+  async #takeBack(ref: CredentialRef, state: CredentialState): Promise<Revocation> {
+    const { store } = this.#parts
+    const siblings = await store.siblings(ref)
     const sets = [state.head, ...siblings].filter(({ generation }) => generation === state.generation).map(({ tokens }) => tokens)
     const answer = await this.#revoke(ref, sets, false)
-    if (answer.kind === 'retry') {
-      this.#again(ref, state, answer.afterMs ?? waitMs, waitMs)
-      return { kind: 'pending', reason: answer.reason }
-    }
-    await this.#forget(ref, state.generation)
-    return answer
+    if (answer.kind !== 'retry') return await this.#forgotten(ref, state.generation, answer)
+    // As long again as it has been tried, so that the waits double whoever makes them.
+    const ageMs = state.status === 'revoked' && state.failure !== null ? state.readAt - state.failure.at : 0
+    if (ageMs > GIVE_UP_AFTER_MS) return await this.#forgotten(ref, state.generation, { kind: 'impossible', reason: 'given_up' })
+    const waitMs = Math.max(FIRST_WAIT_MS, Math.min(LAST_WAIT_MS, ageMs), answer.afterMs ?? 0)
+    await store.putOff(ref, state.generation, waitMs)
+    return { kind: 'pending', reason: answer.reason }
   }
 
   async #revoke(ref: CredentialRef, sets: readonly TokenSet[], accountShared: boolean): Promise<RevokeAnswer> {
     const { provider, fetch, clock } = this.#parts
-    return takeBack(provider(ref.scope), { sets, accountShared, fetch, clock })
+    return await takeBack(provider(ref.scope), { sets, accountShared, fetch, clock })
   }
 
   /** A newer connection of the user stays. */
-  async #forget(ref: CredentialRef, generation: number): Promise<void> {
+  async #forgotten(ref: CredentialRef, generation: number, revocation: RevocationEnd): Promise<RevocationEnd> {
     const { store } = this.#parts
     const state = await store.read(ref)
     if (state?.generation === generation && state.status === 'revoked') await store.remove(ref, generation)
+    return revocation
   }
+}
 
-  #again(ref: CredentialRef, state: CredentialState, afterMs: number, waitMs: number): void {
-    if (this.#closed) return
-    const name = JSON.stringify([ref.scope, ref.id])
-    clearTimeout(this.#waiting.get(name))
-    const again = (): void => {
-      this.#waiting.delete(name)
-      void this.#resume(ref, state, Math.min(waitMs * 2, LAST_WAIT_MS))
-    }
-    this.#waiting.set(name, setTimeout(again, afterMs).unref())
-  }
-
-  async #resume(ref: CredentialRef, before: CredentialState, waitMs: number): Promise<void> {
-    try {
-      const state = await this.#parts.store.read(ref)
-      if (state?.generation === before.generation && state.status === 'revoked') await this.#takeBack(ref, state, waitMs)
-    } catch (error) {
-      this.#parts.logger.warn('Taking tokens back is put off', { ref, error })
-      this.#again(ref, before, waitMs, waitMs)
-    }
-  }
+function restsAt({ failure, readAt }: CredentialState): boolean {
+  return failure !== null && failure.retryAt > readAt
 }

@@ -7,7 +7,7 @@ import type { Feature } from '../catalog/index.ts'
 import type { CredentialHealth, RefreshTrouble } from '../tokens/index.ts'
 import type { Logger } from '../observability/index.ts'
 import type { RefreshEvent } from '../refresh/index.ts'
-import type { Revocation } from './disconnecting.ts'
+import type { Revocation, RevocationEnd } from './disconnecting.ts'
 
 /** Whose connection an event is about. */
 export interface ConnectionName {
@@ -36,6 +36,8 @@ export interface SallyportEvents {
   /** `provider` is down, and items are `alternative`'s. */
   alternative_used: ConnectionName & { readonly feature: Feature; readonly alternative: string }
   disconnected: ConnectionName & { readonly revocation: Revocation }
+  /** Of one that was `pending` when it was disconnected, in this process or another. */
+  revocation_ended: ConnectionName & { readonly revocation: RevocationEnd }
 }
 
 export type SallyportEvent = keyof SallyportEvents

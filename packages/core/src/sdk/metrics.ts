@@ -14,4 +14,10 @@ export const SDK_METRICS: readonly MetricDefinition[] = [
     help: '0 for a provider that fails, by the calls that were made and the probes that were sent; else 1.',
     labels: { provider: 'open' },
   },
+  {
+    name: 'revocations_pending',
+    kind: 'gauge',
+    help: 'Connections that were ended and whose tokens are not taken back at their provider yet, in all processes on the store; counted up to 1,000.',
+    labels: {},
+  },
 ]

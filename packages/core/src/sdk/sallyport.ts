@@ -14,7 +14,7 @@ import { checkedApiRecord, idleRenewalMs } from '../catalog/index.ts'
 import { MemoryAnswerStore } from '../pipeline/index.ts'
 import type { CircuitChange } from '../pipeline/index.ts'
 import type { Connector } from '../connectors/index.ts'
-import { createRefresher } from '../refresh/index.ts'
+import { createRefresher, systemRest } from '../refresh/index.ts'
 import type { Refresher } from '../refresh/index.ts'
 import { FileSpill, openSharedAnswers, openTokenStore } from '../stores/index.ts'
 import type { OpenTokenStore, SharedAnswers } from '../stores/index.ts'
@@ -58,6 +58,8 @@ export interface SallyportHealth {
   readonly store: { readonly backend: string; readonly reachable: boolean; readonly durability: StoreDurability }
   /** Answers of providers that are not saved yet. While there is one, this process must not end. */
   readonly unsaved: number
+  /** Connections that were ended and whose tokens are not taken back at their provider yet, in all processes. Counted up to 1,000; 0 while the store is away. */
+  readonly pendingRevocations: number
   readonly providers: Readonly<Record<string, ProviderHealth>>
 }
 
@@ -127,6 +129,8 @@ export class Sallyport {
     const parts = compose(value, opened, new Map(providers), await openTelemetry('@sallyport/core', VERSION))
     await requireUsable(parts)
     parts.refresher.start()
+    // Outside of the span in which the SDK is begun, which ends long before.
+    parts.traces.apart(() => parts.disconnecting.start())
     return new Sallyport(parts)
   }
 
@@ -206,8 +210,8 @@ export class Sallyport {
 
   /**
    * Ends a connection: from now on nobody uses it, its tokens are taken back at the provider, then forgotten. Undefined when there was none.
-   * Safe to repeat; a `pending` one that outlives this process goes on with the next `disconnect`.
-   * @throws TokenError `store_unavailable`.
+   * Safe to repeat. What is `pending` goes on by itself, in this process or another on the store; `revocation_ended` tells what became of it.
+   * @throws TokenError `store_unavailable`: what was ended by then stays so.
    */
   async disconnect({ provider, userId }: ConnectionName): Promise<Revocation | undefined> {
     return this.#traced('disconnect', { provider }, async ({ disconnecting, events }) => {
@@ -240,16 +244,15 @@ export class Sallyport {
    * Never throws for what is away.
    */
   async getHealth({ probe = false }: { readonly probe?: boolean } = {}): Promise<SallyportHealth> {
-    const { opened, refresher, providers, health, probing, backend } = this.#open()
+    const { opened, refresher, disconnecting, providers, health, probing, backend } = this.#open()
     if (probe) await Promise.all([...providers.keys()].map((name) => probing.probe(name)))
-    const reachable = await opened.store.interrupted(1).then(
-      () => true,
-      () => false,
-    )
+    const pending = await disconnecting.pending().catch(() => undefined)
+    const reachable = pending !== undefined
     const of = Object.fromEntries([...providers.keys()].map((name) => [name, health.of(name)]))
     const failing = refresher.unsaved > 0 || Object.values(of).some(({ state }) => state === 'failing')
     const status = reachable ? (failing ? 'degraded' : 'ok') : 'down'
-    return { status, store: { backend, reachable, durability: opened.store.durability }, unsaved: refresher.unsaved, providers: of }
+    const store = { backend, reachable, durability: opened.store.durability }
+    return { status, store, unsaved: refresher.unsaved, pendingRevocations: pending ?? 0, providers: of }
   }
 
   /** How one connection stands, or undefined. @throws TokenError `store_unavailable` */
@@ -283,12 +286,13 @@ export class Sallyport {
 
   async #close(timeoutMs: number): Promise<{ readonly unsaved: number }> {
     const { refresher, disconnecting, probing, egress, opened, answers, logger } = this.#parts
-    disconnecting.close()
+    const ending = disconnecting.close()
     probing.close()
     const { unsaved } = await refresher.drain(timeoutMs)
     if (unsaved > 0) logger.error('Closed with answers of providers that are not saved', { unsaved })
     refresher.close()
     await egress.close()
+    await ending
     await answers?.close()
     await opened.close()
     return { unsaved }
@@ -371,7 +375,18 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
       if (change.state === 'failing') probing.watch(change.provider)
     },
   })
-  const disconnecting = new Disconnecting({ provider, store, fetch: send, clock, logger })
+  const disconnecting = new Disconnecting({
+    provider,
+    providers: () => [...providers.keys()],
+    store,
+    leases,
+    fetch: send,
+    clock,
+    logger,
+    metrics,
+    onEnd: ({ scope, id }, revocation) => events.tell('revocation_ended', { provider: scope, userId: id, revocation }),
+    rest: systemRest,
+  })
   const { expiredTokenBufferMinutes = 5, spillFolder, backend } = config.tokenStore
   const refresher = createRefresher({
     store,

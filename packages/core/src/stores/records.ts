@@ -9,6 +9,7 @@ import { TokenError } from '../tokens/index.ts'
 import type {
   CredentialRef,
   CredentialState,
+  EndedGrant,
   GrantStatus,
   RefreshFailure,
   RefreshIntent,
@@ -52,7 +53,7 @@ export interface SealedEntry {
   readonly sealed: Uint8Array
 }
 
-/** The methods that share a name with `CredentialStore`'s promise what those promise. */
+/** The methods that share a name with `CredentialStore`'s and `EndedGrants`' promise what those promise. */
 export interface LineageRecords {
   /** The kind of store, for messages. */
   readonly kind: string
@@ -83,6 +84,9 @@ export interface LineageRecords {
   lineage(ref: CredentialRef): Promise<{ readonly head: SealedVersion; readonly others: readonly SealedVersion[] } | undefined>
   interrupted(limit: number): Promise<readonly CredentialRef[]>
   idle(unusedSince: number, limit: number): Promise<readonly CredentialRef[]>
+  ended(scopes: readonly string[], limit: number): Promise<readonly EndedGrant[]>
+  endedCount(atMost: number): Promise<number>
+  putOff(ref: CredentialRef, generation: number, restMs: number): Promise<boolean>
   prune(before: number): Promise<number>
   remove(ref: CredentialRef, generation?: number): Promise<boolean>
   /** Puts `to` where `from` stands, if it still does. */

@@ -4,7 +4,7 @@
  */
 import { envelopeKeyId, randomToken } from '../crypto/index.ts'
 import type { RootKeyring } from '../crypto/index.ts'
-import type { CredentialRef, CredentialStore } from '../tokens/index.ts'
+import type { CredentialRef, CredentialStore, EndedGrants } from '../tokens/index.ts'
 import { proveKeys } from './encryption.ts'
 import { once } from './once.ts'
 import type { LineageRecords, SealedEntry, SealedVersion } from './records.ts'
@@ -20,7 +20,7 @@ export interface Rewrappable {
 }
 
 /** A credential store whose tokens are sealed under keys of the application's. */
-export interface SealedCredentialStore extends CredentialStore, Rewrappable {}
+export interface SealedCredentialStore extends CredentialStore, EndedGrants, Rewrappable {}
 
 const INTENT_BYTES = 16
 const MAX_NAME = 512
@@ -127,6 +127,21 @@ export function createSealedStore(records: LineageRecords, keys: RootKeyring): S
     async idle(unusedSince, limit) {
       await ready()
       return records.idle(unusedSince, limit)
+    },
+
+    async ended(scopes, limit) {
+      await ready()
+      return records.ended(scopes, limit)
+    },
+
+    async endedCount(atMost) {
+      await ready()
+      return records.endedCount(atMost)
+    },
+
+    async putOff(ref, generation, restMs) {
+      await ready(ref)
+      return records.putOff(ref, generation, restMs)
     },
 
     async prune(before) {

@@ -224,6 +224,25 @@ export interface CredentialStore {
   close(): Promise<void>
 }
 
+/** A grant that the application ended, and whose tokens are not known to be taken back. */
+export interface EndedGrant {
+  readonly ref: CredentialRef
+  readonly generation: number
+}
+
+/**
+ * The duty that a grant leaves which the application ended (`revoked`): its tokens are to be taken back at the provider, and are kept for that
+ * until `remove`. It outlives the process that ended it. Who does it holds a lease of the credential's (`revocationKey`); nothing here decides.
+ */
+export interface EndedGrants {
+  /** Those of these scopes that may be tried now, longest due first. A scope that nobody asks for takes no place of another's. */
+  ended(scopes: readonly string[], limit: number): Promise<readonly EndedGrant[]>
+  /** How many there are, due or not, of all scopes; counted no further than `atMost`. */
+  endedCount(atMost: number): Promise<number>
+  /** Lets it rest for so long by the store's clock, noted as `retryAt` of its failure. False when it is not ended in this generation. */
+  putOff(ref: CredentialRef, generation: number, restMs: number): Promise<boolean>
+}
+
 /** What a store promises of a write that was acknowledged. `limits` are sentences for `getHealth` and the documentation. */
 export interface StoreDurability {
   readonly kind: 'none' | 'configured' | 'durable'
@@ -255,6 +274,11 @@ export interface Spill {
 /** `refresh_lock:{scope}:{id}`, with the parts escaped so that no two credentials share one. */
 export function leaseKey({ scope, id }: CredentialRef): string {
   return `refresh_lock:${encodeURIComponent(scope)}:${encodeURIComponent(id)}`
+}
+
+/** The same for taking back what a grant that has ended left. */
+export function revocationKey({ scope, id }: CredentialRef): string {
+  return `revocation_lock:${encodeURIComponent(scope)}:${encodeURIComponent(id)}`
 }
 
 export function healthOf({ status, intent, failure }: Pick<CredentialState, 'status' | 'intent' | 'failure'>): CredentialHealth {

@@ -259,6 +259,7 @@ describe('the SDK', () => {
     expect(await sallyport.disconnect(of)).toEqual({ kind: 'pending', reason: 'provider_down' })
     await expect(sallyport.request({ ...of, path: '/a' })).rejects.toMatchObject({ code: 'reconnect_required' })
     expect(await sallyport.getConnectionHealth(of)).toMatchObject({ health: 'revoked' })
+    expect((await sallyport.getHealth()).pendingRevocations).toBe(1)
     const shown = api.seen.length
     api.answer((_request, response) => void response.writeHead(200).end())
     expect(await sallyport.disconnect(of)).toEqual({ kind: 'done' })

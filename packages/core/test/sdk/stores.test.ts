@@ -7,8 +7,9 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { Sallyport } from '../../src/index.ts'
 import type { SallyportConfig, SallyportEvent } from '../../src/index.ts'
 import { createDatabase, dropDatabase, startTestRedis } from '../../../testkit/src/servers/index.ts'
+import { startUpstream } from '../../../testkit/src/upstream/index.ts'
 import { signIn } from '../oauth/sign-in.ts'
-import { configOn, REDIRECT_URI, startGround } from './ground.ts'
+import { configOn, recordAt, REDIRECT_URI, startGround } from './ground.ts'
 import type { Ground } from './ground.ts'
 
 const encryption = { key: randomBytes(32).toString('hex'), algorithm: 'aes-256-gcm' }
@@ -113,6 +114,43 @@ describe.each(['redis', 'postgres'])('several processes with their tokens in %s'
     expect((await second.request({ provider: 'strict', userId: 'user-1', path: '/me' })).ok).toBe(true)
     await expect(second.handleCallback(callback, { userId: 'user-1' })).rejects.toMatchObject({ code: 'state_used' })
     await second.close()
+  })
+
+  it('V-08 take back what one left that was killed while the provider was asked, and tell what became of it', async () => {
+    const api = await startUpstream()
+    try {
+      const record = recordAt(ground.origin) as { revocation: object; origins: string[] }
+      const revocation = { ...record.revocation, endpoint: `${api.origin}/revoke` }
+      const config = configOn(ground, STORES[kind]!(), {
+        connectors: [{ ...record, revocation, origins: [...record.origins, api.origin] }],
+        insecureAllowOrigins: [ground.origin, api.origin],
+      })
+      const of = { provider: 'strict', userId: 'ended by a process that is gone' }
+      const first = await Sallyport.init(config)
+      await first.handleCallback(await callbackOf((await first.connect(of)).url), { userId: of.userId })
+      await first.close()
+      const asked = Promise.withResolvers<void>()
+      api.answer(() => asked.resolve())
+      const child = fork(join(import.meta.dirname, 'ending-process.ts'), [JSON.stringify({ config, userId: of.userId })], {
+        stdio: 'inherit',
+      })
+      const gone = once(child, 'exit')
+      await Promise.race([asked.promise, gone])
+      expect(api.seen).toHaveLength(1)
+      child.kill('SIGKILL')
+      await gone
+      api.answer((_request, response) => void response.writeHead(200).end())
+      const second = await Sallyport.init(config)
+      const told = Promise.withResolvers<unknown>()
+      second.on('revocation_ended', told.resolve)
+      expect(await told.promise).toEqual({ ...of, revocation: { kind: 'done' } })
+      expect([await second.getConnectionHealth(of), (await second.getHealth()).pendingRevocations]).toEqual([undefined, 0])
+      const hints = api.seen.slice(1).map(({ body }) => new URLSearchParams(Buffer.concat(body).toString()).get('token_type_hint'))
+      expect(hints).toEqual(['refresh_token', 'access_token'])
+      await second.close()
+    } finally {
+      await api.close()
+    }
   })
 
   it('keep a grant whose refresh tokens work once when many callers in two of them renew at once', async () => {

@@ -2,7 +2,14 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { CredentialMemory, createMemoryLeases, createMemoryStates, createMemoryStore } from '../../src/index.ts'
 import type { StateMemory } from '../../src/index.ts'
-import { connectStatesSuite, credentialStoreSuite, leaseKeeperSuite, sealedStoreSuite } from '../../../testkit/src/suites/index.ts'
+import {
+  connectStatesSuite,
+  credentialStoreSuite,
+  endedGrantsSuite,
+  leaseKeeperSuite,
+  sealedStoreSuite,
+} from '../../../testkit/src/suites/index.ts'
+import type { SealedStoreUnderTest } from '../../../testkit/src/suites/index.ts'
 
 credentialStoreSuite(
   'memory',
@@ -34,7 +41,7 @@ connectStatesSuite('memory', async () => {
   }
 })
 
-sealedStoreSuite('memory', async () => {
+const sealed = async (): Promise<SealedStoreUnderTest> => {
   const memories = new Map<string, CredentialMemory>()
   return {
     async open(name, encryption) {
@@ -44,7 +51,9 @@ sealedStoreSuite('memory', async () => {
     },
     close: async () => undefined,
   }
-})
+}
+sealedStoreSuite('memory', sealed)
+endedGrantsSuite('memory', sealed)
 
 leaseKeeperSuite(
   'memory',

@@ -11,9 +11,11 @@ import {
   connectStatesSuite,
   credentialStoreSuite,
   leaseKeeperSuite,
+  endedGrantsSuite,
   sealedStoreSuite,
   someTokens,
 } from '../../../testkit/src/suites/index.ts'
+import type { SealedStoreUnderTest } from '../../../testkit/src/suites/index.ts'
 
 const admin = inject('postgresUrl')
 
@@ -97,7 +99,7 @@ connectStatesSuite('Postgres', async () => {
   }
 })
 
-sealedStoreSuite('Postgres', async () => {
+const sealed = async (): Promise<SealedStoreUnderTest> => {
   const databases = new Map<string, Promise<{ name: string; url: string }>>()
   return {
     async open(name, encryption) {
@@ -109,7 +111,9 @@ sealedStoreSuite('Postgres', async () => {
       for (const database of databases.values()) await dropDatabase(admin, (await database).name)
     },
   }
-})
+}
+sealedStoreSuite('Postgres', sealed)
+endedGrantsSuite('Postgres', sealed)
 
 async function leasePlace(make: (url: string) => LeaseKeeper) {
   const { url, wire, through, direct, close } = await place()
@@ -168,7 +172,8 @@ describe('the tables of the token store', () => {
     await before.close()
     const client = new Client({ connectionString: direct })
     await client.connect()
-    await client.query('drop table sallyport_tokens.connect_state; delete from sallyport_tokens.schema_version where version > 1')
+    await client.query('drop table sallyport_tokens.connect_state; drop index sallyport_tokens.credential_ended')
+    await client.query('delete from sallyport_tokens.schema_version where version > 1')
     const states = Array.from({ length: 4 }, () => createPostgresStates({ url, encryption }))
     await Promise.all(states.map((one, i) => one.put(new Secret(`state ${i}`), new Secret('fake'), 60_000)))
     expect((await states[0]!.take(new Secret('state 3'))).kind).toBe('taken')

@@ -13,10 +13,12 @@ import { startTestRedis } from '../../../testkit/src/servers/index.ts'
 import {
   connectStatesSuite,
   credentialStoreSuite,
+  endedGrantsSuite,
   leaseKeeperSuite,
   sealedStoreSuite,
   someTokens,
 } from '../../../testkit/src/suites/index.ts'
+import type { SealedStoreUnderTest } from '../../../testkit/src/suites/index.ts'
 import { makeCertificate } from '../http/certificates.ts'
 
 const encryption = { key: randomBytes(32).toString('hex') }
@@ -108,13 +110,15 @@ connectStatesSuite('Redis', async () => {
   }
 })
 
-sealedStoreSuite('Redis', async () => {
+const sealed = async (): Promise<SealedStoreUnderTest> => {
   const server = await startTestRedis()
   return {
     open: async (name, encryption) => createRedisStore({ url: `${server.url}/${name.replace('store-', '')}`, encryption }),
     close: () => server.stop(),
   }
-})
+}
+sealedStoreSuite('Redis', sealed)
+endedGrantsSuite('Redis', sealed)
 
 leaseKeeperSuite(
   'Redis',

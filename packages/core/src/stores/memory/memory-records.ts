@@ -161,6 +161,24 @@ export function memoryRecords(memory: CredentialMemory, clock: Clock): LineageRe
       return oldestFirst(unused, (one) => head(one).obtainedAt, limit)
     },
 
+    async ended(scopes, limit) {
+      const now = clock.now()
+      const due = all().filter(({ ref, status, failure }) => status === 'revoked' && scopes.includes(ref.scope) && failure!.retryAt <= now)
+      const first = due.toSorted((a, b) => a.failure!.retryAt - b.failure!.retryAt).slice(0, limit)
+      return first.map(({ ref, generation }) => ({ ref, generation }))
+    },
+
+    async endedCount(atMost) {
+      return Math.min(atMost, all().filter(({ status }) => status === 'revoked').length)
+    },
+
+    async putOff(ref, generation, restMs) {
+      const credential = find(ref)
+      if (credential?.status !== 'revoked' || credential.generation !== generation) return false
+      credential.failure = { ...credential.failure!, retryAt: clock.now() + restMs }
+      return true
+    },
+
     async prune(before) {
       return all().reduce((sum, credential) => sum + pruneOne(credential, before), 0)
     },

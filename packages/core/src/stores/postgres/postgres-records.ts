@@ -111,6 +111,14 @@ export function postgresRecords({ database, durability, prepare, listeners, list
     interrupted: (limit) => refs(sql.INTERRUPTED, [limit]),
     idle: (unusedSince, limit) => refs(sql.IDLE, [unusedSince, limit]),
 
+    async ended(scopes, limit) {
+      const rows = await database.query<CredentialRef & { generation: string }>(sql.ENDED, [JSON.stringify(scopes), limit])
+      return rows.map(({ scope, id, generation }) => ({ ref: { scope, id }, generation: Number(generation) }))
+    },
+
+    endedCount: async (atMost) => Number((await one<{ ended: string }>(sql.ENDED_COUNT, [atMost]))!.ended),
+    putOff: async (ref, generation, restMs) => (await one(sql.PUT_OFF, [...names(ref), generation, restMs])) !== undefined,
+
     async prune(before) {
       let all = 0
       for (;;) {

@@ -113,8 +113,15 @@ create index connect_state_end on sallyport_tokens.connect_state (ends_at);
 insert into sallyport_tokens.schema_version (version) values (2);
 `
 
+/** Of grants that the application ended: their tokens are to be taken back. */
+const ENDED = `
+create index credential_ended on sallyport_tokens.credential (retry_at) where status = 'revoked';
+
+insert into sallyport_tokens.schema_version (version) values (3);
+`
+
 /** What leads to each version from the one before it. */
-const STEPS = [LINEAGES, CONNECT_STATES]
+const STEPS = [LINEAGES, CONNECT_STATES, ENDED]
 
 /**
  * Makes the tables, or what is new of them, unless they are there; safe from many processes at once. Needs the right to create a schema the

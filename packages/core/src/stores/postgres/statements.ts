@@ -152,6 +152,22 @@ export const IDLE = `
     and (retry_at is null or retry_at <= sallyport_tokens.now_ms())
   order by head_obtained_at limit $2::int`
 
+/** $1 scopes as a list in JSON, $2 how many at most. By the index credential_ended, which has the revoked alone: few, and each for a while. */
+export const ENDED = `
+  select scope, id, generation from sallyport_tokens.credential
+  where status = 'revoked' and retry_at <= sallyport_tokens.now_ms()
+    and scope in (select pg_catalog.jsonb_array_elements_text($1::jsonb))
+  order by retry_at, scope, id limit $2::int`
+
+/** $1 counted no further than. */
+export const ENDED_COUNT = `
+  select count(*) as ended from (select from sallyport_tokens.credential where status = 'revoked' limit $1::int) counted`
+
+/** $3 generation, $4 how long it rests. */
+export const PUT_OFF = `
+  update sallyport_tokens.credential set retry_at = sallyport_tokens.now_ms() + $4::bigint
+  where scope = $1 and id = $2 and generation = $3::bigint and status = 'revoked' returning 1`
+
 /** $1 before, $2 how many at most. The credentials are locked and looked at again, those that others work on are left for the next time. */
 export const PRUNE = `
   with old as (

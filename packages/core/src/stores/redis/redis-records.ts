@@ -1,6 +1,7 @@
 /** Owns lineages in Redis (scripts.ts says how they lie there). Refuses expiry: nothing here ends because time has passed. */
 import type {
   CredentialRef,
+  EndedGrant,
   GrantStatus,
   RefreshFailure,
   RefreshIntent,
@@ -26,6 +27,8 @@ export interface RedisRecordsParts {
 
 const CREDENTIALS = 'sallyport:credential:'
 const INTERRUPTED = 'sallyport:interrupted'
+/** Grants that the application ended, by when they are due: see `EndedGrants`. */
+const ENDED = 'sallyport:ended'
 const KEY_CHECKS = 'sallyport:key-check'
 /** Attempts to be the next version. Whenever one fails another has succeeded, so this many have to come at once. */
 const MAX_TURNS = 100
@@ -36,6 +39,10 @@ export function redisRecords({ link, durability, prepare, listeners, listen, clo
   /** Takes an intent off the list. Left on it, it is found to be none later: so nobody waits, and nothing fails. */
   const strike = (ref: CredentialRef, intent: string): void => {
     if (intent !== '') void link.ask('ZREM', INTERRUPTED, entryOf(ref, intent)).catch(() => undefined)
+  }
+
+  const strikeEnded = (ref: CredentialRef, generation: string): void => {
+    if (generation !== '') void link.ask('ZREM', ENDED, entryOf(ref, generation)).catch(() => undefined)
   }
 
   return {
@@ -66,6 +73,7 @@ export function redisRecords({ link, durability, prepare, listeners, listen, clo
         )
         if (made !== null) {
           strike(ref, String(made[1]))
+          strikeEnded(ref, String(made[2]))
           return { generation: Number(made[0]), seq }
         }
       }
@@ -127,10 +135,16 @@ export function redisRecords({ link, durability, prepare, listeners, listen, clo
 
     async end(ref, { generation, headSeq }, status, trouble) {
       const at = [String(generation), headSeq === undefined ? '' : String(headSeq)]
-      const intent = await link.run<Buffer | null>(lua.END, keyOf(ref), ...at, status, trouble, notice(ref))
-      if (intent === null) return false
-      strike(ref, String(intent))
-      return true
+      for (let turn = 0; turn < MAX_TURNS; turn++) {
+        // On the list first, as with intents: what ends unlisted would be taken back by nobody.
+        const enlisted = status === 'revoked' ? await link.run<Buffer>(lua.ENLIST_ENDED, ENDED, entryOf(ref, at[0]!)) : ''
+        const intent = await link.run<Buffer | null>(lua.END, keyOf(ref), ...at, status, trouble, notice(ref), enlisted)
+        if (intent === null) return false
+        if (String(intent) === 'late') continue
+        strike(ref, String(intent))
+        return true
+      }
+      throw storeUnavailable('redis')
     },
 
     async lineage(ref) {
@@ -146,8 +160,7 @@ export function redisRecords({ link, durability, prepare, listeners, listen, clo
 
     async interrupted(limit) {
       const found: CredentialRef[] = []
-      const [seconds, micros] = await link.ask<Buffer[]>('TIME')
-      const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000)
+      const now = await timeOf(link)
       for (let from = 0; found.length < limit;) {
         const listed = await link.ask<Buffer[]>('ZRANGE', INTERRUPTED, from, from + LOOK_AT - 1, 'WITHSCORES')
         if (listed.length === 0) break
@@ -171,6 +184,28 @@ export function redisRecords({ link, durability, prepare, listeners, listen, clo
         .map(({ ref }) => ref)
     },
 
+    async ended(scopes, limit) {
+      const found: EndedGrant[] = []
+      const now = await timeOf(link)
+      for (let from = 0; found.length < limit;) {
+        const listed = await link.ask<Buffer[]>('ZRANGEBYSCORE', ENDED, '-inf', now, 'WITHSCORES', 'LIMIT', from, LOOK_AT)
+        if (listed.length === 0) break
+        const looked = await Promise.all(pairs(listed).map(([entry, at]) => lookAtEnded(link, String(entry), Number(at), now)))
+        found.push(...looked.flatMap((one) => (typeof one === 'object' && scopes.includes(one.ref.scope) ? [one] : [])))
+        from += looked.filter((one) => one !== 'struck').length
+      }
+      return found.slice(0, limit)
+    },
+
+    endedCount: async (atMost) => Math.min(atMost, await link.ask<number>('ZCARD', ENDED)),
+
+    async putOff(ref, generation, restMs) {
+      const due = await link.run<Buffer | null>(lua.PUT_OFF, keyOf(ref), String(generation), restMs)
+      // Left with an earlier time it is looked at too often, and found to rest.
+      if (due !== null) await link.ask('ZADD', ENDED, due, entryOf(ref, String(generation)))
+      return due !== null
+    },
+
     async prune(before) {
       let all = 0
       for await (const keys of credentialKeys(link)) {
@@ -181,9 +216,11 @@ export function redisRecords({ link, durability, prepare, listeners, listen, clo
     },
 
     async remove(ref, generation) {
-      const intent = await link.run<Buffer | null>(lua.REMOVE, keyOf(ref), notice(ref), generation === undefined ? '' : String(generation))
-      if (intent === null) return false
-      strike(ref, String(intent))
+      const wanted = generation === undefined ? '' : String(generation)
+      const gone = await link.run<Buffer[] | null>(lua.REMOVE, keyOf(ref), notice(ref), wanted)
+      if (gone === null) return false
+      strike(ref, String(gone[0]))
+      strikeEnded(ref, String(gone[1]))
       return true
     },
 
@@ -234,6 +271,22 @@ async function lookAt(link: RedisLink, entry: string, listedAt: number, now: num
   if (now - listedAt < 2 * lua.ENLISTED_MS) return 'kept'
   await link.ask('ZREM', INTERRUPTED, entry)
   return 'struck'
+}
+
+/** The same for an entry of those that were ended, by its generation. */
+async function lookAtEnded(link: RedisLink, entry: string, dueAt: number, now: number): Promise<EndedGrant | 'struck' | 'kept'> {
+  const [generation, scope, id] = JSON.parse(entry) as [string, string, string]
+  const [standing, status, retryAt] = await link.ask<(Buffer | null)[]>('HMGET', keyOf({ scope, id }), 'gen', 'status', 'fr')
+  if (String(standing) === generation && String(status) === 'revoked')
+    return Number(retryAt) > now ? 'kept' : { ref: { scope, id }, generation: Number(generation) }
+  if (now - dueAt < 2 * lua.ENLISTED_MS) return 'kept'
+  await link.ask('ZREM', ENDED, entry)
+  return 'struck'
+}
+
+async function timeOf(link: RedisLink): Promise<number> {
+  const [seconds, micros] = await link.ask<Buffer[]>('TIME')
+  return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000)
 }
 
 /** Every credential's key, at least once. */

@@ -41,17 +41,18 @@ table.insert(of, 1, head)
 table.insert(of, 1, text(now))
 return of`)
 
-/** 1 the last number as it was read, 2 the next, 3 renewable, 4 sealed, 5 notice. The generation and the intent that was there. */
+/** 1 the last number as it was read, 2 the next, 3 renewable, 4 sealed, 5 notice. The generation, the intent that was there, and the generation that had ended. */
 export const CONNECT = script(`${START}
 if (get('last') or '0') ~= ARGV[1] then return false end
 local generation = text(math.max((tonumber(get('gen')) or 0) + 1, clock[1] * 1000000 + clock[2]))
 local intent = get('ii') or ''
+local ended = get('status') == 'revoked' and get('gen') or ''
 put('gen', generation, 'status', 'active', 'head', ARGV[2], 'last', ARGV[2], 'v:' .. ARGV[2], ARGV[4],
   'm:' .. ARGV[2], '- ' .. generation .. ' ' .. text(now) .. ' ' .. ARGV[3] .. ' - -')
 drop_intent()
 drop_failure()
 tell(ARGV[5])
-return {generation, intent}`)
+return {generation, intent, ended}`)
 
 /** Puts an intent to be on the list of those that recovery looks at: 1 its entry. The time. */
 export const ENLIST = script(`
@@ -118,8 +119,19 @@ if ARGV[4] ~= '' then put('u:' .. ARGV[1], ARGV[4], 'a:' .. ARGV[1], text(now)) 
 tell(ARGV[5])
 return 1`)
 
-/** 1 generation, 2 head or '', 3 status, 4 trouble, 5 notice. The intent that was there, if it was done. */
+/** Puts a grant to be ended on the list of those whose tokens are to be taken back; one that rests stays as it is: 1 its entry. The time. */
+export const ENLIST_ENDED = script(`
+local clock = redis.call('TIME')
+local now = string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000))
+if tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0) < tonumber(now) then redis.call('ZADD', KEYS[1], now, ARGV[1]) end
+return now`)
+
+/**
+ * 1 generation, 2 head or '', 3 status, 4 trouble, 5 notice, 6 when it was enlisted or ''. The intent that was there, if it was done. Too late
+ * for its entry on the list it does nothing but say so.
+ */
 export const END = script(`${START}
+if ARGV[6] ~= '' and now - tonumber(ARGV[6]) > ${ENLISTED_MS} then return 'late' end
 local at = redis.call('HMGET', key, 'gen', 'head', 'status', 'ii')
 if at[1] ~= ARGV[1] or (ARGV[2] ~= '' and at[2] ~= ARGV[2]) then return false end
 if at[3] == 'revoked' and ARGV[3] ~= 'revoked' then return false end
@@ -176,13 +188,20 @@ local obtained, renewable = string.match(get('m:' .. at[4]), '^%S+ %S+ (%S+) (%S
 if renewable ~= '1' or tonumber(obtained) >= tonumber(ARGV[1]) then return false end
 return obtained`)
 
-/** 1 notice, 2 generation or ''. The intent that was there, if the credential was, in that generation. */
+/** 1 generation, 2 how long it rests. Until when, if it is ended in that generation. */
+export const PUT_OFF = script(`${START}
+local at = redis.call('HMGET', key, 'gen', 'status')
+if at[1] ~= ARGV[1] or at[2] ~= 'revoked' then return false end
+put('fr', text(now + ARGV[2]))
+return text(now + ARGV[2])`)
+
+/** 1 notice, 2 generation or ''. The intent that was there and the generation, if the credential was, in that generation. */
 export const REMOVE = script(`${START}
-local intent = get('ii')
-if ARGV[2] ~= '' and get('gen') ~= ARGV[2] then return false end
+local intent, generation = get('ii'), get('gen')
+if ARGV[2] ~= '' and generation ~= ARGV[2] then return false end
 if redis.call('DEL', key) == 0 then return false end
 tell(ARGV[1])
-return intent or ''`)
+return {intent or '', generation}`)
 
 /** 1 field, 2 what stands there, 3 what shall. */
 export const REPLACE = script(`${START}
