@@ -71,7 +71,18 @@ const DOORS: readonly { readonly what: RegExp; readonly names?: RegExp; readonly
     only: ['packages/core/src/crypto/'],
     rule: 'only core/crypto imports ciphers and keyed hashes',
   },
-  { what: /^(undici|node:https|node:http2|node:tls)$/u, only: ['packages/core/src/http/'], rule: 'only core/http goes out' },
+  { what: /^(undici|node:http2)$/u, only: ['packages/core/src/http/'], rule: 'only core/http goes out' },
+  {
+    what: /^node:(https|tls)$/u,
+    only: ['packages/core/src/http/', 'packages/server/src/http/tls.ts'],
+    rule: 'only core/http goes out, and only the server’s listener ends TLS',
+  },
+  {
+    what: /^node:(https|tls)$/u,
+    names: /^(request|get|Agent|globalAgent|connect|\*|default)$/u,
+    only: ['packages/core/src/http/'],
+    rule: 'only core/http goes out',
+  },
   {
     // A PKCS#11 module is foreign code: what it overwrites or waits for, it does in a process of its own.
     what: /^(node:)?child_process$/u,

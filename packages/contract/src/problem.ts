@@ -29,6 +29,7 @@ export const PROBLEM_CODES = [
   'step_up_required',
   'issuer_unavailable',
   'cross_site_refused',
+  'https_required',
   'address_refused',
   'proof_required',
   'proof_invalid',

@@ -340,6 +340,32 @@ describe('production', () => {
   })
 })
 
+describe('TLS of the gateway', () => {
+  const pair = { SALLYPORT_TLS_CERT_FILE: '/run/tls/cert.pem', SALLYPORT_TLS_KEY_FILE: '/run/tls/key.pem' }
+
+  it('X-02 stands in for a proxy: production needs one of the two', () => {
+    const { SALLYPORT_TRUSTED_PROXIES: _, ...without } = production()
+    expect(settingsOf(without)).toEqual(['trustedProxies'])
+    expect(load({ ...without, ...pair }).tls).toEqual({
+      certFile: '/run/tls/cert.pem',
+      keyFile: '/run/tls/key.pem',
+      clientCertificates: 'required',
+    })
+    expect(load(development(pair)).publicUrl).toBe('https://127.0.0.1:7255')
+  })
+
+  it.each<[string, Env, string]>([
+    ['half a pair', { SALLYPORT_TLS_CERT_FILE: '/c' }, 'tls.keyFile'],
+    ['the other half', { SALLYPORT_TLS_KEY_FILE: '/k' }, 'tls.certFile'],
+    ['authorities of clients without TLS', { SALLYPORT_TLS_CLIENT_CA_FILE: '/a' }, 'tls.clientCaFile'],
+    ['a public address without https', { ...pair, SALLYPORT_PUBLIC_URL: 'http://127.0.0.1:7255' }, 'publicUrl'],
+    ['clients that are asked otherwise', { ...pair, SALLYPORT_TLS_CLIENT_CERTIFICATES: 'none' }, 'tls.clientCertificates'],
+    ['an empty path', { ...pair, SALLYPORT_TLS_CERT_FILE: '' }, 'tls.certFile'],
+  ])('X-02 is refused with %s', (_what, env, setting) => {
+    expect(settingsOf(development(env))).toEqual([setting])
+  })
+})
+
 describe('senders of bound keys', () => {
   it('are believed of nobody, and asked for no nonce, unless that is set', () => {
     expect(load(development()).senders).toEqual({ requireNonce: false })

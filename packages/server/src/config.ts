@@ -96,6 +96,7 @@ function parseLeaves({ values, faults: earlier }: Layers): ParsedLeaves {
     rate: {},
     refresh: {},
     senders: {},
+    tls: {},
   }
   const faults: ConfigFault[] = []
   for (const leaf of LEAVES) {
@@ -134,7 +135,7 @@ function withModeDefaults(parsed: ParsedConfig): Config {
   return {
     ...parsed,
     host: parsed.host ?? (production ? '0.0.0.0' : '127.0.0.1'),
-    publicUrl: parsed.publicUrl ?? `http://127.0.0.1:${parsed.port}`,
+    publicUrl: parsed.publicUrl ?? `${parsed.tls.certFile === undefined ? 'http' : 'https'}://127.0.0.1:${parsed.port}`,
     drainNoticeMs: parsed.drainNoticeMs ?? (production ? 5_000 : 0),
     logFormat: parsed.logFormat ?? (production ? 'json' : 'text'),
   }

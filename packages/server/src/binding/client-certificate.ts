@@ -1,10 +1,11 @@
 /**
- * Owns reading the client's certificate from the proxy that ended its TLS. Refuses the header from anyone but a trusted proxy, a second one, and
- * one of several certificates: a proxy must replace what the client sent, never add to it.
+ * Owns reading the client's certificate: from the proxy that ended its TLS, or from the connection where TLS ends here. Refuses the header from anyone
+ * but a trusted proxy, a second one, and one of several certificates: a proxy must replace what the client sent, never add to it.
  */
 import { X509Certificate } from 'node:crypto'
+import type { Socket } from 'node:net'
 import { sha256 } from '@sallyport/core'
-import { rawValues } from '../http/index.ts'
+import { clientCertificateOf, rawValues } from '../http/index.ts'
 
 /** Which header the proxies set. `client-cert` is RFC 9440's, `x-forwarded-client-cert` Envoy's (its `Hash`). */
 export type CertificateHeader = 'client-cert' | 'x-forwarded-client-cert'
@@ -18,6 +19,17 @@ const READERS: Readonly<Record<CertificateHeader, (value: string) => string | un
 export function certificateThumbprint(rawHeaders: readonly string[], header: CertificateHeader): string | undefined {
   const [value, ...others] = rawValues(rawHeaders, header)
   return value === undefined || others.length > 0 ? undefined : READERS[header](value)
+}
+
+const shownOn = new WeakMap<Socket, string | undefined>()
+
+/** The same of the certificate that the connection itself was opened with, where TLS ends here. Worked out once for each connection. */
+export function connectionThumbprint(socket: Socket): string | undefined {
+  if (shownOn.has(socket)) return shownOn.get(socket)
+  const der = clientCertificateOf(socket)
+  const thumbprint = der === undefined ? undefined : sha256(der).toString('base64url')
+  shownOn.set(socket, thumbprint)
+  return thumbprint
 }
 
 /** RFC 9440 section 2.2: the DER as one byte sequence of RFC 8941. */

@@ -10,7 +10,7 @@ import type { Lookups } from '../db/index.ts'
 import { rawValues } from '../http/index.ts'
 import type { KeyBounds, KeyPrincipal } from '../identity/index.ts'
 import { BindingError, refusedProof } from './binding-error.ts'
-import { certificateThumbprint } from './client-certificate.ts'
+import { certificateThumbprint, connectionThumbprint } from './client-certificate.ts'
 import type { CertificateHeader } from './client-certificate.ts'
 import type { Nonces } from './nonces.ts'
 import { PROOF_LIFE_S, ProofMemory } from './proof-memory.ts'
@@ -145,8 +145,9 @@ class BoundKeyGuard implements KeyGuard {
 
   #requireCertificate(thumbprint: string, { request }: Presented): void {
     const { certificateHeader, isTrustedPeer } = this.#o
-    const believed = certificateHeader !== undefined && isTrustedPeer(request.socket.remoteAddress ?? '')
-    const shown = believed ? certificateThumbprint(request.rawHeaders, certificateHeader) : undefined
+    // The connection of a proxy that speaks for its clients is its own, and so is the certificate that it was opened with.
+    const spokenFor = certificateHeader !== undefined && isTrustedPeer(request.socket.remoteAddress ?? '')
+    const shown = spokenFor ? certificateThumbprint(request.rawHeaders, certificateHeader) : connectionThumbprint(request.socket)
     if (shown === undefined) throw new BindingError('certificate_required', 'no certificate, or none that can be believed')
     if (!digestEquals(Buffer.from(shown), Buffer.from(thumbprint))) throw new BindingError('certificate_mismatch', 'another certificate')
   }

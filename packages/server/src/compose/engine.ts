@@ -76,7 +76,7 @@ async function createServer(
   calls: OpenDataPlane,
   deletions: OrganizationDeletions,
 ): Promise<HttpServer> {
-  const { config, database, vault, keeper, checkpointer, providers, clock, logger } = ground
+  const { config, database, vault, keeper, checkpointer, providers, clock, logger, certificate } = ground
   const { keys, sessions, people, breakGlass, keyGuard, limiter, crossOrigin } = callers
   const { lineage, refresher, explain, connect, revocation, events } = credentials
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
@@ -86,6 +86,8 @@ async function createServer(
     publicUrl: config.publicUrl,
     trustedProxies: config.trustedProxies,
     limits: config.limits,
+    certificate,
+    requireTls: config.mode === 'production' && certificate === undefined,
     logger,
     keys,
     sessions,

@@ -8,6 +8,8 @@ import type { Logger, Secret } from '@sallyport/core'
 import type { Config } from '../config.ts'
 import { migrateGiven, openHome, openRootKeys } from '../home/index.ts'
 import type { Home, OpenRootKeys } from '../home/index.ts'
+import { openTlsCertificate } from '../http/index.ts'
+import type { TlsCertificate } from '../http/index.ts'
 import { ensureDevelopmentOwner, ownerLink } from '../identity/index.ts'
 import type { DevelopmentOwner } from '../identity/index.ts'
 import { METRICS } from '../metrics/index.ts'
@@ -74,7 +76,19 @@ async function startEngine(config: Config, home: Home, rootKeys: OpenRootKeys, l
   rootKeys.watch((keys) => vault.useRootKeys(keys))
   const owner = config.mode === 'development' ? await ensureDevelopmentOwner(database) : undefined
   const checkpointer = openCheckpointer(config, { database, vault }, { logger, metrics })
-  const engine = await createEngine({ config, database, vault, keeper, checkpointer, clock, logger, metrics, node: nodeName() })
+  const certificate = await openCertificate(config, { clock, logger, metrics })
+  const engine = await createEngine({
+    config,
+    database,
+    vault,
+    keeper,
+    checkpointer,
+    clock,
+    logger,
+    metrics,
+    node: nodeName(),
+    certificate,
+  })
   const http = engine.http
   const scraped = await serveMetrics(config, metrics, logger)
   try {
@@ -83,10 +97,17 @@ async function startEngine(config: Config, home: Home, rootKeys: OpenRootKeys, l
     await scraped.close()
     throw error
   }
+  certificate?.start()
   keeper.start()
   checkpointer.start()
   logger.info('Listening', { url: config.publicUrl })
-  return gatewayOf(config, { home, rootKeys, engine, scraped }, owner)
+  return gatewayOf(config, { home, rootKeys, engine, scraped, certificate }, owner)
+}
+
+/** Undefined where a proxy in front ends TLS. @throws TlsError */
+async function openCertificate({ tls }: Config, parts: Parameters<typeof openTlsCertificate>[1]): Promise<TlsCertificate | undefined> {
+  const { certFile, keyFile, ...clients } = tls
+  return certFile === undefined || keyFile === undefined ? undefined : openTlsCertificate({ certFile, keyFile, ...clients }, parts)
 }
 
 interface Running {
@@ -94,9 +115,14 @@ interface Running {
   readonly rootKeys: OpenRootKeys
   readonly engine: Engine
   readonly scraped: Closing
+  readonly certificate: TlsCertificate | undefined
 }
 
-function gatewayOf(config: Config, { home, rootKeys, engine, scraped }: Running, owner: DevelopmentOwner | undefined): Gateway {
+function gatewayOf(
+  config: Config,
+  { home, rootKeys, engine, scraped, certificate }: Running,
+  owner: DevelopmentOwner | undefined,
+): Gateway {
   let stopping: Promise<void> | undefined
   const stop = (): Promise<void> => {
     engine.http.announceEnd()
@@ -104,6 +130,7 @@ function gatewayOf(config: Config, { home, rootKeys, engine, scraped }: Running,
     return inTurn([
       () => setTimeout(config.drainNoticeMs),
       async () => void (await engine.http.close(config.drainTimeoutMs)),
+      async () => certificate?.close(),
       () => engine.close(Math.max(LAST_WORDS_MS, deadline - performance.now())),
       () => rootKeys.close(),
       // To the end: a drain is worth watching.

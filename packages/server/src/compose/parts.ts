@@ -5,6 +5,7 @@ import type { Clock, DpopNonces, Egress, Logger, Metrics, Provider } from '@sall
 import type { Checkpointer, UseLog } from '../audit/index.ts'
 import type { Config } from '../config.ts'
 import type { Database } from '../db/index.ts'
+import type { TlsCertificate } from '../http/index.ts'
 import type { Keeper, Vault } from '../vault/index.ts'
 
 export interface Parts {
@@ -18,6 +19,8 @@ export interface Parts {
   readonly metrics: Metrics
   /** This process, told from every other and from the one before it. */
   readonly node: string
+  /** Where TLS ends here. */
+  readonly certificate: TlsCertificate | undefined
 }
 
 export function nodeName(): string {

@@ -11,10 +11,11 @@ import { isLoopback } from './network-text.ts'
 import { rateFaults } from './rate.ts'
 import type { ParsedConfig } from './schema.ts'
 import { productionUrlFaults } from './secret-fault.ts'
+import { tlsFaults } from './tls.ts'
 
 /** Settings that passed their own check. Groups are always there; what was refused is missing inside. */
 export type Judged = Partial<
-  Omit<ParsedConfig, 'audit' | 'breaker' | 'egress' | 'firstOwner' | 'keys' | 'limits' | 'metrics' | 'rate' | 'refresh' | 'senders'>
+  Omit<ParsedConfig, 'audit' | 'breaker' | 'egress' | 'firstOwner' | 'keys' | 'limits' | 'metrics' | 'rate' | 'refresh' | 'senders' | 'tls'>
 > & {
   readonly audit: Partial<ParsedConfig['audit']>
   readonly breaker: Partial<ParsedConfig['breaker']>
@@ -26,6 +27,7 @@ export type Judged = Partial<
   readonly rate: Partial<ParsedConfig['rate']>
   readonly refresh: Partial<ParsedConfig['refresh']>
   readonly senders: Partial<ParsedConfig['senders']>
+  readonly tls: Partial<ParsedConfig['tls']>
 }
 
 /** Settings that were written but refused: their absence from `Judged` says nothing. */
@@ -42,6 +44,7 @@ export function judge(config: Judged, refused: Refused): ConfigFault[] {
     ...keysFaults(config.keys, { mode: config.mode, hasEncryptionKeys: config.encryptionKeys !== undefined, refused }),
     ...metricsFaults(config),
     ...rateFaults(config.rate),
+    ...tlsFaults({ publicUrl: config.publicUrl, tls: config.tls, refused }),
     ...issuersFaults({
       mode: config.mode,
       issuers: config.jwtIssuers,
@@ -114,10 +117,17 @@ function productionFaults(config: Judged, refused: Refused): ConfigFault[] {
       : []),
     ...(missing('publicUrl') ? [fault('publicUrl', 'is required in production')] : []),
     ...(config.publicUrl?.startsWith('http:') ? [fault('publicUrl', 'must be https in production')] : []),
-    // The gateway itself speaks plain HTTP. An empty list would mean that nobody ends TLS, or that whoever does can't be believed.
-    ...(config.trustedProxies?.length === 0 ? [fault('trustedProxies', 'must name the proxy that ends TLS, in production')] : []),
+    // Nobody ends TLS, or whoever does can't be believed.
+    ...(config.trustedProxies?.length === 0 && !endsTls(config, refused)
+      ? [fault('trustedProxies', 'must name the proxy that ends TLS, in production, unless tls.certFile and tls.keyFile are set')]
+      : []),
     ...DATABASE_URLS.flatMap((name) => storeFaults(name, config[name])),
   ]
+}
+
+/** Or was meant to, by a setting that is refused by itself. */
+function endsTls({ tls }: Judged, refused: Refused): boolean {
+  return tls.certFile !== undefined || tls.keyFile !== undefined || refused.has('tls.certFile') || refused.has('tls.keyFile')
 }
 
 function storeFaults(name: string, url: Secret | undefined): ConfigFault[] {

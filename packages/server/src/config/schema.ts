@@ -12,6 +12,7 @@ import { endpointFault, hostFault, originFault, rangeFault } from './network-tex
 import { rate } from './rate.ts'
 import { postgresUrlFaults, redisUrlFaults, rootKeyFaults } from './secret-fault.ts'
 import { integer, list, oneOf, secret, setting, textWithout } from './setting.ts'
+import { tls } from './tls.ts'
 
 const HOUR_MS = 3_600_000
 const GIGABYTE = 1024 ** 3
@@ -78,6 +79,19 @@ const limits = z.strictObject({
   maxHeaderBytes: integer({ min: 4096, max: 65_536, by: 16_384 }, 'Largest request header block.'),
   headersTimeoutMs: integer({ min: 1_000, max: 120_000, by: 15_000 }, 'Time a client has to send its headers.'),
   requestTimeoutMs: integer({ min: 1_000, max: HOUR_MS, by: 120_000 }, 'Time a client has to send its whole request.'),
+  stallTimeoutMs: integer(
+    { min: 1_000, max: HOUR_MS, by: 60_000 },
+    'Time after which a client that reads nothing of an answer that waits for it is cut.',
+  ),
+  handshakeTimeoutMs: integer({ min: 1_000, max: 120_000, by: 10_000 }, 'Time a client has to agree on TLS, where the gateway ends it.'),
+  maxConnections: integer(
+    { min: 10, max: 1_000_000, by: 20_000 },
+    'Connections of clients, all together. Where they run out those without a request are closed, and then new ones. Each takes a file descriptor.',
+  ),
+  maxConnectionsPerAddress: integer(
+    { min: 10, max: 1_000_000, by: 2_000 },
+    'Connections from one address (of IPv6 its first 64 bits), unless it is in `trustedProxies`.',
+  ),
 })
 
 const breaker = z.strictObject({
@@ -130,14 +144,14 @@ export const configSchema = z.strictObject({
   publicUrl: setting(textWithout(originFault).optional(), {
     ...text,
     expects: 'an origin like https://gateway.example.com',
-    otherwise: '`http://127.0.0.1:<port>` in development; required in production, with https',
+    otherwise: '`http://127.0.0.1:<port>` in development, with https where `tls.certFile` is set; required in production, with https',
     about:
       'Origin under which browsers and clients reach the gateway. Links, redirect URIs, cookies and the cross-site check follow from it.',
   }),
   trustedProxies: list(
     rangeFault,
     'addresses and ranges, like 10.0.0.0/8',
-    'Addresses and ranges of the proxies in front, whose `X-Forwarded-For` is believed. Required in production, where one of them ends TLS.',
+    'Addresses and ranges of the proxies in front, whose `X-Forwarded-For` is believed. Required in production unless the gateway ends TLS itself: then one of them ends it, and requests that come past them are refused.',
   ),
   dataDir: setting(textWithout(pathFault).default('./.sallyport'), {
     ...text,
@@ -209,6 +223,7 @@ export const configSchema = z.strictObject({
   rate,
   refresh,
   senders,
+  tls,
   providers: setting(z.record(textWithout(providerFault), providerOverlay).default({}), {
     kind: 'json',
     expects:

@@ -5,10 +5,14 @@
 import { once } from 'node:events'
 import { createServer, STATUS_CODES } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ProblemCode } from '@sallyport/contract'
 import { formatId, newId } from '@sallyport/core'
+import { holdConnections } from './connections.ts'
 import { ProblemError, problemFor, problemHeaders, sendProblem } from './problem.ts'
+import { createTlsServer } from './tls.ts'
+import type { TlsCertificate } from './tls.ts'
 
 export interface ServerLimits {
   /** From a connection's first byte (or its opening) to the last header. */
@@ -20,6 +24,13 @@ export interface ServerLimits {
   /** The request line and all headers, in bytes. */
   readonly maxHeaderBytes: number
   readonly maxHeaderCount: number
+  /** How long a client may read nothing of an answer that waits for it. */
+  readonly stallTimeoutMs: number
+  /** From a connection's opening until TLS is agreed on, where it is ended here. */
+  readonly handshakeTimeoutMs: number
+  /** All together, and from one address. */
+  readonly maxConnections: number
+  readonly maxConnectionsPerAddress: number
 }
 
 export const DEFAULT_SERVER_LIMITS: ServerLimits = {
@@ -28,12 +39,18 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
   keepAliveTimeoutMs: 65_000,
   maxHeaderBytes: 16 * 1024,
   maxHeaderCount: 128,
+  stallTimeoutMs: 60_000,
+  handshakeTimeoutMs: 10_000,
+  maxConnections: 20_000,
+  maxConnectionsPerAddress: 2_000,
 }
 
 /** How often node looks for connections over their time. */
 const CHECK_INTERVAL_MS = 1_000
 /** How long a refused sender is listened to without being heard, and a connection without a request is kept at the end. */
 const LINGER_MS = 1_000
+/** Requests of one connection that may be under way. Clients that send the next before the answer (RFC 9112 section 9.3.2) are few, and modest. */
+const MAX_PIPELINED = 32
 
 export type RequestListener = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -52,22 +69,34 @@ export interface ServerListeners {
   readonly requests: RequestListener
   /** Of every answer that is given here. */
   readonly headers: Readonly<Record<string, string>>
+  /** What connections of one address are counted under; undefined for those that are not counted, being many clients' together. */
+  readonly addressGroup?: (address: string) => string | undefined
 }
 
-export function createDrainingServer(listeners: ServerListeners, limits: ServerLimits): DrainingServer {
+/** @param certificate with it the server speaks nothing but TLS. */
+export function createDrainingServer(listeners: ServerListeners, limits: ServerLimits, certificate?: TlsCertificate): DrainingServer {
   const running = new Set<ServerResponse>()
+  const underWay = new WeakMap<Socket, number>()
   const answered = new WeakSet<Duplex>()
   let draining = false
   const refuse = (response: ServerResponse, code: ProblemCode, detail: string): void =>
     refuseUnread(response, code, detail, listeners.headers)
   const take: RequestListener = (request, response) => {
+    const { socket } = request
+    const before = underWay.get(socket) ?? 0
+    underWay.set(socket, before + 1)
     running.add(response)
-    response.once('close', () => running.delete(response))
-    if (draining && !listeners.whileDraining(request, response))
+    response.once('close', () => {
+      running.delete(response)
+      underWay.set(socket, underWay.get(socket)! - 1)
+    })
+    if (before >= MAX_PIPELINED) refuse(response, 'overloaded', 'Too many requests of this connection are under way.')
+    else if (draining && !listeners.whileDraining(request, response))
       refuse(response, 'draining', 'This node is shutting down; send the request again.')
     else if (!draining) admit(request, response)
   }
-  const server = createServer(nodeOptions(limits), take)
+  const server = createNodeServer(limits, certificate, take)
+  const connections = holdConnections(server, { ...limits, addressGroup: listeners.addressGroup })
   const admit = (request: IncomingMessage, response: ServerResponse): void => {
     if (request.rawHeaders.length > 2 * limits.maxHeaderCount) refuse(response, 'headers_too_large', 'There are too many headers.')
     else if (!hasOneHost(request)) refuse(response, 'bad_request', 'A request has exactly one Host header.')
@@ -87,6 +116,10 @@ export function createDrainingServer(listeners: ServerListeners, limits: ServerL
     answerClientError(error.code, socket, listeners.headers)
     endSoon(socket)
   })
+  // Of a connection that is silent: between requests, or in the middle of an answer that nobody reads. One that waits for us is left alone.
+  server.on('timeout', (socket: Socket) => {
+    if ((underWay.get(socket) ?? 0) === 0 || socket.writableLength > 0) socket.destroy()
+  })
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     continueWhenRead(request, response)
     take(request, response)
@@ -103,8 +136,18 @@ export function createDrainingServer(listeners: ServerListeners, limits: ServerL
       draining = true
       for (const response of running) if (!response.headersSent) response.setHeader('connection', 'close')
     },
-    close: (timeoutMs) => closeServer(server, running, timeoutMs),
+    close: (timeoutMs) => closeServer(server, running, () => connections.cutAll(), timeoutMs),
   }
+}
+
+function createNodeServer(limits: ServerLimits, certificate: TlsCertificate | undefined, take: RequestListener): Server {
+  const options = nodeOptions(limits)
+  const server =
+    certificate === undefined
+      ? createServer(options, take)
+      : createTlsServer(certificate, { ...options, handshakeTimeout: limits.handshakeTimeoutMs }, take)
+  server.timeout = limits.stallTimeoutMs
+  return server
 }
 
 function nodeOptions(limits: ServerLimits) {
@@ -142,19 +185,19 @@ function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
   return hosts === 1 || (hosts === 0 && httpVersion === '1.0')
 }
 
-async function closeServer(server: Server, running: ReadonlySet<ServerResponse>, timeoutMs: number): Promise<boolean> {
+async function closeServer(server: Server, running: ReadonlySet<ServerResponse>, cutAll: () => void, timeoutMs: number): Promise<boolean> {
   const closed = server.listening ? once(server, 'close') : Promise.resolve()
   server.close()
   const deadline = AbortSignal.timeout(timeoutMs)
   let whole = true
   const cut = (): void => {
     whole = running.size === 0
-    server.closeAllConnections()
+    cutAll()
   }
   deadline.addEventListener('abort', cut, { once: true })
   await Promise.all([...running].map((response) => finished(response)))
-  // A connection that never carried a request, or half of one, is none that node takes for idle; it holds nothing up for long.
-  const rest = setTimeout(() => server.closeAllConnections(), LINGER_MS)
+  // A connection that never carried a request, or half of one, or agreed on no TLS yet, is none that node takes for idle; it holds nothing up for long.
+  const rest = setTimeout(cutAll, LINGER_MS)
   await closed
   clearTimeout(rest)
   deadline.removeEventListener('abort', cut)

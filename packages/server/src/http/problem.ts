@@ -39,6 +39,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemRow>> = {
   step_up_required: { status: 403, title: 'A second factor is required' },
   issuer_unavailable: { status: 503, title: "The issuer's keys can not be had" },
   cross_site_refused: { status: 403, title: 'Refused as cross-site' },
+  https_required: { status: 403, title: 'It did not come by TLS' },
   address_refused: { status: 403, title: 'The key is not for this address' },
   proof_required: { status: 401, title: 'A DPoP proof is required' },
   proof_invalid: { status: 401, title: 'The DPoP proof is not valid' },

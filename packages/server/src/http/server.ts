@@ -12,9 +12,10 @@ import type { Operation } from '@sallyport/contract'
 import { formatId, newId } from '@sallyport/core'
 import type { Logger } from '@sallyport/core'
 import type { KeyGuard } from '../binding/index.ts'
+import { addressGroup } from '../identity/index.ts'
 import type { BreakGlassRecord, KeyAuthenticator, People, Sessions } from '../identity/index.ts'
 import type { Limiter } from '../limits/index.ts'
-import { trustedProxies } from './client-address.ts'
+import { isTrustedPeer, trustedProxies } from './client-address.ts'
 import { serveConsole } from './console-pages.ts'
 import type { CrossOrigin } from './cross-origin.ts'
 import { transportHeaders } from './edge-headers.ts'
@@ -24,19 +25,25 @@ import type { Readiness } from './health.ts'
 import { parseJsonBody } from './json-body.ts'
 import { createDrainingServer, DEFAULT_SERVER_LIMITS } from './node-server.ts'
 import type { ServerLimits } from './node-server.ts'
+import { createPlainHttpGuard } from './plain-http.ts'
 import { collectOpenApi, serveReference } from './openapi.ts'
 import { notFound, ProblemError, problemFor, problemHeaders } from './problem.ts'
 import { guardRequests } from './request-guard.ts'
 import { guardRoutes } from './route-guard.ts'
 import { sessionCookieName } from './session-cookie.ts'
+import type { TlsCertificate } from './tls.ts'
 import { validatorCompiler } from './validation.ts'
 
 export interface HttpServerOptions {
-  /** As browsers and clients reach it; https here means that a TLS proxy stands in front. */
+  /** As browsers and clients reach it; https here means that a TLS proxy stands in front, or that `certificate` is given. */
   readonly publicUrl: string
   /** Addresses and CIDR ranges whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[]
   readonly limits?: Partial<ServerLimits>
+  /** Ends TLS here. */
+  readonly certificate?: TlsCertificate | undefined
+  /** Refuse what did not come by TLS, here or at a trusted proxy. */
+  readonly requireTls?: boolean
   readonly logger: Logger
   readonly keys: Pick<KeyAuthenticator, 'cached' | 'authenticate'>
   readonly keyGuard: Pick<KeyGuard, 'admit'>
@@ -70,14 +77,25 @@ export interface HttpServer {
 /** Builds the server; nothing listens yet. @throws TypeError for a route that declares no access or an impossible one. */
 export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const headers = transportHeaders(options.publicUrl)
+  const proxies = trustedProxies(options.trustedProxies)
+  const cameByPlainHttp = options.requireTls === true ? createPlainHttpGuard(proxies, headers) : () => false
   let ending = false
   const health = createHealthListener({ ready: options.ready, draining: () => ending || base.draining, headers })
   let controlPlane: (request: IncomingMessage, response: ServerResponse) => void
   const requests = (request: IncomingMessage, response: ServerResponse): void => {
-    if (!health(request, response) && !options.crossOrigin.preflight(request, response) && !options.dataPlane(request, response))
+    if (
+      !health(request, response) &&
+      !cameByPlainHttp(request, response) &&
+      !options.crossOrigin.preflight(request, response) &&
+      !options.dataPlane(request, response)
+    )
       controlPlane(request, response)
   }
-  const base = createDrainingServer({ whileDraining: health, requests, headers }, { ...DEFAULT_SERVER_LIMITS, ...options.limits })
+  const base = createDrainingServer(
+    { whileDraining: health, requests, headers, addressGroup: (peer) => (isTrustedPeer(peer, proxies) ? undefined : addressGroup(peer)) },
+    { ...DEFAULT_SERVER_LIMITS, ...options.limits },
+    options.certificate,
+  )
   const app = createApp(options, (handler) => {
     controlPlane = handler
     return base.server

@@ -6,6 +6,7 @@ export type { Admission, SignInPolicy, SignInWay, StoredPolicy } from './sign-in
 export { createBreakGlassRecord } from './break-glass.ts'
 export type { BreakGlassRecord } from './break-glass.ts'
 export { emailAddress, emailDomain, isDomain } from './email-address.ts'
+export { addressGroup } from './failure-budget.ts'
 export { IdentityError } from './identity-error.ts'
 export type { IdentityErrorCode } from './identity-error.ts'
 export { argon2idHasher } from './key-hasher.ts'

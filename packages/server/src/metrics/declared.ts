@@ -45,6 +45,22 @@ const LIMIT_METRICS: readonly MetricDefinition[] = [
   { name: 'sallyport_nodes', kind: 'gauge', help: 'Nodes that share the limits, as this one counts them.', labels: {} },
 ]
 
+const TLS_METRICS: readonly MetricDefinition[] = [
+  {
+    name: 'sallyport_tls_certificate_end_seconds',
+    kind: 'gauge',
+    help: 'When the certificate in use ends, in seconds since 1970; only where the gateway ends TLS itself.',
+    labels: {},
+  },
+  {
+    name: 'sallyport_tls_certificate_reads_total',
+    kind: 'counter',
+    help: 'Changes of the files of TLS, by whether what they hold was taken.',
+    labels: { outcome: ['taken', 'refused'] },
+  },
+  { name: 'sallyport_tls_handshakes_failed_total', kind: 'counter', help: 'Clients that TLS was not agreed with.', labels: {} },
+]
+
 const REVOCATION_METRICS: readonly MetricDefinition[] = [
   {
     name: 'sallyport_provider_revocations_total',
@@ -91,5 +107,6 @@ export const METRICS: readonly MetricDefinition[] = [
   ...REVOCATION_METRICS,
   ...AUDIT_METRICS,
   ...LIMIT_METRICS,
+  ...TLS_METRICS,
   ...PROCESS_METRICS,
 ]

@@ -5,6 +5,8 @@
 import { randomBytes } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import type { ConnectionOptions } from 'node:tls'
 import { Client as PgClient } from 'pg'
 import { ROLES, SCOPES } from '@sallyport/contract'
 import type { Environment, Role, Scope } from '@sallyport/contract'
@@ -62,7 +64,7 @@ import {
   transportHeaders,
   trustedProxies,
 } from '../../src/http/index.ts'
-import type { HttpServer, ServerLimits } from '../../src/http/index.ts'
+import type { HttpServer, ServerLimits, TlsCertificate } from '../../src/http/index.ts'
 import {
   createBreakGlassRecord,
   createKeyAuthenticator,
@@ -143,8 +145,9 @@ export interface World {
 export interface WorldOptions {
   readonly limits?: Partial<ServerLimits>
   readonly trustedProxies?: readonly string[]
-  /** Decides only what browsers are told; the server listens on loopback without TLS either way. */
+  /** Decides only what browsers are told; whether the server speaks TLS is `certificate`'s to say. */
   readonly publicUrl?: string
+  readonly certificate?: TlsCertificate
   readonly consoleFolder?: string
   readonly ready?: Parameters<typeof createHttpServer>[0]['ready']
   readonly certificateHeader?: CertificateHeader
@@ -303,6 +306,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     keyGuard,
     trustedProxies: options.trustedProxies ?? [],
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    certificate: options.certificate,
     logger,
     keys,
     sessions,
@@ -602,15 +606,18 @@ export interface Sent {
   readonly headers?: Readonly<Record<string, string | readonly string[]>>
   /** Objects are sent as JSON with its content type; text and bytes as they are. */
   readonly body?: unknown
+  /** Over TLS, with these. */
+  readonly tls?: ConnectionOptions
 }
 
 /** One request on a connection of its own, without any of the kindness of `fetch`: headers go out as they are given. */
-export function send(world: Pick<World, 'port'>, path: string, { method = 'GET', headers = {}, body }: Sent = {}): Promise<Answer> {
+export function send(world: Pick<World, 'port'>, path: string, { method = 'GET', headers = {}, body, tls }: Sent = {}): Promise<Answer> {
   const raw = body === undefined || typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body)
   const typed = raw !== undefined && raw !== body ? { 'content-type': 'application/json' } : {}
   return new Promise((resolve, reject) => {
     const sized = raw === undefined ? {} : { 'content-length': String(Buffer.byteLength(raw)) }
-    const request = httpRequest({
+    const request = (tls === undefined ? httpRequest : httpsRequest)({
+      ...tls,
       port: world.port,
       host: '127.0.0.1',
       path,
