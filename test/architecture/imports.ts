@@ -281,6 +281,7 @@ export const WORDS: readonly { readonly word: RegExp; readonly only: readonly st
       'packages/core/src/http/',
       'packages/core/src/oauth/account.ts',
       'packages/core/src/oauth/dpop.ts',
+      'packages/core/src/oauth/server-metadata.ts',
       'packages/core/src/oauth/token-call.ts',
       'packages/core/src/oauth/refresh-grant.ts',
       'packages/core/src/oauth1/',

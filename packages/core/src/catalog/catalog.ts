@@ -39,8 +39,12 @@ export interface ProviderOverlay {
   readonly deviceAuthorizationEndpoint?: string | undefined
   /** Its endpoints of OAuth 1.0a. Absent: it has none. */
   readonly oauth1?: OAuth1Overlay | undefined
-  /** That server binds its tokens to keys (RFC 9449). Absent: as the record says. */
-  readonly tokenBinding?: 'dpop' | undefined
+  /** That server binds its tokens to keys (RFC 9449), or does where it publishes so. Absent: as the record says. */
+  readonly tokenBinding?: 'dpop' | 'offered' | undefined
+  /** Where that server takes authorization requests from the client itself (RFC 9126). Absent: nowhere, unless it publishes it. */
+  readonly pushedAuthorizationRequestEndpoint?: string | undefined
+  /** What that server publishes at its issuer is read before people are sent there (RFC 8414). Absent: it is not. */
+  readonly discovery?: true | undefined
 }
 
 export type OAuth1Overlay = Readonly<Record<'temporaryCredentialEndpoint' | 'authorizationEndpoint' | 'tokenEndpoint', string>>
@@ -48,6 +52,10 @@ export type OAuth1Overlay = Readonly<Record<'temporaryCredentialEndpoint' | 'aut
 const DAY_MS = 24 * 60 * 60 * 1000
 
 const OVERLAID = ['authorizationEndpoint', 'tokenEndpoint', 'userinfoEndpoint', 'apiBase'] as const
+
+/** Where the client's secret goes, or the device's code comes from. */
+const ASKED_BY_THE_CLIENT = ['deviceAuthorizationEndpoint', 'pushedAuthorizationRequestEndpoint'] as const
+const MAY_BE_OVERLAID = ['revocationEndpoint', 'issuer', ...ASKED_BY_THE_CLIENT] as const
 
 type CompleteOverlay = ProviderOverlay & Readonly<Record<(typeof OVERLAID)[number], string>>
 
@@ -97,9 +105,7 @@ export function resolveProvider(
   const record = RECORDS.get(id)
   if (record === undefined) return undefined
   const missing = OVERLAID.filter((name) => overlay[name] === undefined)
-  const { issuer, revocationEndpoint, deviceAuthorizationEndpoint, oauth1, tokenBinding } = overlay
-  const bare = [issuer, revocationEndpoint, deviceAuthorizationEndpoint, oauth1, tokenBinding].every((one) => one === undefined)
-  if (missing.length === OVERLAID.length && bare) return record
+  if (Object.values(overlay).every((one) => one === undefined)) return record
   if (!isComplete(overlay)) {
     throw new CatalogError(id, [`an overlay names all endpoints or none; missing: ${missing.join(', ')}`])
   }
@@ -142,9 +148,7 @@ function requireSound(id: string, faults: readonly string[]): void {
 
 function overlaid(record: Provider, overlay: CompleteOverlay, insecureAllowOrigins: readonly string[]): Provider {
   const { authorizationEndpoint, tokenEndpoint, userinfoEndpoint, apiBase } = overlay
-  const broken = [...OVERLAID, 'revocationEndpoint' as const, 'deviceAuthorizationEndpoint' as const].filter(
-    (name) => overlay[name] !== undefined && !URL.canParse(overlay[name]),
-  )
+  const broken = [...OVERLAID, ...MAY_BE_OVERLAID].filter((name) => overlay[name] !== undefined && !URL.canParse(overlay[name]))
   if (broken.length > 0)
     throw new CatalogError(
       record.id,
@@ -153,9 +157,12 @@ function overlaid(record: Provider, overlay: CompleteOverlay, insecureAllowOrigi
   if (originOf(authorizationEndpoint) !== originOf(tokenEndpoint)) {
     throw new CatalogError(record.id, ['authorizationEndpoint and tokenEndpoint of an overlay must share an origin'])
   }
-  const { deviceAuthorizationEndpoint = tokenEndpoint } = overlay
-  if (originOf(deviceAuthorizationEndpoint) !== originOf(tokenEndpoint))
-    throw new CatalogError(record.id, ['deviceAuthorizationEndpoint and tokenEndpoint of an overlay must share an origin'])
+  const astray = ASKED_BY_THE_CLIENT.filter((name) => originOf(overlay[name] ?? tokenEndpoint) !== originOf(tokenEndpoint))
+  if (astray.length > 0)
+    throw new CatalogError(
+      record.id,
+      astray.map((name) => `${name} and tokenEndpoint of an overlay must share an origin`),
+    )
   return checkedRecord(
     {
       ...record,
@@ -167,6 +174,9 @@ function overlaid(record: Provider, overlay: CompleteOverlay, insecureAllowOrigi
         authorizationEndpoint,
         tokenEndpoint,
         deviceAuthorizationEndpoint: overlay.deviceAuthorizationEndpoint,
+        pushedAuthorizationRequestEndpoint: overlay.pushedAuthorizationRequestEndpoint,
+        requirePushedAuthorizationRequests: undefined,
+        discovery: overlay.discovery,
         ...(overlay.tokenBinding === undefined ? {} : { tokenBinding: overlay.tokenBinding }),
       },
       userinfo: { ...record.userinfo, url: userinfoEndpoint },
@@ -203,10 +213,15 @@ function isComplete(overlay: ProviderOverlay): overlay is CompleteOverlay {
 }
 
 function originFaults(provider: ApiRecord, insecureAllowOrigins: readonly string[]): readonly string[] {
-  const { revocation, api } = provider
+  const { revocation, api, oauth } = provider
   const stray = revocation.kind === 'client_delete' && [revocation.grant, revocation.token].some((url) => !url.startsWith(`${api.base}/`))
   // An overlay moves them with the API base.
   if (stray) return ['revocation lies outside the API base']
+  if (oauth?.discovery === undefined) {
+    if (oauth?.tokenBinding === 'offered') return ['tokenBinding is "offered", which only "discovery" can find out']
+    if (oauth?.requirePushedAuthorizationRequests === true && oauth.pushedAuthorizationRequestEndpoint === undefined)
+      return ['requests must be pushed, and it says neither where nor that "discovery" does']
+  }
   return recordEndpoints(provider).flatMap(([name, url]) => {
     const origin = originOf(url)
     if (!provider.origins.includes(origin)) return [`${name} lies on an origin that the record does not list`]

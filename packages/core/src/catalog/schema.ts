@@ -98,12 +98,24 @@ const tokenServer = {
   /** A refresh names the redirect URI of the sign-in. Absent: it does not (RFC 6749 section 6). */
   refreshNamesRedirect: z.literal(true).optional(),
   tokenQuirks: z.array(z.enum(TOKEN_QUIRKS)),
-  /** `dpop`: tokens are asked for, and taken, only bound to a key of the connection's own (RFC 9449). Absent: bearer tokens. */
-  tokenBinding: z.literal('dpop').optional(),
+  /**
+   * `dpop`: tokens are asked for, and taken, only bound to a key of the connection's own (RFC 9449). `offered`: the same where its metadata says that
+   * it binds tokens; needs `discovery`. Absent: bearer tokens.
+   */
+  tokenBinding: z.enum(['dpop', 'offered']).optional(),
+  /** What the server publishes of itself is read before people are sent there (RFC 8414), and may not contradict the record. Absent: it is not. */
+  discovery: z.literal(true).optional(),
   /** Where a device asks for its code (RFC 8628). Absent: it is not offered. */
   deviceAuthorizationEndpoint: endpoint.optional(),
   /** Whether the client gets tokens of its own (RFC 6749 section 4.4). Absent: it does not. */
   clientCredentials: z.literal(true).optional(),
+}
+/** What only a server has that people are sent to (RFC 9126). */
+const pushing = {
+  /** Where the client hands in its authorization requests itself. Absent: they go through the browser. */
+  pushedAuthorizationRequestEndpoint: endpoint.optional(),
+  /** The server takes no others. */
+  requirePushedAuthorizationRequests: z.literal(true).optional(),
 }
 const responseIssuer = z.enum(['required', 'checked'])
 const authorizationParams = z.record(
@@ -152,7 +164,14 @@ const requestLifetimeMs = z.int().min(1000).max(600_000)
 
 export const providerSchema = z.strictObject({
   ...common,
-  oauth: z.strictObject({ ...tokenServer, responseIssuer, authorizationEndpoint: endpoint, authorizationParams, scopeParameter }),
+  oauth: z.strictObject({
+    ...tokenServer,
+    ...pushing,
+    responseIssuer,
+    authorizationEndpoint: endpoint,
+    authorizationParams,
+    scopeParameter,
+  }),
   userinfo,
   defaultScopes: scopes,
   scopeContents,
@@ -174,6 +193,7 @@ export const apiRecordSchema = z.strictObject({
   oauth: z
     .strictObject({
       ...tokenServer,
+      ...pushing,
       responseIssuer: responseIssuer.default('checked'),
       authorizationEndpoint: endpoint.optional(),
       authorizationParams: authorizationParams.default({}),
@@ -194,6 +214,9 @@ export const apiRecordSchema = z.strictObject({
 /** An API as the SDK sees it; every `Provider` is one. Frozen. */
 export type ApiRecord = Readonly<z.infer<typeof apiRecordSchema>>
 
+/** An API's record as one is written: what has a default may be left out. */
+export type ApiRecordInput = z.input<typeof apiRecordSchema>
+
 /** Every URL of a record, with the name it has there. */
 export function recordEndpoints({
   oauth,
@@ -208,6 +231,9 @@ export function recordEndpoints({
     ['authorizationEndpoint', oauth?.authorizationEndpoint],
     ['tokenEndpoint', oauth?.tokenEndpoint],
     ['deviceAuthorizationEndpoint', oauth?.deviceAuthorizationEndpoint],
+    // Asked for what the server publishes of itself.
+    ['issuer', oauth?.discovery === true ? oauth.issuer : undefined],
+    ['pushedAuthorizationRequestEndpoint', oauth?.pushedAuthorizationRequestEndpoint],
     ['userinfoEndpoint', account?.url],
     ['apiBase', api.base],
     ...Object.entries(signingEndpoints).map(([name, url]) => [`oauth1.${name}`, url] as const),

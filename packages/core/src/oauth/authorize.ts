@@ -29,7 +29,7 @@ export function isProtocolParameter(name: string): boolean {
 }
 
 export interface AuthorizationRequest {
-  /** Where the browser goes. Holds the state, so it is as short-lived as that. */
+  /** Where the browser goes. Holds the state, or the server's name for the request: as short-lived as that. */
   readonly url: string
   /** 256 bits; only its hash is stored. */
   readonly state: Secret
@@ -37,17 +37,20 @@ export interface AuthorizationRequest {
   readonly verifier: Secret
 }
 
-/**
- * A fresh request: new state, new verifier, S256. `extra` may add parameters of the provider's own.
- * @throws OAuthError `provider_misconfigured` when `extra`, the record or the endpoint's query names a protocol parameter (battery O-05).
- */
-export function authorizationRequest(options: {
+export interface RequestedAuthorization {
   readonly server: AuthorizationServer
   readonly clientId: string
   readonly redirectUri: string
   readonly scopes: readonly string[]
+  /** Parameters of the provider's own. */
   readonly extra?: Readonly<Record<string, string>>
-}): AuthorizationRequest {
+}
+
+/**
+ * A fresh request, to go through the browser: new state, new verifier, S256. `extra` may add parameters of the provider's own.
+ * @throws OAuthError `provider_misconfigured` when `extra`, the record or the endpoint's query names a protocol parameter (battery O-05).
+ */
+export function authorizationRequest(options: RequestedAuthorization): AuthorizationRequest {
   const { server, clientId, redirectUri, scopes, extra = {} } = options
   const state = randomToken(32)
   const verifier = randomToken(32)

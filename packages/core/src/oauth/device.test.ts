@@ -87,6 +87,11 @@ describe('the outcome of a device’s code', () => {
     [400, 'expired_token', 'expired'],
     [400, 'token_expired', 'expired'],
     [400, 'access_denied', 'denied'],
+    [400, 'authorization_declined', 'denied'],
+    // Google's statuses.
+    [428, 'authorization_pending', 'pending'],
+    [403, 'slow_down', 'slow_down'],
+    [403, 'access_denied', 'denied'],
     [500, 'server_error', 'unreached'],
     [429, 'slow_down', 'unreached'],
   ])('with status %i and %s is "%s"', async (status, error, kind) => {

@@ -104,6 +104,8 @@ const OUTCOMES: Readonly<Record<string, Exclude<DeviceOutcome['kind'], 'tokens'>
   // GitHub's word for it.
   token_expired: 'expired',
   access_denied: 'denied',
+  // Microsoft's word for it.
+  authorization_declined: 'denied',
 }
 
 function outcomeOf(error: unknown): DeviceOutcome {

@@ -87,13 +87,13 @@ export function keptExtra(extra: Record<string, unknown>): Secret {
   return new Secret(Buffer.byteLength(text) > MAX_EXTRA ? '{}' : text)
 }
 
-/** The library's errors carry the answer's body, tokens included: only their code goes on, in words of ours. */
-export function exchangeFailure(error: unknown): OAuthError {
+/** The library's errors carry the answer's body, tokens included: only their code goes on, in words of ours. `what` was asked for. */
+export function exchangeFailure(error: unknown, what: 'token' | 'pushed request' = 'token'): OAuthError {
   if (error instanceof OAuthError) return error
   if (error instanceof ResponseBodyError) return providerFailure(error.error)
   if (error instanceof SallyportError)
-    return oauthFailure('connect_exchange_failed', `the token endpoint was not reached: ${error.code}`, { cause: error })
-  return oauthFailure('connect_exchange_failed', `the token answer is unusable: ${libraryCode(error)}`)
+    return oauthFailure('connect_exchange_failed', `the ${what} endpoint was not reached: ${error.code}`, { cause: error })
+  return oauthFailure('connect_exchange_failed', `the ${what} answer is unusable: ${libraryCode(error)}`)
 }
 
 function libraryCode(error: unknown): string {

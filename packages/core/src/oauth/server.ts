@@ -18,6 +18,10 @@ export interface TokenServer {
   readonly refreshNamesRedirect?: boolean | undefined
   /** Where its token answers leave RFC 6749 section 5.1. */
   readonly tokenQuirks: readonly TokenQuirk[]
+  /** `dpop`: tokens are bound to keys (RFC 9449). `offered`: where its metadata says that it does. Absent: bearer tokens. */
+  readonly tokenBinding?: 'dpop' | 'offered' | undefined
+  /** What it publishes at its issuer is read, and added to what is said here (RFC 8414). Absent: nothing is asked for. */
+  readonly discovery?: true | undefined
 }
 
 export interface AuthorizationServer extends TokenServer {
@@ -31,6 +35,10 @@ export interface AuthorizationServer extends TokenServer {
   readonly authorizationParams: Readonly<Record<string, string>>
   /** The parameter that names what is asked for. Absent: `scope` (RFC 6749 section 3.3). */
   readonly scopeParameter?: 'user_scope' | undefined
+  /** Where the client itself hands in its requests (RFC 9126). Absent: they go through the browser. */
+  readonly pushedAuthorizationRequestEndpoint?: string | undefined
+  /** The server takes requests in no other way (RFC 9126 section 5). */
+  readonly requirePushedAuthorizationRequests?: boolean | undefined
 }
 
 /** Where an account's identity is read with a fresh token. */

@@ -110,8 +110,12 @@ const provider = z.strictObject({
       revocationEndpoint: text.optional(),
       deviceAuthorizationEndpoint: text.optional(),
       issuer: text.optional(),
-      /** That server binds its tokens to keys (RFC 9449). */
-      tokenBinding: z.literal('dpop').optional(),
+      /** `dpop`: that server binds its tokens to keys (RFC 9449). `offered`: it does where it publishes so. */
+      tokenBinding: z.enum(['dpop', 'offered']).optional(),
+      /** Where that server takes authorization requests from the client itself (RFC 9126). */
+      pushedAuthorizationRequestEndpoint: text.optional(),
+      /** What that server publishes at its issuer is read before people are sent there (RFC 8414). */
+      discovery: z.literal(true).optional(),
       oauth1: z.strictObject({ temporaryCredentialEndpoint: text, authorizationEndpoint: text, tokenEndpoint: text }).optional(),
     })
     .optional(),
@@ -250,7 +254,7 @@ const OPTIONS = [form, tokenStore, http, provider, limit, logging, metrics]
   .concat('key keys algorithm maxRetries baseDelay maxDelay retryableStatusCodes'.split(' '))
   .concat('failureThreshold resetTimeout maxBytes maxBodyBytes maxStale'.split(' '))
   .concat(
-    'authorizationEndpoint tokenEndpoint userinfoEndpoint apiBase revocationEndpoint deviceAuthorizationEndpoint issuer tokenBinding'.split(
+    'authorizationEndpoint tokenEndpoint userinfoEndpoint apiBase revocationEndpoint deviceAuthorizationEndpoint issuer tokenBinding pushedAuthorizationRequestEndpoint discovery'.split(
       ' ',
     ),
   )

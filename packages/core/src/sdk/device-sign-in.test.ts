@@ -51,6 +51,7 @@ function waiting(...answers: (Response | Error)[]) {
       return answer
     },
     nonces: createDpopNonces(),
+    servers: { complete: async (server) => server },
     clock: systemClock,
     pause: async (ms, signal) => {
       signal?.throwIfAborted()

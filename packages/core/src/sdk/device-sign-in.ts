@@ -3,11 +3,12 @@
  * Refuses to ask the provider faster than it wants to be asked.
  */
 import { setTimeout as timer } from 'node:timers/promises'
-import { generateProofKey, randomToken } from '../crypto/index.ts'
+import { randomToken } from '../crypto/index.ts'
 import { hasCode, Secret } from '../kernel/index.ts'
 import { deviceAuthorization, deviceOutcome, oauthFailure } from '../oauth/index.ts'
 import type { DeviceGrant, DeviceOutcome } from '../oauth/index.ts'
 import type { TokenSet } from '../tokens/index.ts'
+import { newBinding } from './binding.ts'
 import { SdkError } from './errors.ts'
 import type { ConnectionName } from './events.ts'
 import { mismatch } from './handing-over.ts'
@@ -69,7 +70,7 @@ export class DeviceSigningIn {
     const scheme = this.#schemeOf(name)
     const scopes = wanted ?? configured
     await store.read({ scope: name, id: userId })
-    const asked = await deviceAuthorization(this.#grant(scheme, scopes))
+    const asked = await deviceAuthorization(await this.#grant(scheme, scopes))
     const { deviceCode, lifeMs, intervalMs, ...shown } = asked
     const handle = new Secret(randomToken(32))
     const begun: DeviceSignIn = {
@@ -114,7 +115,7 @@ export class DeviceSigningIn {
   /** @throws SdkError `state_used` when another process has had the outcome. */
   async #ask(handle: Secret, { provider, deviceCode, scopes }: DeviceSignIn): Promise<DeviceOutcome> {
     try {
-      return await deviceOutcome(this.#grant(this.#schemeOf(provider), scopes), new Secret(deviceCode))
+      return await deviceOutcome(await this.#grant(this.#schemeOf(provider), scopes), new Secret(deviceCode))
     } catch (error) {
       // A code that was exchanged elsewhere is refused like one that never was; whoever has it may be about to say so.
       if (hasCode(error, 'connect_exchange_failed')) {
@@ -146,10 +147,10 @@ export class DeviceSigningIn {
     return scheme
   }
 
-  #grant({ server, client, bound }: DeviceScheme, requestedScopes: readonly string[]): DeviceGrant {
-    const { fetch, clock, nonces } = this.#parts
-    const dpop = bound ? { dpop: { key: generateProofKey(), nonces, now: () => clock.now() } } : {}
-    return { server, client, requestedScopes, fetch, now: clock.now(), ...dpop }
+  async #grant({ server: recorded, client }: DeviceScheme, requestedScopes: readonly string[]): Promise<DeviceGrant> {
+    const { fetch, clock, servers } = this.#parts
+    const server = await servers.complete(recorded)
+    return { server, client, requestedScopes, fetch, now: clock.now(), ...newBinding(server, this.#parts) }
   }
 }
 

@@ -2,12 +2,12 @@
  * Owns connections without a person in front of a browser: a key, a name with a password, or the application's own client. Refuses a credential
  * that is not of the provider's scheme, or that no request could carry.
  */
-import { generateProofKey } from '../crypto/index.ts'
 import { Secret } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import { clientTokens, missingScopes } from '../oauth/index.ts'
-import type { DpopNonces, OutboundFetch } from '../oauth/index.ts'
+import type { DpopNonces, OutboundFetch, ServerDirectory } from '../oauth/index.ts'
 import type { CredentialStore, HeldCredential, TokenSet } from '../tokens/index.ts'
+import { newBinding } from './binding.ts'
 import type { ConfiguredProvider } from './config.ts'
 import { SdkError } from './errors.ts'
 import type { ConnectionName } from './events.ts'
@@ -38,6 +38,7 @@ export interface HandingOverParts {
   readonly store: CredentialStore
   readonly fetch: OutboundFetch
   readonly nonces: DpopNonces
+  readonly servers: ServerDirectory
   readonly clock: Clock
 }
 
@@ -74,10 +75,10 @@ export class HandingOver {
     throw mismatch(scheme.kind)
   }
 
-  async #clientTokens({ server, client, bound }: ClientScheme, requestedScopes: readonly string[]): Promise<TokenSet> {
-    const { fetch, clock, nonces } = this.#parts
-    const dpop = bound ? { dpop: { key: generateProofKey(), nonces, now: () => clock.now() } } : {}
-    return clientTokens({ server, client, requestedScopes, fetch, now: clock.now(), ...dpop })
+  async #clientTokens({ server: recorded, client }: ClientScheme, requestedScopes: readonly string[]): Promise<TokenSet> {
+    const { fetch, clock, servers } = this.#parts
+    const server = await servers.complete(recorded)
+    return clientTokens({ server, client, requestedScopes, fetch, now: clock.now(), ...newBinding(server, this.#parts) })
   }
 }
 

@@ -8,7 +8,7 @@ import type { Egress, OriginPolicy } from '../http/index.ts'
 import { hasCode, SallyportError, systemClock } from '../kernel/index.ts'
 import { createLogger, MetricsRegistry, noMetrics, openTelemetry } from '../observability/index.ts'
 import type { Logger, Traces } from '../observability/index.ts'
-import { createDpopNonces } from '../oauth/index.ts'
+import { createDpopNonces, createServerDirectory } from '../oauth/index.ts'
 import type { OutboundFetch } from '../oauth/index.ts'
 import { checkedApiRecord, idleRenewalMs } from '../catalog/index.ts'
 import { MemoryAnswerStore } from '../pipeline/index.ts'
@@ -430,7 +430,8 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
   const probing = new Probing({ provider, sending, origins, health, intervalMs: config.http?.probeInterval ?? DEFAULT_PROBE_MS })
   const feeds = new Feeds({ policies, sending, origins, deadlineMs, clock })
   const fetching = new Fetching({ provider, calling, feeds, health, alternatives: config.alternatives ?? {}, events, logger })
-  const connecting = { provider, states, store, fetch: send, nonces, clock }
+  const servers = createServerDirectory({ fetch: send, clock })
+  const connecting = { provider, states, store, fetch: send, nonces, servers, clock }
   return {
     opened,
     egress,

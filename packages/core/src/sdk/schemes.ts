@@ -12,11 +12,10 @@ import type { ConfigFault } from './errors.ts'
 
 export type ConfiguredScheme = CodeScheme | DeviceScheme | ClientScheme | SigningScheme | HeldScheme
 
-/** A client at an OAuth 2 server. `bound`: its tokens are bound to keys (RFC 9449). */
+/** A client at an OAuth 2 server, as its record has it: what the server publishes of itself is not in it. */
 interface Registered<Server extends TokenServer> {
   readonly server: Server
   readonly client: OAuthClient
-  readonly bound: boolean
 }
 
 export interface CodeScheme extends Registered<AuthorizationServer> {
@@ -114,7 +113,7 @@ function schemeOf(kind: Scheme, record: ApiRecord, options: ReadProviderConfig):
     return { kind, server, client, redirectUri, userinfo, revocationEndpoint }
   }
   const { authorizationEndpoint, deviceAuthorizationEndpoint, ...oauth } = record.oauth!
-  const registered = { client: { clientId, clientSecret }, bound: oauth.tokenBinding === 'dpop' }
+  const registered = { client: { clientId, clientSecret } }
   if (kind === 'client_credentials') return { kind, ...registered, server: oauth }
   if (kind === 'device_code')
     return { kind, ...registered, userinfo, server: { ...oauth, deviceAuthorizationEndpoint: deviceAuthorizationEndpoint! } }

@@ -2,13 +2,14 @@
  * Owns the sign-in of an application's user at a provider through a browser: the way out and the way back, by OAuth 2.0 or OAuth 1.0a. Refuses
  * a callback that is not the one answer to a sign-in of this very user or session, and consumes its state before anything else is looked at.
  */
-import { digestEquals, generateProofKey, sha256 } from '../crypto/index.ts'
+import { digestEquals, sha256 } from '../crypto/index.ts'
 import { Secret } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
-import { authorizationRequest, callbackState, exchangeCode, fetchAccount, judgeAnswer, missingScopes } from '../oauth/index.ts'
-import type { DpopNonces, OutboundFetch, ProviderAccount } from '../oauth/index.ts'
+import { callbackState, exchangeCode, fetchAccount, judgeAnswer, missingScopes, startAuthorization } from '../oauth/index.ts'
+import type { DpopNonces, OutboundFetch, ProviderAccount, ServerDirectory } from '../oauth/index.ts'
 import { oauth1AuthorizationRequest, oauth1CallbackToken, oauth1Tokens, signingFetch } from '../oauth1/index.ts'
 import type { ConnectStates, CredentialStore, TakenState, TokenSet } from '../tokens/index.ts'
+import { newBinding } from './binding.ts'
 import type { ConfiguredProvider } from './config.ts'
 import { SdkError } from './errors.ts'
 import type { ConnectionName } from './events.ts'
@@ -26,7 +27,7 @@ export interface ConnectRequest extends ConnectionName {
 }
 
 export interface ConnectStart {
-  /** Where to send the browser. Good for ten minutes, and once. */
+  /** Where to send the browser, now. Good once and for ten minutes; where requests are pushed (RFC 9126), for as long as the server keeps them: a minute, mostly. */
   readonly url: string
   /** Comes back with the callback: OAuth 2.0's `state`, or OAuth 1.0a's `oauth_token`. */
   readonly state: string
@@ -76,6 +77,7 @@ export interface SigningInParts {
   readonly store: CredentialStore
   readonly fetch: OutboundFetch
   readonly nonces: DpopNonces
+  readonly servers: ServerDirectory
   readonly clock: Clock
 }
 
@@ -112,11 +114,13 @@ export class SigningIn {
     { provider: name, userId, scopes: wanted, params = {}, session }: ConnectRequest,
     scheme: CodeScheme,
   ): Promise<ConnectStart> {
-    const { server, client, redirectUri, authorizationParams } = scheme
+    const { client, redirectUri, authorizationParams } = scheme
+    const { servers, fetch } = this.#parts
     const scopes = wanted ?? this.#parts.provider(name).scopes
-    const extra = { ...authorizationParams, ...params }
-    const { url, state, verifier } = authorizationRequest({ server, clientId: client.clientId, redirectUri, scopes, extra })
     await this.#requireName(name, userId)
+    const server = await servers.complete(scheme.server)
+    const extra = { ...authorizationParams, ...params }
+    const { url, state, verifier } = await startAuthorization({ server, client, redirectUri, scopes, extra, fetch })
     const begun = { v: 1, provider: name, userId, session: boundTo(session), scopes } as const
     const signIn: CodeSignIn = { ...begun, verifier: verifier.reveal(), redirectUri }
     await this.#parts.states.put(state, new Secret(JSON.stringify(signIn)), LIFE_MS)
@@ -134,14 +138,15 @@ export class SigningIn {
     return { url, state: temporary.token.reveal() }
   }
 
-  async #finishCode(signIn: CodeSignIn, { server, client, bound }: CodeScheme, query: string, state: Secret): Promise<Connected> {
-    const { fetch, clock, nonces } = this.#parts
+  async #finishCode(signIn: CodeSignIn, { server: recorded, client }: CodeScheme, query: string, state: Secret): Promise<Connected> {
+    const { fetch, clock, servers } = this.#parts
+    const server = await servers.complete(recorded)
     const answer = judgeAnswer(server, query, state)
     const { redirectUri, scopes: requestedScopes } = signIn
     const verifier = new Secret(signIn.verifier)
-    const dpop = bound ? { dpop: { key: generateProofKey(), nonces, now: () => clock.now() } } : {}
+    const bound = newBinding(server, this.#parts)
     const now = clock.now()
-    const tokens = await exchangeCode({ server, client, redirectUri, verifier, answer, requestedScopes, fetch, now, ...dpop })
+    const tokens = await exchangeCode({ server, client, redirectUri, verifier, answer, requestedScopes, fetch, now, ...bound })
     return keepSignedIn(this.#parts, signIn, tokens)
   }
 

@@ -91,7 +91,7 @@ function overlayFaults({ providers = {}, egress, mode }: Judged): ConfigFault[] 
       fault(`providers.${id}.${name}`, 'is missing: an overlay names all endpoints'),
     ),
     ...Object.entries(overlay).flatMap(([name, url]) => {
-      const origin = url?.startsWith('http:') ? URL.parse(url)?.origin : undefined
+      const origin = typeof url === 'string' && url.startsWith('http:') ? URL.parse(url)?.origin : undefined
       if (origin === undefined) return []
       if (mode === 'production') return [fault(`providers.${id}.${name}`, 'must be https in production')]
       const open = egress.insecureAllowOrigins === undefined || egress.insecureAllowOrigins.includes(origin)

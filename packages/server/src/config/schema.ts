@@ -33,7 +33,9 @@ const providerOverlay = z.strictObject({
   apiBase: endpoint,
   revocationEndpoint: endpoint,
   issuer: endpoint,
-  tokenBinding: z.literal('dpop').optional(),
+  tokenBinding: z.enum(['dpop', 'offered']).optional(),
+  pushedAuthorizationRequestEndpoint: endpoint,
+  discovery: z.literal(true).optional(),
 })
 
 const egress = z.strictObject({
@@ -227,10 +229,10 @@ export const configSchema = z.strictObject({
   providers: setting(z.record(textWithout(providerFault), providerOverlay).default({}), {
     kind: 'json',
     expects:
-      'an object of provider ids with authorizationEndpoint, tokenEndpoint, userinfoEndpoint, apiBase and optionally revocationEndpoint, issuer and tokenBinding',
+      'an object of provider ids with authorizationEndpoint, tokenEndpoint, userinfoEndpoint, apiBase and optionally revocationEndpoint, issuer, tokenBinding, pushedAuthorizationRequestEndpoint and discovery',
     otherwise: '`{}`',
     about:
-      "Endpoints used instead of the catalog's, by provider id: all of a provider's (`authorizationEndpoint`, `tokenEndpoint`, `userinfoEndpoint`, `apiBase`; `revocationEndpoint` if it takes tokens back by RFC 7009, `issuer` if it names itself otherwise, `tokenBinding: dpop` if it binds tokens to keys by RFC 9449) or none.",
+      "Endpoints used instead of the catalog's, by provider id: all of a provider's (`authorizationEndpoint`, `tokenEndpoint`, `userinfoEndpoint`, `apiBase`; `revocationEndpoint` if it takes tokens back by RFC 7009, `issuer` if it names itself otherwise, `tokenBinding: dpop` if it binds tokens to keys by RFC 9449; `pushedAuthorizationRequestEndpoint` if it takes sign-ins from the gateway itself by RFC 9126; `discovery: true` if what it publishes at its issuer by RFC 8414 is to be read, which also says whether `tokenBinding: offered` is meant) or none.",
   }),
 })
 

@@ -4,7 +4,6 @@
  * once.
  */
 import {
-  authorizationRequest,
   callbackState,
   digestEquals,
   exchangeCode,
@@ -14,8 +13,19 @@ import {
   judgeAnswer,
   SallyportError,
   sha256,
+  startAuthorization,
 } from '@sallyport/core'
-import type { CodeExchange, OAuthClient, OrgId, Provider, ProviderAccount, Secret, TokenSet } from '@sallyport/core'
+import type {
+  AuthorizationRequest,
+  AuthorizationServer,
+  CodeExchange,
+  OAuthClient,
+  OrgId,
+  Provider,
+  ProviderAccount,
+  Secret,
+  TokenSet,
+} from '@sallyport/core'
 import { isAdmitted } from '../access/index.ts'
 import { appendAudit } from '../audit/index.ts'
 import {
@@ -62,7 +72,8 @@ export async function openFlow(context: ConnectContext, link: Secret): Promise<F
 /**
  * Sends the browser off: stores a fresh state bound to it, dropping the session's earlier ones, and gives the provider's address.
  * @param rawHeaders of the request, for the console session of flows that a person began.
- * @throws ConnectError as `openFlow`, and `connect_browser_mismatch`.
+ * @throws ConnectError as `openFlow`, and `connect_browser_mismatch`; `connect_exchange_failed` or `integration_not_configured` where the provider
+ * publishes how it is to be asked, or takes requests from the client itself, and did not. The session stays as it is, for another try.
  */
 export async function beginAuthorization(
   context: ConnectContext,
@@ -70,15 +81,9 @@ export async function beginAuthorization(
   browser: Secret,
   rawHeaders: readonly string[],
 ): Promise<string> {
-  const { org, session, integration, provider } = flow
+  const { org, session, integration } = flow
   await requireConsoleSession(context, flow, rawHeaders)
-  const scopes = integration.scopes
-  const request = authorizationRequest({
-    server: provider.oauth,
-    clientId: integration.clientId,
-    redirectUri: redirectUri(context, integration),
-    scopes,
-  })
+  const request = await started(context, flow)
   await context.database.withTenant(org, async (tx) => {
     const moved = await connectSessionUpdate(tx, session.id, ['open', 'authorizing'], { status: 'authorizing' })
     if (moved === undefined || moved.expired) throw over('the session moved on')
@@ -94,6 +99,29 @@ export async function beginAuthorization(
     await audit(tx, session, 'connect_session.authorizing', {})
   })
   return request.url
+}
+
+/** The request, handed in by ourselves where the provider takes it so (RFC 9126). No transaction is open meanwhile. */
+async function started(context: ConnectContext, flow: Flow): Promise<AuthorizationRequest> {
+  const { integration, provider } = flow
+  try {
+    return await startAuthorization({
+      server: await context.servers.complete(provider.oauth),
+      client: await clientOf(context, flow),
+      redirectUri: redirectUri(context, integration),
+      scopes: integration.scopes,
+      fetch: context.fetch,
+    })
+  } catch (error) {
+    const failure = connectError(error)
+    if (failure instanceof ConnectError) logRefusal(context, flow, failure, 'a sign-in could not be begun at its provider')
+    throw failure
+  }
+}
+
+async function clientOf({ vault }: ConnectContext, { org, integration }: Flow): Promise<OAuthClient> {
+  const clientSecret = await vault.open(org, clientSecretPlace(integration.id), integration.clientSecret)
+  return { clientId: integration.clientId, clientSecret }
 }
 
 export interface Callback {
@@ -201,26 +229,25 @@ async function preparedExchange(
   stateText: Secret,
 ): Promise<CodeExchange> {
   const { org, session, integration, provider } = flow
-  const answer = judgeAnswer(provider.oauth, query, stateText)
+  const server = await context.servers.complete(provider.oauth)
+  const answer = judgeAnswer(server, query, stateText)
   const verifier = await context.vault.open(org, verifierPlace(session.id), state.verifier)
-  const clientSecret = await context.vault.open(org, clientSecretPlace(integration.id), integration.clientSecret)
-  const client: OAuthClient = { clientId: integration.clientId, clientSecret }
   return {
-    server: provider.oauth,
-    client,
+    server,
+    client: await clientOf(context, flow),
     redirectUri: redirectUri(context, integration),
     verifier,
     answer,
     requestedScopes: integration.scopes,
     fetch: context.fetch,
     now: context.clock.now(),
-    ...boundTo(context, provider),
+    ...boundTo(context, server),
   }
 }
 
 /** A key of the connection's own, for a provider that binds tokens (RFC 9449). It is sealed with what it is exchanged for. */
-function boundTo({ dpopNonces, clock }: ConnectContext, { oauth }: Provider): Pick<CodeExchange, 'dpop'> {
-  if (oauth.tokenBinding === undefined) return {}
+function boundTo({ dpopNonces, clock }: ConnectContext, { tokenBinding }: AuthorizationServer): Pick<CodeExchange, 'dpop'> {
+  if (tokenBinding !== 'dpop') return {}
   return { dpop: { key: generateProofKey(), nonces: dpopNonces, now: () => clock.now() } }
 }
 
@@ -260,9 +287,14 @@ async function writeOwnFailure(context: ConnectContext, flow: Flow, error: unkno
   }
 }
 
-function logRefusal({ logger }: ConnectContext, { session, integration }: Flow, error: ConnectError): void {
+function logRefusal(
+  { logger }: ConnectContext,
+  { session, integration }: Flow,
+  error: ConnectError,
+  message = 'a connect callback was refused',
+): void {
   const cause = error.cause instanceof SallyportError ? error.cause : error
-  logger.info('a connect callback was refused', {
+  logger.info(message, {
     session: formatId('cs', session.id),
     integration: formatId('int', integration.id),
     code: error.code,

@@ -1,6 +1,7 @@
 /** Owns what connecting is built from. Refuses to build any of it. */
 import type { Problem } from '@sallyport/contract'
-import type { Clock, DpopNonces, Logger, OutboundFetch, Provider } from '@sallyport/core'
+import { createServerDirectory } from '@sallyport/core'
+import type { Clock, DpopNonces, Logger, OutboundFetch, Provider, ServerDirectory } from '@sallyport/core'
 import type { Lineage } from '../credentials/index.ts'
 import type { Database } from '../db/index.ts'
 import type { Sessions } from '../identity/index.ts'
@@ -51,8 +52,18 @@ export interface ConnectOptions {
 }
 
 /** The options with every limit filled in. */
-export type ConnectContext = Omit<ConnectOptions, 'limits'> & { readonly limits: ConnectLimits; readonly secure: boolean }
+export type ConnectContext = Omit<ConnectOptions, 'limits'> & {
+  readonly limits: ConnectLimits
+  readonly secure: boolean
+  /** What providers publish of themselves, where their records or overlays say that it is read. */
+  readonly servers: ServerDirectory
+}
 
 export function connectContext(options: ConnectOptions): ConnectContext {
-  return { ...options, limits: { ...CONNECT_LIMITS, ...options.limits }, secure: options.publicUrl.startsWith('https://') }
+  return {
+    ...options,
+    limits: { ...CONNECT_LIMITS, ...options.limits },
+    secure: options.publicUrl.startsWith('https://'),
+    servers: createServerDirectory(options),
+  }
 }
