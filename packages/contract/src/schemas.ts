@@ -75,6 +75,10 @@ export const whoami = z
         methods: z.array(z.string()).describe('As the issuer names them (`amr`)'),
         assurance: z.enum(['aal1', 'aal2']).describe('`aal2`: with a second factor, which what can not be undone asks for'),
         provider: z.string().nullable().describe('The identity provider behind the issuer, where this sign-in went through it'),
+        authenticated_at: timestamp.describe('When the person proved who they are, as far as the issuer says'),
+        step_up_until: timestamp
+          .nullable()
+          .describe('Until when that is recent enough for what can not be undone; null: without a second factor'),
       })
       .nullable()
       .describe('How this session or token was signed in; of people only'),

@@ -25,10 +25,11 @@ type DeepReadonly<T> = T extends readonly (infer Item)[]
     : T
 
 /** The effective configuration: deeply frozen, every default decided. Secrets are `Secret`. */
-export type Config = DeepReadonly<Omit<ParsedConfig, 'host' | 'publicUrl' | 'logFormat' | 'drainNoticeMs'>> & {
+export type Config = DeepReadonly<Omit<ParsedConfig, 'host' | 'publicUrl' | 'linkAssurance' | 'logFormat' | 'drainNoticeMs'>> & {
   readonly host: string
   /** An origin: no path, no slash at the end. */
   readonly publicUrl: string
+  readonly linkAssurance: 'aal1' | 'aal2'
   readonly logFormat: 'json' | 'text'
   readonly drainNoticeMs: number
 }
@@ -136,6 +137,7 @@ function withModeDefaults(parsed: ParsedConfig): Config {
     ...parsed,
     host: parsed.host ?? (production ? '0.0.0.0' : '127.0.0.1'),
     publicUrl: parsed.publicUrl ?? `${parsed.tls.certFile === undefined ? 'http' : 'https'}://127.0.0.1:${parsed.port}`,
+    linkAssurance: parsed.linkAssurance ?? (production ? 'aal1' : 'aal2'),
     drainNoticeMs: parsed.drainNoticeMs ?? (production ? 5_000 : 0),
     logFormat: parsed.logFormat ?? (production ? 'json' : 'text'),
   }

@@ -52,6 +52,59 @@ export const integrationsOperations = {
     response: s.integration,
     status: 200,
   }),
+  integrationUpdate: define({
+    method: 'PATCH',
+    path: `${ENV}/integrations/{integration}`,
+    tag: 'Integrations',
+    summary:
+      'Replace the client secret, the scopes that are asked for from now on, or the client id; the last only while no connection lives, whose grants belong to it',
+    access: {
+      audience: 'tenant',
+      role: 'ADMIN',
+      scope: 'integrations:write',
+      tenant: 'environment',
+      audit: 'integration.updated',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
+    params: inEnvironment.extend({ integration: s.integrationId }),
+    body: z
+      .strictObject({
+        client_id: z.string().min(1).max(512).optional(),
+        client_secret: z
+          .string()
+          .min(1)
+          .max(2048)
+          .optional()
+          .describe('Used by every call that begins after the change; one that is under way ends with the secret that it began with'),
+        scopes: z
+          .array(z.string().min(1).max(256))
+          .max(100)
+          .optional()
+          .describe('What new consents ask for; connections keep what they were granted'),
+      })
+      .refine((body) => Object.values(body).some((value) => value !== undefined), 'must name what to change')
+      .meta({ minProperties: 1 }),
+    response: s.integration,
+    status: 200,
+  }),
+  integrationDelete: define({
+    method: 'DELETE',
+    path: `${ENV}/integrations/{integration}`,
+    tag: 'Integrations',
+    summary:
+      'Take the client out, with its links, its event sources and what is left of ended connections; refused while a connection lives',
+    access: {
+      audience: 'tenant',
+      role: 'ADMIN',
+      scope: 'integrations:write',
+      tenant: 'environment',
+      audit: 'integration.deleted',
+      bodyLimit: 0,
+    },
+    params: inEnvironment.extend({ integration: s.integrationId }),
+    response: null,
+    status: 204,
+  }),
   eventSourceList: define({
     method: 'GET',
     path: `${ENV}/integrations/{integration}/event-sources`,

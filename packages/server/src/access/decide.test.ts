@@ -6,6 +6,8 @@ import type { KeyPrincipal, PersonPrincipal } from '../identity/index.ts'
 import { decide, roleContains } from './decide.ts'
 import type { AccessPlace } from './decide.ts'
 
+/** Milliseconds since 1970. */
+const NOW = 1_800_000_000_000
 const org = newId('org')
 const otherOrg = newId('org')
 const project = newId('proj')
@@ -34,7 +36,14 @@ function person(...memberships: [typeof org, Role][]): PersonPrincipal {
     email: null,
     via: 'session',
     sessionHash: Buffer.alloc(32),
-    signIn: { issuer: 'https://issuer.test', methods: ['pwd', 'otp'], assurance: 'aal2', provider: null, issuerSession: null },
+    signIn: {
+      issuer: 'https://issuer.test',
+      methods: ['pwd', 'otp'],
+      assurance: 'aal2',
+      provider: null,
+      issuerSession: null,
+      authenticatedAt: new Date(NOW),
+    },
     memberships: new Map(memberships),
     signInPolicies: new Map(),
   }
@@ -52,8 +61,8 @@ function placeFor(tenant: RouteAccess['tenant'], at: Required<AccessPlace>): Acc
 }
 
 const HERE = { org, project, environment: 'live' } as const
-const code = (...args: Parameters<typeof decide>) => {
-  const decision = decide(...args)
+const code = (principal: Parameters<typeof decide>[0], its: RouteAccess, at: AccessPlace, now = NOW) => {
+  const decision = decide(principal, its, at, { now, maxAgeS: 3_600 })
   return decision.allowed ? 'allowed' : decision.code
 }
 
@@ -243,6 +252,12 @@ describe('a sign-in', () => {
     const come = (role: Role, assurance: 'aal1' | 'aal2') =>
       code({ ...person([org, role]), signIn: { ...person().signIn, assurance } }, declared, HERE)
     expect([come('OWNER', 'aal1'), come('OWNER', 'aal2'), come('VIEWER', 'aal1')]).toEqual(['step_up_required', 'allowed', 'forbidden'])
+  })
+
+  it('with a second factor from too long ago does nothing that can not be undone', () => {
+    const declared = access({ role: 'ADMIN', stepUp: true })
+    const after = (seconds: number) => code(person([org, 'OWNER']), declared, HERE, NOW + seconds * 1_000)
+    expect([after(0), after(3_599), after(3_600), after(86_400)]).toEqual(['allowed', 'allowed', 'step_up_required', 'step_up_required'])
   })
 
   it('with a second factor is declared for what can not be undone', () => {

@@ -22,7 +22,7 @@ export interface AccessPlace {
  *   connection and the route changes what the whole project shares.
  * - `insufficient_scope`: the key lacks the scope.
  * - `sso_required`: the person is a member, and this session was signed in another way than the organization takes.
- * - `step_up_required`: the route can't be undone, and this session has no second factor.
+ * - `step_up_required`: the route can't be undone, and this session has no second factor, or one from too long ago.
  */
 export type DenialCode = 'not_found' | 'forbidden' | 'insufficient_scope' | 'environment_mismatch' | 'sso_required' | 'step_up_required'
 
@@ -30,15 +30,22 @@ export type AccessDecision = { readonly allowed: true } | { readonly allowed: fa
 
 const ALLOWED: AccessDecision = Object.freeze({ allowed: true })
 
+/** How recent a second factor must be for what can't be undone. */
+export interface StepUp {
+  /** Milliseconds since 1970. */
+  readonly now: number
+  readonly maxAgeS: number
+}
+
 /**
  * Whether `principal` may use a route declared as `access` at the place its path names. The tenant is judged before role and scope, so
  * that nobody learns what a route would have wanted in a tenant that isn't theirs. Existence of the project inside the person's
  * organization stays with the query: row security answers it.
  */
-export function decide(principal: Principal, access: RouteAccess, at: AccessPlace): AccessDecision {
+export function decide(principal: Principal, access: RouteAccess, at: AccessPlace, stepUp: StepUp): AccessDecision {
   if (access.audience !== 'tenant') return ALLOWED
   if (!namesTenant(access, at)) return denied('not_found')
-  return principal.kind === 'key' ? decideKey(principal, access, at) : decidePerson(principal, access, at)
+  return principal.kind === 'key' ? decideKey(principal, access, at) : decidePerson(principal, access, at, stepUp)
 }
 
 /** Whether `held` contains `needed` (each role contains itself). */
@@ -71,13 +78,13 @@ function speaksForProject({ environment, connection }: KeyPrincipal): boolean {
   return environment === 'live' && connection === null
 }
 
-function decidePerson(person: PersonPrincipal, access: RouteAccess, at: AccessPlace): AccessDecision {
+function decidePerson(person: PersonPrincipal, access: RouteAccess, at: AccessPlace, stepUp: StepUp): AccessDecision {
   const held = at.org === undefined ? undefined : roleIn(person, access, at.org)
   if (held === undefined || at.org === undefined) return denied('not_found')
   // Before the role: whoever is not let in learns nothing of what the route would have wanted.
   if (!isAdmitted(person, at.org, held)) return denied('sso_required')
   if (access.role === undefined || !roleContains(held, access.role)) return denied('forbidden')
-  return access.stepUp === true && !hasSteppedUp(person) ? denied('step_up_required') : ALLOWED
+  return access.stepUp === true && !hasSteppedUp(person, stepUp) ? denied('step_up_required') : ALLOWED
 }
 
 /** An organization on its way out is there for the routes that are about just that, and for no other. */
@@ -90,9 +97,9 @@ export function isAdmitted(person: PersonPrincipal, org: OrgId, held: Role): boo
   return admission(person.signInPolicies.get(org), person.signIn, held === 'OWNER') !== 'refused'
 }
 
-/** Whether the person signed in with a second factor. Keys never did, and are given what can't be undone by their scopes alone. */
-export function hasSteppedUp({ signIn }: PersonPrincipal): boolean {
-  return signIn.assurance === 'aal2'
+/** Whether the person signed in with a second factor, a moment ago. Keys never did, and are given what can't be undone by their scopes alone. */
+export function hasSteppedUp({ signIn }: PersonPrincipal, { now, maxAgeS }: StepUp): boolean {
+  return signIn.assurance === 'aal2' && now - signIn.authenticatedAt.getTime() < maxAgeS * 1000
 }
 
 function denied(code: DenialCode): AccessDecision {

@@ -51,6 +51,7 @@ export async function createCallers(ground: Ground): Promise<Callers> {
       onChange: (listener) => database.onChange(listener),
       clock,
       takesIssuer: (issuer) => issuer === LOCAL_ISSUER || issuers.of(issuer).length > 0,
+      linkAssurance: config.linkAssurance,
     }),
     people: createPeople({ issuers, lookups: database.lookups, onChange: (listener) => database.onChange(listener), clock, logger }),
     breakGlass: createBreakGlassRecord(database),

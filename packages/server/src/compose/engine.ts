@@ -81,6 +81,7 @@ async function createServer(
   const { lineage, refresher, explain, connect, revocation, events } = credentials
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
   const idempotencyKey = await vault.systemSecret('idempotency_key')
+  const stepUp = () => ({ now: clock.now(), maxAgeS: config.stepUpMaxAgeS })
   return createHttpServer({
     keyGuard,
     publicUrl: config.publicUrl,
@@ -95,6 +96,7 @@ async function createServer(
     people,
     breakGlass,
     crossOrigin,
+    stepUp,
     ready: () => readiness(database, credentials),
     dataPlane: (request, response) => calls.dataPlane.handle(request, response),
     register(app) {
@@ -110,6 +112,7 @@ async function createServer(
         sessions,
         people,
         now: () => clock.now(),
+        stepUp,
         connect,
         deletions,
         idempotency: createIdempotency({ database, vault, key: idempotencyKey, logger }),

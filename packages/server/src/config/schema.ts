@@ -18,6 +18,7 @@ const HOUR_MS = 3_600_000
 const GIGABYTE = 1024 ** 3
 
 const mode = oneOf(['development', 'production'])
+const linkAssurance = oneOf(['aal1', 'aal2'])
 const logLevel = oneOf(['debug', 'info', 'warn', 'error', 'silent'])
 const logFormat = oneOf(['json', 'text'])
 
@@ -194,6 +195,17 @@ export const configSchema = z.strictObject({
   jwtIssuers,
   jwtSecrets,
   firstOwner,
+  stepUpMaxAgeS: integer(
+    { min: 60, max: 86_400, by: 3_600 },
+    'How long ago a person may have given the second factor, at most, for what can not be undone. In seconds.',
+  ),
+  linkAssurance: setting(linkAssurance.schema.optional(), {
+    ...text,
+    expects: linkAssurance.expects,
+    otherwise: '`aal2` in development, `aal1` in production',
+    about:
+      'What a session by a one-time link of the terminal is worth. `aal2` takes it for one with a second factor: whoever can read the terminal can then do what can not be undone, and comes in as an owner where an organization breaks glass.',
+  }),
   logLevel: setting(logLevel.schema.default('info'), {
     ...text,
     expects: logLevel.expects,

@@ -16,6 +16,8 @@ export const CHANGE_TABLES = [
   'organization',
   'project',
   'membership',
+  'person',
+  'sign_in',
   'rate_limit',
   'browser_access',
 ] as const
@@ -23,6 +25,7 @@ export const CHANGE_TABLES = [
 /**
  * A row that was changed or removed (`integration`, `data_key`, `membership`, `rate_limit`, `browser_access`: or added). Never its content.
  * `organization`: its own row, or what it has settled; `membership`: `id` is the person; `browser_access`: the project.
+ * `person`, `sign_in`: of no organization; all sessions of a person have ended, or one at its issuer, named by the first half of its hash.
  */
 export interface Change {
   readonly table: (typeof CHANGE_TABLES)[number]

@@ -66,6 +66,8 @@ export interface SignIn {
   readonly provider: string | null
   /** SHA-256 that names the session at the issuer; null when the issuer names none. */
   readonly issuerSession: Buffer | null
+  /** When the person proved who they are, as far as the issuer says; never later than the token. */
+  readonly authenticatedAt: Date
 }
 
 /** What a person is in one organization. */
@@ -98,6 +100,22 @@ export interface PersonClaims {
   readonly email: string | null
   readonly issuerSession: Buffer | null
   readonly issuedAt: Date
+}
+
+/** What a logout token says, verified. */
+export interface LogoutOrder {
+  /** Over the issuer and its name of the token. */
+  readonly tokenHash: Uint8Array
+  /** How long the token could come again. */
+  readonly keepS: number
+  readonly issuer: string
+  /** Null: every session of the subject. */
+  readonly issuerSession: Uint8Array | null
+  /** How long tokens of that session are refused, 400 days at most. */
+  readonly lifeS: number
+  readonly subject: string | null
+  /** Used when nobody is known by issuer and subject. */
+  readonly id: UserId
 }
 
 export interface PersonStanding {
@@ -165,6 +183,11 @@ export interface Lookups {
   signInEnd(issuerSession: Uint8Array, lifeS: number): Promise<boolean>
   /** Ends every session of (issuer, subject) that began before now, and the tokens issued before. False: nobody is known by that. */
   personSignOut(person: { issuer: string; subject: string }): Promise<boolean>
+  /**
+   * Carries out a logout token, once, in one commit: that session at the issuer, or without one all of the subject's. The people it concerned, as far as
+   * they are known here; undefined when it was carried out before.
+   */
+  signInLogout(logout: LogoutOrder): Promise<readonly UserId[] | undefined>
   /** Ends a session. False when there was none. */
   sessionClose(hash: Uint8Array): Promise<boolean>
   /** Which connect session a link's token opens; everything else of it is read inside its tenant. */
@@ -273,8 +296,8 @@ export function createLookups(pool: Pool): Lookups {
       return row && personStanding(row)
     },
     async sessionOpenAs({ person, sessionHash, ttlSeconds, signIn }) {
-      const { issuer, methods, assurance, provider, issuerSession } = signIn
-      const text = 'select * from sallyport.session_open_as($1, $2, $3, $4, $5, $6, $7, $8)'
+      const { issuer, methods, assurance, provider, issuerSession, authenticatedAt } = signIn
+      const text = 'select * from sallyport.session_open_as($1, $2, $3, $4, $5, $6, $7, $8, $9)'
       const [row] = await rows<SessionRow>(text, [
         person,
         sessionHash,
@@ -284,6 +307,7 @@ export function createLookups(pool: Pool): Lookups {
         assurance,
         provider,
         issuerSession,
+        authenticatedAt,
       ])
       return row && sessionRecord(row)
     },
@@ -294,6 +318,11 @@ export function createLookups(pool: Pool): Lookups {
     async personSignOut({ issuer, subject }) {
       const [row] = await rows<{ known: boolean }>('select sallyport.person_sign_out($1, $2) as known', [issuer, subject])
       return row?.known ?? unanswered()
+    },
+    async signInLogout({ tokenHash, keepS, issuerSession, lifeS, id, issuer, subject }) {
+      const text = 'select sallyport.sign_in_logout($1, $2, $3, $4, $5, $6, $7) as people'
+      const [row] = await rows<{ people: UserId[] | null }>(text, [tokenHash, keepS, issuerSession, lifeS, id, issuer, subject])
+      return row === undefined ? unanswered() : (row.people ?? undefined)
     },
     async sessionClose(hash) {
       const [row] = await rows<{ closed: boolean }>('select sallyport.session_close($1) as closed', [hash])
@@ -447,6 +476,7 @@ interface SessionLookupRow extends SessionRow {
   assurance: SignIn['assurance']
   provider: string | null
   issuer_session: Buffer | null
+  authenticated_at: Date
   memberships: StandingRow[]
 }
 
@@ -534,7 +564,7 @@ function sessionRecord(row: SessionRow): SessionRecord {
 
 function sessionStanding(row: SessionLookupRow): SessionStanding {
   const { email, now, issuer, methods, assurance, provider } = row
-  const signIn = { issuer, methods, assurance, provider, issuerSession: row.issuer_session }
+  const signIn = { issuer, methods, assurance, provider, issuerSession: row.issuer_session, authenticatedAt: row.authenticated_at }
   return { ...sessionRecord(row), email, now, signIn, standings: row.memberships.map(standing) }
 }
 

@@ -133,11 +133,11 @@ export function notFound(): ProblemError {
   return new ProblemError('not_found', 'There is nothing here, or nothing that this caller may see.')
 }
 
-/** What can't be undone asks for a second factor in this very sign-in. */
-export function stepUpRequired(): ProblemError {
+/** What can't be undone asks for a second factor in this very sign-in, and for one that was given a moment ago. */
+export function stepUpRequired(maxAgeS: number): ProblemError {
   return new ProblemError(
     'step_up_required',
-    'This can not be undone and needs a sign-in with a second factor (aal2). Give it at the identity provider, then come with the new session or token.',
+    `This can not be undone and needs a sign-in with a second factor (aal2), at most ${maxAgeS} seconds old. Give it at the identity provider, then come with the new session or token.`,
   )
 }
 

@@ -5,7 +5,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { RouteAccess } from '@sallyport/contract'
 import { decide } from '../access/index.ts'
-import type { AccessPlace, DenialCode } from '../access/index.ts'
+import type { AccessPlace, DenialCode, StepUp } from '../access/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
 import type { BreakGlassRecord, KeyAuthenticator, People, Principal, Sessions } from '../identity/index.ts'
 import { fieldsOf } from '../limits/index.ts'
@@ -43,6 +43,7 @@ export interface GuardOptions {
   readonly breakGlass: BreakGlassRecord
   readonly crossOrigin: Pick<CrossOrigin, 'answerFor'>
   readonly trustedProxies: TrustedProxies
+  readonly stepUp: () => StepUp
   /** Origin of the public address: the one site whose pages may act through the session cookie. */
   readonly origin: string
   readonly sessionCookie: string
@@ -70,7 +71,7 @@ async function admit(request: FastifyRequest, reply: FastifyReply, access: Route
   // Before anything is decided or read: a refusal counts as well.
   if (principal !== undefined) reply.headers(fieldsOf(await options.limiter.admit(principal)))
   const ids = access.audience === 'public' ? {} : pathIds(request.params)
-  if (principal !== undefined) authorize(principal, access, ids)
+  if (principal !== undefined) authorize(principal, access, ids, options.stepUp())
   if (principal !== undefined && access.audience === 'tenant' && ids.org !== undefined) await options.breakGlass.note(principal, ids.org)
   refuseUntakenBody(request, access)
   return { principal, address, ids }
@@ -98,17 +99,17 @@ async function identify(request: FastifyRequest, credential: Credential, address
   return person
 }
 
-function authorize(principal: Principal, access: RouteAccess, ids: AccessPlace): void {
-  const decision = decide(principal, access, ids)
-  if (!decision.allowed) throw denial(decision.code, access)
+function authorize(principal: Principal, access: RouteAccess, ids: AccessPlace, stepUp: StepUp): void {
+  const decision = decide(principal, access, ids, stepUp)
+  if (!decision.allowed) throw denial(decision.code, access, stepUp)
 }
 
-function denial(code: DenialCode, access: RouteAccess): ProblemError {
+function denial(code: DenialCode, access: RouteAccess, stepUp: StepUp): ProblemError {
   if (code === 'not_found') return notFound()
   if (code === 'environment_mismatch') return new ProblemError(code, 'This key belongs to the other environment of the project.')
   if (code === 'insufficient_scope') return new ProblemError(code, `This needs a key with the scope ${access.scope ?? 'of another kind'}.`)
   if (code === 'sso_required') return new ProblemError(code, SSO_REQUIRED)
-  if (code === 'step_up_required') return stepUpRequired()
+  if (code === 'step_up_required') return stepUpRequired(stepUp.maxAgeS)
   return new ProblemError(
     code,
     access.role === undefined ? 'This is not for people.' : `This needs the role ${access.role} or a larger one.`,

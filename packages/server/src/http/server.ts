@@ -11,6 +11,7 @@ import { operations } from '@sallyport/contract'
 import type { Operation } from '@sallyport/contract'
 import { formatId, newId } from '@sallyport/core'
 import type { Logger } from '@sallyport/core'
+import type { StepUp } from '../access/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
 import { addressGroup } from '../identity/index.ts'
 import type { BreakGlassRecord, KeyAuthenticator, People, Sessions } from '../identity/index.ts'
@@ -52,6 +53,7 @@ export interface HttpServerOptions {
   readonly people: Pick<People, 'authenticate'>
   readonly breakGlass: BreakGlassRecord
   readonly crossOrigin: CrossOrigin
+  readonly stepUp: () => StepUp
   /** Rejects when this node should get no traffic (database away or not migrated). */
   readonly ready: () => Promise<Readiness>
   /** Takes requests of the data plane before Fastify sees them: true when taken. Never throws; answers its own failures. */
@@ -163,6 +165,7 @@ async function furnish(app: FastifyInstance, options: HttpServerOptions): Promis
     breakGlass: options.breakGlass,
     crossOrigin: options.crossOrigin,
     trustedProxies: trustedProxies(options.trustedProxies),
+    stepUp: options.stepUp,
     origin,
     sessionCookie: sessionCookieName(protocol === 'https:'),
   })

@@ -51,7 +51,7 @@ function signInOf(by: OutsideIssuer, jwt: VerifiedJwt): OutsideSignIn {
   if (!audience.every((one) => by.policy.audiences.includes(one))) throw new JwtError('jwt_audience', 'also for another audience')
   refuseOtherTokens(by, claims)
   if (subject === undefined || !isSubject(subject)) throw refusedClaims('no usable subject')
-  const facts = by.kind === 'supabase' ? supabaseFacts(claims) : oidcFacts(by, claims)
+  const { authenticatedS, ...facts } = by.kind === 'supabase' ? supabaseFacts(claims) : oidcFacts(by, claims)
   return {
     subject,
     name: nameOf(claims, subject),
@@ -59,7 +59,13 @@ function signInOf(by: OutsideIssuer, jwt: VerifiedJwt): OutsideSignIn {
     issuedAt: new Date(issuedAt! * 1000),
     expiresAt: new Date(expiresAt! * 1000),
     sessionS: by.sessionS,
-    signIn: { issuer: by.issuer, ...facts, issuerSession: issuerSession(by, claims) },
+    signIn: {
+      issuer: by.issuer,
+      ...facts,
+      issuerSession: issuerSession(by, claims),
+      // Nobody signed in after the token was made.
+      authenticatedAt: new Date(Math.min(authenticatedS ?? issuedAt!, issuedAt!) * 1000),
+    },
   }
 }
 
@@ -69,7 +75,10 @@ function refuseOtherTokens(by: OutsideIssuer, claims: Claims): void {
   if (marks.some((mark) => claims[mark] !== undefined)) throw new JwtError('jwt_type', 'another type of token')
 }
 
-type Facts = Pick<SignIn, 'methods' | 'assurance' | 'provider'>
+interface Facts extends Pick<SignIn, 'methods' | 'assurance' | 'provider'> {
+  /** When the person signed in, in seconds since 1970; undefined: the issuer does not say. */
+  readonly authenticatedS: number | undefined
+}
 
 const MAX_METHODS = 20
 /** What Supabase lists in `amr` beside the way in: second factors, and the renewal of a token. */
@@ -84,11 +93,24 @@ function supabaseFacts(claims: Claims): Facts {
   const entries = entriesOf(claims['amr'])
   const methods = entries.map(({ method }) => method)
   const assurance = claims['aal'] === 'aal2' ? 'aal2' : 'aal1'
-  return { methods, assurance, provider: ssoProvider(claims['app_metadata'], entries) }
+  return { methods, assurance, provider: ssoProvider(claims['app_metadata'], entries), authenticatedS: lastProof(entries, assurance) }
 }
+
+/**
+ * When the second factor was given, or without one the first. Its tokens always say, and are renewed every hour without asking anybody anything: of one
+ * that does not say nothing is believed to be recent.
+ */
+function lastProof(entries: readonly MethodEntry[], assurance: Facts['assurance']): number {
+  const proofs = entries.filter(({ method }) => (assurance === 'aal2' ? SECOND_FACTOR : FIRST_FACTOR).test(method))
+  return Math.max(0, ...proofs.map(({ atS }) => atS ?? 0))
+}
+
+const SECOND_FACTOR = /^(?:totp|mfa\/[a-z_]+)$/u
+const FIRST_FACTOR = /^(?!token_refresh$)/u
 
 interface MethodEntry {
   readonly method: string
+  readonly atS: number | undefined
   readonly provider: string | undefined
 }
 
@@ -110,16 +132,23 @@ function entriesOf(amr: unknown): MethodEntry[] {
     const method = isObject(entry) ? entry['method'] : entry
     const provider = isObject(entry) ? entry['provider'] : undefined
     if (typeof method !== 'string' || !/^[\w./-]{1,64}$/u.test(method)) throw refusedClaims('amr does not read')
-    return { method, provider: typeof provider === 'string' ? provider : undefined }
+    const at = isObject(entry) ? entry['timestamp'] : undefined
+    return { method, provider: typeof provider === 'string' ? provider : undefined, atS: isMoment(at) ? at : undefined }
   })
 }
 
-/** RFC 8176: `mfa` means more than one factor. What else means one is the operator's to say, by the issuer's `acr`. */
+/** `auth_time`: OpenID Connect Core section 2, RFC 9068 section 2.2.1. RFC 8176: `mfa` means more than one factor. What else means one is the operator's to say, by the issuer's `acr`. */
 function oidcFacts({ secondFactors }: OutsideIssuer, claims: Claims): Facts {
   const methods = entriesOf(claims['amr']).map(({ method }) => method)
   const acr = claims['acr']
   const second = methods.includes('mfa') || (typeof acr === 'string' && secondFactors.has(acr))
-  return { methods, assurance: second ? 'aal2' : 'aal1', provider: null }
+  const time = claims['auth_time']
+  if (time !== undefined && !isMoment(time)) throw refusedClaims('auth_time does not read')
+  return { methods, assurance: second ? 'aal2' : 'aal1', provider: null, authenticatedS: time }
+}
+
+function isMoment(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
 /**

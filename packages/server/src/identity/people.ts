@@ -14,7 +14,7 @@ import type { OutsideSignIn } from './outside-token.ts'
 import { standingOf } from './principal.ts'
 import type { PersonPrincipal } from './principal.ts'
 import { RecentMap } from './recent-map.ts'
-import { asked, isIn, isOf } from './sessions.ts'
+import { asked, isIn, isOf, isSignOut, signsOut } from './sessions.ts'
 
 export interface People {
   /**
@@ -144,6 +144,7 @@ class RememberingPeople implements People {
     if (change === 'unknown') this.#known.clear()
     else if (change.table === 'membership') this.#known.deleteWhere(({ person }) => person.userId === change.id)
     else if (change.table === 'organization') this.#known.deleteWhere(({ person }) => isIn(person, change.org))
+    else if (isSignOut(change)) this.#known.deleteWhere(({ person }) => signsOut(change, person))
     else return
     this.#inFlight.clear()
   }

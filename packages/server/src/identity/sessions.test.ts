@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { ManualClock, newId, SallyportError, Secret, sha256 } from '@sallyport/core'
 import type { Role } from '@sallyport/contract'
 import type { OrgId, UserId } from '@sallyport/core'
-import type { SignIn } from '../db/index.ts'
+import type { Change, ChangeListener, SignIn } from '../db/index.ts'
 import { createSessions, newToken } from './sessions.ts'
 import type { SessionLimits } from './sessions.ts'
 
@@ -71,23 +71,36 @@ class FakeSessions {
   }
 }
 
-const BY_LINK: SignIn = { issuer: 'local', methods: ['link'], assurance: 'aal2', provider: null, issuerSession: null }
+const BY_LINK: SignIn = {
+  issuer: 'local',
+  methods: ['link'],
+  assurance: 'aal2',
+  provider: null,
+  issuerSession: null,
+  authenticatedAt: new Date(0),
+}
 const STRANGER = '192.0.2.1'
+const NOBODYS = '00000000-0000-0000-0000-000000000000' as OrgId
 
 function text(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex')
 }
 
-function setup(limits: Partial<SessionLimits> = {}) {
+function setup(limits: Partial<SessionLimits> = {}, linkAssurance: SignIn['assurance'] = 'aal2') {
   const clock = new ManualClock()
   const store = new FakeSessions(clock)
-  const sessions = createSessions({ lookups: store, clock, limits })
+  let tell: ChangeListener = () => undefined
+  const onChange = (listener: ChangeListener) => {
+    tell = listener
+    return () => undefined
+  }
+  const sessions = createSessions({ lookups: store, onChange, clock, linkAssurance, limits })
   const link = () => {
     const token = newToken()
     store.links.set(text(sha256(token)), newId('user'))
     return token
   }
-  return { clock, store, sessions, link }
+  return { clock, store, sessions, link, tell: (change: Change) => tell(change) }
 }
 
 describe('sessions', () => {
@@ -97,6 +110,34 @@ describe('sessions', () => {
     expect(first.token.reveal()).not.toBe(second.token.reveal())
     expect(first.token.reveal()).toMatch(/^[\w-]{43}$/)
     expect([...store.sessions.keys()]).toEqual([first, second].map(({ token }) => text(sha256(token))))
+  })
+
+  it.each(['aal1', 'aal2'] as const)(
+    'by a link are worth what the installation says, also those that are there already: %s',
+    async (worth) => {
+      const { sessions, link } = setup({}, worth)
+      const { token } = await sessions.openWithLink(link())
+      expect((await sessions.lookup(token))?.signIn).toMatchObject({ issuer: 'local', methods: ['link'], assurance: worth })
+    },
+  )
+
+  it('J-11 of a person, or of a session at an issuer, that has ended elsewhere are read again at once, and no others', async () => {
+    const { sessions, store, tell } = setup()
+    const at = (byte: number): SignIn => ({ ...BY_LINK, issuerSession: Buffer.alloc(32, byte) })
+    const [one, other] = [newId('user'), newId('user')]
+    const tokens = [(await sessions.openAs(one, at(1), 60)).token, (await sessions.openAs(other, at(2), 60)).token]
+    const read = async () => {
+      const before = store.lookups
+      for (const token of tokens) await sessions.lookup(token)
+      return store.lookups - before
+    }
+    expect([await read(), await read()]).toEqual([2, 0])
+    tell({ table: 'sign_in', org: NOBODYS, id: '01010101-0101-0101-0101-010101010101' })
+    expect(await read()).toBe(1)
+    tell({ table: 'person', org: NOBODYS, id: other })
+    expect(await read()).toBe(1)
+    tell({ table: 'person', org: NOBODYS, id: newId('user') })
+    expect(await read()).toBe(0)
   })
 
   it('opens one session for a link, however many present it', async () => {

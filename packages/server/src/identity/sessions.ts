@@ -50,6 +50,8 @@ export interface SessionsOptions {
   readonly clock: Clock
   /** Whether sessions that were signed in by this issuer still count. Absent: those by links of the installation alone. */
   readonly takesIssuer?: (issuer: string) => boolean
+  /** What a session by a one-time link is worth: whoever has one was at the terminal of the installation, and gave no second factor. */
+  readonly linkAssurance: SignIn['assurance']
   readonly limits?: Partial<SessionLimits>
 }
 
@@ -95,6 +97,7 @@ class CachingSessions implements Sessions {
   readonly #lookups: SessionsOptions['lookups']
   readonly #clock: Clock
   readonly #takesIssuer: (issuer: string) => boolean
+  readonly #linkAssurance: SignIn['assurance']
   readonly #limits: SessionLimits
   readonly #remembered: RecentMap<string, Remembered>
   readonly #inFlight = new Map<string, Promise<PersonPrincipal | undefined>>()
@@ -104,12 +107,14 @@ class CachingSessions implements Sessions {
   /** Look-ups under way of hashes that are not known. */
   #strangers = 0
 
-  constructor({ lookups, onChange, clock, takesIssuer = (issuer) => issuer === LOCAL_ISSUER, limits }: SessionsOptions) {
+  constructor(options: SessionsOptions) {
+    const { lookups, onChange, clock, takesIssuer = (issuer) => issuer === LOCAL_ISSUER, limits } = options
     // It lasts as long as the database's feed, which is closed after everybody who asks here.
     onChange?.((change) => this.#hear(change))
     this.#lookups = lookups
     this.#clock = clock
     this.#takesIssuer = takesIssuer
+    this.#linkAssurance = options.linkAssurance
     this.#limits = { ...SESSION_LIMITS, ...limits }
     this.#remembered = new RecentMap(this.#limits.maxRemembered)
     this.#known = new RecentMap(this.#limits.maxRemembered)
@@ -189,6 +194,7 @@ class CachingSessions implements Sessions {
     if (change === 'unknown') this.#remembered.clear()
     else if (change.table === 'membership') this.#remembered.deleteWhere(({ person }) => person.userId === change.id)
     else if (change.table === 'organization') this.#remembered.deleteWhere(({ person }) => isIn(person, change.org))
+    else if (isSignOut(change)) this.#remembered.deleteWhere(({ person }) => signsOut(change, person))
     else return
     // Whoever asked before the change may be answered by what was before it: nothing of that is kept, and nobody new waits for it.
     this.#inFlight.clear()
@@ -200,6 +206,11 @@ class CachingSessions implements Sessions {
     this.#inFlight.clear()
   }
 
+  /** Decided as it is read, so that the setting holds for sessions that are there already. */
+  #worthOf(signIn: SignIn): SignIn {
+    return signIn.issuer === LOCAL_ISSUER ? { ...signIn, assurance: this.#linkAssurance } : signIn
+  }
+
   #read(index: string, hash: Buffer): Promise<PersonPrincipal | undefined> {
     const askedAt = this.#clock.monotonic()
     const question = asked(this.#lookups.sessionLookup(hash)).then((row) => {
@@ -208,7 +219,7 @@ class CachingSessions implements Sessions {
         this.#known.delete(index)
         return undefined
       }
-      const person = personOf(row, hash)
+      const person = personOf({ ...row, signIn: this.#worthOf(row.signIn) }, hash)
       const deadline = askedAt + Math.min(this.#limits.rememberMs, row.expiresAt.getTime() - row.now.getTime())
       if (this.#inFlight.get(index) === question) {
         this.#remembered.put(index, { person, deadline })
@@ -228,6 +239,16 @@ class CachingSessions implements Sessions {
 /** Whether a person came by this session at an issuer. */
 export function isOf({ signIn }: PersonPrincipal, issuerSession: Buffer): boolean {
   return signIn.issuerSession?.equals(issuerSession) === true
+}
+
+export function isSignOut({ table }: Change): boolean {
+  return table === 'person' || table === 'sign_in'
+}
+
+/** Whether word of an end (0034_sign_ins_and_clients.sql) is about this sign-in. */
+export function signsOut({ table, id }: Change, { userId, signIn }: PersonPrincipal): boolean {
+  if (table === 'person') return id === userId
+  return signIn.issuerSession?.toString('hex', 0, 16) === id.replaceAll('-', '')
 }
 
 /** Whether a person was found in an organization, one on its way out too. */

@@ -6,7 +6,15 @@ const CORP = { issuer: 'https://corp.test', provider: null }
 const THROUGH = { issuer: 'https://hub.test', provider: 'sso:1' }
 
 function by(over: Partial<SignIn> = {}): SignIn {
-  return { issuer: 'https://corp.test', methods: [], assurance: 'aal1', provider: null, issuerSession: null, ...over }
+  return {
+    issuer: 'https://corp.test',
+    methods: [],
+    assurance: 'aal1',
+    provider: null,
+    issuerSession: null,
+    authenticatedAt: new Date(),
+    ...over,
+  }
 }
 
 describe('a sign-in policy', () => {

@@ -6,6 +6,7 @@ import type { Role } from '@sallyport/contract'
 import { formatId } from '@sallyport/core'
 import type { UserId } from '@sallyport/core'
 import { hasSteppedUp } from '../access/index.ts'
+import type { StepUp } from '../access/index.ts'
 import { appendAudit } from '../audit/index.ts'
 import { memberFind, membershipDelete, membershipPut } from '../db/index.ts'
 import type { Member, TenantTx } from '../db/index.ts'
@@ -15,8 +16,8 @@ import { requireAnotherOwner } from './owners.ts'
 import { holdAs, requireRole } from './standing.ts'
 
 /** Gives a member another role; the one it has already is no change. @throws OrganizationError as `removeMember` */
-export async function changeRole(tx: TenantTx, actor: PersonPrincipal, person: UserId, role: Role): Promise<Member> {
-  const { own, member } = await holdBoth(tx, actor, person)
+export async function changeRole(tx: TenantTx, actor: PersonPrincipal, person: UserId, role: Role, stepUp: StepUp): Promise<Member> {
+  const { own, member } = await holdBoth(tx, actor, person, stepUp)
   requireRole(own.role, role)
   if (member.role === role) return member
   await requireAnotherOwner(tx, member)
@@ -26,8 +27,8 @@ export async function changeRole(tx: TenantTx, actor: PersonPrincipal, person: U
 }
 
 /** Takes somebody out. @throws OrganizationError `not_found`, `role_exceeded`, `last_owner`, `step_up_required` for an owner */
-export async function removeMember(tx: TenantTx, actor: PersonPrincipal, person: UserId): Promise<void> {
-  const { member } = await holdBoth(tx, actor, person)
+export async function removeMember(tx: TenantTx, actor: PersonPrincipal, person: UserId, stepUp: StepUp): Promise<void> {
+  const { member } = await holdBoth(tx, actor, person, stepUp)
   await requireAnotherOwner(tx, member)
   await membershipDelete(tx, person)
   await tell(tx, 'member.removed', actor, person, { role: member.role })
@@ -41,14 +42,15 @@ export async function leave(tx: TenantTx, actor: PersonPrincipal): Promise<void>
   await tell(tx, 'member.left', actor, actor.userId, { role: own.role })
 }
 
-async function holdBoth(tx: TenantTx, actor: PersonPrincipal, person: UserId): Promise<{ own: Member; member: Member }> {
+async function holdBoth(tx: TenantTx, actor: PersonPrincipal, person: UserId, stepUp: StepUp): Promise<{ own: Member; member: Member }> {
   const own = await holdAs(tx, actor.userId)
   requireRole(own.role, 'ADMIN')
   const member = await memberFind(tx, person)
   if (member === undefined) throw new OrganizationError('not_found')
   requireRole(own.role, member.role)
-  if (member.role === 'OWNER' && !hasSteppedUp(actor)) {
-    throw new OrganizationError('step_up_required', 'Sign in with a second factor to change who owns the organization.')
+  if (member.role === 'OWNER' && !hasSteppedUp(actor, stepUp)) {
+    const how = `with a second factor, at most ${stepUp.maxAgeS} seconds ago,`
+    throw new OrganizationError('step_up_required', `Sign in ${how} to change who owns the organization.`)
   }
   return { own, member }
 }

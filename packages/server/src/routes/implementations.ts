@@ -24,8 +24,10 @@ import { dataKeyShred } from './data-key/shred/handler.ts'
 import { dataKeyVerify } from './data-key/verify/handler.ts'
 import { whoami } from './identity/whoami/handler.ts'
 import { integrationCreate } from './integration/create/handler.ts'
+import { integrationDelete } from './integration/delete/handler.ts'
 import { integrationGet } from './integration/get/handler.ts'
 import { integrationList } from './integration/list/handler.ts'
+import { integrationUpdate } from './integration/update/handler.ts'
 import { keyCreate } from './key/create/handler.ts'
 import { keyList } from './key/list/handler.ts'
 import { keyRotate } from './key/rotate/handler.ts'
@@ -120,6 +122,8 @@ export const implementations: Implementations = {
   integrationList,
   integrationCreate,
   integrationGet,
+  integrationUpdate,
+  integrationDelete,
   eventSourceList,
   eventSourceCreate,
   eventSourceDelete,

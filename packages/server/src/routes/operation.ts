@@ -7,6 +7,7 @@ import type { FastifyReply } from 'fastify'
 import type { z } from 'zod'
 import type { Operation, OperationName, Operations } from '@sallyport/contract'
 import type { Provider, Refresher, Secret } from '@sallyport/core'
+import type { StepUp } from '../access/index.ts'
 import type { Checkpointer } from '../audit/index.ts'
 import type { ConnectService } from '../connect/index.ts'
 import type { Explain, Lineage } from '../credentials/index.ts'
@@ -34,6 +35,7 @@ export interface RouteDeps {
   readonly people: Pick<People, 'signIn' | 'end' | 'issuerKind'>
   /** Milliseconds since 1970. */
   readonly now: () => number
+  readonly stepUp: () => StepUp
   readonly connect: Pick<ConnectService, 'createSession' | 'getSession' | 'complete'>
   readonly eventSources: EventSources
   readonly idempotency: Idempotency

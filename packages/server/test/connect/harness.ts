@@ -139,7 +139,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
   const database = await db.open({ poolSize: 6, logger })
   const vault = createVault({ database, keyring, clock: systemClock, logger })
   await vault.checkRootKeys()
-  const sessions = createSessions({ lookups: database.lookups, clock: systemClock })
+  const sessions = createSessions({ lookups: database.lookups, clock: systemClock, linkAssurance: 'aal2' })
   const egress = createEgress({ ...DEFAULT_EGRESS_POLICY, insecureAllowOrigins: options.insecureAllowOrigins })
   const publicUrl = options.publicUrl ?? PUBLIC_URL
   const connect = createConnectService({
@@ -161,6 +161,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   })
   const http = await createHttpServer({
+    stepUp: () => ({ now: Date.now(), maxAgeS: 3_600 }),
     publicUrl,
     keyGuard: { admit: () => undefined },
     limiter: { admit: () => ({ standard: [], older: [] }) },
@@ -216,7 +217,7 @@ async function signedIn(database: Database, { org }: ConnectPlace, name: string)
     email: null,
     via: 'session',
     sessionHash: sha256(token),
-    signIn: { issuer: 'local', methods: ['link'], assurance: 'aal2', provider: null, issuerSession: null },
+    signIn: { issuer: 'local', methods: ['link'], assurance: 'aal2', provider: null, issuerSession: null, authenticatedAt: new Date() },
     memberships: new Map([[org, 'DEVELOPER']]),
     signInPolicies: new Map(),
   }

@@ -459,7 +459,7 @@ describe('people', () => {
     const found = await database.lookups.sessionLookup(won)
     expect(found?.standings).toEqual([{ org: tenant.org, role: 'DEVELOPER', signIn: null }])
     // By a link of the installation itself, above which it knows nothing.
-    expect(found?.signIn).toEqual({ issuer: 'local', methods: ['link'], assurance: 'aal2', provider: null, issuerSession: null })
+    expect(found?.signIn).toMatchObject({ issuer: 'local', methods: ['link'], assurance: 'aal2', provider: null, issuerSession: null })
     expect([await database.lookups.sessionClose(won), await database.lookups.sessionClose(won)]).toEqual([true, false])
     expect(await database.lookups.sessionLookup(won)).toBeUndefined()
   })
@@ -489,6 +489,7 @@ describe('people by the tokens of issuers', () => {
     assurance: 'aal1',
     provider: null,
     issuerSession: null,
+    authenticatedAt: new Date(Date.now() - 60_000),
     ...over,
   })
 

@@ -58,6 +58,8 @@ async function fillTables(tenant: Tenant): Promise<void> {
   await database.lookups.proofTake(Buffer.alloc(32, 3), 3600)
   await database.lookups.nodeBeat('a node', 60)
   await database.lookups.signInEnd(Buffer.alloc(32, 4), 3600)
+  const logout = { tokenHash: Buffer.alloc(32, 5), keepS: 3600, issuer: 'local', issuerSession: Buffer.alloc(32, 6), lifeS: 3600 }
+  await database.lookups.signInLogout({ ...logout, subject: null, id: newId('user') })
   await database.lookups.ownerLinkPut({ hash: Buffer.alloc(32, 1), person, ttlSeconds: 60 })
   await database.lookups.ownerLinkPut({ hash: Buffer.alloc(32, 2), person, ttlSeconds: 60 })
   await database.lookups.sessionOpen({ linkHash: Buffer.alloc(32, 2), sessionHash: Buffer.alloc(32, 3), ttlSeconds: 60 })
@@ -187,9 +189,15 @@ const NO_TENANT: Readonly<Record<string, string>> = {
   system_secret: 'sealed under a root key, of the installation; the gateway may add and read',
 }
 /** Behind row security with no policy for the gateway at all: only lookup functions see them. */
-const FUNCTIONS_ONLY = ['console_session', 'dpop_proof', 'ended_sign_in', 'node', 'owner_link', 'person']
+const FUNCTIONS_ONLY = ['console_session', 'dpop_proof', 'ended_sign_in', 'logout_token', 'node', 'owner_link', 'person']
 /** A column of each, to be changed. */
-const COLUMN_OF: Readonly<Record<string, string>> = { dpop_proof: 'hash', ended_sign_in: 'issuer_session', node: 'id', person: 'name' }
+const COLUMN_OF: Readonly<Record<string, string>> = {
+  dpop_proof: 'hash',
+  ended_sign_in: 'issuer_session',
+  logout_token: 'token_hash',
+  node: 'id',
+  person: 'name',
+}
 
 async function unguardedTables(): Promise<string[]> {
   const rows = await fresh.asSuperuser<{ name: string }>(`

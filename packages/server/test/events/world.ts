@@ -97,6 +97,7 @@ export async function createEventWorld(serverUrl: string): Promise<EventWorld> {
     logger,
   })
   const http = await createHttpServer({
+    stepUp: () => ({ now: Date.now(), maxAgeS: 3_600 }),
     publicUrl: 'http://127.0.0.1:7255',
     trustedProxies: [],
     logger,

@@ -263,7 +263,7 @@ describe('tokens of oidc-provider', () => {
       const ask = (token: string): Promise<Answer> => send(its, '/api/v1/whoami', { method: 'GET', headers: bearer(token) })
       await certified.rotate()
       const fresh = await ask(await certified.accessToken('ada', AUDIENCE))
-      expect([fresh.status, fresh.json.signed_in]).toEqual([200, { issuer, methods: [], assurance: 'aal1', provider: null }])
+      expect([fresh.status, fresh.json.signed_in]).toMatchObject([200, { issuer, methods: [], assurance: 'aal1', provider: null }])
       expect((await ask(again)).status).toBe(401)
       expect((await ask(await certified.accessToken('ada', 'https://mail.test'))).status).toBe(401)
     } finally {
@@ -286,7 +286,7 @@ describe('a console session from a token', () => {
     expect(cookieOf(second)).not.toContain('chosen')
     expect(token).not.toContain(cookieOf(first).split('=')[1])
     const { json } = await send(world, '/api/v1/whoami', { method: 'GET', headers: { cookie: cookieOf(first) } })
-    expect(json.signed_in).toEqual({ issuer: corp.issuer, methods: [], assurance: 'aal1', provider: null })
+    expect(json.signed_in).toMatchObject({ issuer: corp.issuer, methods: [], assurance: 'aal1', provider: null, step_up_until: null })
   })
 
   it('J-20 does not begin from another site, nor act for one', async () => {
@@ -506,6 +506,68 @@ describe('what can not be undone', () => {
     })
     expect([answer.status, answer.json.code]).toEqual([403, 'step_up_required'])
     expect(answer.json.detail).toContain('aal2')
+  })
+})
+
+describe('a second factor', () => {
+  const contain = (token: string): Promise<Answer> =>
+    send(world, atA('/deletion'), { method: 'POST', headers: bearer(token), body: { confirm: 'not its name' } })
+  const signedIn = async (token: string): Promise<{ assurance: string; authenticated_at: string; step_up_until: string | null }> =>
+    (await whoami(token)).json.signed_in
+  const at = (seconds: number): string => new Date(seconds * 1000).toISOString()
+
+  it('counts for what can not be undone as long as it is recent, by when the person signed in and not by when the token was made', async () => {
+    await joined(await corp.accessToken('stepper'), 'OWNER')
+    const strong = (claims: object): Promise<string> => corp.accessToken('stepper', { claims: { acr: 'urn:two', ...claims } })
+    const [recent, old] = [await strong({ auth_time: nowS() - 60 }), await strong({ auth_time: nowS() - 3_700 })]
+    expect((await contain(recent)).json.code).toBe('confirmation_mismatch')
+    const refused = await contain(old)
+    expect([refused.status, refused.json.code, refused.json.detail]).toEqual([
+      403,
+      'step_up_required',
+      expect.stringContaining('3600 seconds'),
+    ])
+    // An issuer that does not say when has said it by making the token, and nobody signs in after that.
+    expect((await contain(await strong({ iat: nowS() - 60 }))).json.code).toBe('confirmation_mismatch')
+    expect((await contain(await strong({ iat: nowS() - 3_700, auth_time: nowS() + 3_600 }))).json.code).toBe('step_up_required')
+  })
+
+  it('is as old in the console session that its token opens', async () => {
+    await joined(await corp.accessToken('stepper'), 'OWNER')
+    const token = await corp.accessToken('stepper', { claims: { acr: 'urn:two', auth_time: nowS() - 3_700, jti: 'for a session' } })
+    const opened = await send(world, '/api/v1/session', { method: 'POST', body: { token } })
+    const headers = asPerson({ cookie: String(opened.headers['set-cookie']).split(';')[0]! })
+    const answer = await send(world, atA('/deletion'), { method: 'POST', headers, body: { confirm: 'not its name' } })
+    expect(answer.json.code).toBe('step_up_required')
+  })
+
+  it('of Supabase is as old as it was given, however often the token was renewed, and of no age at all where that is not said', async () => {
+    const amr = (seconds: number | undefined) => [
+      { method: 'password', timestamp: nowS() - 9_000 },
+      { method: 'totp', timestamp: seconds },
+      { method: 'token_refresh', timestamp: nowS() },
+    ]
+    const given = nowS() - 5_000
+    const seen = await signedIn(await supabase.supabaseToken('s1', { claims: { aal: 'aal2', amr: amr(given) } }))
+    expect(seen).toMatchObject({ assurance: 'aal2', authenticated_at: at(given), step_up_until: at(given + 3_600) })
+    const unsaid = await signedIn(await supabase.supabaseToken('s2', { claims: { aal: 'aal2', amr: amr(undefined) } }))
+    expect(unsaid.authenticated_at).toBe(at(0))
+    const without = await signedIn(await supabase.supabaseToken('s3', { claims: { amr: amr(given).slice(0, 1) } }))
+    expect(without).toMatchObject({ assurance: 'aal1', step_up_until: null })
+  })
+
+  it.each(['1', -1, 1.5, null])('is of no token whose auth_time is %j', async (auth_time) => {
+    expect((await whoami(await corp.accessToken('stepper', { claims: { auth_time } }))).status).toBe(401)
+  })
+
+  it('is not given by a link of the terminal where the installation says so', async () => {
+    const its = await createWorld(inject('postgresUrl'), { linkAssurance: 'aal1' })
+    try {
+      const wanted = { method: 'POST', headers: asPerson(its.a.people.OWNER), body: { confirm: 'not its name' } }
+      expect((await send(its, `/api/v1/orgs/${its.a.params.org}/deletion`, wanted)).json.code).toBe('step_up_required')
+    } finally {
+      await its.close()
+    }
   })
 })
 

@@ -157,6 +157,8 @@ export interface WorldOptions {
   readonly secrets?: Secret
   readonly fetchKeys?: Parameters<typeof createKeySets>[0]['egress']['fetch']
   readonly dataPlane?: Parameters<typeof createHttpServer>[0]['dataPlane']
+  /** What a session by a link is worth; `aal2` when absent. */
+  readonly linkAssurance?: 'aal1' | 'aal2'
   /** Absent: so high that nobody meets them. */
   readonly rates?: RateBounds
 }
@@ -194,6 +196,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     onChange: (listener) => database.onChange(listener),
     clock: systemClock,
     takesIssuer,
+    linkAssurance: options.linkAssurance ?? 'aal2',
   })
   const people = createPeople({
     issuers,
@@ -295,7 +298,9 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     systemClock,
   )
   database.onChange((change) => origins.heard(change))
+  const stepUp = () => ({ now: Date.now(), maxAgeS: 3_600 })
   const http = await createHttpServer({
+    stepUp,
     crossOrigin: createCrossOrigin({
       isKnown: (origin) => origins.isKnown(origin),
       originsOf: (org, project) => origins.of(org, project),
@@ -328,6 +333,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
         sessions,
         people,
         now: () => Date.now(),
+        stepUp,
         connect,
         idempotency: createIdempotency({ database, vault, key: idempotencyKey, logger }),
         deletions: createOrganizationDeletions({ database, bulk: revocation.bulk, logger }),

@@ -21,7 +21,7 @@ describe('the first owner', () => {
     const owners = await Promise.all(Array.from({ length: 5 }, () => ensureFirstOwner(database, undefined)))
     expect(owners.filter(({ created }) => created)).toHaveLength(1)
     expect(new Set(owners.map(({ org, person }) => `${org} ${person}`)).size).toBe(1)
-    const sessions = createSessions({ lookups: database.lookups, clock: systemClock })
+    const sessions = createSessions({ lookups: database.lookups, clock: systemClock, linkAssurance: 'aal2' })
     for (const { link, org } of owners) {
       const { token } = await sessions.openWithLink(link!)
       expect((await sessions.lookup(token))?.memberships.get(org)).toBe('OWNER')

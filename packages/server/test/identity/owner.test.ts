@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 afterAll(() => fresh.drop())
 
-const sessionsOf = (of: Database) => createSessions({ lookups: of.lookups, clock: systemClock })
+const sessionsOf = (of: Database) => createSessions({ lookups: of.lookups, clock: systemClock, linkAssurance: 'aal2' })
 
 describe('the development owner', () => {
   it('is made once by ten that start at the same moment, with organization, project and events', async () => {

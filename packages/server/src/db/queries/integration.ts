@@ -71,6 +71,68 @@ export async function integrationHoldBySlug(tx: TenantTx, at: Place, slug: strin
   return row && integration(row)
 }
 
+/**
+ * The same by its id. `ending`: it is about to go, so whoever adds a connection, a link or a revocation to it waits, and then finds it gone; otherwise
+ * only others who would change it wait.
+ */
+export async function integrationHold(tx: TenantTx, at: Place, id: IntegrationId, ending = false): Promise<Integration | undefined> {
+  const wanted = inPlace(tx, at).where('id', '=', id)
+  const row = await (ending ? wanted.forUpdate() : wanted.forNoKeyUpdate()).executeTakeFirst()
+  return row && integration(row)
+}
+
+/** Of one that the transaction holds. Whoever reads it from the commit on, on any node, reads what is new. */
+export async function integrationChange(
+  tx: TenantTx,
+  id: IntegrationId,
+  to: Pick<Integration, 'clientId' | 'clientSecret' | 'scopes'>,
+): Promise<Integration> {
+  noteChange(tx, 'integration', id)
+  const row = await tx
+    .updateTable('sallyport.integration')
+    .set({ client_id: to.clientId, client_secret: to.clientSecret, scopes: [...to.scopes] })
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  return integration(row)
+}
+
+/** What still needs the client at its provider: connections that live, and grants that the provider is still to be told of. */
+export async function integrationNeeds(
+  tx: TenantTx,
+  id: IntegrationId,
+): Promise<{ readonly connections: boolean; readonly revocations: boolean }> {
+  const connection = await tx
+    .selectFrom('sallyport.connection')
+    .select('id')
+    .where('org_id', '=', tx.org)
+    .where('integration_id', '=', id)
+    .where('status', '<>', 'revoked')
+    .limit(1)
+    .executeTakeFirst()
+  const revocation = await tx
+    .selectFrom('sallyport.revocation')
+    .select('id')
+    .where('org_id', '=', tx.org)
+    .where('integration_id', '=', id)
+    .where('state', '=', 'waiting')
+    .limit(1)
+    .executeTakeFirst()
+  return { connections: connection !== undefined, revocations: revocation !== undefined }
+}
+
+/** With everything that hangs on it. The policy `unneeded` refuses one that is needed: false then. */
+export async function integrationRemove(tx: TenantTx, id: IntegrationId): Promise<boolean> {
+  noteChange(tx, 'integration', id)
+  const { numDeletedRows } = await tx
+    .deleteFrom('sallyport.integration')
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .executeTakeFirst()
+  return numDeletedRows === 1n
+}
+
 /** By the segment that a callback arrived at. */
 export async function integrationFindByContext(tx: TenantTx, context: string): Promise<Integration | undefined> {
   const row = await tx

@@ -14,8 +14,10 @@ export const whoami = implement('whoami', async ({ principal, deps }) => {
       role,
       admitted: isAdmitted(principal, org, role),
     }))
-    const { issuer, methods, assurance, provider } = principal.signIn
-    const signed_in = { issuer, methods: [...methods], assurance, provider }
+    const { issuer, methods, assurance, provider, authenticatedAt } = principal.signIn
+    const endsAt = new Date(authenticatedAt.getTime() + deps.stepUp().maxAgeS * 1000)
+    const step_up_until = assurance === 'aal2' ? endsAt.toISOString() : null
+    const signed_in = { issuer, methods: [...methods], assurance, provider, authenticated_at: authenticatedAt.toISOString(), step_up_until }
     return { kind: 'person', id, name: principal.name, memberships, email: principal.email, signed_in, key: null }
   }
   return {

@@ -3,6 +3,6 @@ import { implement } from '../../operation.ts'
 import { inOrganization } from '../../tenant.ts'
 
 export const memberRemove = implement('memberRemove', async (call) => {
-  await inOrganization(call, (tx) => removeMember(tx, personOf(call.principal), call.ids.member))
+  await inOrganization(call, (tx) => removeMember(tx, personOf(call.principal), call.ids.member, call.deps.stepUp()))
   return undefined
 })

@@ -4,5 +4,7 @@ import { inOrganization } from '../../tenant.ts'
 import { presentMember } from '../present.ts'
 
 export const memberUpdate = implement('memberUpdate', async (call) =>
-  presentMember(await inOrganization(call, (tx) => changeRole(tx, personOf(call.principal), call.ids.member, call.body.role))),
+  presentMember(
+    await inOrganization(call, (tx) => changeRole(tx, personOf(call.principal), call.ids.member, call.body.role, call.deps.stepUp())),
+  ),
 )

@@ -4,6 +4,7 @@ import { signInPolicyPut, signInPolicyRemove } from '../../../db/index.ts'
 import { ProblemError } from '../../../http/index.ts'
 import { isOneOf, principalRef } from '../../../identity/index.ts'
 import type { People, Principal, SignInWay } from '../../../identity/index.ts'
+import { holdAs, personOf, requireRole } from '../../../organizations/index.ts'
 import { implement } from '../../operation.ts'
 import { inOrganization } from '../../tenant.ts'
 import { presentSignInPolicy } from '../present.ts'
@@ -19,6 +20,8 @@ export const signInPolicyUpdate = implement('signInPolicyUpdate', (call) => {
     requireOwnWay(ways, call.principal)
   }
   return inOrganization(call, async (tx) => {
+    // Read again, and held: an owner who was demoted a moment ago locks nobody out.
+    requireRole((await holdAs(tx, personOf(call.principal).userId)).role, 'OWNER')
     const row = ways === null ? undefined : await signInPolicyPut(tx, { ways, breakGlass })
     if (ways === null) await signInPolicyRemove(tx)
     const detail = {
