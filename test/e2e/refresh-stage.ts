@@ -245,6 +245,6 @@ export async function problemOf(response: Response): Promise<Problem> {
   return problemSchema.parse(await response.json())
 }
 
-function digest(token: string): string {
+export function digest(token: string): string {
   return sha256(token).toString('hex')
 }

@@ -54,6 +54,7 @@ export const PROBLEM_CODES = [
   'connection_ambiguous',
   'connection_not_ready',
   'reconnect_required',
+  'refresh_token_held',
   'client_misconfigured',
   'provider_unavailable',
   'provider_rate_limited',

@@ -56,12 +56,13 @@ export async function createCredentials(ground: Ground, sessions: Sessions): Pro
     clock,
     logger,
   })
-  const revocation = createRevocationService({ database, vault, fetch, providers, clock, logger, metrics })
+  const revocation = createRevocationService({ database, vault, lineage, fetch, providers, clock, logger, metrics })
   const store = createTenantStore({
     database,
     vault,
     lineage,
     transitions: createTransitions({ useLog, logger }),
+    logger,
     orphaned: (tx, id, tokens) => revocation.queue.orphanIn(tx, id, tokens),
   })
   const leases = config.databaseLeases === 'session' ? database.sessionLeases() : createRowLeases(database)

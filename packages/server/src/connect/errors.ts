@@ -16,6 +16,7 @@ export type ConnectErrorCode =
   | 'integration_not_configured'
   | 'not_found'
   | 'overloaded'
+  | 'refresh_token_held'
   | 'return_to_refused'
 
 const DETAIL: Readonly<Record<ConnectErrorCode, string>> = {
@@ -34,6 +35,8 @@ const DETAIL: Readonly<Record<ConnectErrorCode, string>> = {
     'The provider rejects this integration, or it names a provider that is not available here. Its owner must correct it.',
   not_found: 'There is nothing here, or nothing that this caller may see.',
   overloaded: 'Too many connect sessions are open in this environment. Complete some, or wait until they expire.',
+  refresh_token_held:
+    'The provider gave a refresh token that another connection holds. Nothing was connected: use that connection, or disconnect it first.',
   return_to_refused: "return_to must be an absolute URL whose origin is one of the project's return_origins.",
 }
 

@@ -32,7 +32,7 @@ export interface ConnectOptions {
   readonly database: Pick<Database, 'withTenant' | 'lookups'>
   readonly vault: Pick<Vault, 'seal' | 'open' | 'openIn'>
   /** Where tokens become versions. */
-  readonly lineage: Pick<Lineage, 'consent'>
+  readonly lineage: Pick<Lineage, 'consent' | 'claim' | 'holders'>
   /** The egress's `fetch`. */
   readonly fetch: OutboundFetch
   /** Nonces of providers that bind tokens to keys; one set for the whole process. */

@@ -3,11 +3,13 @@
  * and to put one account's credential under another's connection.
  *
  * A session makes at most one connection, and that connection has the session's id: the primary key says so. When a session reconnects, the row of
- * that id is only the candidate that waits for confirmation; the connection itself keeps its id and gets the credential then.
+ * that id is only the candidate that waits for confirmation; the connection itself keeps its id and gets the credential then. The same where a
+ * provider gives its user the refresh token again that a connection of that user holds already: one token is one connection.
  */
 import { formatId, missingScopes, randomToken, readTokenSet, Secret, sha256 } from '@sallyport/core'
 import type { ConnectionId, ConnectSessionId, ProviderAccount, TokenSet } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
+import type { OnHeld } from '../credentials/index.ts'
 import {
   connectionActivate,
   connectionDeletePending,
@@ -39,7 +41,7 @@ export function connectionOf(session: ConnectSessionId): ConnectionId {
 /** @throws ConnectError `connect_session_invalid` when another step was first, `connect_user_mismatch` for another account than before. */
 export async function storeAuthorized(context: ConnectContext, flow: Flow, tokens: TokenSet, account: ProviderAccount): Promise<Outcome> {
   return context.database.withTenant(flow.org, async (tx) => {
-    const target = flow.session.reconnect ? await requireSameAccount(tx, flow, account) : undefined
+    const target = await targetOf(context, tx, flow, tokens, account)
     if (flow.session.consoleSessionHash === null) return storeAwaiting(context, tx, flow, tokens, account)
     return storeConnected(context, tx, flow, tokens, account, target)
   })
@@ -55,7 +57,7 @@ async function storeAwaiting(
   const { session } = flow
   const code = new Secret(randomToken(32))
   const made = connectionOf(session.id)
-  await insertPending(context, tx, flow, tokens, account)
+  await insertPending(context, tx, flow, tokens, account, 'candidate')
   const waits = await connectSessionAwait(tx, session.id, {
     completionHash: sha256(code),
     connection: session.connection ?? made,
@@ -84,11 +86,11 @@ async function storeConnected(
   const done = await connectSessionUpdate(tx, session.id, ['authorizing'], { status: 'completed' })
   if (done === undefined) throw movedOn()
   let generation = 1
-  if (target === undefined) await insertPending(context, tx, flow, tokens, account)
-  else generation = await replaceCredential(context, tx, target, tokens)
+  if (target === undefined) await insertPending(context, tx, flow, tokens, account, heldElsewhere(flow))
+  else generation = await replaceCredential(context, tx, flow, target, tokens)
   const missing = await activate(tx, flow, generation, made, tokens.scopes, account)
-  if (target === undefined) await connectSessionUpdate(tx, session.id, ['completed'], { connection: made })
-  await auditConnected(tx, flow, session.startedBy, made)
+  if (!session.reconnect) await connectSessionUpdate(tx, session.id, ['completed'], { connection: made })
+  await auditConnected(tx, flow, session.startedBy, made, target !== undefined)
   return { kind: 'connected', missing }
 }
 
@@ -101,28 +103,73 @@ export async function storeConfirmed(context: ConnectContext, tx: TenantTx, flow
   const { session } = flow
   const pending = await connectionFind(tx, session, connectionOf(session.id))
   if (pending?.account === null || pending?.status !== 'pending') throw movedOn()
-  if (!session.reconnect) {
+  const { seq, tokens } = await openCandidate(context, tx, pending.id)
+  const target = await targetOf(context, tx, flow, tokens, pending.account)
+  if (target === undefined) {
+    await context.lineage.claim(tx, pending.id, { seq, tokens, provider: flow.integration.provider, onHeld: heldElsewhere(flow) })
     await activate(tx, flow, pending.generation, pending.id, pending.grantedScopes, pending.account)
-    await auditConnected(tx, flow, actor, pending.id)
+    await auditConnected(tx, flow, actor, pending.id, false)
     return pending.id
   }
-  const target = await requireSameAccount(tx, flow, pending.account)
-  const tokens = await openCandidate(context, tx, pending.id)
+  // The candidate would take the session along that names it.
+  if (!session.reconnect) {
+    await connectSessionUpdate(tx, session.id, ['awaiting_confirmation'], { connection: target.id })
+  }
   await connectionDeletePending(tx, pending.id)
-  const generation = await replaceCredential(context, tx, target, tokens)
+  const generation = await replaceCredential(context, tx, flow, target, tokens)
   await activate(tx, flow, generation, target.id, pending.grantedScopes, pending.account)
-  await auditConnected(tx, flow, actor, target.id)
+  await auditConnected(tx, flow, actor, target.id, true)
   return target.id
 }
 
-/** Sealed to the candidate's own row, it must be opened there and sealed anew for where it goes. */
-async function openCandidate(context: ConnectContext, tx: TenantTx, candidate: ConnectionId): Promise<TokenSet> {
-  const version = await credentialHead(tx, candidate)
-  if (version === undefined) throw movedOn()
-  return readTokenSet(await context.vault.openIn(tx, credentialPlace(candidate, version.seq), version.sealed))
+/**
+ * The connection that gets what was authorized, where there is one: the one that the session reconnects, or the one of the same user, integration and
+ * account that holds this very refresh token.
+ */
+async function targetOf(
+  context: ConnectContext,
+  tx: TenantTx,
+  flow: Flow,
+  { refreshToken }: TokenSet,
+  account: ProviderAccount,
+): Promise<Connection | undefined> {
+  const { session, integration } = flow
+  if (session.reconnect) return requireSameAccount(tx, flow, account)
+  if (refreshToken === null) return undefined
+  for (const id of await context.lineage.holders(tx, integration.provider, [refreshToken])) {
+    const holder = await connectionFind(tx, session, id)
+    const sameUser = holder?.integration === integration.id && holder.endUserId === session.endUserId
+    if (sameUser && (holder.account === null || holder.account.id === account.id)) return holder
+  }
+  return undefined
 }
 
-async function insertPending(context: ConnectContext, tx: TenantTx, flow: Flow, tokens: TokenSet, account: ProviderAccount): Promise<void> {
+/** Where tokens rotate, two connections with one of them end each other. Where they don't, an account that several users share has one for all of them. */
+function heldElsewhere({ provider }: Flow): OnHeld {
+  return () => {
+    if (provider.rotation.kind !== 'none') throw new ConnectError('refresh_token_held', 'another connection holds the refresh token')
+  }
+}
+
+/** Sealed to the candidate's own row, it must be opened there and sealed anew for where it goes. */
+async function openCandidate(
+  context: ConnectContext,
+  tx: TenantTx,
+  candidate: ConnectionId,
+): Promise<{ readonly seq: bigint; readonly tokens: TokenSet }> {
+  const version = await credentialHead(tx, candidate)
+  if (version === undefined) throw movedOn()
+  return { seq: version.seq, tokens: readTokenSet(await context.vault.openIn(tx, credentialPlace(candidate, version.seq), version.sealed)) }
+}
+
+async function insertPending(
+  context: ConnectContext,
+  tx: TenantTx,
+  flow: Flow,
+  tokens: TokenSet,
+  account: ProviderAccount,
+  onHeld: OnHeld | 'candidate',
+): Promise<void> {
   const { session, integration } = flow
   const id = connectionOf(session.id)
   await connectionInsert(tx, {
@@ -132,13 +179,13 @@ async function insertPending(context: ConnectContext, tx: TenantTx, flow: Flow, 
     integration: integration.id,
     endUserId: session.endUserId,
   })
-  await context.lineage.consent(tx, id, tokens)
+  await context.lineage.consent(tx, id, tokens, { onHeld })
   await connectionDescribePending(tx, id, { grantedScopes: tokens.scopes, account })
 }
 
 /** A new generation: whoever reads the new credential reads it as another generation's (battery O-23). */
-async function replaceCredential(context: ConnectContext, tx: TenantTx, target: Connection, tokens: TokenSet): Promise<number> {
-  const made = await context.lineage.consent(tx, target.id, tokens, { generation: target.generation })
+async function replaceCredential(context: ConnectContext, tx: TenantTx, flow: Flow, target: Connection, tokens: TokenSet): Promise<number> {
+  const made = await context.lineage.consent(tx, target.id, tokens, { generation: target.generation, onHeld: heldElsewhere(flow) })
   if (made === undefined) throw changedMeanwhile()
   return made.generation
 }
@@ -168,9 +215,15 @@ async function requireSameAccount(tx: TenantTx, { session }: Flow, account: Prov
   return target
 }
 
-function auditConnected(tx: TenantTx, { session, integration }: Flow, actor: string, connection: ConnectionId): Promise<void> {
+function auditConnected(
+  tx: TenantTx,
+  { session, integration }: Flow,
+  actor: string,
+  connection: ConnectionId,
+  reconnected: boolean,
+): Promise<void> {
   return appendAudit(tx, {
-    action: session.reconnect ? 'connection.reconnected' : 'connection.created',
+    action: reconnected ? 'connection.reconnected' : 'connection.created',
     actor,
     target: formatId('conn', connection),
     detail: { session: formatId('cs', session.id), integration: formatId('int', integration.id) },

@@ -1,6 +1,6 @@
 /** The life of credentials in the gateway: their lineage in the tenants' tables. */
 export { createLineage } from './lineage.ts'
-export type { Consent, Lineage, LineageOptions } from './lineage.ts'
+export type { Consent, Lineage, LineageOptions, OnHeld } from './lineage.ts'
 export { createTenantStore, refOf } from './store.ts'
 export type { TenantStoreOptions } from './store.ts'
 export { createTransitions } from './transitions.ts'

@@ -4,13 +4,14 @@
  * sees what the other has committed, and says `store_unavailable` whenever it can't say what became of a write.
  */
 import { randomUUID } from 'node:crypto'
-import { isUuid, SallyportError, TokenError } from '@sallyport/core'
+import { formatId, isUuid, SallyportError, TokenError } from '@sallyport/core'
 import type {
   BegunRefresh,
   ConnectionId,
   CredentialRef,
   CredentialState,
   CredentialStore,
+  Logger,
   OrgId,
   RefreshFailure,
   RefreshIntent,
@@ -45,6 +46,7 @@ export interface TenantStoreOptions {
   readonly vault: Pick<Vault, 'seal' | 'sealer' | 'open'>
   readonly lineage: Lineage
   readonly transitions: Transitions
+  readonly logger: Logger
   /** Takes what a refresh brought for a grant that is over, in the transaction that finds it so: no kill loses the duty to take it back. */
   readonly orphaned?: (tx: TenantTx, id: ConnectionId, tokens: TokenSet) => Promise<void>
 }
@@ -89,7 +91,7 @@ class TenantStore implements CredentialStore {
 
   async connect(ref: CredentialRef, tokens: CredentialState['head']['tokens']): Promise<{ generation: number; seq: bigint }> {
     return this.#within(ref, async (tx, id) => {
-      const made = await this.#o.lineage.consent(tx, id, tokens, { status: 'active' })
+      const made = await this.#o.lineage.consent(tx, id, tokens, { status: 'active', onHeld: (holders) => this.#shares(ref, holders) })
       if (made === undefined) throw new TypeError('a credential is of a connection, and there is none of this id')
       return made
     })
@@ -128,7 +130,10 @@ class TenantStore implements CredentialStore {
       const outrun = answer.keepsRefreshToken === true && intent === undefined && grant.intent !== null
       const as = grant.headSeq === (intent?.headSeq ?? answer.parentSeq) && !outrun ? 'head' : 'sibling'
       const { generation, parentSeq, tokens } = answer
-      const seq = await this.#o.lineage.insert(tx, id, { generation, parentSeq, tokens, saved: { intent: answer.intent, as } })
+      // An answer is kept whatever else is true of it: the provider has given it, and nobody else has it.
+      const onHeld = (holders: readonly ConnectionId[]): void => this.#shares(ref, holders)
+      const saved = { intent: answer.intent, as } as const
+      const seq = await this.#o.lineage.insert(tx, id, { generation, parentSeq, tokens, saved, provider: grant.provider, onHeld })
       await intentDrop(tx, id, answer.intent)
       const scopes = as === 'head' && !sameScopes(grant.grantedScopes, tokens.scopes) ? tokens.scopes : undefined
       if (as === 'head') await grantRenew(tx, id, seq, scopes)
@@ -246,6 +251,13 @@ class TenantStore implements CredentialStore {
   async close(): Promise<void> {
     for (const stop of this.#listening) stop()
     this.#listening.clear()
+  }
+
+  #shares(ref: CredentialRef, holders: readonly ConnectionId[]): void {
+    const { org, connection } = placeOf(ref)
+    const names = holders.map((holder) => formatId('conn', holder))
+    const of = { organization: formatId('org', org), connection: formatId('conn', connection), holders: names }
+    this.#o.logger.warn('A provider gave a connection the refresh token of another one; where it rotates, they end each other', of)
   }
 
   async #fail(tx: TenantTx, id: ConnectionId, { failure: before }: Grant, failure: Parameters<CredentialStore['doubt']>[2]): Promise<void> {

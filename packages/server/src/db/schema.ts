@@ -211,6 +211,13 @@ export interface Schema {
     intent_id: Generated<string | null>
     saved_as: Generated<SavedAs | null>
   }
+  'sallyport.refresh_token_holder': {
+    org_id: OrgId
+    fingerprint: ColumnType<Buffer, Buffer, never>
+    connection_id: ConnectionId
+    seq: Big
+    shared: ColumnType<boolean, boolean, never>
+  }
   'sallyport.refresh_intent': {
     org_id: OrgId
     connection_id: ConnectionId

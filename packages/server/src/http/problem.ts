@@ -62,6 +62,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemRow>> = {
   connection_ambiguous: { status: 409, title: 'More than one connection fits' },
   connection_not_ready: { status: 409, title: 'The connection is not ready' },
   reconnect_required: { status: 409, title: 'Reconnect required' },
+  refresh_token_held: { status: 409, title: 'Another connection holds the refresh token' },
   client_misconfigured: { status: 409, title: 'The provider rejects the integration' },
   provider_unavailable: { status: 503, title: 'The provider can not renew the credential now' },
   provider_rate_limited: { status: 503, title: 'The provider limits renewals' },

@@ -16,9 +16,11 @@ import type {
   Provider,
   RevocationId,
   RevokeAnswer,
+  Secret,
   TokenSet,
 } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
+import type { Lineage } from '../credentials/index.ts'
 import {
   connectionAccountLives,
   connectionAccount,
@@ -39,6 +41,8 @@ import { isUnreadable, readTokensToRevoke } from './tokens.ts'
 export interface RevocationQueueOptions {
   readonly database: Pick<Database, 'withTenant' | 'lookups'>
   readonly vault: Pick<Vault, 'seal' | 'open'>
+  /** Which connections need a refresh token. */
+  readonly lineage: Pick<Lineage, 'holders'>
   /** The egress's `fetch`. */
   readonly fetch: OutboundFetch
   readonly providers: (id: string) => Provider | undefined
@@ -203,6 +207,7 @@ class Queue implements RevocationQueue {
     const ask = async (): Promise<RevokeAnswer> => {
       const opened = await this.#opened(org, revocation, sealed, client.clientSecret)
       if (opened === undefined) return LOST
+      if (await this.#isHeld(org, provider, opened.tokens.refresh)) return SHARED
       return revokeTokens({
         way: provider.revocation,
         client: { clientId: client.clientId, clientSecret: opened.clientSecret },
@@ -214,6 +219,12 @@ class Queue implements RevocationQueue {
       })
     }
     return { revocation, provider: provider.id, ask }
+  }
+
+  /** Whether a connection lives on one of the tokens: it was imported again, or its provider gives several connections the same. */
+  #isHeld(org: OrgId, { id }: Provider, refreshTokens: readonly Secret[]): Promise<boolean> {
+    const { database, lineage } = this.#o
+    return database.withTenant(org, async (tx) => (await lineage.holders(tx, id, refreshTokens)).length > 0)
   }
 
   /** Undefined when the key of either was destroyed, or its bytes changed: a backup may bring them back, so it is tried on, and then given up. */
@@ -306,4 +317,5 @@ interface Prepared {
 }
 
 const NO_WAY: RevokeAnswer = { kind: 'impossible', reason: 'no_way' }
+const SHARED: RevokeAnswer = { kind: 'impossible', reason: 'shared_account' }
 const LOST: RevokeAnswer = { kind: 'retry', reason: 'unreadable', afterMs: null }

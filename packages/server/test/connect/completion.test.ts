@@ -19,11 +19,15 @@ let gateway: Gateway
 beforeAll(async () => {
   issuer = await startIssuer()
   gateway = await createGateway(inject('postgresUrl'), {
-    overlays: { github: issuer.endpoints },
+    overlays: { github: issuer.endpoints, google: issuer.endpoints },
     insecureAllowOrigins: [issuer.origin],
+    // The account look-up of the other one differs from this issuer's.
+    change: (provider) => ({ ...provider, userinfo: { ...provider.userinfo, idPath: ['id'], labelPath: ['login'] } }),
+    nodes: 2,
     limits: { unfinishedPerEnvironment: 12 },
   })
   await gateway.register('github', 'github', issuer)
+  await gateway.register('google', 'google', issuer)
 })
 beforeEach(async () => {
   issuer.behave()
@@ -288,6 +292,90 @@ describe('a reconnect', () => {
     expect((await browser.get(await browser.authorize(link))).status).toBe(200)
     expect(await find(before.id)).toMatchObject({ status: 'active', generation: 2, headSeq: 2n })
     expect(await tokenOf(before.id)).toBe(issuer.tokens.at(-1))
+  })
+})
+
+describe('a refresh token that comes again with a consent', () => {
+  /** The provider gives it with every consent from now on. */
+  const givingAgain = (token = `fake-refresh-${newId('req')}`): void => issuer.behave({ members: { refresh_token: token } })
+  const from = (user: string, over: Partial<ConnectSessionInput> = {}) => authorized({ endUserId: user, ...over })
+  const newUser = () => `user-${newId('req')}`
+
+  it('S2 of the same user goes into the connection that holds it, which keeps its id', async () => {
+    givingAgain()
+    const user = newUser()
+    const [first, second] = [await from(user), await from(user)]
+    const before = await complete(first.session, first.code, user)
+    expect(await complete(second.session, second.code, user)).toMatchObject({ id: before.id, status: 'active', generation: 2, headSeq: 2n })
+    expect(await tokenOf(before.id)).toBe(issuer.tokens.at(-1))
+    expect((await gateway.actions()).at(-1)).toBe('connection.reconnected')
+    expect(await left(second.session)).toMatchObject({ status: 'completed', connections: 0, credentials: 0 })
+    expect(await gateway.connect.getSession(gateway.key, gateway.place, uuid(second.session))).toMatchObject({
+      connection: formatId('conn', before.id),
+    })
+    expect((await complete(second.session, second.code, user)).id).toBe(before.id)
+  })
+
+  it('S2 of the same user in the console goes there too', async () => {
+    givingAgain()
+    const user = newUser()
+    const first = await from(user)
+    const before = await complete(first.session, first.code, user)
+    const ada = await gateway.person('ada-again')
+    const { link, session } = await gateway.connect.createSession(ada.principal, gateway.place, { integration: 'github', endUserId: user })
+    const browser = new Browser(gateway.nodes[0], ada.cookie)
+    expect((await browser.get(await browser.authorize(link))).status).toBe(200)
+    expect(await find(before.id)).toMatchObject({ status: 'active', generation: 2 })
+    expect(await left(session.id)).toMatchObject({ status: 'completed', connections: 0 })
+  })
+
+  it('S2 of another user is refused where tokens rotate, and the connection that holds it stays as it was', async () => {
+    givingAgain()
+    const [one, other] = [newUser(), newUser()]
+    const first = await from(one)
+    const before = await complete(first.session, first.code, one)
+    const second = await from(other)
+    await expect(complete(second.session, second.code, other)).rejects.toMatchObject({ code: 'refresh_token_held' })
+    expect(await find(before.id)).toMatchObject({ status: 'active', generation: 1 })
+    expect(await left(second.session)).toMatchObject({ status: 'awaiting_confirmation' })
+  })
+
+  it('S2 confirmed for two users at once, on two nodes, makes one connection', async () => {
+    for (let round = 0; round < 4; round++) {
+      givingAgain()
+      const users = [newUser(), newUser()]
+      const sessions = [await from(users[0]!), await from(users[1]!)]
+      const done = await Promise.allSettled(
+        sessions.map(({ session, code }, n) =>
+          gateway.nodes[n]!.connect.complete(gateway.key, gateway.place, uuid(session), { code: new Secret(code), endUserId: users[n]! }),
+        ),
+      )
+      expect(done.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+      expect(done.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'refresh_token_held' } })
+    }
+  })
+
+  it('of another user makes another connection where the provider never rotates', async () => {
+    givingAgain()
+    const [one, other] = [newUser(), newUser()]
+    const first = await from(one, { integration: 'google' })
+    const second = await from(other, { integration: 'google' })
+    const made = [await complete(first.session, first.code, one), await complete(second.session, second.code, other)]
+    expect(new Set(made.map(({ id }) => id)).size).toBe(2)
+    const again = await from(other, { integration: 'google' })
+    expect(await complete(again.session, again.code, other)).toMatchObject({ id: made[1]!.id, generation: 2 })
+  })
+
+  it('of a connection that is disconnected makes a new one', async () => {
+    givingAgain()
+    const user = newUser()
+    const first = await from(user)
+    const before = await complete(first.session, first.code, user)
+    await disconnect(before.id)
+    const second = await from(user)
+    const after = await complete(second.session, second.code, user)
+    expect(after).toMatchObject({ status: 'active', generation: 1 })
+    expect(after.id).not.toBe(before.id)
   })
 })
 

@@ -19,6 +19,7 @@ import {
 import type { IntegrationId, Provider, ProviderOverlay } from '@sallyport/core'
 import { createConnectService } from '../../src/connect/index.ts'
 import { createLineage } from '../../src/credentials/index.ts'
+import type { Lineage } from '../../src/credentials/index.ts'
 import type { ConnectLimits, ConnectPlace, ConnectService, ConnectSessionInput } from '../../src/connect/index.ts'
 import { integrationInsert, membershipPut, organizationCreate, projectCreate } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
@@ -38,6 +39,7 @@ export interface Node {
   readonly origin: string
   readonly connect: ConnectService
   readonly vault: Vault
+  readonly lineage: Lineage
   readonly database: Database
   close(): Promise<void>
 }
@@ -51,6 +53,7 @@ export interface Gateway {
   readonly db: FreshDatabase
   readonly database: Database
   readonly vault: Vault
+  readonly lineage: Lineage
   readonly nodes: readonly [Node, ...Node[]]
   readonly connect: ConnectService
   readonly place: ConnectPlace
@@ -115,6 +118,7 @@ export async function createGateway(serverUrl: string, options: GatewayOptions):
     db,
     database: first.database,
     vault: first.vault,
+    lineage: first.lineage,
     nodes: nodes as [Node, ...Node[]],
     connect: first.connect,
     place,
@@ -142,10 +146,11 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
   const sessions = createSessions({ lookups: database.lookups, clock: systemClock, linkAssurance: 'aal2' })
   const egress = createEgress({ ...DEFAULT_EGRESS_POLICY, insecureAllowOrigins: options.insecureAllowOrigins })
   const publicUrl = options.publicUrl ?? PUBLIC_URL
+  const lineage = createLineage({ vault, fingerprintKey: await vault.systemSecret('refresh_fingerprint') })
   const connect = createConnectService({
     database,
     vault,
-    lineage: createLineage({ vault, fingerprintKey: await vault.systemSecret('refresh_fingerprint') }),
+    lineage,
     fetch: (url, init) => egress.fetch(url, init),
     dpopNonces: createDpopNonces(),
     providers: (id) => {
@@ -183,7 +188,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
     vault.close()
     await egress.close()
   }
-  return { origin: `http://127.0.0.1:${port}`, connect, vault, database, close }
+  return { origin: `http://127.0.0.1:${port}`, connect, vault, lineage, database, close }
 }
 
 async function register(

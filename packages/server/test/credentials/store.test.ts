@@ -16,7 +16,7 @@ async function openNode(database: Database, rootKey: Secret): Promise<Credential
   await vault.checkRootKeys()
   const useLog = createUseLog({ database, logger: silent })
   const lineage = createLineage({ vault, fingerprintKey: await vault.systemSecret('refresh_fingerprint') })
-  const store = createTenantStore({ database, vault, lineage, transitions: createTransitions({ useLog, logger: silent }) })
+  const store = createTenantStore({ database, vault, lineage, transitions: createTransitions({ useLog, logger: silent }), logger: silent })
   return Object.assign(store, {
     flush: () => useLog.flush(),
     close: async () => {

@@ -1,4 +1,5 @@
 /** Owns a migrated database of its own for one test file, with a login of its own, and a line to it that can be cut. */
+import { randomBytes } from 'node:crypto'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { Client } from 'pg'
@@ -10,6 +11,7 @@ import {
   connectionActivate,
   connectionInsert,
   credentialInsert,
+  refreshTokenClaim,
   databaseUrl,
   grantRenew,
   integrationInsert,
@@ -94,6 +96,7 @@ export async function makeTenant(database: Database, sealed: Buffer = Buffer.fro
     })
     await connectionInsert(tx, { ...place, id: connection, integration, endUserId: 'user-1' })
     await credentialInsert(tx, { connection, seq: 1n, parentSeq: null, generation: 1, rtFingerprint: null, sealed, expiresAt: null })
+    await refreshTokenClaim(tx, { fingerprint: randomBytes(32), connection, seq: 1n })
     await grantRenew(tx, connection, 1n)
     await connectionActivate(tx, connection, { generation: 1, status: 'active', grantedScopes: ['repo'], account: null })
   })

@@ -200,8 +200,9 @@ describe('security event tokens', () => {
   it('V-06 end a connection whose refresh is under way: what that brings is not kept', async () => {
     const [node] = world.revocation.nodes
     const id = await connected('refreshing')
-    const transitions = createTransitions({ useLog: { use: () => undefined }, logger: createLogger({ level: 'silent', format: 'json' }) })
-    const store = createTenantStore({ database: node.database, vault: node.vault, lineage: node.lineage, transitions })
+    const logger = createLogger({ level: 'silent', format: 'json' })
+    const transitions = createTransitions({ useLog: { use: () => undefined }, logger })
+    const store = createTenantStore({ database: node.database, vault: node.vault, lineage: node.lineage, transitions, logger })
     const ref = refOf({ org: world.tenant.org, connection: id })
     const { generation, head } = (await store.read(ref))!
     const from = { generation, headSeq: head.seq, parentSeq: head.seq, replaces: null }

@@ -125,6 +125,7 @@ export interface World {
   /** A superuser's address of it. */
   readonly adminUrl: string
   readonly vault: Vault
+  readonly lineage: Lineage
   readonly keys: KeyAuthenticator
   readonly a: TestOrg
   readonly b: TestOrg
@@ -224,7 +225,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     logger,
   })
   const useLog = createUseLog({ database, logger })
-  const store = createTenantStore({ database, vault, lineage, transitions: createTransitions({ useLog, logger }) })
+  const store = createTenantStore({ database, vault, lineage, transitions: createTransitions({ useLog, logger }), logger })
   const leases = database.sessionLeases()
   const refresher = createRenewal({
     store,
@@ -253,6 +254,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
   const revocation = createRevocationService({
     database,
     vault,
+    lineage,
     fetch: () => Promise.reject(new EgressError('upstream_unreachable', 'ECONNREFUSED')),
     providers: (id) => providers.find((provider) => provider.id === id),
     clock: systemClock,
@@ -362,6 +364,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     database,
     adminUrl: made.url,
     vault,
+    lineage,
     keys,
     a,
     b,
@@ -450,7 +453,7 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
       scopes: ['repo'],
     })
     await connectionInsert(tx, { ...at, id: connection, integration, endUserId: 'user-1' })
-    await lineage.consent(tx, connection, tokensThatStay())
+    await lineage.consent(tx, connection, tokensThatStay(), { onHeld: () => undefined })
     const account = { id: '1', label: 'octo' }
     await connectionActivate(tx, connection, { generation: 1, status: 'active', grantedScopes: ['repo'], account })
     // Somebody who is in the middle of connecting, and of whom nothing else is known.

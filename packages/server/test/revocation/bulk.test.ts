@@ -89,7 +89,7 @@ describe('a bulk revocation', () => {
     ]
     const id = newId('bulk')
     await one.database.withTenant(tenant.org, (tx) => bulkRevocationInsert(tx, { id, filter: {}, requestedBy: 'a test', found: 2 }))
-    await one.database.withTenant(tenant.org, (tx) => one.lineage.consent(tx, again, tokenSet('again-2')))
+    await one.database.withTenant(tenant.org, (tx) => one.lineage.consent(tx, again, tokenSet('again-2'), { onHeld: () => undefined }))
     expect(await finish(one, tenant, id)).toMatchObject({ state: 'done', ended: 1 })
     expect(await count("sallyport.connection where id = $1 and status = 'active'", [again])).toBe(1)
     expect(await count("sallyport.connection where id = $1 and status = 'revoked'", [old])).toBe(1)

@@ -66,6 +66,8 @@ describe('a disconnect', () => {
         generation: 1,
         tokens: tokenSet('sibling', { expiresAt: Date.now() - 1000 }),
         saved: { intent: randomUUID(), as: 'sibling' },
+        provider: 'github',
+        onHeld: () => undefined,
       }),
     )
     await disconnect(id)
@@ -307,6 +309,23 @@ describe('a grant that ends for a whole account', () => {
   })
 })
 
+describe('a refresh token that another connection lives on', () => {
+  it('S2 is not taken back, be it shared or imported again since', async () => {
+    const node = await newNode()
+    const shared = tokenSet('shared-by-two')
+    const [one, two] = [
+      await connect(node, tenant, shared, { account: null }),
+      await connect(node, tenant, shared, { account: null, endUser: 'user-2' }),
+    ]
+    expect(await node.service.disconnect(tenant.org, tenant.place, one, 'system')).toMatchObject({
+      provider: { state: 'impossible', reason: 'shared_account' },
+    })
+    expect(askedFor('shared-by-two')).toEqual([])
+    expect(await node.service.disconnect(tenant.org, tenant.place, two, 'system')).toMatchObject({ provider: { state: 'done' } })
+    expect(askedFor('shared-by-two')).toEqual(['refresh-shared-by-two', 'access-shared-by-two'])
+  })
+})
+
 describe('a refresh that is under way', () => {
   it('V-06 ends with the connection: what it brings is not kept, and is taken back at the provider', async () => {
     const id = await connect(two, tenant, tokenSet('before'), { account: 'account-6' })
@@ -317,6 +336,7 @@ describe('a refresh that is under way', () => {
       vault: two.vault,
       lineage: two.lineage,
       transitions,
+      logger,
       orphaned: (tx, of, tokens) => two.service.queue.orphanIn(tx, of, tokens),
     })
     const ref = refOf({ org: tenant.org, connection: id })

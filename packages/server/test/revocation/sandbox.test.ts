@@ -37,6 +37,7 @@ beforeAll(async () => {
   service = createRevocationService({
     database: gateway.database,
     vault: gateway.vault,
+    lineage: gateway.lineage,
     fetch: (url, init) => egress.fetch(url, init),
     providers: (id) => resolveProvider(id, overlays[id as 'github' | 'google'], insecureAllowOrigins),
     clock: systemClock,

@@ -93,6 +93,7 @@ export async function openRevokingNode(database: Database, settings: NodeSetting
   const service = createRevocationService({
     database,
     vault,
+    lineage,
     fetch: (url, init) => egress.fetch(url, init),
     providers: (id) =>
       providerAt(id, providerOrigin, { kind: 'rfc7009', endpoint: `${providerOrigin}/revoke`, clientAuth: 'client_secret_post', reach }),
@@ -213,7 +214,7 @@ export async function connect(
   const id = newId('conn')
   await node.database.withTenant(tenant.org, async (tx) => {
     await connectionInsert(tx, { ...tenant.place, id, integration: tenant.integration, endUserId: endUser })
-    await node.lineage.consent(tx, id, tokens)
+    await node.lineage.consent(tx, id, tokens, { onHeld: () => undefined })
     const of = account === null ? null : { id: account, label: null }
     await connectionActivate(tx, id, { generation: 1, status: 'active', grantedScopes: [], account: of })
   })

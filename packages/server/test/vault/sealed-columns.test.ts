@@ -11,6 +11,7 @@ const NOT_SEALED: Readonly<Record<string, string>> = {
   'owner_link.token_hash': 'SHA-256 of a random token',
   'api_key.secret_hmac': 'peppered HMAC of a random secret',
   'credential_version.rt_fingerprint': 'keyed fingerprint',
+  'refresh_token_holder.fingerprint': 'keyed fingerprint',
   'connect_session.link_hash': 'SHA-256 of a random token',
   'connect_session.console_session_hash': 'SHA-256 of a random token',
   'connect_session.completion_hash': 'SHA-256 of a random code',

@@ -16,7 +16,7 @@ export async function openGatewayStore(url: string, rootKeys: string): Promise<{
   const vault = createVault({ database, keyring: RootKeyring.parse(new Secret(rootKeys)), clock: systemClock, logger })
   const useLog = createUseLog({ database, logger })
   const lineage = createLineage({ vault, fingerprintKey: await vault.systemSecret('refresh_fingerprint') })
-  const store = createTenantStore({ database, vault, lineage, transitions: createTransitions({ useLog, logger }) })
+  const store = createTenantStore({ database, vault, lineage, transitions: createTransitions({ useLog, logger }), logger })
   return {
     store,
     async close() {

@@ -17,6 +17,8 @@ export interface Grant {
   /** 0n: there is none yet, or none any more. */
   readonly headSeq: bigint
   readonly grantedScopes: readonly string[]
+  /** Of its integration. */
+  readonly provider: string
   readonly failure: ConnectionFailure | null
   readonly intent: Intent | null
   /** The database's clock. */
@@ -52,12 +54,14 @@ export async function grantHold(tx: TenantTx, id: ConnectionId): Promise<boolean
 export async function grantRead(tx: TenantTx, id: ConnectionId): Promise<Grant | undefined> {
   const row = await tx
     .selectFrom('sallyport.connection as c')
+    .innerJoin('sallyport.integration as g', (join) => join.onRef('g.org_id', '=', 'c.org_id').onRef('g.id', '=', 'c.integration_id'))
     .leftJoin('sallyport.refresh_intent as i', (join) => join.onRef('i.org_id', '=', 'c.org_id').onRef('i.connection_id', '=', 'c.id'))
     .select([
       'c.status',
       'c.generation',
       'c.head_seq',
       'c.granted_scopes',
+      'g.provider',
       'c.trouble',
       'c.failing_since',
       'c.failed_at',
@@ -84,6 +88,7 @@ export async function grantRead(tx: TenantTx, id: ConnectionId): Promise<Grant |
     generation: row.generation,
     headSeq: BigInt(row.head_seq),
     grantedScopes: row.granted_scopes,
+    provider: row.provider,
     failure: failureOf(row),
     intent:
       row.intent === null
