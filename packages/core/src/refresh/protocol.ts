@@ -215,9 +215,12 @@ export class RefreshProtocol {
     return undefined
   }
 
-  /** Under grace only a break that was seen counts: the window goes on meanwhile. */
-  #contactMissing({ node }: RefreshIntent, { kind }: RotationProfile): number {
-    if (kind === 'none' || node === this.#o.node) return 0
+  /**
+   * Under grace only a break that was seen counts, and none does once the token was shown more than twice: the window goes on meanwhile, and a store
+   * that breaks off again and again would let it pass.
+   */
+  #contactMissing({ node, attempt }: RefreshIntent, { kind }: RotationProfile): number {
+    if (kind === 'none' || node === this.#o.node || (kind === 'grace' && attempt > CAREFUL_SHOWINGS)) return 0
     return this.#o.contact.missing(this.#o.limits.contactMs, kind === 'grace')
   }
 
@@ -314,6 +317,9 @@ async function askProvider(
     return { kind: 'unknown', why: 'reset' }
   }
 }
+
+/** Showings of one token within its grace before which a store that was away is given time to be told what others heard. */
+const CAREFUL_SHOWINGS = 2
 
 /** Under grace the first call and a probe must both be over within half the window. */
 function callTimeout({ rotation, requestLifetimeMs }: RefreshEndpoint, callMs: number): number {

@@ -377,6 +377,31 @@ describe('a store that goes away', () => {
     expect(shown(fleet)).toEqual(['refresh-0'])
   })
 
+  it('F-12 and comes back for moments only: the window of grace is not waited out for a store that is steady', async () => {
+    const fleet = createFleet({ rotation: GRACE })
+    await fleet.connect()
+    const first = fleet.node({ checkpoint: (point) => (point === 'call_answered' ? first.kill() : undefined) })
+    void first.refresher.fresh(ref).catch(() => undefined)
+    await fleet.time.pass(1_000)
+    const unclear = { commits: false, says: { kind: 'unknown', why: 'reset' } } as const
+    fleet.issuer.next.push(unclear, unclear, unclear, unclear)
+    const prober = fleet.node()
+    await fleet.time.until(prober.refresher.recover())
+    expect((await fleet.store.read(ref))!.intent!.attempt).toBeGreaterThan(2)
+    await prober.kill()
+    const other = fleet.node()
+    other.refresher.start()
+    for (let breaks = 0; breaks < 10; breaks++) {
+      other.away.add('all')
+      await fleet.time.pass(500)
+      other.away.clear()
+      await fleet.time.pass(2_000)
+    }
+    other.refresher.close()
+    expect((await fleet.store.read(ref))!.intent).toBeNull()
+    expect(await access(fleet, other)).toBe('access-2')
+  })
+
   it('and while one spilled answer can not be taken, interrupted refreshes of others are looked after', async () => {
     const fleet = createFleet({ rotation: GRACE })
     await fleet.connect()
