@@ -59,6 +59,27 @@ describe('S79 a key that is held to addresses', () => {
   })
 })
 
+describe('S121 a key that is for web pages', () => {
+  it('R-08 calls out by its pages alone, which read the answer where the project lists them too', async () => {
+    const page = 'https://app.test'
+    const { secret } = await makeKey({ allowed_origins: [page] })
+    const { client, place } = stage.owner
+    const before = stage.upstream.seen.length
+    for (const origin of ['https://evil.test', 'https://sub.app.test', 'null'])
+      expect(await codeOf(await call(secret, { origin }))).toEqual([403, 'origin_refused'])
+    expect(await codeOf(await call(secret))).toEqual([403, 'origin_refused'])
+    expect(stage.upstream.seen).toHaveLength(before)
+    const readable = async () => {
+      const answer = await call(secret, { origin: page })
+      return [answer.status, answer.headers.get('access-control-allow-origin')]
+    }
+    expect(await readable()).toEqual([200, null])
+    await client.call('browserAccessUpdate', { params: { org: place.org, project: place.project }, body: { origins: [page] } })
+    expect(await readable()).toEqual([200, page])
+    expect(stage.upstream.seen).toHaveLength(before + 2)
+  })
+})
+
 describe('N11 a key that is bound to a DPoP key', () => {
   it('is used by a client of the standard, which is asked for a nonce once; its proofs go no further', async () => {
     const pair = await generateKeyPair('ES256')

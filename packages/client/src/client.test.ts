@@ -95,12 +95,14 @@ describe('the client', () => {
       scopes: ['proxy:call'],
       connection: null,
       allowed_addresses: null,
+      allowed_origins: null,
       sender: null,
       created_by: 'system',
       succeeds: null,
       created_at: project.created_at,
       expires_at: null,
       revoked_at: null,
+      last_used_at: null,
     }
     const { client, asked } = scripted([Response.json({ key, secret: 'shown once' }, { status: 201 }), Response.json(key)])
     const { keys } = inEnvironment(client, at)

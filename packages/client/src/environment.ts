@@ -14,6 +14,7 @@ export function inEnvironment(client: Client, at: EnvironmentAddress) {
     keys: {
       list: (query: Input<'keyList'>['query'] = {}, options?: CallOptions) => client.pages('keyList', { params: at, query }, options),
       create: (body: Input<'keyCreate'>['body'], options?: CallOptions) => client.call('keyCreate', { params: at, body }, options),
+      get: (key: string, options?: CallOptions) => client.call('keyGet', { params: { ...at, key } }, options),
       update: (key: string, body: NonNullable<Input<'keyUpdate'>['body']>, options?: CallOptions) =>
         client.call('keyUpdate', { params: { ...at, key }, body }, options),
       rotate: (key: string, body: NonNullable<Input<'keyRotate'>['body']> = {}, options?: CallOptions) =>

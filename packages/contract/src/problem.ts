@@ -31,6 +31,7 @@ export const PROBLEM_CODES = [
   'cross_site_refused',
   'https_required',
   'address_refused',
+  'origin_refused',
   'proof_required',
   'proof_invalid',
   'proof_key_mismatch',

@@ -215,6 +215,9 @@ export const addressRange = z
 
 export const addressRanges = z.array(addressRange).min(1).max(50)
 
+/** Judged whole by the gateway: exactly what a browser sends in `Origin`. */
+export const keyOrigins = z.array(origin).min(1).max(50)
+
 export const keySender = z
   .strictObject({
     kind: z.enum(['dpop', 'certificate']).describe('A JWK proven by DPoP (RFC 9449), or a TLS client certificate (RFC 8705)'),
@@ -232,12 +235,17 @@ export const apiKey = z
     scopes: z.array(z.enum(SCOPES)),
     connection: connectionId.nullable().describe('The one connection this key may use, when bound'),
     allowed_addresses: z.array(z.string()).nullable().describe('From where it may be used, in CIDR; null: from anywhere its makers may'),
+    allowed_origins: z
+      .array(z.string())
+      .nullable()
+      .describe('Exact origins of the web pages that may use it; null: whoever has it, as far as its makers may'),
     sender: keySender.nullable().describe('Who alone may use it; null: whoever has it'),
     created_by: z.string(),
     succeeds: keyId.nullable().describe('The key that rotated itself into this one; revoking that one ends this one too'),
     created_at: timestamp,
     expires_at: timestamp.nullable(),
     revoked_at: timestamp.nullable(),
+    last_used_at: timestamp.nullable().describe('To the minute, and up to two minutes late. null: not since the gateway keeps this'),
   })
   .meta({ id: 'ApiKey' })
 

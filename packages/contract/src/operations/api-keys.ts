@@ -38,16 +38,28 @@ export const apiKeysOperations = {
       connection: s.connectionId.optional().describe('Bind the key to one connection'),
       expires_in_s: z.int().min(1).max(31_536_000).optional().describe('Absent: it does not expire'),
       allowed_addresses: s.addressRanges.optional().describe('Absent: from anywhere, or as the key that makes it'),
+      allowed_origins: s.keyOrigins.optional().describe('Absent: whoever has it, or as the key that makes it'),
       sender: s.keySender.optional().describe('Absent: whoever has it, or as the key that makes it'),
     }),
     response: z.object({ key: s.apiKey, secret: z.string().describe('sp_{live|test}_{id}_{secret}_{checksum}; shown once') }),
     status: 201,
   }),
+  keyGet: define({
+    method: 'GET',
+    path: `${ENV}/keys/{key}`,
+    tag: 'API keys',
+    summary: 'One key; never its secret',
+    access: { audience: 'tenant', role: 'VIEWER', scope: 'keys:read', tenant: 'environment', audit: 'none', bodyLimit: 0 },
+    params: inEnvironment.extend({ key: s.keyId }),
+    response: s.apiKey,
+    status: 200,
+  }),
   keyUpdate: define({
     method: 'PATCH',
     path: `${ENV}/keys/{key}`,
     tag: 'API keys',
-    summary: 'Change the name of a key, or from where it may be used; at once on this node, within a second on the others',
+    summary:
+      'Change the name of a key, or from where and by which pages it may be used; at once on this node, within a second on the others',
     access: {
       audience: 'tenant',
       role: 'DEVELOPER',
@@ -61,6 +73,7 @@ export const apiKeysOperations = {
       .strictObject({
         name: s.name.optional(),
         allowed_addresses: s.addressRanges.nullable().optional().describe('null: from anywhere its makers may'),
+        allowed_origins: s.keyOrigins.nullable().optional().describe('null: whoever has it, as far as its makers may'),
       })
       .refine((body) => Object.keys(body).length > 0, 'must name what to change')
       .meta({ minProperties: 1 }),

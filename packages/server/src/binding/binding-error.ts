@@ -9,6 +9,7 @@ export type BindingErrorCode = Extract<
   | 'unauthenticated'
   | 'overloaded'
   | 'address_refused'
+  | 'origin_refused'
   | 'proof_required'
   | 'proof_invalid'
   | 'proof_key_mismatch'
@@ -37,6 +38,7 @@ const ROWS: Readonly<Record<BindingErrorCode, BindingRow>> = {
   unauthenticated: { detail: 'This key is not bound to a DPoP key. Send it as Authorization: Bearer.' },
   overloaded: { detail: 'More DPoP proofs are in use than can be remembered. Wait, then try again.' },
   address_refused: { detail: 'This key may not be used from this address.' },
+  origin_refused: { detail: 'This key is for certain web pages, and the request came from none of them.' },
   proof_required: { detail: 'This key is bound to a DPoP key. Send a proof for each request in one DPoP header.', challenge: dpop(null) },
   proof_invalid: { detail: 'The DPoP proof is not one signed dpop+jwt for this key.', challenge: dpop('invalid_dpop_proof') },
   proof_key_mismatch: { detail: 'The DPoP proof is made with another key than this key is bound to.', challenge: dpop('invalid_token') },

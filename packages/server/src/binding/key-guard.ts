@@ -1,6 +1,6 @@
 /**
  * Owns the question whether a key that was proven may be used from here, by this caller; on every call, of both planes. Refuses in this order:
- * the address, then the proof or the certificate, so that a stranger's address costs no signature.
+ * the address, the page, then the proof or the certificate, so that a stranger's address costs no signature.
  */
 import type { IncomingMessage } from 'node:http'
 import { addressBytes, digestEquals, isInRanges, judgeDpopProof, sha256 } from '@sallyport/core'
@@ -47,7 +47,7 @@ export interface Presented {
 
 export interface KeyGuard {
   /**
-   * Undefined at once for a key that has no bounds, or none but addresses that hold this one.
+   * Undefined at once for a key that has no bounds, or none but addresses that hold this one and origins that this page is of.
    * @throws BindingError, at once or in the promise; the refusal is on record then. DatabaseError `database_unavailable` for a proof that can't
    * be taken for all nodes.
    */
@@ -87,6 +87,7 @@ class BoundKeyGuard implements KeyGuard {
     if (bounds === null) return undefined
     try {
       requireAddress(bounds, presented.address)
+      requireOrigin(bounds, presented.request.rawHeaders)
       if (sender?.kind === 'certificate') this.#requireCertificate(sender.thumbprint, presented)
     } catch (error) {
       throw this.#noted(error, principal, presented)
@@ -164,6 +165,18 @@ function requireAddress({ addresses }: KeyBounds, address: string): void {
   const bytes = addressBytes(address)
   if (bytes === undefined || !addresses.every((ranges) => isInRanges(bytes, ranges))) {
     throw new BindingError('address_refused', 'outside the ranges of the key')
+  }
+}
+
+/**
+ * A browser says of which page a request of another origin is, and lets no page say otherwise. Whoever is no browser can say anything: this holds a
+ * key that stands in a page to the pages it was made for, and no thief to anything. Compared as text, since both were spelled by the same rule.
+ */
+function requireOrigin({ origins }: KeyBounds, rawHeaders: readonly string[]): void {
+  if (origins.length === 0) return
+  const [origin, ...others] = rawValues(rawHeaders, 'origin')
+  if (origin === undefined || others.length > 0 || !origins.every((list) => list.includes(origin))) {
+    throw new BindingError('origin_refused', 'not from a page of the key')
   }
 }
 

@@ -8,12 +8,13 @@ import type { CrossOrigin } from '../http/index.ts'
 import {
   createBreakGlassRecord,
   createKeyAuthenticator,
+  createKeyUses,
   createOutsideIssuers,
   createPeople,
   createSessions,
   LOCAL_ISSUER,
 } from '../identity/index.ts'
-import type { BreakGlassRecord, KeyAuthenticator, People, Sessions } from '../identity/index.ts'
+import type { BreakGlassRecord, KeyAuthenticator, KeyUses, People, Sessions } from '../identity/index.ts'
 import type { Limiter } from '../limits/index.ts'
 import { openLimits } from './limits.ts'
 import type { Ground } from './parts.ts'
@@ -24,6 +25,7 @@ export interface Callers {
   readonly people: People
   readonly breakGlass: BreakGlassRecord
   readonly keyGuard: KeyGuard
+  readonly keyUses: KeyUses
   readonly limiter: Limiter
   readonly crossOrigin: CrossOrigin
   closeLimits(): Promise<void>
@@ -55,6 +57,7 @@ export async function createCallers(ground: Ground): Promise<Callers> {
     }),
     people: createPeople({ issuers, lookups: database.lookups, onChange: (listener) => database.onChange(listener), clock, logger }),
     breakGlass: createBreakGlassRecord(database),
+    keyUses: createKeyUses({ lookups: database.lookups, clock, logger }),
     keyGuard: createKeyGuard({
       publicUrl: config.publicUrl,
       certificateHeader: config.senders.certificateHeader,

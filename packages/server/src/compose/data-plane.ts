@@ -31,7 +31,7 @@ export interface OpenDataPlane {
 
 export function openDataPlane(
   ground: Ground,
-  { keys, keyGuard, limiter, crossOrigin }: Callers,
+  { keys, keyGuard, keyUses, limiter, crossOrigin }: Callers,
   { refresher, explain }: Credentials,
 ): OpenDataPlane {
   const { config, database, vault, egress, useLog, dpopNonces, providers, clock, logger, metrics } = ground
@@ -48,6 +48,7 @@ export function openDataPlane(
   const proxies = trustedProxies(config.trustedProxies)
   const dataPlane = createDataPlane({
     keyGuard,
+    keyUses,
     limiter,
     crossOrigin,
     authenticator: keys,

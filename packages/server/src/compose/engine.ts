@@ -60,7 +60,7 @@ export async function createEngine(parts: Parts): Promise<Engine> {
         () => useLog.close(Math.max(LAST_WORDS_MS, deadline - performance.now())),
         async () => calls.stopListening(),
         // Each waits for the statement that it is at, which a database that no longer hears answers after its whole patience: side by side they wait once.
-        () => allOf([deletions.close(), credentials.revocation.close(), keeper.close(), checkpointer.close()]),
+        () => allOf([callers.keyUses.close(), deletions.close(), credentials.revocation.close(), keeper.close(), checkpointer.close()]),
         async () => callers.keys.close(),
         async () => vault.close(),
         () => egress.close(),
@@ -77,13 +77,14 @@ async function createServer(
   deletions: OrganizationDeletions,
 ): Promise<HttpServer> {
   const { config, database, vault, keeper, checkpointer, providers, clock, logger, certificate } = ground
-  const { keys, sessions, people, breakGlass, keyGuard, limiter, crossOrigin } = callers
+  const { keys, sessions, people, breakGlass, keyGuard, keyUses, limiter, crossOrigin } = callers
   const { lineage, refresher, explain, connect, revocation, events } = credentials
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
   const idempotencyKey = await vault.systemSecret('idempotency_key')
   const stepUp = () => ({ now: clock.now(), maxAgeS: config.stepUpMaxAgeS })
   return createHttpServer({
     keyGuard,
+    keyUses,
     publicUrl: config.publicUrl,
     trustedProxies: config.trustedProxies,
     limits: config.limits,

@@ -39,6 +39,8 @@ export interface KeyRecord {
   readonly makers: number
   /** The lists of address ranges along the line of its makers, its own first: a call must come from within each. */
   readonly allowedAddresses: readonly (readonly string[])[]
+  /** The lists of origins along the same line: a call must come from a page that each of them has. */
+  readonly allowedOrigins: readonly (readonly string[])[]
   /** RFC 7638 thumbprint of the JWK that its user proves. */
   readonly dpopThumbprint: string | null
   /** RFC 8705 thumbprint of the certificate that its user proves. */
@@ -163,6 +165,11 @@ export interface ConnectionPlace {
 export interface Lookups {
   /** The key with this id, revoked and expired ones too: judging is the caller's. */
   keyLookup(id: KeyId): Promise<KeyRecord | undefined>
+  /**
+   * Writes down that keys of whichever organizations were used, each so many seconds ago, an hour at most; to the minute. A key that is gone is passed
+   * over. How many rows that changed.
+   */
+  keyUseNote(used: readonly { readonly key: KeyId; readonly ageS: number }[]): Promise<number>
   /** The person (issuer, subject): the one that exists, or a new one with `id` and `name`. Safe to race and to repeat. */
   personUpsert(person: { id: UserId; issuer: string; subject: string; name: string }): Promise<UserId>
   /** Whose an invitation is, by its token's hash. Everything else of it is read inside its organization. */
@@ -265,6 +272,11 @@ export function createLookups(pool: Pool): Lookups {
     async keyLookup(id) {
       const [row] = await rows<KeyLookupRow>('select * from sallyport.key_lookup($1)', [id])
       return row && keyRecord(row)
+    },
+    async keyUseNote(used) {
+      const values = [used.map(({ key }) => key), used.map(({ ageS }) => ageS)]
+      const [row] = await rows<{ noted: string }>('select sallyport.key_use_note($1::uuid[], $2::int[]) as noted', values)
+      return Number(row?.noted ?? unanswered())
     },
     async personUpsert({ id, issuer, subject, name }) {
       const [row] = await rows<{ id: UserId }>('select sallyport.person_upsert($1, $2, $3, $4) as id', [id, issuer, subject, name])
@@ -456,6 +468,7 @@ interface KeyLookupRow {
   revoked_at: Date | null
   makers: number
   allowed_addresses: string[][]
+  allowed_origins: string[][]
   dpop_thumbprint: string | null
   certificate_thumbprint: string | null
   audit_use_mode: AuditUseMode
@@ -551,6 +564,7 @@ function keyRecord(row: KeyLookupRow): KeyRecord {
     revokedAt: row.revoked_at,
     makers: row.makers,
     allowedAddresses: row.allowed_addresses,
+    allowedOrigins: row.allowed_origins,
     dpopThumbprint: row.dpop_thumbprint,
     certificateThumbprint: row.certificate_thumbprint,
     auditUseMode: row.audit_use_mode,

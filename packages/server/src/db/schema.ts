@@ -124,11 +124,17 @@ export interface Schema {
     /** The key that rotated itself into this one. */
     succeeds: KeyId | null
     allowed_addresses: string[] | null
+    allowed_origins: string[] | null
     dpop_thumbprint: string | null
     certificate_thumbprint: string | null
     created_at: MadeNow
     expires_at: Date | null
     revoked_at: Date | null
+  }
+  'sallyport.api_key_use': {
+    org_id: OrgId
+    id: KeyId
+    used_at: Date
   }
   'sallyport.rate_limit': {
     org_id: OrgId

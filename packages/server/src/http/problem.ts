@@ -41,6 +41,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemRow>> = {
   cross_site_refused: { status: 403, title: 'Refused as cross-site' },
   https_required: { status: 403, title: 'It did not come by TLS' },
   address_refused: { status: 403, title: 'The key is not for this address' },
+  origin_refused: { status: 403, title: 'The key is not for this web page' },
   proof_required: { status: 401, title: 'A DPoP proof is required' },
   proof_invalid: { status: 401, title: 'The DPoP proof is not valid' },
   proof_key_mismatch: { status: 401, title: 'The DPoP proof is by another key' },

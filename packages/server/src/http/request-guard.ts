@@ -7,7 +7,7 @@ import type { RouteAccess } from '@sallyport/contract'
 import { decide } from '../access/index.ts'
 import type { AccessPlace, DenialCode, StepUp } from '../access/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
-import type { BreakGlassRecord, KeyAuthenticator, People, Principal, Sessions } from '../identity/index.ts'
+import type { BreakGlassRecord, KeyAuthenticator, KeyUses, People, Principal, Sessions } from '../identity/index.ts'
 import { fieldsOf } from '../limits/index.ts'
 import type { Limiter } from '../limits/index.ts'
 import { clientAddress, rawValues } from './client-address.ts'
@@ -37,6 +37,7 @@ declare module 'fastify' {
 export interface GuardOptions {
   readonly keys: Pick<KeyAuthenticator, 'cached' | 'authenticate'>
   readonly keyGuard: Pick<KeyGuard, 'admit'>
+  readonly keyUses: Pick<KeyUses, 'note'>
   readonly sessions: Pick<Sessions, 'lookup'>
   readonly limiter: Pick<Limiter, 'admit'>
   readonly people: Pick<People, 'authenticate'>
@@ -85,11 +86,12 @@ export function addressOf(request: Pick<FastifyRequest, 'raw'>, trusted: Trusted
 }
 
 async function identify(request: FastifyRequest, credential: Credential, address: string, options: GuardOptions): Promise<Principal> {
-  const { keys, keyGuard, sessions, people } = options
+  const { keys, keyGuard, keyUses, sessions, people } = options
   if (credential.kind === 'key') {
     const text = credential.text.reveal()
     const principal = keys.cached(text) ?? (await keys.authenticate(text, address))
     await keyGuard.admit(principal, { request: request.raw, address, key: credential.text, asBound: credential.asBound })
+    keyUses.note(principal.keyId)
     return principal
   }
   if (credential.kind === 'token') return people.authenticate(credential.token, address)

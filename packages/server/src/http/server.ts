@@ -14,7 +14,7 @@ import type { Logger } from '@sallyport/core'
 import type { StepUp } from '../access/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
 import { addressGroup } from '../identity/index.ts'
-import type { BreakGlassRecord, KeyAuthenticator, People, Sessions } from '../identity/index.ts'
+import type { BreakGlassRecord, KeyAuthenticator, KeyUses, People, Sessions } from '../identity/index.ts'
 import type { Limiter } from '../limits/index.ts'
 import { isTrustedPeer, trustedProxies } from './client-address.ts'
 import { serveConsole } from './console-pages.ts'
@@ -48,6 +48,7 @@ export interface HttpServerOptions {
   readonly logger: Logger
   readonly keys: Pick<KeyAuthenticator, 'cached' | 'authenticate'>
   readonly keyGuard: Pick<KeyGuard, 'admit'>
+  readonly keyUses: Pick<KeyUses, 'note'>
   readonly sessions: Pick<Sessions, 'lookup'>
   readonly limiter: Pick<Limiter, 'admit'>
   readonly people: Pick<People, 'authenticate'>
@@ -159,6 +160,7 @@ async function furnish(app: FastifyInstance, options: HttpServerOptions): Promis
   guardRequests(app, {
     keys: options.keys,
     keyGuard: options.keyGuard,
+    keyUses: options.keyUses,
     sessions: options.sessions,
     limiter: options.limiter,
     people: options.people,

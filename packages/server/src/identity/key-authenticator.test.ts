@@ -96,6 +96,7 @@ function setup(limits: Partial<KeyAuthenticatorLimits> = {}) {
       revokedAt: null,
       makers: 0,
       allowedAddresses: [],
+      allowedOrigins: [],
       dpopThumbprint: null,
       certificateThumbprint: null,
       auditUseMode: 'batched',

@@ -355,10 +355,11 @@ function principalOf(row: KeyRecord): KeyPrincipal {
 }
 
 /** Parsed once for as long as the key is remembered. A range that can't be read holds no address. */
-function boundsOf({ allowedAddresses, dpopThumbprint, certificateThumbprint }: KeyRecord): KeyBounds | null {
+function boundsOf({ allowedAddresses, allowedOrigins: origins, dpopThumbprint, certificateThumbprint }: KeyRecord): KeyBounds | null {
   const sender = keySender(dpopThumbprint, certificateThumbprint)
-  if (allowedAddresses.length === 0 && sender === null) return null
-  return { addresses: allowedAddresses.map((list) => list.map(parseAddressRange).filter((range) => typeof range !== 'string')), sender }
+  if (allowedAddresses.length === 0 && origins.length === 0 && sender === null) return null
+  const addresses = allowedAddresses.map((list) => list.map(parseAddressRange).filter((range) => typeof range !== 'string'))
+  return { addresses, origins, sender }
 }
 
 /** A scope that this version doesn't know gives nothing. */

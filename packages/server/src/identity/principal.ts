@@ -12,6 +12,8 @@ import type { StoredPolicy } from './sign-in-policy.ts'
 export interface KeyBounds {
   /** Lists along the line of the key's makers, its own first: the caller's address must lie in each. */
   readonly addresses: readonly (readonly AddressRange[])[]
+  /** Lists along the same line: the call must come from a page whose exact origin each has. Without one, from whoever has the key. */
+  readonly origins: readonly (readonly string[])[]
   readonly sender: KeySender | null
 }
 

@@ -22,7 +22,7 @@ import type { KeyGuard } from '../binding/index.ts'
 import type { ProxyTarget, ProxyTargetConnection, RequestRecordRow } from '../db/index.ts'
 import { sendProblem, sourceOf } from '../http/index.ts'
 import type { CrossOrigin } from '../http/index.ts'
-import type { KeyAuthenticator, KeyPrincipal } from '../identity/index.ts'
+import type { KeyAuthenticator, KeyPrincipal, KeyUses } from '../identity/index.ts'
 import { fieldsOf } from '../limits/index.ts'
 import type { Limiter, Standing } from '../limits/index.ts'
 import { credentialPlace } from '../vault/index.ts'
@@ -38,6 +38,7 @@ import type { KnownTarget, TargetCache, TargetWanted } from './target-cache.ts'
 export interface DataPlaneOptions {
   readonly authenticator: KeyAuthenticator
   readonly keyGuard: Pick<KeyGuard, 'admit'>
+  readonly keyUses: Pick<KeyUses, 'note'>
   readonly limiter: Pick<Limiter, 'admit'>
   readonly crossOrigin: Pick<CrossOrigin, 'answerFor'>
   readonly targets: TargetCache
@@ -159,6 +160,7 @@ class Passage {
     const principal = this.#o.authenticator.cached(key.text) ?? (await this.#authenticate(key.text))
     this.#trace.principal = principal
     if (principal.bounds !== null || key.asBound) await this.#admit(principal, key)
+    this.#o.keyUses.note(principal.keyId)
     const page = this.#o.crossOrigin.answerFor(this.#request.rawHeaders, principal)
     if (page !== undefined) this.#page = { ...(await page), vary: 'Origin' }
     const standing = this.#o.limiter.admit(principal)

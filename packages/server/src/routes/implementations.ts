@@ -29,6 +29,7 @@ import { integrationGet } from './integration/get/handler.ts'
 import { integrationList } from './integration/list/handler.ts'
 import { integrationUpdate } from './integration/update/handler.ts'
 import { keyCreate } from './key/create/handler.ts'
+import { keyGet } from './key/get/handler.ts'
 import { keyList } from './key/list/handler.ts'
 import { keyRotate } from './key/rotate/handler.ts'
 import { keyRevoke } from './key/revoke/handler.ts'
@@ -116,6 +117,7 @@ export const implementations: Implementations = {
   browserAccessUpdate,
   keyList,
   keyCreate,
+  keyGet,
   keyUpdate,
   keyRotate,
   keyRevoke,

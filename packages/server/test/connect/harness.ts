@@ -169,6 +169,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
     stepUp: () => ({ now: Date.now(), maxAgeS: 3_600 }),
     publicUrl,
     keyGuard: { admit: () => undefined },
+    keyUses: { note: () => undefined },
     limiter: { admit: () => ({ standard: [], older: [] }) },
     crossOrigin: { preflight: () => false, answerFor: () => undefined },
     trustedProxies: [],

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { Pool } from 'pg'
 import { hasCode, newId } from '@sallyport/core'
+import type { KeyId } from '@sallyport/core'
 import {
   apiKeyInsert,
   auditSigningKeyPut,
@@ -65,6 +66,7 @@ async function fillTables(tenant: Tenant): Promise<void> {
   await database.lookups.sessionOpen({ linkHash: Buffer.alloc(32, 2), sessionHash: Buffer.alloc(32, 3), ttlSeconds: 60 })
   const { org, place, integration, connection } = tenant
   const session = newId('cs')
+  const used: KeyId[] = []
   await database.withTenant(org, async (tx) => {
     await membershipPut(tx, person, 'OWNER')
     await deletionInsert(tx, { requestedBy: 'system', graceS: 3600, patienceS: 0 })
@@ -83,7 +85,7 @@ async function fillTables(tenant: Tenant): Promise<void> {
       .values({ org_id: org, id: newId('dk'), root_key_id: 'r1', wrapped: Buffer.from('x'), status: 'previous' })
       .execute()
     await signInPolicyPut(tx, { ways: [{ issuer: 'https://issuer.test', provider: null }], breakGlass: false })
-    await insertKey(tx, tenant, { connection })
+    used.push((await insertKey(tx, tenant, { connection })).id)
     await connectSessionInsert(tx, sessionOf(tenant, { id: session, integration, connection }))
     await tx
       .insertInto('sallyport.oauth_state')
@@ -139,6 +141,7 @@ async function fillTables(tenant: Tenant): Promise<void> {
       .execute()
     await fillCheckpoint(tx)
   })
+  expect(await database.lookups.keyUseNote(used.map((key) => ({ key, ageS: 0 })))).toBe(1)
 }
 
 /** Signed by nobody: the database can't tell. */

@@ -102,6 +102,7 @@ export async function createEventWorld(serverUrl: string): Promise<EventWorld> {
     trustedProxies: [],
     logger,
     keys: { cached: () => undefined, authenticate: () => Promise.reject(new TypeError('no key is asked here')) },
+    keyUses: { note: () => undefined },
     keyGuard: { admit: () => Promise.reject(new TypeError('no key is asked here')) },
     sessions: { lookup: async () => undefined },
     limiter: { admit: () => ({ standard: [], older: [] }) },

@@ -35,6 +35,7 @@ afterAll(() => Promise.all([world?.close(), strict?.close()]))
 
 const placeOf = ({ a }: World) => ({ org: a.params.org, project: a.params.project, environment: 'test' as const })
 const keysPath = (at: World): string => `/api/v1/orgs/${at.a.params.org}/projects/${at.a.params.project}/test/keys`
+const keysPathOf = (): string => keysPath(world)
 /** Keys of the environment, as a person of the organization makes them. */
 const keys = (at = world) =>
   inEnvironment(createClient({ baseUrl: at.url, cookies: at.a.people.DEVELOPER.cookie, headers: { origin: PUBLIC_URL } }), placeOf(at)).keys
@@ -206,6 +207,121 @@ describe('S79 a key that is held to addresses', () => {
     const { key, secret } = await make({ allowed_addresses: ['198.51.100.0/24'] })
     for (let i = 0; i < 5; i++) await callFrom(secret, '203.0.113.9')
     expect(await refusalsOf(key.id)).toEqual([{ code: 'address_refused', address: '203.0.113.9', times: 1 }])
+  })
+})
+
+describe('S121 a key that is for web pages', () => {
+  const PAGE = 'https://app.test'
+  const path = keysPathOf
+  const callBy = (secret: string, headers: Record<string, string | readonly string[]>): Promise<Answer> =>
+    send(world, path(), { headers: { ...asKey(secret), ...headers } })
+  const outcome = async (secret: string, headers: Record<string, string | readonly string[]>) => {
+    const { status, json } = await callBy(secret, headers)
+    return [status, json.code]
+  }
+
+  it('R-08 is taken from its exact origins alone, and from no caller that names none', async () => {
+    const { key, secret } = await make({ allowed_origins: [PAGE, 'https://admin.app.test:8443'] })
+    expect(key.allowed_origins).toEqual([PAGE, 'https://admin.app.test:8443'])
+    expect((await callBy(secret, { origin: PAGE })).status).toBe(200)
+    expect((await callBy(secret, { Origin: 'https://admin.app.test:8443' })).status).toBe(200)
+    for (const origin of [
+      'null',
+      '',
+      '*',
+      'https://sub.app.test',
+      'https://app.test.evil.test',
+      'https://evilapp.test',
+      'https://app.test:8443',
+      'https://app.test:443',
+      'http://app.test',
+      'https://APP.test',
+      'HTTPS://app.test',
+      'https://app.test/',
+      'https://app.test.',
+      'https://user@app.test',
+      'https://app.test@evil.test',
+      'https://app.test https://evil.test',
+      'https://app.test, https://evil.test',
+      'https://app.tes',
+    ])
+      expect(await outcome(secret, { origin }), origin).toEqual([403, 'origin_refused'])
+    expect(await outcome(secret, {})).toEqual([403, 'origin_refused'])
+    expect(await outcome(secret, { origin: [PAGE, 'https://evil.test'] })).toEqual([403, 'origin_refused'])
+    expect(await outcome(secret, { origin: [PAGE, PAGE] })).toEqual([403, 'origin_refused'])
+    // What names a page elsewhere is no Origin.
+    expect(await outcome(secret, { referer: `${PAGE}/`, 'x-origin': PAGE, host: 'app.test' })).toEqual([403, 'origin_refused'])
+  })
+
+  it('R-08 R-10 tells a page that is refused nothing of the key, and no browser that it may read the refusal', async () => {
+    const { key, secret } = await make({ allowed_origins: [PAGE] })
+    const { text, headers } = await callBy(secret, { origin: 'https://evil.test' })
+    expect(text).not.toMatch(/app\.test|evil\.test/u)
+    expect(Object.keys(headers).filter((name) => name.startsWith('access-control-'))).toEqual([])
+    expect(await refusalsOf(key.id)).toEqual([{ code: 'origin_refused', address: '127.0.0.1', times: 1 }])
+  })
+
+  it.each([
+    ['https://app.test/'],
+    ['https://APP.test'],
+    ['https://app.test:443'],
+    ['https://*.app.test'],
+    ['*'],
+    ['null'],
+    ['app.test'],
+    ['http://app.test'],
+    ['https://user@app.test'],
+    ['chrome-extension://abcdef'],
+    [' https://app.test'],
+  ])('R-08 is not made for %j', async (origin) => {
+    const body = { name: 'page', scopes: ['proxy:call'], allowed_origins: [PAGE, origin] }
+    const answer = await send(world, path(), { method: 'POST', headers: asPerson(world.a.people.OWNER), body })
+    expect([answer.status, answer.json.code]).toEqual([400, 'validation_failed'])
+    expect(answer.json.errors[0].pointer).toBe('/body/allowed_origins/1')
+  })
+
+  it('R-12 is for other pages from the moment they are changed, and for everybody when they are lifted', async () => {
+    const { key, secret } = await make({ allowed_origins: [PAGE] })
+    expect(await keys().update(key.id, { allowed_origins: ['https://new.test'] })).toMatchObject({ allowed_origins: ['https://new.test'] })
+    expect((await callBy(secret, { origin: PAGE })).status).toBe(403)
+    expect((await callBy(secret, { origin: 'https://new.test' })).status).toBe(200)
+    expect(await keys().update(key.id, { allowed_origins: null })).toMatchObject({ allowed_origins: null })
+    expect((await callBy(secret, {})).status).toBe(200)
+  })
+
+  it('T-10 makes keys for its own pages or fewer, and frees neither itself nor another', async () => {
+    const { key, secret } = await make({ allowed_origins: [PAGE, 'https://b.test'] })
+    const own = keysAs(secret, { origin: PAGE })
+    expect(await refusal(own.create({ name: 'c', scopes: ['proxy:call'], allowed_origins: [PAGE, 'https://c.test'] }))).toEqual({
+      code: 'forbidden',
+      status: 403,
+    })
+    expect((await own.create({ name: 'c', scopes: ['proxy:call'] })).key.allowed_origins).toEqual([PAGE, 'https://b.test'])
+    const child = await own.create({ name: 'c', scopes: ['keys:read'], allowed_origins: ['https://b.test'] })
+    expect(child.key.allowed_origins).toEqual(['https://b.test'])
+    const { key: free } = await make({})
+    for (const id of [key.id, free.id]) {
+      for (const allowed_origins of [null, ['https://c.test']])
+        expect(await refusal(own.update(id, { allowed_origins }))).toEqual({ code: 'forbidden', status: 403 })
+    }
+    const { key: turned } = await own.rotate(key.id)
+    expect(turned.allowed_origins).toEqual([PAGE, 'https://b.test'])
+  })
+
+  it('R-09 R-12 is held by what holds its maker as well, at once when that is narrowed later', async () => {
+    const { key, secret } = await make({ allowed_origins: [PAGE, 'https://b.test'] })
+    const child = await keysAs(secret, { origin: PAGE }).create({ name: 'c', scopes: ['keys:read'] })
+    expect((await callBy(child.secret, { origin: PAGE })).status).toBe(200)
+    await keys().update(key.id, { allowed_origins: ['https://b.test'] })
+    expect((await callBy(child.secret, { origin: PAGE })).status).toBe(403)
+    expect((await callBy(child.secret, { origin: 'https://b.test' })).status).toBe(200)
+  })
+
+  it('S79 is asked for its address before, and both hold', async () => {
+    const { secret } = await make({ allowed_origins: [PAGE], allowed_addresses: ['198.51.100.0/24'] })
+    expect(await outcome(secret, { origin: PAGE, ...from('203.0.113.9') })).toEqual([403, 'address_refused'])
+    expect(await outcome(secret, from('198.51.100.1'))).toEqual([403, 'origin_refused'])
+    expect((await callBy(secret, { origin: PAGE, ...from('198.51.100.1') })).status).toBe(200)
   })
 })
 

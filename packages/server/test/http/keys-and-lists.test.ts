@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { createClient, inEnvironment, SallyportApiError } from '../../../client/src/index.ts'
 import type { Client } from '../../../client/src/index.ts'
 import { SCOPES } from '@sallyport/contract'
-import { formatId, newId } from '@sallyport/core'
+import { formatId, newId, parseId } from '@sallyport/core'
 import { connectionInsert } from '../../src/db/index.ts'
 import { asKey, createWorld, send } from './world.ts'
 import type { TestOrg, World } from './world.ts'
@@ -400,3 +400,41 @@ async function collect<T>(rows: AsyncIterable<T>): Promise<T[]> {
   for await (const row of rows) all.push(row)
   return all
 }
+
+describe('when a key was last used', () => {
+  const MINUTE = 60_000
+
+  it('is shown to the minute in lists and alone, and makes no node forget the key', async () => {
+    const own = inEnvironment(personOf(world.a.people.DEVELOPER), placeOf(world.a)).keys
+    const { key, secret } = await own.create({ name: 'used', scopes: ['keys:read'] })
+    expect([key.last_used_at, (await own.get(key.id)).last_used_at]).toEqual([null, null])
+    const heard: string[] = []
+    const stop = world.database.onChange((change) => change !== 'unknown' && heard.push(change.id))
+    const before = Date.now()
+    for (let n = 0; n < 3; n++) expect((await send(world, '/api/v1/whoami', { headers: asKey(secret) })).status).toBe(200)
+    await world.flush()
+    const shown = await own.get(key.id)
+    const at = Date.parse(shown.last_used_at!)
+    expect([at % MINUTE, at <= Date.now(), at > before - MINUTE - 1]).toEqual([0, true, true])
+    let listed: unknown
+    for await (const one of own.list()) if (one.id === key.id) listed = one
+    expect(listed).toEqual(shown)
+    expect(heard).not.toContain(parseId('key', key.id))
+    stop()
+  })
+
+  it('is told of no refused use: not of a key elsewhere, and not of a wrong secret', async () => {
+    const own = inEnvironment(personOf(world.a.people.DEVELOPER), placeOf(world.a)).keys
+    const { key, secret } = await own.create({ name: 'unused', scopes: ['keys:read'], allowed_addresses: ['198.51.100.0/24'] })
+    expect((await send(world, '/api/v1/whoami', { headers: asKey(secret) })).status).toBe(403)
+    await world.flush()
+    expect((await own.get(key.id)).last_used_at).toBeNull()
+  })
+
+  it('passes over a key that is gone, and goes back for no node that tells of an older use', async () => {
+    const own = inEnvironment(personOf(world.a.people.DEVELOPER), placeOf(world.a)).keys
+    const id = parseId('key', (await own.create({ name: 'noted', scopes: ['keys:read'] })).key.id)!
+    const note = (ageS: number) => world.database.lookups.keyUseNote([newId('key'), id, id].map((key, n) => ({ key, ageS: ageS + n })))
+    expect([await note(0), await note(3_000), await note(1_000_000)]).toEqual([1, 0, 0])
+  })
+})

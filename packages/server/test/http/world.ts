@@ -68,6 +68,7 @@ import type { HttpServer, ServerLimits, TlsCertificate } from '../../src/http/in
 import {
   createBreakGlassRecord,
   createKeyAuthenticator,
+  createKeyUses,
   createOutsideIssuers,
   createPeople,
   createSessions,
@@ -274,6 +275,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
   })
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
   const idempotencyKey = await vault.systemSecret('idempotency_key')
+  const keyUses = createKeyUses({ lookups: database.lookups, clock: systemClock, logger })
   const keyGuard = createKeyGuard({
     publicUrl,
     certificateHeader: options.certificateHeader,
@@ -311,6 +313,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     limiter,
     publicUrl,
     keyGuard,
+    keyUses,
     trustedProxies: options.trustedProxies ?? [],
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     certificate: options.certificate,
@@ -378,13 +381,14 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
       return person
     },
     ownerToken: (person) => ownerToken(database, person),
-    flush: () => useLog.flush(),
+    flush: async () => void (await Promise.all([useLog.flush(), keyUses.flush()])),
     close: async () => {
       await http.close(5_000)
       keys.close()
       keyGuard.close()
       limiter.close()
       await useLog.close()
+      await keyUses.close()
       refresher.close()
       await leases.close()
       await keeper.close()

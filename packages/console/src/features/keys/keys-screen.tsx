@@ -45,7 +45,7 @@ export function KeysScreen() {
 }
 
 function KeyRow({ apiKey, onRevoke }: { readonly apiKey: ApiKey; readonly onRevoke: () => void }) {
-  const { id, name, scopes, connection, created_at: createdAt, expires_at: expiresAt, revoked_at: revokedAt } = apiKey
+  const { id, name, scopes, connection, created_at: createdAt, expires_at: expiresAt, revoked_at: revokedAt, last_used_at: usedAt } = apiKey
   const expired = expiresAt !== null && Date.parse(expiresAt) <= Date.now()
   return (
     <Row>
@@ -74,6 +74,14 @@ function KeyRow({ apiKey, onRevoke }: { readonly apiKey: ApiKey; readonly onRevo
           ) : (
             <>
               Created <Moment at={createdAt} />
+              <br />
+              {usedAt === null ? (
+                'Not used yet'
+              ) : (
+                <>
+                  Last used <Moment at={usedAt} />
+                </>
+              )}
               {expiresAt !== null && (
                 <>
                   <br />
@@ -94,12 +102,17 @@ function KeyRow({ apiKey, onRevoke }: { readonly apiKey: ApiKey; readonly onRevo
 }
 
 /** From where, and by whom alone, a key may be used; nothing for a key without bounds. */
-function Bounds({ apiKey: { allowed_addresses: addresses, sender } }: { readonly apiKey: ApiKey }) {
+function Bounds({ apiKey: { allowed_addresses: addresses, allowed_origins: origins, sender } }: { readonly apiKey: ApiKey }) {
   return (
     <>
       {addresses !== null && (
         <p className="mt-1 text-sm text-dim">
           Only from <span className="font-mono break-words">{addresses.join(' ')}</span>
+        </p>
+      )}
+      {origins !== null && (
+        <p className="mt-1 text-sm text-dim">
+          Only by pages of <span className="font-mono break-words">{origins.join(' ')}</span>
         </p>
       )}
       {sender !== null && (

@@ -17,6 +17,8 @@ export interface ApiKey {
   readonly connection: ConnectionId | null
   /** Ranges that it may be used from, in CIDR; null for anywhere. Its makers' hold beside its own. */
   readonly allowedAddresses: readonly string[] | null
+  /** Exact origins of the pages that may use it; null for whoever has it. Its makers' hold beside its own. */
+  readonly allowedOrigins: readonly string[] | null
   readonly sender: KeySender | null
   /** `user_...`, `key_...` or `system`. */
   readonly createdBy: string
@@ -25,6 +27,8 @@ export interface ApiKey {
   readonly createdAt: Date
   readonly expiresAt: Date | null
   readonly revokedAt: Date | null
+  /** To the minute, and told a minute or two later; null: never, as far as is known. */
+  readonly lastUsedAt: Date | null
 }
 
 /** Who alone may use a key: whoever proves this JWK (RFC 9449), or this certificate (RFC 8705). SHA-256 in base64url. */
@@ -42,6 +46,8 @@ export interface NewApiKey extends Place {
   readonly connection: ConnectionId | null
   /** Judged by `parseAddressRange`; absent or null for anywhere. */
   readonly allowedAddresses?: readonly string[] | null
+  /** Judged by `checkedOrigins`; absent or null for whoever has it. */
+  readonly allowedOrigins?: readonly string[] | null
   readonly sender?: KeySender | null
   readonly createdBy: string
   /** Absent or null: no key rotated itself into it. */
@@ -62,9 +68,13 @@ const COLUMNS = [
   'expires_at',
   'revoked_at',
   'allowed_addresses',
+  'allowed_origins',
   'dpop_thumbprint',
   'certificate_thumbprint',
 ] as const
+const USED = sql<Date | null>`(
+  select u.used_at from sallyport.api_key_use u where u.org_id = sallyport.api_key.org_id and u.id = sallyport.api_key.id)`.as('used_at')
+const SHOWN = [...COLUMNS, USED] as const
 
 /** @throws DatabaseError `conflict` when the project, or the connection in the same project and environment, doesn't exist. */
 export async function apiKeyInsert(tx: TenantTx, key: NewApiKey): Promise<ApiKey> {
@@ -84,10 +94,11 @@ export async function apiKeyInsert(tx: TenantTx, key: NewApiKey): Promise<ApiKey
       succeeds: key.succeeds ?? null,
       expires_at: key.expiresAt,
       allowed_addresses: key.allowedAddresses ? [...key.allowedAddresses] : null,
+      allowed_origins: key.allowedOrigins ? [...key.allowedOrigins] : null,
       dpop_thumbprint: key.sender?.kind === 'dpop' ? key.sender.thumbprint : null,
       certificate_thumbprint: key.sender?.kind === 'certificate' ? key.sender.thumbprint : null,
     })
-    .returning(COLUMNS)
+    .returning(SHOWN)
     .executeTakeFirstOrThrow()
   return apiKey(row)
 }
@@ -96,7 +107,7 @@ export async function apiKeyInsert(tx: TenantTx, key: NewApiKey): Promise<ApiKey
 export async function apiKeyList(tx: TenantTx, at: Place, only: ConnectionId | null, page: Page<KeyId>): Promise<ApiKey[]> {
   const rows = await tx
     .selectFrom('sallyport.api_key')
-    .select(COLUMNS)
+    .select(SHOWN)
     .where('org_id', '=', tx.org)
     .where('project_id', '=', at.project)
     .where('environment', '=', at.environment)
@@ -111,7 +122,7 @@ export async function apiKeyList(tx: TenantTx, at: Place, only: ConnectionId | n
 export async function apiKeyFind(tx: TenantTx, at: Place, id: KeyId): Promise<ApiKey | undefined> {
   const row = await tx
     .selectFrom('sallyport.api_key')
-    .select(COLUMNS)
+    .select(SHOWN)
     .where('org_id', '=', tx.org)
     .where('id', '=', id)
     .where('project_id', '=', at.project)
@@ -154,7 +165,7 @@ export async function apiKeyRevoke(tx: TenantTx, at: Place, id: KeyId): Promise<
     .where('org_id', '=', tx.org)
     .where('id', 'in', [...line])
     .where('revoked_at', 'is', null)
-    .returning(COLUMNS)
+    .returning(SHOWN)
     .execute()
   for (const row of rows) noteChange(tx, 'api_key', row.id)
   const key = await apiKeyFind(tx, at, id)
@@ -165,6 +176,7 @@ export async function apiKeyRevoke(tx: TenantTx, at: Place, id: KeyId): Promise<
 export interface KeyChange {
   readonly name?: string
   readonly allowedAddresses?: readonly string[] | null
+  readonly allowedOrigins?: readonly string[] | null
 }
 
 /**
@@ -174,21 +186,23 @@ export interface KeyChange {
 export async function apiKeyUpdate(tx: TenantTx, at: Place, id: KeyId, change: KeyChange): Promise<ApiKey | undefined> {
   const line = await lockLine(tx, at, id, 'made')
   if (line.length === 0) return undefined
-  const { name, allowedAddresses } = change
+  const { name, allowedAddresses, allowedOrigins } = change
   const row = await tx
     .updateTable('sallyport.api_key')
     .set({
       ...(name === undefined ? {} : { name }),
       ...(allowedAddresses === undefined ? {} : { allowed_addresses: allowedAddresses && [...allowedAddresses] }),
+      ...(allowedOrigins === undefined ? {} : { allowed_origins: allowedOrigins && [...allowedOrigins] }),
     })
     .where('org_id', '=', tx.org)
     .where('id', '=', id)
     .where('revoked_at', 'is', null)
-    .returning(COLUMNS)
+    .returning(SHOWN)
     .executeTakeFirst()
   if (row === undefined) return undefined
   noteChange(tx, 'api_key', id)
-  const below = allowedAddresses === undefined ? [] : line.filter((one) => one !== id)
+  const holdsBelow = allowedAddresses !== undefined || allowedOrigins !== undefined
+  const below = holdsBelow ? line.filter((one) => one !== id) : []
   if (below.length > 0) await announce(tx, below)
   return apiKey(row)
 }
@@ -220,7 +234,7 @@ export async function apiKeyOutlive(
     .where('id', '=', id)
     .where('revoked_at', 'is', null)
     .where((row) => row.or([row('expires_at', 'is', null), row('expires_at', '>', sql<Date>`clock_timestamp()`)]))
-    .returning(COLUMNS)
+    .returning(SHOWN)
     .executeTakeFirst()
   if (row === undefined) return undefined
   noteChange(tx, 'api_key', id)
@@ -299,7 +313,9 @@ async function lockSeenLine(tx: TenantTx, at: Place, id: KeyId, descent: Descent
   return rows.map((row) => row.id)
 }
 
-function apiKey(row: Pick<Selectable<Schema['sallyport.api_key']>, (typeof COLUMNS)[number]>): ApiKey {
+type Row = Pick<Selectable<Schema['sallyport.api_key']>, (typeof COLUMNS)[number]> & { readonly used_at: Date | null }
+
+function apiKey(row: Row): ApiKey {
   return {
     id: row.id,
     project: row.project_id,
@@ -308,12 +324,14 @@ function apiKey(row: Pick<Selectable<Schema['sallyport.api_key']>, (typeof COLUM
     scopes: row.scopes,
     connection: row.connection_id,
     allowedAddresses: row.allowed_addresses,
+    allowedOrigins: row.allowed_origins,
     sender: keySender(row.dpop_thumbprint, row.certificate_thumbprint),
     createdBy: row.created_by,
     succeeds: row.succeeds,
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
+    lastUsedAt: row.used_at,
   }
 }
 

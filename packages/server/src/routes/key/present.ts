@@ -11,11 +11,13 @@ export function presentKey(key: ApiKey): z.input<typeof schemas.apiKey> {
     scopes: [...key.scopes],
     connection: key.connection && formatId('conn', key.connection),
     allowed_addresses: key.allowedAddresses && [...key.allowedAddresses],
+    allowed_origins: key.allowedOrigins && [...key.allowedOrigins],
     sender: key.sender,
     created_by: key.createdBy,
     succeeds: key.succeeds && formatId('key', key.succeeds),
     created_at: key.createdAt.toISOString(),
     expires_at: key.expiresAt?.toISOString() ?? null,
     revoked_at: key.revokedAt?.toISOString() ?? null,
+    last_used_at: key.lastUsedAt?.toISOString() ?? null,
   }
 }

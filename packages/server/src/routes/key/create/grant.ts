@@ -23,6 +23,8 @@ export interface WantedKey {
   readonly expiresInS: number | null
   /** Null: as the maker. */
   readonly allowedAddresses: readonly string[] | null
+  /** Null: as the maker. Judged by `checkedOrigins`. */
+  readonly allowedOrigins: readonly string[] | null
   /** Null: as the maker. */
   readonly sender: KeySender | null
 }
@@ -33,6 +35,7 @@ export interface Grant {
   /** By the database's clock. */
   readonly expiresAt: Date | null
   readonly allowedAddresses: readonly string[] | null
+  readonly allowedOrigins: readonly string[] | null
   readonly sender: KeySender | null
 }
 
@@ -46,6 +49,8 @@ interface Maker {
   readonly makers: number
   /** Lists along its line; it may be used from where all of them say. */
   readonly allowedAddresses: readonly (readonly string[])[]
+  /** The same of pages. */
+  readonly allowedOrigins: readonly (readonly string[])[]
   readonly sender: KeySender | null
 }
 
@@ -53,7 +58,7 @@ interface Maker {
  * The key that may be made.
  * @throws ProblemError `insufficient_scope` or `forbidden` when more is wanted than the maker has, `unauthenticated` when the maker ended
  * meanwhile, `validation_failed` for a range that is none. Nothing is narrowed in silence but what a key is bound to: its connection, its
- * addresses and its sender hold for the keys that it makes.
+ * addresses, its pages and its sender hold for the keys that it makes.
  */
 export async function grantFrom(lookups: Database['lookups'], principal: Principal, org: OrgId, wanted: WantedKey): Promise<Grant> {
   const maker = principal.kind === 'key' ? await readKey(lookups, principal) : await readPerson(lookups, principal, org)
@@ -72,6 +77,7 @@ export async function grantFrom(lookups: Database['lookups'], principal: Princip
     connection: maker.connection ?? wanted.connection,
     expiresAt,
     allowedAddresses: addressesWithin(maker, wanted.allowedAddresses) ?? maker.allowedAddresses[0] ?? null,
+    allowedOrigins: originsWithin(maker, wanted.allowedOrigins) ?? maker.allowedOrigins[0] ?? null,
     sender: senderFrom(maker, wanted.sender),
   }
 }
@@ -83,6 +89,13 @@ function addressesWithin(maker: Pick<Maker, 'allowedAddresses'>, wanted: readonl
   for (const list of maker.allowedAddresses) {
     if (!areWithin(ranges, list.map(requireRange))) throw new ProblemError('forbidden', "A key can't be used from where its maker can't.")
   }
+  return wanted
+}
+
+/** @throws ProblemError as `grantFrom`. */
+function originsWithin({ allowedOrigins }: Pick<Maker, 'allowedOrigins'>, wanted: readonly string[] | null): readonly string[] | null {
+  const isWithin = wanted === null || allowedOrigins.every((list) => wanted.every((origin) => list.includes(origin)))
+  if (!isWithin) throw new ProblemError('forbidden', "A key can't be used by pages that its maker can't be used by.")
   return wanted
 }
 
@@ -99,20 +112,29 @@ function senderFrom(maker: Maker, wanted: KeySender | null): KeySender | null {
   throw new ProblemError('forbidden', 'This key is bound to its sender and makes keys for that one only.')
 }
 
+/** What a change binds a key to. Absent: as it is. */
+export interface WantedBounds {
+  readonly allowedAddresses?: readonly string[] | null
+  readonly allowedOrigins?: readonly string[] | null
+}
+
 /**
- * The ranges that a key may be given later, by whoever changes it.
- * @throws ProblemError as `grantFrom`; `forbidden` also when a key that is held to addresses would free another.
+ * The bounds that a key may be given later, by whoever changes it.
+ * @throws ProblemError as `grantFrom`; `forbidden` also when a key that is held to addresses or pages would free another.
  */
-export async function addressesFrom(
-  lookups: Database['lookups'],
-  principal: Principal,
-  wanted: readonly string[] | null,
-): Promise<readonly string[] | null> {
-  const maker = principal.kind === 'key' ? await readKey(lookups, principal) : { allowedAddresses: [] }
-  if (wanted === null && maker.allowedAddresses.length > 0) {
+export async function boundsFrom(lookups: Database['lookups'], principal: Principal, wanted: WantedBounds): Promise<WantedBounds> {
+  const { allowedAddresses, allowedOrigins } = wanted
+  const maker = principal.kind === 'key' ? await readKey(lookups, principal) : { allowedAddresses: [], allowedOrigins: [] }
+  if (allowedAddresses === null && maker.allowedAddresses.length > 0) {
     throw new ProblemError('forbidden', 'This key is held to addresses, and frees no key from its own.')
   }
-  return addressesWithin(maker, wanted)
+  if (allowedOrigins === null && maker.allowedOrigins.length > 0) {
+    throw new ProblemError('forbidden', 'This key is held to web pages, and frees no key from its own.')
+  }
+  return {
+    ...(allowedAddresses === undefined ? {} : { allowedAddresses: addressesWithin(maker, allowedAddresses) }),
+    ...(allowedOrigins === undefined ? {} : { allowedOrigins: originsWithin(maker, allowedOrigins) }),
+  }
 }
 
 async function readKey(lookups: Database['lookups'], principal: KeyPrincipal): Promise<Maker> {
@@ -127,6 +149,7 @@ async function readKey(lookups: Database['lookups'], principal: KeyPrincipal): P
     expiresAt: key.expiresAt,
     makers: key.makers + 1,
     allowedAddresses: key.allowedAddresses,
+    allowedOrigins: key.allowedOrigins,
     sender: keySender(key.dpopThumbprint, key.certificateThumbprint),
   }
 }
@@ -138,7 +161,7 @@ async function readPerson(lookups: Database['lookups'], principal: PersonPrincip
   if (role === undefined) throw notFound()
   if (!isAdmitted(person, org, role)) throw ended()
   const mayGive = (scope: Scope): boolean => ROLE_CONTAINS[role].includes(roleBehind(scope))
-  return { now: read.now, mayGive, connection: null, expiresAt: null, makers: 0, allowedAddresses: [], sender: null }
+  return { now: read.now, mayGive, connection: null, expiresAt: null, makers: 0, allowedAddresses: [], allowedOrigins: [], sender: null }
 }
 
 async function standingNow(lookups: Database['lookups'], principal: PersonPrincipal): Promise<Pick<PersonStanding, 'now' | 'standings'>> {

@@ -4,6 +4,7 @@ import { appendAudit } from '../../../audit/index.ts'
 import { apiKeyHold, apiKeyInsert, connectionFind } from '../../../db/index.ts'
 import { principalRef } from '../../../identity/index.ts'
 import { implement } from '../../operation.ts'
+import { checkedOrigins } from '../../project/update/return-origins.ts'
 import { found, inEnvironment } from '../../tenant.ts'
 import { presentKey } from '../present.ts'
 import { ended, grantFrom } from './grant.ts'
@@ -20,6 +21,7 @@ export const keyCreate = implement('keyCreate', async (call) => {
     connection: boundTo(body.connection),
     expiresInS: body.expires_in_s ?? null,
     allowedAddresses: body.allowed_addresses ?? null,
+    allowedOrigins: body.allowed_origins ? checkedOrigins(body.allowed_origins, deps.loopbackOrigins, '/body/allowed_origins') : null,
     sender: body.sender ?? null,
   }
   const grant = await grantFrom(deps.database.lookups, principal, ids.org, wanted)
@@ -31,8 +33,12 @@ export const keyCreate = implement('keyCreate', async (call) => {
     if (principal.kind === 'key' && !(await apiKeyHold(tx, at, principal.keyId))) throw ended()
     if (grant.connection !== null) found(await connectionFind(tx, at, grant.connection))
     const made = await apiKeyInsert(tx, { ...at, ...grant, id, name: body.name, secretHmac: hmac, secretArgon2id: argon2id, createdBy })
-    const { scopes, connection, expires_at, allowed_addresses, sender } = presentKey(made)
-    const bounds = { ...(allowed_addresses && { allowed_addresses }), ...(sender && { sender: { ...sender } }) }
+    const { scopes, connection, expires_at, allowed_addresses, allowed_origins, sender } = presentKey(made)
+    const bounds = {
+      ...(allowed_addresses && { allowed_addresses }),
+      ...(allowed_origins && { allowed_origins }),
+      ...(sender && { sender: { ...sender } }),
+    }
     const detail = { name: body.name, scopes, connection, expires_at, ...bounds }
     await appendAudit(tx, { action: 'key.created', actor: createdBy, target: formatId('key', id), detail })
     return made

@@ -63,16 +63,24 @@ async function grantLike(
   org: OrgId,
   { database, now }: Pick<RouteDeps, 'database' | 'now'>,
 ): Promise<Grant> {
-  const { scopes, connection, allowedAddresses, sender, expiresAt } = key
+  const { scopes, connection, allowedAddresses, allowedOrigins, sender, expiresAt } = key
   // Whole seconds, rounded down: the successor ends no later than the key that it replaces. One that has ended is refused by its row.
   const expiresInS = expiresAt === null ? null : Math.max(0, Math.floor((expiresAt.getTime() - now()) / 1000))
-  const grant = await grantFrom(database.lookups, principal, org, { scopes, connection, expiresInS, allowedAddresses, sender })
+  const grant = await grantFrom(database.lookups, principal, org, {
+    scopes,
+    connection,
+    expiresInS,
+    allowedAddresses,
+    allowedOrigins,
+    sender,
+  })
   const isLater = expiresAt !== null && (grant.expiresAt === null || grant.expiresAt > expiresAt)
   return isLater ? { ...grant, expiresAt } : grant
 }
 
+/** But for when it was last used: a key that rotates itself is in use. */
 function isSame(a: ApiKey, b: ApiKey): boolean {
-  return JSON.stringify(presentKey(a)) === JSON.stringify(presentKey(b))
+  return JSON.stringify(presentKey({ ...a, lastUsedAt: null })) === JSON.stringify(presentKey({ ...b, lastUsedAt: null }))
 }
 
 function over(): ProblemError {

@@ -5,8 +5,9 @@ import { notFound, ProblemError } from '../../../http/index.ts'
 import { principalRef } from '../../../identity/index.ts'
 import { boundConnection } from '../../connection/bound.ts'
 import { implement } from '../../operation.ts'
+import { checkedOrigins } from '../../project/update/return-origins.ts'
 import { found, inEnvironment } from '../../tenant.ts'
-import { addressesFrom } from '../create/grant.ts'
+import { boundsFrom } from '../create/grant.ts'
 import { presentKey } from '../present.ts'
 
 /**
@@ -17,12 +18,13 @@ export const keyUpdate = implement('keyUpdate', async (call) => {
   const { body, deps, ids, principal } = call
   // The place first: a stranger to it learns nothing of what was wrong with the body.
   await inEnvironment(call, () => Promise.resolve())
-  const wanted = body.allowed_addresses
-  const allowedAddresses = wanted === undefined ? undefined : await addressesFrom(deps.database.lookups, principal, wanted)
-  const change = {
-    ...(body.name === undefined ? {} : { name: body.name }),
-    ...(allowedAddresses === undefined ? {} : { allowedAddresses }),
+  const { name, allowed_addresses: addresses, allowed_origins: origins } = body
+  const wanted = {
+    ...(addresses === undefined ? {} : { allowedAddresses: addresses }),
+    ...(origins === undefined ? {} : { allowedOrigins: origins && checkedOrigins(origins, deps.loopbackOrigins, '/body/allowed_origins') }),
   }
+  const bounds = Object.keys(wanted).length === 0 ? {} : await boundsFrom(deps.database.lookups, principal, wanted)
+  const change = { ...(name === undefined ? {} : { name }), ...bounds }
   return inEnvironment(call, async (tx, at) => {
     const only = boundConnection(principal)
     const before = found(await apiKeyFind(tx, at, ids.key))
@@ -31,8 +33,9 @@ export const keyUpdate = implement('keyUpdate', async (call) => {
     if (key === undefined) throw new ProblemError('conflict', 'This key is revoked. Revoked keys are not changed.')
     const shown = presentKey(key)
     const detail = {
-      ...(body.name === undefined ? {} : { name: shown.name }),
-      ...(wanted === undefined ? {} : { allowed_addresses: shown.allowed_addresses }),
+      ...(name === undefined ? {} : { name: shown.name }),
+      ...(addresses === undefined ? {} : { allowed_addresses: shown.allowed_addresses }),
+      ...(origins === undefined ? {} : { allowed_origins: shown.allowed_origins }),
     }
     await appendAudit(tx, { action: 'key.updated', actor: principalRef(principal), target: formatId('key', ids.key), detail })
     return shown

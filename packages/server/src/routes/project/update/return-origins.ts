@@ -21,6 +21,8 @@ export function checkedOrigins(origins: readonly string[], loopbackOrigins: bool
 function originFault(text: string, loopbackOrigins: boolean): string | undefined {
   const url = URL.parse(text)
   if (url === null || url.origin !== text) return 'must be exactly scheme://host[:port], in lower case, without path or default port'
+  // Some parsers take it for a host like any other. Compared exactly it would admit nobody, and be read as admitting many.
+  if (url.hostname.includes('*')) return 'must name one host, without *'
   if (url.protocol === 'https:') return undefined
   if (url.protocol === 'http:' && LOOPBACK.has(url.hostname)) return loopbackOrigins ? undefined : 'must be https outside development'
   return 'must be https'
