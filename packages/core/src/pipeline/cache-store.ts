@@ -1,11 +1,37 @@
-/** Owns the port behind the cache of answers, and its store in memory. Refuses to grow: each scope, and all of them together, have bounds. */
+/**
+ * Owns the port behind the cache of answers, and its store in memory. Refuses to grow: each scope, and all of them together, have bounds. Refuses to
+ * keep what was asked for before its resource was changed: whoever keeps shows what it saw when it began.
+ */
 
-/** Bytes by scope and key. May forget anything at any time. What it rejects with costs the cache, and no call. */
+/** Where an answer stands. Keys say nothing of what they stand for. */
+export interface AnswerPlace {
+  /** On whose account: has a share of its own. */
+  readonly scope: string
+  /** Of one connection, in whatever generation. */
+  readonly group: string
+  /** Of one resource of it: what is changed and forgotten as one. */
+  readonly resource: string
+  /** Of this answer: the resource itself, or what is told apart of it. */
+  readonly key: string
+}
+
+export interface AnswerFound {
+  readonly bytes: Uint8Array | undefined
+  /** Changes whenever the resource, or all of its group, is forgotten; now and then without that. */
+  readonly seen: string
+}
+
+/** May forget anything at any time. What it rejects with costs the cache, and no call. */
 export interface AnswerStore {
-  get(scope: string, key: string): Promise<Uint8Array | undefined>
-  /** `lifeMs`: after which it is of no use. */
-  put(scope: string, key: string, bytes: Uint8Array, lifeMs: number): Promise<void>
-  delete(scope: string, key: string): Promise<void>
+  get(place: AnswerPlace): Promise<AnswerFound>
+  /** `lifeMs`: after which it is of no use. False, and nothing kept, when the resource was forgotten since `seen`, by whichever process. */
+  put(place: AnswerPlace, bytes: Uint8Array, kept: { readonly lifeMs: number; readonly seen: string }): Promise<boolean>
+  /** The one that stands at `key`. */
+  drop(place: AnswerPlace): Promise<void>
+  /** The resource was changed: what stands at it, and what is on its way. */
+  forget(place: Omit<AnswerPlace, 'key'>): Promise<void>
+  /** The same for everything of a connection. */
+  forgetGroup(place: Pick<AnswerPlace, 'scope' | 'group'>): Promise<void>
 }
 
 export interface MemoryAnswerOptions {
@@ -17,18 +43,25 @@ export interface MemoryAnswerOptions {
   readonly maxEntriesPerScope?: number
 }
 
+interface Entry {
+  readonly group: string
+  readonly bytes: Uint8Array
+}
+
 interface Scope {
-  readonly entries: Map<string, Uint8Array>
+  readonly entries: Map<string, Entry>
   bytes: number
 }
 
 /** What an entry costs beside its bytes, about. */
 const OVERHEAD = 256
+const FORGOTTEN_REMEMBERED = 1_000
 
 /** Least recently used first. Ends with the process; lifetimes are the cache's business. */
 export class MemoryAnswerStore implements AnswerStore {
   readonly #scopes = new Map<string, Scope>()
   readonly #options: Required<MemoryAnswerOptions>
+  readonly #forgotten = new ForgottenLately()
   #bytes = 0
 
   constructor(options: MemoryAnswerOptions = {}) {
@@ -41,34 +74,48 @@ export class MemoryAnswerStore implements AnswerStore {
     return this.#bytes
   }
 
-  async get(name: string, key: string): Promise<Uint8Array | undefined> {
+  async get({ scope: name, key }: AnswerPlace): Promise<AnswerFound> {
+    const seen = this.#forgotten.now
     const scope = this.#scopes.get(name)
     const found = scope?.entries.get(key)
-    if (scope === undefined || found === undefined) return undefined
+    if (scope === undefined || found === undefined) return { bytes: undefined, seen }
     scope.entries.delete(key)
     scope.entries.set(key, found)
     this.#scopes.delete(name)
     this.#scopes.set(name, scope)
-    return found
+    return { bytes: found.bytes, seen }
   }
 
-  async put(name: string, key: string, bytes: Uint8Array): Promise<void> {
+  async put(place: AnswerPlace, bytes: Uint8Array, { seen }: Parameters<AnswerStore['put']>[2]): Promise<boolean> {
+    const { scope: name, group, key } = place
+    if (this.#forgotten.since(seen, namesOf(place))) return false
     this.#drop(name, key)
     const { maxBytes, maxBytesPerScope, maxEntriesPerScope } = this.#options
     const cost = bytes.length + OVERHEAD
-    if (cost > Math.min(maxBytes, maxBytesPerScope)) return
+    if (cost > Math.min(maxBytes, maxBytesPerScope)) return false
     const scope = this.#scopes.get(name) ?? { entries: new Map(), bytes: 0 }
     this.#scopes.delete(name)
     this.#scopes.set(name, scope)
-    scope.entries.set(key, bytes)
+    scope.entries.set(key, { group, bytes })
     scope.bytes += cost
     this.#bytes += cost
     while (scope.bytes > maxBytesPerScope || scope.entries.size > maxEntriesPerScope) this.#dropOldest(name)
     while (this.#bytes > maxBytes) this.#dropOldest(this.#scopes.keys().next().value!)
+    return true
   }
 
-  async delete(name: string, key: string): Promise<void> {
-    this.#drop(name, key)
+  async drop({ scope, key }: AnswerPlace): Promise<void> {
+    this.#drop(scope, key)
+  }
+
+  async forget(place: Omit<AnswerPlace, 'key'>): Promise<void> {
+    this.#forgotten.note(namesOf(place)[0]!)
+    this.#drop(place.scope, place.resource)
+  }
+
+  async forgetGroup(place: Pick<AnswerPlace, 'scope' | 'group'>): Promise<void> {
+    this.#forgotten.note(groupOf(place))
+    for (const [key, { group }] of this.#scopes.get(place.scope)?.entries ?? []) if (group === place.group) this.#drop(place.scope, key)
   }
 
   #dropOldest(name: string): void {
@@ -80,8 +127,42 @@ export class MemoryAnswerStore implements AnswerStore {
     const found = scope?.entries.get(key)
     if (scope === undefined || found === undefined) return
     scope.entries.delete(key)
-    scope.bytes -= found.length + OVERHEAD
-    this.#bytes -= found.length + OVERHEAD
+    scope.bytes -= found.bytes.length + OVERHEAD
+    this.#bytes -= found.bytes.length + OVERHEAD
     if (scope.entries.size === 0) this.#scopes.delete(name)
+  }
+}
+
+function groupOf({ scope, group }: Pick<AnswerPlace, 'scope' | 'group'>): string {
+  return JSON.stringify([scope, group])
+}
+
+function namesOf(place: Omit<AnswerPlace, 'key'>): readonly string[] {
+  return [JSON.stringify([place.scope, place.group, place.resource]), groupOf(place)]
+}
+
+/** What was forgotten, in order. Of what lies too far back it is not known any more, and taken to be forgotten. */
+class ForgottenLately {
+  readonly #at = new Map<string, number>()
+  #count = 0
+  #before = 0
+
+  get now(): string {
+    return String(this.#count)
+  }
+
+  note(name: string): void {
+    this.#count += 1
+    this.#at.delete(name)
+    this.#at.set(name, this.#count)
+    for (const [oldest, at] of this.#at) {
+      if (this.#at.size <= FORGOTTEN_REMEMBERED) break
+      this.#at.delete(oldest)
+      this.#before = at
+    }
+  }
+
+  since(seen: string, names: readonly string[]): boolean {
+    return Number(seen) < Math.max(this.#before, ...names.map((name) => this.#at.get(name) ?? 0))
   }
 }

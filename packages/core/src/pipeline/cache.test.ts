@@ -5,9 +5,10 @@ import { hmacKey } from '../crypto/index.ts'
 import { EgressError } from '../http/index.ts'
 import { ManualClock } from '../kernel/index.ts'
 import { MetricsRegistry } from '../observability/index.ts'
-import { cache } from './cache.ts'
+import { answerCache, cache } from './cache.ts'
 import type { CacheOptions } from './cache.ts'
 import { MemoryAnswerStore } from './cache-store.ts'
+import type { AnswerPlace, AnswerStore } from './cache-store.ts'
 import type { Answer, Call } from './call.ts'
 import { PipelineError } from './errors.ts'
 import { PIPELINE_METRICS } from './metrics.ts'
@@ -58,6 +59,15 @@ const failing =
   (how: () => Reply, headers: Fields = {}) =>
   (_one: Call, nth: number): Reply =>
     nth === 1 ? reply(200, { etag: '"v1"', 'cache-control': 'max-age=60', ...headers }, 'kept') : how()
+
+/** Keeps nothing and finds nothing. */
+class NoStore implements AnswerStore {
+  get = () => Promise.resolve({ bytes: undefined, seen: '' })
+  put = () => Promise.resolve(true)
+  drop = () => Promise.resolve()
+  forget = () => Promise.resolve()
+  forgetGroup = () => Promise.resolve()
+}
 
 describe('the cache of answers', () => {
   it('N7 gives a fresh answer without asking, with its age and a Cache-Status', async () => {
@@ -332,6 +342,83 @@ describe('the cache of answers', () => {
     expect(asked).toHaveLength(3)
   })
 
+  it('S45 does not keep an answer that was on its way when another process changed its resource, and finds none of before', async () => {
+    const [slow, begun] = [Promise.withResolvers<Reply>(), Promise.withResolvers<void>()]
+    const here = trial((one, nth) => {
+      begun.resolve()
+      return nth === 1 ? slow.promise : fresh(one, nth)
+    })
+    const there = trial((one, nth) => (one.method === 'PUT' ? reply(204) : fresh(one, nth)), { store: here.store })
+    const reading = here.get()
+    await begun.promise
+    await there.get({ method: 'PUT' })
+    slow.resolve(reply(200, { 'cache-control': 'max-age=60' }, 'before'))
+    expect((await reading).text).toBe('before')
+    expect((await here.get()).text).toBe('https://api.example/x 2')
+    expect((await there.get()).said).toMatch(/^Sallyport; hit/u)
+  })
+
+  it('forgets what a call may have changed of which nobody knows what became, and keeps it when nothing was sent', async () => {
+    const errors = [new EgressError('upstream_unreachable', 'ECONNREFUSED', false), new PipelineError('circuit_open')]
+    const { get, asked } = trial((one, nth) => {
+      if (one.method !== 'POST') return fresh(one, nth)
+      return errors.shift() ?? new EgressError('upstream_reset', 'cut', true)
+    })
+    await get()
+    for (let i = 0; i < 2; i++) await expect(get({ method: 'POST' })).rejects.toBeDefined()
+    expect((await get()).said).toMatch(/^Sallyport; hit/u)
+    await expect(get({ method: 'POST' })).rejects.toMatchObject({ code: 'upstream_reset' })
+    expect((await get()).said).toContain('fwd=uri-miss')
+    expect(asked).toHaveLength(5)
+  })
+
+  it('F-20 trusts nothing that it kept before a change that its store could not be told of', async () => {
+    const store = new MemoryAnswerStore()
+    const forget = store.forget.bind(store)
+    store.forget = () => Promise.reject(new Error('away'))
+    const { get, clock } = trial((one, nth) => (one.method === 'PUT' ? reply(204) : fresh(one, nth)), { store })
+    await get()
+    await get({ method: 'PUT' })
+    store.forget = forget
+    clock.advance(1)
+    expect((await get()).text).toBe('https://api.example/x 3')
+    expect((await get()).said).toMatch(/^Sallyport; hit/u)
+  })
+
+  it('S45 forgets a connection that is over, with what is on its way, and no other', async () => {
+    const store = new MemoryAnswerStore()
+    const slow = Promise.withResolvers<Answer>()
+    const begun = Promise.withResolvers<void>()
+    const answers = answerCache({ store, key: KEY })
+    const send = answers.policy((one) => {
+      if (!one.url.endsWith('/slow')) return Promise.resolve(reply(200, { 'cache-control': 'max-age=60' }, 'kept'))
+      begun.resolve()
+      return slow.promise
+    })
+    const read = async (change: Parameters<typeof call>[0]) => new Response((await send(call(change))).body).text()
+    for (const connection of ['c', 'd']) for (const generation of [1, 2]) await read({ connection, generation })
+    const before = store.size
+    const reading = read({ url: 'https://api.example/slow' })
+    await begun.promise
+    await answers.forget({ owner: 'org-a', integration: 'i', connection: 'c', provider: 'p' })
+    expect(store.size * 2).toBe(before)
+    slow.resolve(reply(200, { 'cache-control': 'max-age=60' }, 'late'))
+    expect(await reading).toBe('late')
+    expect(store.size * 2).toBe(before)
+  })
+
+  it('F-20 drops what does not open, so that what comes next is kept', async () => {
+    const store = new MemoryAnswerStore()
+    const get = store.get.bind(store)
+    let opens = false
+    store.get = (place) => (opens ? get(place) : Promise.reject(new Error('does not open')))
+    store.drop = async () => void (opens = true)
+    const one = trial(fresh, { store })
+    expect((await one.get()).said).not.toContain('stored')
+    expect((await one.get()).said).toContain('stored')
+    expect((await one.get()).said).toMatch(/^Sallyport; hit/u)
+  })
+
   it('hands a streamed body on as it comes, and keeps neither a large one, a half one, nor one of another length than said', async () => {
     const lasting = { 'cache-control': 'max-age=60' }
     const { get, store } = trial(() => reply(200, lasting, 'x'.repeat(2_000)), { maxBodyBytes: 1_000 })
@@ -361,7 +448,7 @@ describe('the cache of answers', () => {
   it('F-20 fails no call for a store that fails or holds nonsense', async () => {
     const down = (): Promise<never> => Promise.reject(new Error('store'))
     const metrics = new MetricsRegistry(PIPELINE_METRICS)
-    const { get } = trial(fresh, { store: { get: down, put: down, delete: down }, metrics })
+    const { get } = trial(fresh, { store: { get: down, put: down, drop: down, forget: down, forgetGroup: down }, metrics })
     expect((await get()).status).toBe(200)
     expect((await get({ method: 'POST' })).status).toBe(200)
     expect(metrics.render()).toMatch(/http_cache_store_failures_total\{provider="p"\} [1-9]/u)
@@ -372,7 +459,7 @@ describe('the cache of answers', () => {
     )
     await fc.assert(
       fc.asyncProperty(nonsensical, async (nonsense) => {
-        const holds = { get: () => Promise.resolve(nonsense), put: () => Promise.resolve(), delete: () => Promise.resolve() }
+        const holds = { ...new NoStore(), get: () => Promise.resolve({ bytes: nonsense, seen: '' }) }
         expect((await trial(fresh, { store: holds }).get()).status).toBe(200)
       }),
     )
@@ -394,26 +481,32 @@ describe('the cache of answers', () => {
 
   it('never names in its store whose answer it is', async () => {
     const keys: string[] = []
-    const noting = { get: (_scope: string, key: string) => (keys.push(key), Promise.resolve(undefined)) }
-    await trial(fresh, { store: { ...noting, put: () => Promise.resolve(), delete: () => Promise.resolve() } }).get()
-    expect(keys.join()).toMatch(/^[\w-]{43}$/u)
+    const get: AnswerStore['get'] = ({ key, group, resource }) => {
+      keys.push(key, group, resource)
+      return Promise.resolve({ bytes: undefined, seen: '' })
+    }
+    await trial(fresh, { store: { ...new NoStore(), get } }).get()
+    expect(keys.join()).toMatch(/^[\w-]{43},[\w-]{43},[\w-]{43}$/u)
   })
 })
 
 describe('the store of answers in memory', () => {
+  const KEPT = { lifeMs: HOUR, seen: '0' }
+  const at = (scope: string, resource: string): AnswerPlace => ({ scope, group: 'g', resource, key: resource })
+
   it('stays within its bounds, in all and for each scope, and lets no scope push out more than its share', async () => {
     const put = fc.record({ scope: fc.constantFrom('a', 'b', 'c'), key: fc.nat(20), bytes: fc.nat(3_000) })
     await fc.assert(
       fc.asyncProperty(fc.array(put, { maxLength: 100 }), async (puts) => {
         const store = new MemoryAnswerStore({ maxBytes: 8_000, maxBytesPerScope: 4_000, maxEntriesPerScope: 5 })
         for (const { scope, key, bytes } of puts) {
-          await store.put(scope, String(key), new Uint8Array(bytes))
+          await store.put(at(scope, String(key)), new Uint8Array(bytes), KEPT)
           expect(store.size).toBeLessThanOrEqual(8_000)
         }
         for (const scope of ['a', 'b', 'c']) {
-          const held = await Promise.all(Array.from({ length: 21 }, (_, key) => store.get(scope, String(key))))
-          expect(held.filter((one) => one !== undefined).length).toBeLessThanOrEqual(5)
-          for (let key = 0; key <= 20; key++) await store.delete(scope, String(key))
+          const held = await Promise.all(Array.from({ length: 21 }, (_, key) => store.get(at(scope, String(key)))))
+          expect(held.filter(({ bytes }) => bytes !== undefined).length).toBeLessThanOrEqual(5)
+          for (let key = 0; key <= 20; key++) await store.drop(at(scope, String(key)))
         }
         expect(store.size).toBe(0)
       }),
@@ -423,9 +516,22 @@ describe('the store of answers in memory', () => {
 
   it('forgets what was used least lately first', async () => {
     const store = new MemoryAnswerStore({ maxEntriesPerScope: 2 })
-    for (const key of ['a', 'b']) await store.put('s', key, Uint8Array.of(1))
-    await store.get('s', 'a')
-    await store.put('s', 'c', Uint8Array.of(1))
-    expect([await store.get('s', 'a'), await store.get('s', 'b')]).toEqual([Uint8Array.of(1), undefined])
+    for (const key of ['a', 'b']) await store.put(at('s', key), Uint8Array.of(1), KEPT)
+    await store.get(at('s', 'a'))
+    await store.put(at('s', 'c'), Uint8Array.of(1), KEPT)
+    expect([(await store.get(at('s', 'a'))).bytes, (await store.get(at('s', 'b'))).bytes]).toEqual([Uint8Array.of(1), undefined])
+  })
+
+  it('keeps nothing that was asked for before its resource or its connection was forgotten, however many were since', async () => {
+    const store = new MemoryAnswerStore()
+    const { seen } = await store.get(at('s', 'a'))
+    await store.forget(at('s', 'a'))
+    expect(await store.put(at('s', 'a'), Uint8Array.of(1), { lifeMs: 1, seen })).toBe(false)
+    expect(await store.put(at('s', 'b'), Uint8Array.of(1), { lifeMs: 1, seen })).toBe(true)
+    await store.forgetGroup({ scope: 's', group: 'g' })
+    expect([await store.put(at('s', 'b'), Uint8Array.of(1), { lifeMs: 1, seen }), store.size]).toEqual([false, 0])
+    expect(await store.put({ ...at('s', 'b'), group: 'other' }, Uint8Array.of(1), { lifeMs: 1, seen })).toBe(true)
+    for (let i = 0; i < 1_100; i++) await store.forget(at('s', `other ${i}`))
+    expect(await store.put({ ...at('s', 'c'), group: 'other' }, Uint8Array.of(1), { lifeMs: 1, seen })).toBe(false)
   })
 })

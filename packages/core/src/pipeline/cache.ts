@@ -25,10 +25,10 @@ import {
   mayStandIn,
   varyOf,
 } from './cache-rules.ts'
-import type { AnswerStore } from './cache-store.ts'
+import type { AnswerFound, AnswerPlace, AnswerStore } from './cache-store.ts'
 import { discard } from './call.ts'
 import type { Answer, Call, Policy, Send } from './call.ts'
-import { isPassing } from './fault.ts'
+import { isPassing, neverSent } from './fault.ts'
 
 export interface CacheOptions {
   readonly store: AnswerStore
@@ -56,28 +56,45 @@ const STANDS_IN: ReadonlySet<number> = new Set([500, 502, 503, 504])
 /** Our own refusals that mean the provider can't be asked now. */
 const UNASKED = ['circuit_open', 'deadline_exceeded', 'quota_exhausted'] as const
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
-const INVALIDATIONS_REMEMBERED = 1_000
 
-/** Outermost: it stands in for all that can fail inside. @throws what is inside throws, while no kept answer may stand in. */
-export function cache(options: CacheOptions): Policy {
+/** Whose answers they are, whatever their generation. */
+export type AnswersOf = Pick<Call, 'owner' | 'integration' | 'connection' | 'provider'>
+
+export interface AnswerCache {
+  /** Outermost: it stands in for all that can fail inside. @throws what is inside throws, while no kept answer may stand in. */
+  readonly policy: Policy
+  /** Drops everything of a connection that is over, also what is on its way. Never rejects: what a store that is away keeps nobody finds again. */
+  forget(of: AnswersOf): Promise<void>
+}
+
+export function answerCache(options: CacheOptions): AnswerCache {
   const caching = new Caching(options)
-  return (next) => (call) => caching.run(next, call)
+  return { policy: (next) => (call) => caching.run(next, call), forget: (of) => caching.forget(of) }
+}
+
+/** The policy of an `answerCache` whose connections nobody ends. */
+export function cache(options: CacheOptions): Policy {
+  return answerCache(options).policy
+}
+
+/** What a lookup came to. Without `seen` the store said nothing, and is told nothing. */
+interface Looked {
+  readonly found: Found | undefined
+  readonly seen: string | undefined
 }
 
 interface Found {
   readonly kept: KeptAnswer
   readonly headers: Headers
-  readonly key: string
+  readonly place: AnswerPlace
   readonly age: number
   readonly lifetime: number
 }
 
 class Caching {
   readonly #options: Required<CacheOptions>
-  /** What was changed by a call lately, and after which call: an answer that was under way then is not kept. */
-  readonly #changed = new Map<string, number>()
-  #forgotten = 0
-  #calls = 0
+  /** Wall time: what was kept by then may have been changed since, which the store could not be told. */
+  #distrusted = -Infinity
 
   constructor({ policyVersion, maxBodyBytes, maxStaleMs, keepMs, isOutage, clock, metrics, ...given }: CacheOptions) {
     this.#options = {
@@ -96,7 +113,8 @@ class Caching {
     if (!SAFE.has(call.method)) return await this.#change(next, call)
     if (!isCacheable(call)) return told(await next(call), call.method === 'GET' ? 'fwd=bypass' : 'fwd=method')
     const primary = this.#primary(call, call.url)
-    const found = await this.#find(call, primary)
+    const looked = await this.#find(call, primary)
+    const { found } = looked
     if (found !== undefined && isFresh(call.headers, found.headers, found.age, found.lifetime)) {
       this.#countHit(call, 'fresh')
       return given(found, 'fresh', `hit; ttl=${ttl(found)}`)
@@ -104,44 +122,51 @@ class Caching {
     if (cacheControl(call.headers).has('only-if-cached')) {
       return { status: 504, headers: new Headers({ 'cache-status': `${NAME}; detail=only-if-cached` }), body: null }
     }
-    return found === undefined ? await this.#ask(next, call, primary, 'uri-miss') : await this.#confirm(next, call, primary, found)
+    const { seen } = looked
+    return found === undefined
+      ? await this.#ask(next, call, primary, seen, 'uri-miss')
+      : await this.#confirm(next, call, primary, seen, found)
   }
 
-  async #ask(next: Send, call: Call, primary: string, why: 'uri-miss' | 'stale'): Promise<Answer> {
-    const [order, requestedAt] = [this.#nextOrder(), this.#options.clock.now()]
+  async forget({ owner, integration, connection, provider }: AnswersOf): Promise<void> {
+    const group = this.#group({ owner, integration, connection })
+    await this.#quietly({ provider }, this.#options.store.forgetGroup({ scope: owner, group }))
+  }
+
+  async #ask(next: Send, call: Call, primary: AnswerPlace, seen: string | undefined, why: 'uri-miss' | 'stale'): Promise<Answer> {
+    const requestedAt = this.#options.clock.now()
     const answer = await next(call)
     this.#options.metrics.count('http_cache_misses_total', { provider: call.provider })
-    return this.#kept(call, primary, answer, { order, requestedAt, why })
+    return this.#kept(call, primary, answer, { seen, requestedAt, why })
   }
 
-  async #confirm(next: Send, call: Call, primary: string, found: Found): Promise<Answer> {
-    const [order, requestedAt] = [this.#nextOrder(), this.#options.clock.now()]
+  async #confirm(next: Send, call: Call, primary: AnswerPlace, seen: string | undefined, found: Found): Promise<Answer> {
+    const requestedAt = this.#options.clock.now()
     const answer = await next(conditional(call, found.headers)).catch((error: unknown) => this.#standIn(call, found, error))
     if ('standsIn' in answer) return answer.standsIn
     if (answer.status === 304 && hasValidator(found.headers)) {
       if (!confirms(found.headers, answer.headers)) {
         await discard(answer)
-        await this.#quietly(call, this.#options.store.delete(call.owner, found.key))
-        return await this.#ask(next, call, primary, 'stale')
+        await this.#quietly(call, this.#options.store.drop(found.place))
+        return await this.#ask(next, call, primary, seen, 'stale')
       }
-      return await this.#confirmed(call, primary, found, answer, order, requestedAt)
+      return await this.#confirmed(call, found, answer, seen, requestedAt)
     }
     if (STANDS_IN.has(answer.status) && this.#mayStandIn(call, found)) {
       await discard(answer)
       return this.#stale(call, found, `fwd=stale; fwd-status=${answer.status}`)
     }
     this.#options.metrics.count('http_cache_misses_total', { provider: call.provider })
-    return this.#kept(call, primary, answer, { order, requestedAt, why: 'stale' })
+    return this.#kept(call, primary, answer, { seen, requestedAt, why: 'stale' })
   }
 
-  async #confirmed(call: Call, primary: string, found: Found, answer: Answer, order: number, requestedAt: number): Promise<Answer> {
+  async #confirmed(call: Call, found: Found, answer: Answer, seen: string | undefined, requestedAt: number): Promise<Answer> {
     await discard(answer)
     const now = this.#options.clock.now()
     const kept = freshened(found.kept, answer.headers, requestedAt, now)
     const headers = new Headers(kept.headers.map(([name, value]) => [name, value]))
-    const fresh = { kept, headers, key: found.key, age: ageMs(kept, headers, now), lifetime: lifetimeMs(headers, now) }
-    if (!cacheControl(headers).has('no-store') && !this.#isChanged(primary, order))
-      void this.#quietly(call, this.#put(call, found.key, kept, headers))
+    const fresh = { kept, headers, place: found.place, age: ageMs(kept, headers, now), lifetime: lifetimeMs(headers, now) }
+    if (!cacheControl(headers).has('no-store') && seen !== undefined) void this.#put(call, found.place, kept, headers, seen)
     this.#countHit(call, 'confirmed')
     return given(fresh, 'confirmed', `fwd=stale; fwd-status=304; ttl=${ttl(fresh)}`)
   }
@@ -164,107 +189,117 @@ class Caching {
 
   /** RFC 9111 section 4.4: what a call may have changed is forgotten, here and where the answer points to on the same origin. */
   async #change(next: Send, call: Call): Promise<Answer> {
-    const answer = await next(call)
-    if (answer.status < 200 || answer.status >= 400) return answer
-    for (const url of changedUrls(call, answer.headers)) {
-      const primary = this.#primary(call, url)
-      this.#changed.delete(primary)
-      this.#changed.set(primary, this.#calls)
-      await this.#quietly(call, this.#options.store.delete(call.owner, primary))
+    let answer: Answer
+    try {
+      answer = await next(call)
+    } catch (error) {
+      // Nobody knows what became of it.
+      if (!neverSent(error)) await this.#forget(call, [call.url])
+      throw error
     }
-    for (const [primary, order] of this.#changed) {
-      if (this.#changed.size <= INVALIDATIONS_REMEMBERED) break
-      this.#changed.delete(primary)
-      this.#forgotten = order
-    }
+    if (answer.status >= 200 && answer.status < 400) await this.#forget(call, changedUrls(call, answer.headers))
     return answer
   }
 
-  #isChanged(primary: string, order: number): boolean {
-    return order <= Math.max(this.#changed.get(primary) ?? 0, this.#forgotten)
+  async #forget(call: Call, urls: Iterable<string>): Promise<void> {
+    for (const url of urls) {
+      const done = this.#options.store.forget(this.#primary(call, url)).then(() => true)
+      if ((await this.#quietly(call, done)) !== true) this.#distrusted = this.#options.clock.now()
+    }
   }
 
-  async #find(call: Call, primary: string): Promise<Found | undefined> {
+  async #find(call: Call, primary: AnswerPlace): Promise<Looked> {
     const first = await this.#get(call, primary)
-    if (first === undefined) return undefined
-    const key = 'vary' in first ? this.#variant(call, primary, first) : primary
-    const kept = 'vary' in first ? await this.#get(call, key) : first
-    if (kept === undefined || 'vary' in kept) return undefined
+    if (first === undefined) return { found: undefined, seen: undefined }
+    const [{ record, seen }, nothing] = [first, { found: undefined, seen: first.seen }]
+    if (record === undefined) return nothing
+    const place = 'vary' in record ? this.#variant(call, primary, record) : primary
+    const kept = 'vary' in record ? (await this.#get(call, place))?.record : record
+    if (kept === undefined || 'vary' in kept || kept.receivedAt <= this.#distrusted) return nothing
     const headers = new Headers(kept.headers.map(([name, value]) => [name, value]))
     const now = this.#options.clock.now()
-    return { kept, headers, key, age: ageMs(kept, headers, now), lifetime: lifetimeMs(headers, kept.receivedAt) }
+    return { found: { kept, headers, place, age: ageMs(kept, headers, now), lifetime: lifetimeMs(headers, kept.receivedAt) }, seen }
   }
 
-  async #get(call: Call, key: string): Promise<ReturnType<typeof readRecord>> {
-    const bytes = await this.#quietly(call, this.#options.store.get(call.owner, key))
-    return bytes === undefined ? undefined : readRecord(bytes)
+  async #get(
+    call: Call,
+    place: AnswerPlace,
+  ): Promise<{ readonly record: ReturnType<typeof readRecord>; readonly seen: string } | undefined> {
+    let broken = false
+    const asked: Promise<AnswerFound> = this.#options.store.get(place)
+    asked.catch((error: unknown) => (broken = !hasCode(error, 'store_unavailable')))
+    const found = await this.#quietly(call, asked)
+    // What does not open would stand in the way of what could.
+    if (broken) await this.#quietly(call, this.#options.store.drop(place))
+    return found && { record: found.bytes === undefined ? undefined : readRecord(found.bytes), seen: found.seen }
   }
 
   /** The answer as it is, kept once its body has passed whole. */
   #kept(
     call: Call,
-    primary: string,
+    primary: AnswerPlace,
     answer: Answer,
-    { order, requestedAt, why }: { order: number; requestedAt: number; why: string },
+    { seen, requestedAt, why }: { seen: string | undefined; requestedAt: number; why: string },
   ): Answer {
     const receivedAt = this.#options.clock.now()
     const declared = answer.headers.get('content-length')
     const fits = declared === null || Number(declared) <= this.#options.maxBodyBytes
-    if (!fits || !isKeepable(answer)) return told(answer, `fwd=${why}; fwd-status=${answer.status}`)
+    if (!fits || seen === undefined || !isKeepable(answer)) return told(answer, `fwd=${why}; fwd-status=${answer.status}`)
     const headers = new Headers(answer.headers)
     const keep = (body: Uint8Array): void => {
       if (declared !== null && Number(declared) !== body.length) return
-      if (this.#isChanged(primary, order)) return
       const kept = { status: answer.status, headers: keptHeaders(headers), requestedAt, receivedAt, body }
-      void this.#quietly(call, this.#keep(call, primary, order, kept, headers))
+      void this.#keep(call, primary, kept, headers, seen)
     }
     const body = answer.body === null ? (keep(new Uint8Array()), null) : gathered(answer.body, this.#options.maxBodyBytes, keep)
     return told({ ...answer, body }, `fwd=${why}; fwd-status=${answer.status}; stored`)
   }
 
-  async #keep(call: Call, primary: string, order: number, kept: KeptAnswer, headers: Headers): Promise<void> {
+  async #keep(call: Call, primary: AnswerPlace, kept: KeptAnswer, headers: Headers, seen: string): Promise<void> {
     const vary = varyOf(headers)!
-    if (vary.length === 0) return await this.#put(call, primary, kept, headers)
-    const found = await this.#get(call, primary)
+    if (vary.length === 0) return await this.#put(call, primary, kept, headers, seen)
+    const found = (await this.#get(call, primary))?.record
     const goesOn = found !== undefined && 'vary' in found && found.vary.join() === vary.join()
     const note = goesOn ? found : { vary, epoch: randomToken(16) }
     // What is forgotten meanwhile must not be found again by a note from before.
-    if (this.#isChanged(primary, order)) return
-    await this.#quietly(call, this.#options.store.put(call.owner, primary, writeRecord(note), this.#options.keepMs))
-    await this.#put(call, this.#variant(call, primary, note), kept, headers)
+    const lifeMs = this.#options.keepMs
+    const noted = await this.#quietly(call, this.#options.store.put(primary, writeRecord(note), { lifeMs, seen }))
+    if (noted === true) await this.#put(call, this.#variant(call, primary, note), kept, headers, seen)
   }
 
-  async #put(call: Call, key: string, kept: KeptAnswer, headers: Headers): Promise<void> {
+  async #put(call: Call, place: AnswerPlace, kept: KeptAnswer, headers: Headers, seen: string): Promise<void> {
     const useful = lifetimeMs(headers, kept.receivedAt) + this.#options.maxStaleMs
     const lifeMs = Math.min(hasValidator(headers) ? this.#options.keepMs : useful, this.#options.keepMs)
-    await this.#quietly(call, this.#options.store.put(call.owner, key, writeRecord(kept), lifeMs))
+    await this.#quietly(call, this.#options.store.put(place, writeRecord(kept), { lifeMs, seen }))
   }
 
   /** A store that fails is an empty one, and counted. */
-  async #quietly<T>(call: Call, asked: Promise<T>): Promise<T | undefined> {
+  async #quietly<T>({ provider }: Pick<Call, 'provider'>, asked: Promise<T>): Promise<T | undefined> {
     try {
       return await asked
     } catch {
-      this.#options.metrics.count('http_cache_store_failures_total', { provider: call.provider })
+      this.#options.metrics.count('http_cache_store_failures_total', { provider })
       return undefined
     }
   }
 
-  #primary({ owner, integration, connection, generation }: Call, url: string): string {
+  #group({ owner, integration, connection }: Omit<AnswersOf, 'provider'>): string {
+    return hmacSha256(this.#options.key, frame(['connection', owner, integration, connection])).toString('base64url')
+  }
+
+  #primary(call: Call, url: string): AnswerPlace {
+    const { owner, integration, connection, generation } = call
     const canonical = new URL(url)
     canonical.hash = ''
     const of = ['answer', owner, integration, connection, String(generation), 'GET', canonical.href, this.#options.policyVersion]
-    return hmacSha256(this.#options.key, frame(of)).toString('base64url')
+    const resource = hmacSha256(this.#options.key, frame(of)).toString('base64url')
+    return { scope: owner, group: this.#group(call), resource, key: resource }
   }
 
-  #variant(call: Call, primary: string, { vary, epoch }: VaryNote): string {
+  #variant(call: Call, primary: AnswerPlace, { vary, epoch }: VaryNote): AnswerPlace {
     const values = vary.flatMap((name) => [name, (call.headers.get(name) ?? '').trim()])
-    return hmacSha256(this.#options.key, frame(['variant', primary, epoch, ...values])).toString('base64url')
-  }
-
-  #nextOrder(): number {
-    this.#calls++
-    return this.#calls
+    const key = hmacSha256(this.#options.key, frame(['variant', primary.key, epoch, ...values])).toString('base64url')
+    return { ...primary, key }
   }
 
   #countHit({ provider }: Call, kept: NonNullable<Answer['kept']>): void {

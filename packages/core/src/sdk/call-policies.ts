@@ -5,8 +5,17 @@
 import type { KeyObject } from '../crypto/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import type { Metrics } from '../observability/index.ts'
-import { Breaker, cache, deadline, limits, quota, retry } from '../pipeline/index.ts'
-import type { AnswerStore, CircuitChange, LimitOptions, PipelinePolicies, Policy, RetryOptions } from '../pipeline/index.ts'
+import { answerCache, Breaker, deadline, limits, quota, retry } from '../pipeline/index.ts'
+import type {
+  AnswerCache,
+  AnswersOf,
+  AnswerStore,
+  CircuitChange,
+  LimitOptions,
+  PipelinePolicies,
+  Policy,
+  RetryOptions,
+} from '../pipeline/index.ts'
 import { isRenewalOutage } from './call-grant.ts'
 import type { ReadConfig } from './config-form.ts'
 
@@ -30,19 +39,26 @@ export const DEFAULT_OPEN_MS = 60_000
 
 export class CallPolicies {
   readonly #shared: PipelinePolicies
+  readonly #answers: AnswerCache | undefined
   readonly #limits = new Map<string, Policy>()
   readonly #o: CallPolicyOptions
 
   constructor(options: CallPolicyOptions) {
     const { http, answers, deadlineMs, clock, metrics, onCircuit } = options
     this.#o = options
+    this.#answers = answers && answerCache({ ...answers, ...cacheFigures(http), isOutage: isRenewalOutage, clock, metrics })
     this.#shared = {
-      ...(answers === undefined ? {} : { cache: cache({ ...answers, ...cacheFigures(http), isOutage: isRenewalOutage, clock, metrics }) }),
+      ...(this.#answers === undefined ? {} : { cache: this.#answers.policy }),
       deadline: deadline({ totalMs: deadlineMs, clock }),
       retry: retry({ ...retryFigures(http), clock, metrics }),
       quota: quota({ clock }),
       breaker: new Breaker({ ...breakerFigures(http), onChange: onCircuit, clock, metrics }).policy,
     }
+  }
+
+  /** Drops what was kept of a connection that is over. Never rejects. */
+  async forgetAnswers(of: AnswersOf): Promise<void> {
+    await this.#answers?.forget(of)
   }
 
   of(provider: string): PipelinePolicies {

@@ -48,6 +48,7 @@ function trial(statuses: readonly number[], headers: Record<string, string> = {}
       clock: time,
       logger: createLogger({ level: 'debug', format: 'json', write: (line) => lines.push(line) }),
       metrics,
+      forgetAnswers: async () => undefined,
       onEnd: (_ref, revocation) => ended.push(revocation),
       rest: time.pause,
       ...change,

@@ -38,6 +38,8 @@ export interface DisconnectingParts {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics
+  /** Drops what is kept of the provider's answers to one. Never rejects. */
+  readonly forgetAnswers: (ref: CredentialRef) => Promise<void>
   /** Hears of what was pending and is over. Must not throw. */
   readonly onEnd: (ref: CredentialRef, revocation: RevocationEnd) => void
   /** Between two looks. Must not keep a process alive. */
@@ -151,7 +153,8 @@ export class Disconnecting {
   }
 
   async #takeBack(ref: CredentialRef, state: CredentialState): Promise<Revocation> {
-    const { store } = this.#parts
+    const { store, forgetAnswers } = this.#parts
+    await forgetAnswers(ref)
     const siblings = await store.siblings(ref)
     const sets = [state.head, ...siblings].filter(({ generation }) => generation === state.generation).map(({ tokens }) => tokens)
     const answer = await this.#revoke(ref, sets, false)

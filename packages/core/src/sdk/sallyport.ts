@@ -22,7 +22,7 @@ import { healthOf } from '../tokens/index.ts'
 import type { CredentialHealth, CredentialRef, RefreshTrouble, StoreDurability } from '../tokens/index.ts'
 import type { ProviderAnswer } from './answer.ts'
 import { CallPolicies, DEFAULT_OPEN_MS, DEFAULT_TIMEOUT_MS } from './call-policies.ts'
-import { Calling } from './calling.ts'
+import { Calling, SDK_OWNER } from './calling.ts'
 import type { ApiRequest } from './calling.ts'
 import { readForm, readProviderForm } from './config-form.ts'
 import type { ProviderConfig, ReadConfig, SallyportConfig } from './config-form.ts'
@@ -384,6 +384,7 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
     clock,
     logger,
     metrics,
+    forgetAnswers: ({ scope, id }) => policies.forgetAnswers({ owner: SDK_OWNER, integration: scope, provider: scope, connection: id }),
     onEnd: ({ scope, id }, revocation) => events.tell('revocation_ended', { provider: scope, userId: id, revocation }),
     rest: systemRest,
   })

@@ -1,5 +1,6 @@
 /** What stands around the SDK's calls when a provider limits, fails, floods or lets its answers be kept. */
 import { randomBytes } from 'node:crypto'
+import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Sallyport } from '../../src/index.ts'
 import type { SallyportConfig } from '../../src/index.ts'
@@ -221,6 +222,17 @@ describe('answers that an SDK keeps', () => {
           return [await answer.text(), answer.kept]
         })
         .toEqual(['a canary body', 'fresh'])
+      ;(await second.request({ ...ada, method: 'PUT', path: '/canary-path' })).discard()
+      const asked = await first.request({ ...ada, path: '/canary-path' })
+      expect(asked.kept).toBeNull()
+      asked.discard()
+      const client = new Redis(redis.url)
+      const kept = (): Promise<string[]> => client.keys('sallyport:answer:*')
+      for (const of of [ada, bob]) await (await first.request({ ...of, path: '/another' })).text()
+      await expect.poll(async () => (await kept()).length).toBe(2)
+      await second.disconnect(ada)
+      expect(await kept()).toHaveLength(1)
+      client.disconnect()
       for (const sallyport of open.splice(0)) await sallyport.close()
     } finally {
       await redis.stop()
