@@ -29,6 +29,7 @@ function facts(record: Provider): readonly string[] {
     ...(oauth.tokenBody === 'json' ? ['Requests to the token endpoint are JSON.'] : []),
     ...(oauth.refreshNamesRedirect === true ? ['A refresh names the redirect URI of the sign-in.'] : []),
     ...(oauth.tokenQuirks.length === 0 ? [] : [`Token answers leave the standard: ${oauth.tokenQuirks.map(code).join(', ')}.`]),
+    ...(record.api.quota === undefined ? [] : [QUOTA[record.api.quota.by]]),
     `Scopes unless others are configured: ${defaultScopes.map(code).join(', ') || 'none'}.`,
     `A refresh token that was used: ${ROTATION[rotation.kind](rotation.kind === 'grace' ? rotation.seconds : 0)}.`,
     ...(grant === undefined ? [] : [`A grant that is not renewed ends after ${grant.idleDays} days.`]),
@@ -43,6 +44,11 @@ const ROTATION: Readonly<Record<Provider['rotation']['kind'], (seconds: number) 
   none: () => 'goes on working',
   grace: (seconds) => `is taken for ${seconds} more seconds`,
   strict: () => 'counts as spent',
+}
+
+const QUOTA: Readonly<Record<NonNullable<Provider['api']['quota']>['by'], string>> = {
+  endpoint: 'Calls are counted for each endpoint.',
+  resource: 'Calls are counted by resource; answers name it.',
 }
 
 function revoked(way: Provider['revocation']): string {

@@ -5,6 +5,7 @@
 import { parseApiBase } from '../http/index.ts'
 import type { ApiBase, Injection, OriginPolicy } from '../http/index.ts'
 import { Secret } from '../kernel/index.ts'
+import type { Counted } from '../pipeline/index.ts'
 import type { ApiRecord } from './schema.ts'
 
 export interface ProviderRoute {
@@ -13,13 +14,15 @@ export interface ProviderRoute {
   inject(token: Secret): Injection[]
   /** `headers` (flat, names in lower case), with the provider's defaults added for names the caller did not send. */
   withDefaults(headers: string[]): string[]
+  /** Which of the connection's quotas the call counts against; undefined where there is one for all calls. */
+  counts(method: string, path: string): Counted | undefined
   /** Whether the record's rules let this call out (S-18). To be judged before the credential is opened. */
   allows(method: string, path: string): boolean
 }
 
 /** @throws EgressError `egress_refused` when the API base is not one that may be reached. */
 export function providerRoute(provider: Pick<ApiRecord, 'api'>, policy: OriginPolicy): ProviderRoute {
-  const { injection, rules } = provider.api
+  const { injection, rules, quota } = provider.api
   const [before = '', after = ''] = injection.kind === 'query' ? [] : injection.template.split('{token}')
   const defaults = Object.entries(provider.api.defaultHeaders)
   return {
@@ -29,6 +32,7 @@ export function providerRoute(provider: Pick<ApiRecord, 'api'>, policy: OriginPo
       for (const [name, value] of defaults) if (!hasName(headers, name)) headers.push(name, value)
       return headers
     },
+    counts: (method, path) => quota && countedBy(quota, method, pathOnly(path)),
     allows: (method, path) =>
       rules === undefined || rules.some((rule) => rule.methods.some((it) => it === method) && isUnder(pathOnly(path), rule.pathPrefix)),
   }
@@ -43,6 +47,16 @@ export function pathOnly(path: string): string {
 function hasName(headers: readonly string[], name: string): boolean {
   for (let i = 0; i < headers.length; i += 2) if (headers[i] === name) return true
   return false
+}
+
+function countedBy(quota: NonNullable<ApiRecord['api']['quota']>, method: string, path: string): Counted {
+  if (quota.by === 'endpoint') return { by: `${method} ${endpointOf(path)}` }
+  return { by: quota.paths.find(({ under }) => isUnder(path, under))?.resource ?? quota.otherwise, saidIn: quota.header }
+}
+
+/** Numbers and UUIDs name things of one endpoint. Other names can't be told from its own words: each of those is held back for itself. */
+function endpointOf(path: string): string {
+  return path.replaceAll(/(?<=\/)(?:\d+|[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12})(?=\/|$)/giu, ':id')
 }
 
 /** Whole segments, in the case they were written: `/v1/chatx` and `/V1/CHAT` are not under `/v1/chat` (I-05). */

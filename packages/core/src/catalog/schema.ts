@@ -133,6 +133,21 @@ const userinfo = z.strictObject({
   headers: z.record(headerName, headerValue),
 })
 
+/**
+ * - `endpoint`: each method and path has a quota of its own.
+ * - `resource`: answers name what they counted against, in `header`; `paths` says before the call what that will be, the first that fits.
+ */
+const quotaCount = z.discriminatedUnion('by', [
+  z.strictObject({ by: z.literal('endpoint') }),
+  z.strictObject({
+    by: z.literal('resource'),
+    header: headerName,
+    paths: z.array(z.strictObject({ under: z.string().regex(/^(?:\/[A-Za-z0-9._~-]+)+$/u), resource: z.string().min(1).max(64) })),
+    /** Of every other path. */
+    otherwise: z.string().min(1).max(64),
+  }),
+])
+
 /** What any record says, whatever its schemes. */
 const common = {
   id: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/u),
@@ -145,6 +160,8 @@ const common = {
     base: endpoint,
     rules: z.array(callRule).min(1).optional(),
     injection,
+    /** How the provider counts a connection's calls; absent where one quota is for all of them. */
+    quota: quotaCount.optional(),
     /** Sent with every call unless the caller sends its own. */
     defaultHeaders: z.record(headerName, headerValue),
     /** A call that costs the provider little and needs no credential: any answer below 500 says that it lives. Absent: none is known. */

@@ -21,6 +21,16 @@ export interface Call {
   readonly connection: string
   /** Of that credential: rises whenever another grant takes its place. */
   readonly generation: number
+  /** Which of the connection's quotas it counts against; absent where the provider has one for all calls. */
+  readonly counted?: Counted
+}
+
+/** One of several quotas that a provider counts a connection's calls by. */
+export interface Counted {
+  /** A resource, or an endpoint: the same for all calls that count together. */
+  readonly by: string
+  /** The header of answers that names it, in lower case. Absent: answers say nothing of it, and speak of the call's own. */
+  readonly saidIn?: string
 }
 
 export interface Answer {

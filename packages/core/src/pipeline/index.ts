@@ -1,6 +1,6 @@
 /** What stands around a call to a provider, so that a bad moment of either side does not become an outage of both. */
 export { discard, isReplayable } from './call.ts'
-export type { Answer, Call, Place, Policy, Send } from './call.ts'
+export type { Answer, Call, Counted, Place, Policy, Send } from './call.ts'
 export { PipelineError } from './errors.ts'
 export type { PipelineErrorCode } from './errors.ts'
 export { faultOfError, faultOfStatus } from './fault.ts'

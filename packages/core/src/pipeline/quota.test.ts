@@ -126,6 +126,50 @@ describe('holding back for a quota', () => {
     await expect(send(call())).rejects.toMatchObject({ code: 'quota_exhausted' })
   })
 
+  it('S52 holds back the resource that an answer names, and no other of the connection', async () => {
+    const counted = (by: string) => call({ counted: { by, saidIn: 'x-ratelimit-resource' } })
+    const { time, provider, send } = trial({
+      'x-ratelimit-resource': 'search',
+      'x-ratelimit-remaining': '0',
+      'x-ratelimit-reset': epoch,
+    })
+    await send(counted('search'))
+    provider.headers = {}
+    await send(counted('core'))
+    await send(call())
+    await expect(send(counted('search'))).rejects.toMatchObject({ code: 'quota_exhausted', retryAfterMs: MINUTE })
+    // What was thought to count against one resource and did against another holds that one.
+    provider.headers = { 'x-ratelimit-resource': 'code_search', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '60' }
+    await send(counted('core'))
+    provider.headers = {}
+    await send(counted('core'))
+    await expect(send(counted('code_search'))).rejects.toMatchObject({ code: 'quota_exhausted' })
+    await time.pass(MINUTE)
+    await send(counted('search'))
+  })
+
+  it('S52 takes a call to wait that names no resource for the whole connection, and for the endpoint where each counts for itself', async () => {
+    const secondary = trial({ 'retry-after': '60', 'x-ratelimit-remaining': '4000', 'x-ratelimit-reset': '900' }, 403)
+    await secondary.send(call({ counted: { by: 'core', saidIn: 'x-ratelimit-resource' } }))
+    const search = call({ counted: { by: 'search', saidIn: 'x-ratelimit-resource' } })
+    await expect(secondary.send(search)).rejects.toMatchObject({ code: 'quota_exhausted', retryAfterMs: MINUTE })
+
+    const endpoints = trial({ 'retry-after': '60' }, 429)
+    await endpoints.send(call({ counted: { by: 'GET /users/:id/tweets' } }))
+    await expect(endpoints.send(call({ counted: { by: 'GET /users/:id/tweets' } }))).rejects.toMatchObject({ code: 'quota_exhausted' })
+    await endpoints.send(call({ counted: { by: 'GET /users/me' } }))
+    endpoints.provider.status = 503
+    await endpoints.send(call({ counted: { by: 'GET /tweets' } }))
+    await expect(endpoints.send(call({ counted: { by: 'GET /lists' } }))).rejects.toMatchObject({ code: 'quota_exhausted' })
+  })
+
+  it('D-13 keeps no resource whose name is none', async () => {
+    const counted = { by: 'core', saidIn: 'x-ratelimit-resource' }
+    const { send } = trial({ 'x-ratelimit-resource': 'x'.repeat(65), 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '60' })
+    await send(call({ counted }))
+    await expect(send(call({ counted }))).rejects.toMatchObject({ code: 'quota_exhausted' })
+  })
+
   it('refuses figures without sense', () => {
     for (const bad of [{ maxHoldMs: -1 }, { reserve: 2 }, { maxWaitMs: Number.NaN }, { maxKnown: 0 }])
       expect(() => quota(bad)).toThrow(RangeError)

@@ -96,6 +96,7 @@ export class Calling {
       throw new SdkError('path_outside_rules', `the record of ${provider.record.id} does not let this call out`)
     }
     const { type, body } = bodyOf(request)
+    const counted = route.counts(method, path)
     const call = {
       method,
       url: `${route.base.origin}${route.base.basePath}${path}`,
@@ -107,6 +108,7 @@ export class Calling {
       provider: scope,
       connection: id,
       ...(signal === undefined ? {} : { signal }),
+      ...(counted === undefined ? {} : { counted }),
     }
     return { provider, route, ref: { scope, id }, path, signal, call }
   }

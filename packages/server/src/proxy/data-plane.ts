@@ -186,7 +186,8 @@ class Passage {
     const leave = this.#o.shares.enter(principal.org, route.base.origin)
     try {
       const { host } = route
-      const admitted = this.#o.guard.admit({ org: principal.org, integration, provider, host, connection: candidate.id })
+      const counted = route.counts(method, call.path)
+      const admitted = this.#o.guard.admit({ org: principal.org, integration, provider, host, connection: candidate.id, counted })
       await this.#guarded(admitted, () => this.#callOut(principal, candidate, renewed, route, call, headers, admitted))
     } finally {
       leave()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { EgressError, ManualClock, newId, noMetrics } from '@sallyport/core'
+import { EgressError, ManualClock, newId, noMetrics, providerRoute, resolveProvider } from '@sallyport/core'
 import { createProviderGuard } from './provider-guard.ts'
 import type { GuardedCall } from './provider-guard.ts'
 
@@ -10,7 +10,14 @@ function trial() {
   const changes: string[] = []
   const guard = createProviderGuard({ failures: 5, openMs: MINUTE, onChange: ({ to }) => changes.push(to), clock, metrics: noMetrics })
   const id = <Kind extends 'org' | 'int' | 'conn'>(kind: Kind) => newId(kind, clock.now())
-  const call: GuardedCall = { org: id('org'), integration: id('int'), provider: 'p', host: 'api.example', connection: id('conn') }
+  const call: GuardedCall = {
+    org: id('org'),
+    integration: id('int'),
+    provider: 'p',
+    host: 'api.example',
+    connection: id('conn'),
+    counted: undefined,
+  }
   const answer = (status: number, headers: Record<string, string> = {}, of = call): void => guard.admit(of).answered(status, headers)
   return { clock, changes, guard, call, answer, id }
 }
@@ -69,5 +76,21 @@ describe('asking a provider for the data plane', () => {
     clock.advance(15 * MINUTE)
     answer(200, { 'x-ratelimit-limit': '100', 'x-ratelimit-remaining': '1', 'x-ratelimit-reset': '30' })
     answer(200)
+  })
+
+  it.each([
+    ['github', '/search/code?q=a', '/search/repositories', { 'x-ratelimit-resource': 'code_search' }],
+    ['github', '/search/issues', '/repos/o/r/issues', { 'x-ratelimit-resource': 'search' }],
+    ['github', '/user', '/graphql', { 'x-ratelimit-resource': 'core' }],
+    ['x', '/users/12/tweets?max_results=5', '/users/me', {}],
+  ])('S52 holds back what %s counts with %s, and lets %s out', (provider, path, other, headers) => {
+    const { guard, call } = trial()
+    const route = providerRoute(resolveProvider(provider)!, { allowedPorts: [443], insecureAllowOrigins: [] })
+    const to = (asked: string) => guard.admit({ ...call, counted: route.counts('GET', asked) })
+    const style = provider === 'x' ? 'x-rate-limit' : 'x-ratelimit'
+    to(path).answered(429, { ...headers, [`${style}-remaining`]: '0', [`${style}-reset`]: '30' })
+    expect(() => to(path)).toThrow(refused('quota_exhausted', 30_000))
+    to(other).answered(200, {})
+    if (provider === 'x') expect(() => to('/users/34/tweets')).toThrow(refused('quota_exhausted', 30_000))
   })
 })

@@ -3,7 +3,7 @@
  * credential is opened, and without waiting: the caller is told when to come back. While nothing fails it costs the hot path next to nothing.
  */
 import { Breaker, faultOfError, faultOfStatus, headerText, Quotas } from '@sallyport/core'
-import type { CircuitChange, Clock, ConnectionId, IntegrationId, Metrics, OrgId, ParsedHeaders } from '@sallyport/core'
+import type { CircuitChange, Clock, ConnectionId, Counted, IntegrationId, Metrics, OrgId, ParsedHeaders } from '@sallyport/core'
 
 export interface ProviderGuardOptions {
   /** Failures in a row that open a circuit, and how long it stays open before one call is let through. */
@@ -21,6 +21,8 @@ export interface GuardedCall {
   readonly provider: string
   readonly host: string
   readonly connection: ConnectionId
+  /** Which of its quotas at the provider; undefined where there is one for all calls. */
+  readonly counted: Counted | undefined
 }
 
 /** Told once of what became of it; what comes after the first word is not heard. */
@@ -44,9 +46,10 @@ export function createProviderGuard({ failures, openMs, onChange, clock, metrics
   // Nobody is kept waiting here: a caller's own patience is not known, and its connection is held meanwhile.
   const quotas = new Quotas({ maxWaitMs: 0, reserve: 0, clock })
   return {
-    admit({ org, integration, provider, host, connection }) {
+    admit({ org, integration, provider, host, connection, counted }) {
       const place = { owner: org, integration, provider, host }
-      quotas.take(place, connection)
+      const of = counted === undefined ? { connection } : { connection, counted }
+      quotas.take(place, of)
       const [admitted, began] = [breaker.admit(place), clock.monotonic()]
       let told = false
       const judge = (fault: ReturnType<typeof faultOfStatus>): void => {
@@ -57,7 +60,7 @@ export function createProviderGuard({ failures, openMs, onChange, clock, metrics
       return {
         answered(status, headers) {
           judge(faultOfStatus(status))
-          quotas.learn(place, connection, status, { get: (name) => headerText(headers, name) ?? null })
+          quotas.learn(place, of, status, { get: (name) => headerText(headers, name) ?? null })
         },
         failed: (error) => judge(faultOfError(error, clock.monotonic() - began, PATIENCE_MS)),
       }

@@ -29,6 +29,18 @@ export const github: z.input<typeof providerSchema> = {
     base: 'https://api.github.com',
     // Counts against no limit: https://docs.github.com/en/rest/rate-limit/rate-limit
     probe: { method: 'GET', path: '/rate_limit' },
+    // https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api and .../rest/rate-limit/rate-limit: answers name the resource
+    quota: {
+      by: 'resource',
+      header: 'x-ratelimit-resource',
+      paths: [
+        { under: '/search/code', resource: 'code_search' },
+        { under: '/search', resource: 'search' },
+        { under: '/graphql', resource: 'graphql' },
+        { under: '/app-manifests', resource: 'integration_manifest' },
+      ],
+      otherwise: 'core',
+    },
     injection: { kind: 'header', name: 'authorization', template: 'Bearer {token}' },
     // GitHub answers 403 to calls that name no agent.
     defaultHeaders: { 'user-agent': 'sallyport' },

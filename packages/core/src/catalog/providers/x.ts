@@ -32,6 +32,8 @@ export const x: z.input<typeof providerSchema> = {
     base: 'https://api.x.com/2',
     // Without a token it is a 401, which says enough.
     probe: { method: 'HEAD', path: '/users/me' },
+    // https://docs.x.com/x-api/fundamentals/rate-limits: each endpoint has limits of its own for each user
+    quota: { by: 'endpoint' },
     injection: { kind: 'header', name: 'authorization', template: 'Bearer {token}' },
     defaultHeaders: {},
   },
