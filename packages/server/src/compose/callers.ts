@@ -3,6 +3,7 @@ import { createKeySets } from '@sallyport/core'
 import { createKeyGuard, createNonces } from '../binding/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
 import { browserOriginsFind } from '../db/index.ts'
+import type { Database } from '../db/index.ts'
 import { createCrossOrigin, createProjectOrigins, isTrustedPeer, transportHeaders, trustedProxies } from '../http/index.ts'
 import type { CrossOrigin } from '../http/index.ts'
 import {
@@ -15,6 +16,8 @@ import {
   LOCAL_ISSUER,
 } from '../identity/index.ts'
 import type { BreakGlassRecord, KeyAuthenticator, KeyUses, People, Sessions } from '../identity/index.ts'
+import { createBackChannelLogout } from '../logout/index.ts'
+import type { BackChannelLogout } from '../logout/index.ts'
 import type { Limiter } from '../limits/index.ts'
 import { openLimits } from './limits.ts'
 import type { Ground } from './parts.ts'
@@ -23,6 +26,7 @@ export interface Callers {
   readonly keys: KeyAuthenticator
   readonly sessions: Sessions
   readonly people: People
+  readonly logout: BackChannelLogout
   readonly breakGlass: BreakGlassRecord
   readonly keyGuard: KeyGuard
   readonly keyUses: KeyUses
@@ -37,25 +41,23 @@ export async function createCallers(ground: Ground): Promise<Callers> {
   const limits = await openLimits(ground)
   const keySets = createKeySets({ egress, clock })
   const issuers = createOutsideIssuers({ issuers: config.jwtIssuers, secrets: config.jwtSecrets, keySets })
+  const onChange: Database['onChange'] = (listener) => database.onChange(listener)
+  const sessions = createSessions({
+    lookups: database.lookups,
+    onChange,
+    clock,
+    takesIssuer: (issuer) => issuer === LOCAL_ISSUER || issuers.of(issuer).length > 0,
+    linkAssurance: config.linkAssurance,
+  })
+  const people = createPeople({ issuers, lookups: database.lookups, onChange, clock, logger })
   return {
     limiter: limits.limiter,
     crossOrigin: openCrossOrigin(ground),
     closeLimits: () => limits.close(),
-    keys: createKeyAuthenticator({
-      lookups: database.lookups,
-      onChange: (listener) => database.onChange(listener),
-      pepper: await vault.systemSecret('key_pepper'),
-      clock,
-      logger,
-    }),
-    sessions: createSessions({
-      lookups: database.lookups,
-      onChange: (listener) => database.onChange(listener),
-      clock,
-      takesIssuer: (issuer) => issuer === LOCAL_ISSUER || issuers.of(issuer).length > 0,
-      linkAssurance: config.linkAssurance,
-    }),
-    people: createPeople({ issuers, lookups: database.lookups, onChange: (listener) => database.onChange(listener), clock, logger }),
+    keys: createKeyAuthenticator({ lookups: database.lookups, onChange, pepper: await vault.systemSecret('key_pepper'), clock, logger }),
+    sessions,
+    people,
+    logout: createBackChannelLogout({ issuers, database, sessions, people, clock, logger }),
     breakGlass: createBreakGlassRecord(database),
     keyUses: createKeyUses({ lookups: database.lookups, clock, logger }),
     keyGuard: createKeyGuard({

@@ -128,6 +128,7 @@ async function createServer(
       })
       connect.registerPages(app)
       events.registerRoutes(app)
+      callers.logout.registerRoutes(app)
     },
     consoleFolder: join(import.meta.dirname, '../../../console/dist'),
   })

@@ -39,6 +39,12 @@ const issuer = z
       .enum(['at+jwt', 'jwt', 'id'])
       .optional()
       .describe('Default: `at+jwt` (RFC 9068); `jwt` with `supabase`; `id` takes ID tokens'),
+    logoutAudiences: z
+      .array(audience)
+      .min(1)
+      .max(10)
+      .optional()
+      .describe('Client ids that its logout tokens are for. Default: `audiences` with `tokenType: id`; else none are taken'),
     emailDomains: z.array(domain).max(100).default([]).describe('Domains for which it is believed that an address is verified; `*`: any'),
     secondFactors: z
       .array(z.string().min(1).max(255))
@@ -72,6 +78,7 @@ interface Entry {
   readonly keysUri?: string | undefined
   readonly secret?: string | undefined
   readonly tokenType?: string | undefined
+  readonly logoutAudiences?: readonly string[] | undefined
 }
 
 function entryFaults({
@@ -81,6 +88,7 @@ function entryFaults({
   keysUri,
   secret: name,
   tokenType,
+  logoutAudiences,
 }: Entry): readonly (readonly [string, string])[] {
   const shared = algorithms.filter((algorithm) => algorithm.startsWith('HS')).length
   return [
@@ -88,6 +96,9 @@ function entryFaults({
     ...(kind === 'oidc' && keysUri === undefined && name === undefined ? [['keysUri', 'is required'] as const] : []),
     ...(keysUri !== undefined && name !== undefined ? [['secret', 'must not stand beside keysUri'] as const] : []),
     ...(kind === 'supabase' && tokenType !== undefined && tokenType !== 'jwt' ? [['tokenType', 'must be jwt with supabase'] as const] : []),
+    ...(kind === 'supabase' && logoutAudiences !== undefined
+      ? [['logoutAudiences', 'must not stand with supabase, which sends none'] as const]
+      : []),
     ...(name === undefined && shared > 0 ? [['algorithms', 'must be asymmetric without a secret'] as const] : []),
     ...(name !== undefined && shared < algorithms.length ? [['algorithms', 'must be HS256, HS384 or HS512 with a secret'] as const] : []),
   ]
@@ -98,7 +109,7 @@ export const jwtIssuers = setting(z.array(issuer).max(20).default([]), {
   expects: 'a list of issuers, each with `issuer`, `audiences` and `keysUri` or `secret`',
   otherwise: 'none: nobody signs in by an outside token',
   about:
-    'Issuers whose tokens sign people in, here and by `Authorization: Bearer` on the API. Each is an object of `issuer`, `kind` (`oidc`, `supabase`), `audiences`, `algorithms`, `keysUri` or `secret`, `tokenType` (`at+jwt`, `jwt`, `id`), `emailDomains`, `secondFactors`, `maxTokenAgeS` and `sessionS`; [people.md](people.md) explains them. One issuer may stand twice, once with its keys and once with its secret, while it moves from one to the other.',
+    'Issuers whose tokens sign people in, here and by `Authorization: Bearer` on the API. Each is an object of `issuer`, `kind` (`oidc`, `supabase`), `audiences`, `algorithms`, `keysUri` or `secret`, `tokenType` (`at+jwt`, `jwt`, `id`), `logoutAudiences`, `emailDomains`, `secondFactors`, `maxTokenAgeS` and `sessionS`; [people.md](people.md) explains them. One issuer may stand twice, once with its keys and once with its secret, while it moves from one to the other.',
 })
 
 export const jwtSecrets = secret(

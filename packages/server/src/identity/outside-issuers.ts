@@ -17,6 +17,8 @@ export interface OutsideIssuer {
   readonly issuer: string
   readonly kind: 'oidc' | 'supabase'
   readonly policy: JwtPolicy
+  /** How its logout tokens are judged, one or the other; empty: it sends none. */
+  readonly logout: readonly JwtPolicy[]
   /** Takes ID tokens; others must not be. */
   readonly idTokens: boolean
   readonly believesEmailOf: (domain: string) => boolean
@@ -40,6 +42,10 @@ export interface OutsideIssuersOptions {
 /** Of clocks: battery J-08. */
 const TOLERANCE_S = 60
 const REQUIRED = ['iss', 'sub', 'aud', 'exp', 'iat'] as const
+/** OpenID Connect Back-Channel Logout 1.0 section 2.4. */
+const LOGOUT_REQUIRED = ['iss', 'aud', 'iat', 'exp', 'jti', 'events'] as const
+/** A logout token is sent when it is made. Seconds. */
+const LOGOUT_MAX_AGE_S = 600
 
 /** @throws TypeError for settings that the configuration would have refused. */
 export function createOutsideIssuers({ issuers, secrets, keySets }: OutsideIssuersOptions): OutsideIssuers {
@@ -52,13 +58,15 @@ export function createOutsideIssuers({ issuers, secrets, keySets }: OutsideIssue
 function outsideIssuer(entry: IssuerSetting, secrets: ReadonlyMap<string, Secret>, keySets: KeySets): OutsideIssuer {
   const supabase = entry.kind === 'supabase'
   const type = entry.tokenType ?? (supabase ? 'jwt' : 'at+jwt')
+  const signed = signedBy(entry, secrets, keySets)
   return {
     issuer: entry.issuer,
     kind: entry.kind,
+    logout: logoutPolicies(entry, signed),
     policy: {
       issuers: [entry.issuer],
       audiences: entry.audiences ?? (supabase ? ['authenticated'] : []),
-      ...signedBy(entry, secrets, keySets),
+      ...signed,
       type: type === 'at+jwt' ? { name: 'at+jwt', absent: 'refused' } : { name: 'jwt', absent: 'taken' },
       required: REQUIRED,
       maxAgeS: entry.maxTokenAgeS,
@@ -71,12 +79,32 @@ function outsideIssuer(entry: IssuerSetting, secrets: ReadonlyMap<string, Secret
   }
 }
 
+/** Not every issuer names the type `logout+jwt`. What a logout token must say no other token may, so the plain type is one as good. */
+function logoutPolicies({ issuer, tokenType, audiences, logoutAudiences }: IssuerSetting, signed: Signed): readonly JwtPolicy[] {
+  const own = logoutAudiences ?? (tokenType === 'id' ? audiences : undefined)
+  if (own === undefined) return []
+  const common = {
+    issuers: [issuer],
+    audiences: own,
+    ...signed,
+    required: LOGOUT_REQUIRED,
+    maxAgeS: LOGOUT_MAX_AGE_S,
+    toleranceS: TOLERANCE_S,
+  }
+  return [
+    { ...common, type: { name: 'logout+jwt', absent: 'taken' } },
+    { ...common, type: { name: 'jwt', absent: 'refused' } },
+  ]
+}
+
+type Signed = Pick<JwtPolicy, 'algorithms' | 'keys'>
+
 /** The configuration keeps the two kinds of algorithms apart. */
 function signedBy(
   { issuer, kind, algorithms, keysUri, secret }: IssuerSetting,
   secrets: ReadonlyMap<string, Secret>,
   keySets: KeySets,
-): Pick<JwtPolicy, 'algorithms' | 'keys'> {
+): Signed {
   if (secret !== undefined) {
     const shared = secrets.get(secret)
     if (shared === undefined) throw new TypeError('an issuer names a secret that is not there')

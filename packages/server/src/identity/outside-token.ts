@@ -173,7 +173,7 @@ function nameOf(claims: Claims, subject: string): string {
 }
 
 /** Visible ASCII, as OpenID Connect Core section 2 has it. */
-function isSubject(subject: string): boolean {
+export function isSubject(subject: string): boolean {
   return /^[\u0021-\u007e]{1,255}$/u.test(subject)
 }
 

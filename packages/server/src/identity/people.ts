@@ -14,7 +14,7 @@ import type { OutsideSignIn } from './outside-token.ts'
 import { standingOf } from './principal.ts'
 import type { PersonPrincipal } from './principal.ts'
 import { RecentMap } from './recent-map.ts'
-import { asked, isIn, isOf, isSignOut, signsOut } from './sessions.ts'
+import { asked, isEnded, isIn, isOf, isSignOut, signsOut } from './sessions.ts'
 
 export interface People {
   /**
@@ -32,6 +32,8 @@ export interface People {
    * @throws IdentityError `database_unavailable`
    */
   end(signIn: SignIn): Promise<boolean>
+  /** As `Sessions.forgetEnded`. */
+  forgetEnded(issuerSession: Buffer | null, people: readonly UserId[]): void
   /** The kind of a configured issuer; undefined for any other text. */
   issuerKind(issuer: string): 'oidc' | 'supabase' | undefined
 }
@@ -134,6 +136,11 @@ class RememberingPeople implements People {
       this.#inFlight.clear()
     }
     return true
+  }
+
+  forgetEnded(issuerSession: Buffer | null, people: readonly UserId[]): void {
+    this.#known.deleteWhere(({ person }) => isEnded(person, issuerSession, people))
+    this.#inFlight.clear()
   }
 
   issuerKind(issuer: string): 'oidc' | 'supabase' | undefined {

@@ -41,6 +41,8 @@ export interface Sessions {
   close(token: Secret): Promise<boolean>
   /** Reads again, here, whatever was signed in by a session at an issuer that has ended (`People.end`). */
   forget(issuerSession: Buffer): void
+  /** The same for a session at an issuer, or where none is named all, of people that their issuer has signed out. */
+  forgetEnded(issuerSession: Buffer | null, people: readonly UserId[]): void
 }
 
 export interface SessionsOptions {
@@ -211,6 +213,11 @@ class CachingSessions implements Sessions {
     return signIn.issuer === LOCAL_ISSUER ? { ...signIn, assurance: this.#linkAssurance } : signIn
   }
 
+  forgetEnded(issuerSession: Buffer | null, people: readonly UserId[]): void {
+    this.#remembered.deleteWhere(({ person }) => isEnded(person, issuerSession, people))
+    this.#inFlight.clear()
+  }
+
   #read(index: string, hash: Buffer): Promise<PersonPrincipal | undefined> {
     const askedAt = this.#clock.monotonic()
     const question = asked(this.#lookups.sessionLookup(hash)).then((row) => {
@@ -239,6 +246,11 @@ class CachingSessions implements Sessions {
 /** Whether a person came by this session at an issuer. */
 export function isOf({ signIn }: PersonPrincipal, issuerSession: Buffer): boolean {
   return signIn.issuerSession?.equals(issuerSession) === true
+}
+
+/** Whether word of an issuer may be about this person's session. One that names no session could be any of the person's. */
+export function isEnded(person: PersonPrincipal, issuerSession: Buffer | null, people: readonly UserId[]): boolean {
+  return (issuerSession !== null && isOf(person, issuerSession)) || people.includes(person.userId)
 }
 
 export function isSignOut({ table }: Change): boolean {

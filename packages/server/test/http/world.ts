@@ -79,6 +79,7 @@ import { createLimiter } from '../../src/limits/index.ts'
 import type { RateBounds } from '../../src/limits/index.ts'
 import { createEventService } from '../../src/events/index.ts'
 import { createIdempotency } from '../../src/idempotency/index.ts'
+import { createBackChannelLogout } from '../../src/logout/index.ts'
 import { createOrganizationDeletions } from '../../src/organizations/index.ts'
 import { createRevocationService } from '../../src/revocation/index.ts'
 import { registerOperations } from '../../src/routes/index.ts'
@@ -353,6 +354,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
       })
       connect.registerPages(app)
       events.registerRoutes(app)
+      createBackChannelLogout({ issuers, database, sessions, people, clock: systemClock, logger }).registerRoutes(app)
     },
     consoleFolder: options.consoleFolder ?? '/nonexistent',
   })

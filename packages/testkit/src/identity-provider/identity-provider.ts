@@ -33,6 +33,8 @@ export interface IdentityProvider {
   legacyToken(subject: string, claims?: Claims): Promise<string>
   /** An access token of RFC 9068. */
   accessToken(subject: string, signing?: Signing): Promise<string>
+  /** A logout token of OpenID Connect Back-Channel Logout 1.0, for the client `console`; it names what `claims` say. */
+  logoutToken(signing?: Signing): Promise<string>
   /** Anything at all, signed by `key` over exactly this header and these claims, whatever they are. */
   signRaw(header: string, payload: string, key: Uint8Array): string
   /** Makes a new key, published beside the old ones or in their place. */
@@ -96,6 +98,7 @@ export async function startIdentityProvider(options: IdentityProviderOptions = {
     legacyToken: (subject, claims = {}) =>
       sign(supabaseClaims(issuer, subject), 'JWT', { claims, header: { alg: 'HS256', kid: undefined }, key: Buffer.from(sharedSecret) }),
     accessToken: (subject, signing = {}) => sign(accessClaims(issuer, subject), 'at+jwt', signing),
+    logoutToken: (signing = {}) => sign(logoutClaims(issuer), 'logout+jwt', signing),
     signRaw(header, payload, key) {
       const signed = [header, payload].map((part) => Buffer.from(part).toString('base64url')).join('.')
       return `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`
@@ -147,6 +150,18 @@ function accessClaims(issuer: string, subject: string): Claims {
     exp: now() + HOUR_S,
     jti: randomUUID(),
     client_id: 'console',
+  }
+}
+
+/** Back-Channel Logout 1.0 section 2.4. */
+function logoutClaims(issuer: string): Claims {
+  return {
+    iss: issuer,
+    aud: 'console',
+    iat: now(),
+    exp: now() + 120,
+    jti: randomUUID(),
+    events: { 'http://schemas.openid.net/event/backchannel-logout': {} },
   }
 }
 
