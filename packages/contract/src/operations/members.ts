@@ -33,9 +33,17 @@ export const membersOperations = {
     method: 'DELETE',
     path: `${ORG}/members/{member}`,
     tag: 'Members',
-    summary: 'Take somebody out of the organization; open invitations that they made are void',
+    summary: 'Take somebody out of the organization, with the keys that they made; open invitations that they made are void',
     access: { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'member.removed', bodyLimit: 0 },
     params: inOrg.extend({ member: s.personId }),
+    query: z.strictObject({
+      keys: z
+        .enum(['end', 'take_over'])
+        .default('end')
+        .describe(
+          'What becomes of keys that they made, whose secrets they have seen; `take_over`: the caller answers for them from now on',
+        ),
+    }),
     response: null,
     status: 204,
   }),
@@ -43,7 +51,7 @@ export const membersOperations = {
     method: 'DELETE',
     path: `${ORG}/membership`,
     tag: 'Members',
-    summary: 'Leave the organization; the last owner can not',
+    summary: 'Leave the organization, which ends the keys that the caller made; the last owner can not',
     access: { audience: 'tenant', role: 'VIEWER', tenant: 'org', audit: 'member.left', bodyLimit: 0 },
     params: inOrg,
     response: null,

@@ -8,7 +8,7 @@ import type { UserId } from '@sallyport/core'
 import { hasSteppedUp } from '../access/index.ts'
 import type { StepUp } from '../access/index.ts'
 import { appendAudit } from '../audit/index.ts'
-import { memberFind, membershipDelete, membershipPut } from '../db/index.ts'
+import { apiKeyRevokeOf, apiKeyTakeOver, memberFind, membershipDelete, membershipPut } from '../db/index.ts'
 import type { Member, TenantTx } from '../db/index.ts'
 import type { PersonPrincipal } from '../identity/index.ts'
 import { OrganizationError } from './organization-error.ts'
@@ -26,20 +26,48 @@ export async function changeRole(tx: TenantTx, actor: PersonPrincipal, person: U
   return { ...member, role }
 }
 
+/** What becomes of keys that somebody made who goes: the secrets were shown to them, so the keys end, unless whoever takes them out answers for them. */
+export type KeysLeft = 'end' | 'take_over'
+
 /** Takes somebody out. @throws OrganizationError `not_found`, `role_exceeded`, `last_owner`, `step_up_required` for an owner */
-export async function removeMember(tx: TenantTx, actor: PersonPrincipal, person: UserId, stepUp: StepUp): Promise<void> {
+export async function removeMember(
+  tx: TenantTx,
+  actor: PersonPrincipal,
+  person: UserId,
+  { stepUp, keys }: { readonly stepUp: StepUp; readonly keys: KeysLeft },
+): Promise<void> {
   const { member } = await holdBoth(tx, actor, person, stepUp)
   await requireAnotherOwner(tx, member)
   await membershipDelete(tx, person)
   await tell(tx, 'member.removed', actor, person, { role: member.role })
+  await (keys === 'end' ? endKeys(tx, actor, person) : takeKeysOver(tx, actor, person))
 }
 
-/** The caller goes. @throws OrganizationError `not_found`, `last_owner` */
+/** The caller goes, and the keys that they made. @throws OrganizationError `not_found`, `last_owner` */
 export async function leave(tx: TenantTx, actor: PersonPrincipal): Promise<void> {
   const own = await holdAs(tx, actor.userId)
   await requireAnotherOwner(tx, own)
   await membershipDelete(tx, actor.userId)
   await tell(tx, 'member.left', actor, actor.userId, { role: own.role })
+  await endKeys(tx, actor, actor.userId)
+}
+
+/** With all that came of them. After the membership is gone: who is making a key holds it, and is done or finds it gone. */
+async function endKeys(tx: TenantTx, actor: PersonPrincipal, person: UserId): Promise<void> {
+  const maker = formatId('user', person)
+  const ended = await apiKeyRevokeOf(tx, maker)
+  const by = formatId('user', actor.userId)
+  await appendAudit(
+    tx,
+    ...ended.map(({ id }) => ({ action: 'key.revoked', actor: by, target: formatId('key', id), detail: { with: maker } })),
+  )
+}
+
+/** Whoever removes somebody holds every role that they had, and could have made their keys. */
+async function takeKeysOver(tx: TenantTx, actor: PersonPrincipal, person: UserId): Promise<void> {
+  const [from, to] = [formatId('user', person), formatId('user', actor.userId)]
+  const taken = await apiKeyTakeOver(tx, from, to)
+  await appendAudit(tx, ...taken.map((id) => ({ action: 'key.taken_over', actor: to, target: formatId('key', id), detail: { from, to } })))
 }
 
 async function holdBoth(tx: TenantTx, actor: PersonPrincipal, person: UserId, stepUp: StepUp): Promise<{ own: Member; member: Member }> {

@@ -34,6 +34,8 @@ export interface FreshDatabase {
   open(options?: Partial<DatabaseOptions>): Promise<Database>
   /** Runs one statement as superuser, whom no policy and no trigger of ours holds back for long. */
   asSuperuser<Row extends QueryResultRow = QueryResultRow>(sql: string, values?: unknown[]): Promise<Row[]>
+  /** Runs statements as superuser on one plain connection. */
+  asAdmin<T>(use: (client: Client) => Promise<T>): Promise<T>
   /** Runs statements as the gateway's login on one plain connection. */
   asGateway<T>(use: (client: Client) => Promise<T>): Promise<T>
   drop(): Promise<void>
@@ -56,6 +58,7 @@ export async function freshDatabase(serverUrl: string, options: { migrated: bool
       return database
     },
     asSuperuser: (sql, values) => withClient(adminUrl, async (client) => (await client.query(sql, values)).rows),
+    asAdmin: (use) => withClient(adminUrl, use),
     asGateway: (use) => withClient(url, use),
     async drop() {
       await Promise.all(opened.map((database) => database.close()))

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { Pool } from 'pg'
 import { hasCode, newId } from '@sallyport/core'
@@ -267,7 +267,7 @@ describe('the catalogue', () => {
 describe('the gateway login', () => {
   async function everyTable(): Promise<string[]> {
     const rows = await fresh.asSuperuser<{ name: string }>(
-      `select relname as name from pg_class where relnamespace = 'sallyport'::regnamespace and relkind = 'r' order by 1`,
+      `select relname as name from pg_class where relnamespace = 'sallyport'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'f') order by 1`,
     )
     return rows.map(({ name }) => name).filter((name) => !(name in NO_TENANT))
   }
@@ -354,6 +354,209 @@ describe('the gateway login', () => {
       // Asking for row security to be off turns a filtered read into an error, never into more rows.
       await client.query('set row_security = off')
       await expect(client.query('select * from sallyport.project')).rejects.toMatchObject({ code: '42501' })
+    })
+  })
+})
+
+/**
+ * What each function of the schema may do, of those that the gateway may execute. One that is added and not named here fails the run: whoever adds it says
+ * which kind it is, and is held to that.
+ *
+ * - `tenant`: works in the organization of the transaction, whatever it is given
+ * - `secret`: finds one row by something that cannot be guessed, and nothing by anything else
+ * - `pure`: looks at no table
+ * - `installation`: works across organizations, or belongs to none; the reason says what keeps it harmless
+ */
+const FUNCTIONS: Readonly<Record<string, 'tenant' | 'secret' | 'pure' | { readonly installation: string }>> = {
+  audit_append: 'tenant',
+  audit_checkpoint_put: 'tenant',
+  members: 'tenant',
+  organization_end: 'tenant',
+  organization_purge: 'tenant',
+  proxy_target: 'tenant',
+  connect_session_lookup: 'secret',
+  event_source_lookup: 'secret',
+  invitation_lookup: 'secret',
+  oauth_state_consume: 'secret',
+  session_close: 'secret',
+  session_lookup: 'secret',
+  session_open: 'secret',
+  current_org: 'pure',
+  email_domain: 'pure',
+  envelope_data_key: 'pure',
+  envelope_key_name: 'pure',
+  key_named: 'pure',
+  audit_checkpoint_due: { installation: 'gives ids alone' },
+  audit_signing_key_put: { installation: 'public keys of the installation' },
+  browser_origin_known: { installation: 'says yes or no, and not whose' },
+  bulk_revocation_claim: { installation: 'gives ids alone, and moves the time of the next claim' },
+  data_key_census: { installation: 'gives counts alone' },
+  data_key_work: { installation: 'gives ids alone' },
+  event_receipt_sweep: { installation: 'removes what is over by its time alone' },
+  idempotency_sweep: { installation: 'removes what is over by its time alone' },
+  idle_credentials: { installation: 'gives ids alone' },
+  interrupted_refreshes: { installation: 'gives ids alone' },
+  key_lookup: {
+    installation: 'a key is found by its id before its organization is known; of its secret there are two keyed or slow hashes',
+  },
+  key_use_note: { installation: 'writes times alone' },
+  node_beat: { installation: 'nodes of the installation' },
+  node_leave: { installation: 'nodes of the installation' },
+  organization_deletion_claim: { installation: 'gives ids alone, and moves the time of the next claim' },
+  organization_page: { installation: 'gives ids alone' },
+  owner_link_put: { installation: 'a person belongs to no organization' },
+  person_sign_in: { installation: 'a person belongs to no organization' },
+  person_sign_out: { installation: 'a person belongs to no organization' },
+  person_standing: { installation: 'a person belongs to no organization' },
+  person_upsert: { installation: 'a person belongs to no organization' },
+  proof_sweep: { installation: 'removes what is over by its time alone' },
+  proof_take: { installation: 'hashes of no organization' },
+  revocation_claim: { installation: 'gives ids alone, and moves the time of the next claim' },
+  revocation_sweep: { installation: 'removes what is over by its time alone' },
+  root_key_add: { installation: 'root keys of the installation' },
+  root_key_use: { installation: 'root keys of the installation' },
+  session_open_as: { installation: 'a person belongs to no organization' },
+  sign_in_end: { installation: 'a person belongs to no organization' },
+  sign_in_logout: { installation: 'a person belongs to no organization' },
+  sweep_expired: { installation: 'removes what is over by its time alone' },
+  unconfirmed_connections: { installation: 'gives ids alone' },
+}
+/** Results of what works across organizations: nothing of theirs can be written in these. */
+const ID_OR_COUNT =
+  /^(?:(?:TABLE\((?:\w+ (?:uuid|integer|bigint|boolean|timestamp with time zone)(?:, )?)+\))|(?:SETOF )?uuid|bigint|boolean|void)$/u
+
+interface SqlFunction {
+  readonly name: string
+  readonly call: string
+  readonly types: readonly string[]
+  readonly names: readonly string[]
+  readonly result: string
+}
+
+describe('the functions of the database', () => {
+  async function executable(): Promise<SqlFunction[]> {
+    return fresh.asSuperuser<SqlFunction>(`
+      select p.proname as name, 'sallyport.' || quote_ident(p.proname) as call, pg_get_function_result(p.oid) as result,
+        array(select format_type(t, null) from unnest(p.proargtypes::oid[]) with ordinality as a (t, n) order by n) as types,
+        coalesce(p.proargnames[1:p.pronargs], '{}') as names
+      from pg_proc p where p.pronamespace = 'sallyport'::regnamespace and has_function_privilege('${fresh.login.name}', p.oid, 'execute')
+      order by 1`)
+  }
+
+  interface Values {
+    readonly ids: readonly string[]
+    readonly texts: readonly string[]
+  }
+  let values: Values
+  let print: string
+  beforeAll(async () => {
+    values = await valuesOfA()
+    print = await fingerprintQuery()
+  })
+
+  /** Every id of A's that a column holds, and texts by which its rows are known; but for what alone opens something, which nobody else has. */
+  async function valuesOfA(): Promise<Values> {
+    const columns = await fresh.asSuperuser<{ of: string; name: string; type: string }>(`
+      select c.relname as of, t.attname as name, format_type(t.atttypid, null) as type from pg_attribute t join pg_class c on c.oid = t.attrelid
+      where c.relnamespace = 'sallyport'::regnamespace and c.relkind = 'r' and t.attnum > 0 and not t.attisdropped
+        and exists (select from pg_attribute o where o.attrelid = c.oid and o.attname = 'org_id') and format_type(t.atttypid, null) in ('uuid', 'text')
+        and t.attname <> 'context'`)
+    const found = new Map<string, Set<string>>([
+      ['uuid', new Set<string>([a.org])],
+      ['text', new Set<string>()],
+    ])
+    for (const { of, name, type } of columns) {
+      const rows = await fresh.asSuperuser<{ value: string }>(
+        `select distinct ${name}::text as value from sallyport.${of} where org_id = $1 and ${name} is not null`,
+        [a.org],
+      )
+      for (const { value } of rows) found.get(type)!.add(value)
+    }
+    return { ids: [...found.get('uuid')!], texts: [...found.get('text')!] }
+  }
+
+  /** Everything of A's, and of what belongs to nobody and is seen by functions alone. */
+  async function fingerprintQuery(): Promise<string> {
+    const tables = await fresh.asSuperuser<{ name: string; own: string | null }>(`
+      select c.relname as name, (select t.attname from pg_attribute t where t.attrelid = c.oid and not t.attisdropped
+          and (t.attname = 'org_id' or (c.relname = 'organization' and t.attname = 'id'))) as own
+      from pg_class c where c.relnamespace = 'sallyport'::regnamespace and c.relkind = 'r' order by 1`)
+    const parts = tables.map(
+      ({ name, own }) =>
+        `(select string_agg(t::text, ',' order by t::text) from sallyport.${name} t where ${own === null ? 'true' : `${own} = '${a.org}'`})`,
+    )
+    return `select md5(concat_ws('|', ${parts.map((part) => `coalesce(${part}, '')`).join()})) as print`
+  }
+
+  /** An argument of each type that is A's, or that a stranger would try; `turn` picks another value each time. */
+  function argument(type: string, name: string, turn: number, tenant: string): unknown {
+    const { ids, texts } = values
+    const id = ids[turn % ids.length]!
+    if (name === 'the_org') return tenant
+    if (type === 'uuid') return id
+    if (type === 'uuid[]') return ids
+    if (type === 'text') return texts[turn % texts.length]!
+    if (type === 'text[]') return texts.slice(0, 5)
+    if (type === 'jsonb') return JSON.stringify([{ action: 'a', actor: 'b', target: 'c', detail: '{}', org: a.org, org_id: a.org, seq: 1 }])
+    if (type === 'bytea') return randomBytes(32)
+    if (type === 'boolean') return true
+    if (type.startsWith('timestamp')) return new Date()
+    if (type === 'integer[]') return ids.map(() => 0)
+    return 1000
+  }
+
+  it('T-20 are all known by what they may do, so that none that is added goes unnoticed', async () => {
+    const names = (await executable()).map(({ name }) => name)
+    expect(names.toSorted()).toEqual(Object.keys(FUNCTIONS).toSorted())
+  })
+
+  it('T-20 that give ids or counts alone can give nothing else', async () => {
+    const told = (await executable()).filter(({ name }) => {
+      const kind = FUNCTIONS[name]
+      return typeof kind === 'object' && /^gives|^says|^removes|^writes/u.test(kind.installation)
+    })
+    expect(told.length).toBeGreaterThan(10)
+    expect(told.filter(({ result }) => !ID_OR_COUNT.test(result)).map(({ name, result }) => `${name}: ${result}`)).toEqual([])
+  })
+
+  it.each([
+    ['no tenant', () => ''],
+    ["a stranger's tenant", () => newId('org') as string],
+    ["B's tenant", () => b.org as string],
+  ])("T-20 with %s and A's ids for arguments give and change nothing of A's", async (_name, setting) => {
+    expect([values.ids.length > 10, values.texts.length > 10]).toEqual([true, true])
+    const held = (await executable()).filter(({ name }) => FUNCTIONS[name] === 'tenant' || FUNCTIONS[name] === 'secret')
+    const tenant = setting()
+    const { name: login } = fresh.login
+    await fresh.asAdmin(async (client) => {
+      const printed = async (): Promise<string> => (await client.query<{ print: string }>(print)).rows[0]!.print
+      const before = await printed()
+      for (const { name, call, types, names } of held) {
+        await client.query('begin')
+        await client.query(`select set_config('sallyport.org', $1, true)`, [tenant])
+        await client.query(`set local session authorization ${client.escapeIdentifier(login)}`)
+        for (let turn = 0; turn < Math.max(values.ids.length, values.texts.length); turn++) {
+          const args = types.map((type, at) => argument(type, names[at] ?? '', turn, tenant === '' ? newId('org') : tenant))
+          const slots = types.map((type, at) => `$${at + 1}::${type}`).join()
+          await client.query('savepoint here')
+          const outcome = await client.query(`select * from ${call}(${slots})`, args).then(
+            ({ rows }) => JSON.stringify(rows),
+            (error: { code?: string; message: string }) => {
+              // Refused by what it was given or by a right; never by a mistake in this test.
+              expect(error.code, `${name}: ${error.message}`).toMatch(/^(?:23...|22...|42501|P0001)$/u)
+              return ''
+            },
+          )
+          await client.query(outcome === '' ? 'rollback to here' : 'release here')
+          const given = new Set(args.flat().map(String))
+          const told = values.ids.filter((id) => outcome.includes(id) && !given.has(id))
+          expect(told, `${name} told of A's rows: ${outcome}`).toEqual([])
+          if (FUNCTIONS[name] === 'secret') expect(['', '[]', `[{"${name}":false}]`], name).toContain(outcome)
+        }
+        await client.query('reset session authorization')
+        expect(await printed(), `${name} changed A's rows`).toBe(before)
+        await client.query('rollback')
+      }
     })
   })
 })

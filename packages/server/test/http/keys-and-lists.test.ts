@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { createClient, inEnvironment, SallyportApiError } from '../../../client/src/index.ts'
 import type { Client } from '../../../client/src/index.ts'
 import { SCOPES } from '@sallyport/contract'
+import type { Scope } from '@sallyport/contract'
 import { formatId, newId, parseId } from '@sallyport/core'
 import { connectionInsert } from '../../src/db/index.ts'
 import { asKey, createWorld, send } from './world.ts'
@@ -436,5 +437,77 @@ describe('when a key was last used', () => {
     const id = parseId('key', (await own.create({ name: 'noted', scopes: ['keys:read'] })).key.id)!
     const note = (ageS: number) => world.database.lookups.keyUseNote([newId('key'), id, id].map((key, n) => ({ key, ageS: ageS + n })))
     expect([await note(0), await note(3_000), await note(1_000_000)]).toEqual([1, 0, 0])
+  })
+})
+
+describe('the keys of somebody who goes', () => {
+  type Person = Awaited<ReturnType<World['makePerson']>>
+  const own = (person: { cookie: string }) => inEnvironment(personOf(person), placeOf(world.a)).keys
+  const status = async (key: string): Promise<number> => (await send(world, '/api/v1/whoami', { headers: asKey(key) })).status
+  const statuses = (keys: readonly { secret: string }[]) => Promise.all(keys.map(({ secret }) => status(secret)))
+  const remove = (person: Person, keys?: 'take_over') =>
+    personOf(world.a.people.OWNER).call('memberRemove', {
+      params: { org: world.a.params.org, member: formatId('user', person.id) },
+      ...(keys === undefined ? {} : { query: { keys } }),
+    })
+  const eventsOf = async (action: string, target: string) => {
+    const params = { org: world.a.params.org }
+    return (await personOf(world.a.people.OWNER).call('auditEventList', { params, query: { action, target } })).data
+  }
+  const PATIENT = { timeout: 50_000 }
+  const MAKES: Scope[] = ['keys:write', 'keys:read']
+
+  it('K-14 end with the membership, with all that came of them, each on record', async () => {
+    const person = await world.makePerson(world.a.org, 'DEVELOPER')
+    const made = await own(person).create({ name: 'made', scopes: MAKES })
+    const child = await keysOf(made.secret).create({ name: 'child', scopes: ['keys:read'] })
+    const turned = await keysOf(made.secret).rotate(made.key.id, { overlap_s: 600 })
+    const other = await own(world.a.people.DEVELOPER).create({ name: 'other', scopes: ['keys:read'] })
+    expect(await statuses([made, child, turned, other])).toEqual([200, 200, 200, 200])
+    await remove(person)
+    await expect.poll(() => statuses([made, child, turned, other]), PATIENT).toEqual([401, 401, 401, 200])
+    const [event, ...more] = await eventsOf('key.revoked', child.key.id)
+    expect([event?.detail, more]).toEqual([{ with: formatId('user', person.id) }, []])
+  })
+
+  it('K-14 end when somebody leaves by themselves', async () => {
+    const person = await world.makePerson(world.a.org, 'DEVELOPER')
+    const made = await own(person).create({ name: 'left behind', scopes: ['keys:read'] })
+    await personOf(person).call('organizationLeave', { params: { org: world.a.params.org } })
+    await expect.poll(() => status(made.secret), PATIENT).toBe(401)
+  })
+
+  it('K-14 work on under the name of whoever takes them over, on record', async () => {
+    const person = await world.makePerson(world.a.org, 'ADMIN')
+    const made = await own(person).create({ name: 'production', scopes: MAKES })
+    const child = await keysOf(made.secret).create({ name: 'child', scopes: ['keys:read'] })
+    await remove(person, 'take_over')
+    expect(await statuses([made, child])).toEqual([200, 200])
+    const taker = formatId('user', world.a.people.OWNER.id)
+    expect((await own(world.a.people.OWNER).get(made.key.id)).created_by).toBe(taker)
+    const [event] = await eventsOf('key.taken_over', made.key.id)
+    expect(event).toMatchObject({ actor: taker, detail: { from: formatId('user', person.id), to: taker } })
+    // Who made the child is a key still.
+    expect((await own(world.a.people.OWNER).get(child.key.id)).created_by).toBe(made.key.id)
+  })
+
+  it('K-14 are those of whoever rotated them before', async () => {
+    const person = await world.makePerson(world.a.org, 'DEVELOPER')
+    const made = await own(person).create({ name: 'handed on', scopes: ['keys:read'] })
+    const turned = await own(world.a.people.DEVELOPER).rotate(made.key.id, { overlap_s: 0 })
+    expect(turned.key.created_by).toBe(formatId('user', world.a.people.DEVELOPER.id))
+    await remove(person)
+    expect(await status(turned.secret)).toBe(200)
+  })
+
+  it('K-14 are none that were being made meanwhile', async () => {
+    const person = await world.makePerson(world.a.org, 'DEVELOPER')
+    const [gone, ...made] = await Promise.allSettled([
+      remove(person),
+      ...Array.from({ length: 6 }, (_, n) => own(person).create({ name: `raced ${n}`, scopes: ['keys:read'] })),
+    ])
+    expect(gone.status).toBe('fulfilled')
+    const done = made.flatMap((one) => (one.status === 'fulfilled' ? [one.value as { secret: string }] : []))
+    await expect.poll(() => statuses(done), PATIENT).toEqual(done.map(() => 401))
   })
 })

@@ -157,19 +157,44 @@ export async function apiKeyHold(tx: TenantTx, at: Place, id: KeyId): Promise<bo
 
 /** Turns a key off for good, at the database's time, and with it all that came of it. Repeating it keeps the first time. */
 export async function apiKeyRevoke(tx: TenantTx, at: Place, id: KeyId): Promise<Revocation | undefined> {
-  const line = await lockLine(tx, at, id, 'made and successors')
+  const line = await lockLine(tx, { at, id }, 'made and successors')
   if (line.length === 0) return undefined
+  const ended = await revokeAll(tx, line)
+  const key = await apiKeyFind(tx, at, id)
+  return key && { key, ended }
+}
+
+/** The same of every key of the organization that a person made. What this turned off; those with `createdBy` of another come of them. */
+export async function apiKeyRevokeOf(tx: TenantTx, createdBy: string): Promise<readonly ApiKey[]> {
+  const line = await lockLine(tx, { createdBy }, 'made and successors')
+  return line.length === 0 ? [] : revokeAll(tx, line)
+}
+
+async function revokeAll(tx: TenantTx, ids: readonly KeyId[]): Promise<ApiKey[]> {
   const rows = await tx
     .updateTable('sallyport.api_key')
     .set({ revoked_at: sql<Date>`clock_timestamp()` })
     .where('org_id', '=', tx.org)
-    .where('id', 'in', [...line])
+    .where('id', 'in', [...ids])
     .where('revoked_at', 'is', null)
     .returning(SHOWN)
     .execute()
   for (const row of rows) noteChange(tx, 'api_key', row.id)
-  const key = await apiKeyFind(tx, at, id)
-  return key && { key, ended: rows.map(apiKey) }
+  return rows.map(apiKey)
+}
+
+/** Gives the keys that are on and that one person made to another. Their ids; each works on as it is. */
+export async function apiKeyTakeOver(tx: TenantTx, from: string, to: string): Promise<readonly KeyId[]> {
+  const rows = await tx
+    .updateTable('sallyport.api_key')
+    .set({ created_by: to })
+    .where('org_id', '=', tx.org)
+    .where('created_by', '=', from)
+    .where('revoked_at', 'is', null)
+    .returning('id')
+    .execute()
+  for (const { id } of rows) noteChange(tx, 'api_key', id)
+  return rows.map(({ id }) => id)
 }
 
 /** What of a key may be changed later. Absent stays as it is. */
@@ -184,7 +209,7 @@ export interface KeyChange {
  * what holds for a maker holds for them.
  */
 export async function apiKeyUpdate(tx: TenantTx, at: Place, id: KeyId, change: KeyChange): Promise<ApiKey | undefined> {
-  const line = await lockLine(tx, at, id, 'made')
+  const line = await lockLine(tx, { at, id }, 'made')
   if (line.length === 0) return undefined
   const { name, allowedAddresses, allowedOrigins } = change
   const row = await tx
@@ -224,7 +249,7 @@ export async function apiKeyOutlive(
   id: KeyId,
   { overlapS, itself }: { readonly overlapS: number; readonly itself: boolean },
 ): Promise<Succession | undefined> {
-  const line = await lockLine(tx, at, id, itself ? 'made' : 'made and successors')
+  const line = await lockLine(tx, { at, id }, itself ? 'made' : 'made and successors')
   const before = line.length === 0 ? undefined : await apiKeyFind(tx, at, id)
   if (before === undefined) return undefined
   const row = await tx
@@ -268,27 +293,32 @@ async function announce(tx: TenantTx, ids: readonly KeyId[]): Promise<void> {
 /** Which keys came of a key: those that it made, and those made; or these and the ones that it rotated itself into, with all that came of them. */
 type Descent = 'made' | 'made and successors'
 
+/** One key, or all that somebody made. */
+type LineStart = { readonly at: Place; readonly id: KeyId } | { readonly createdBy: string }
+
 /** The key and all that came of it, locked until the end of the transaction. Until one look finds no more: a lock may have waited for a key being made. */
-async function lockLine(tx: TenantTx, at: Place, id: KeyId, descent: Descent): Promise<readonly KeyId[]> {
-  let line = await lockSeenLine(tx, at, id, descent)
+async function lockLine(tx: TenantTx, from: LineStart, descent: Descent): Promise<readonly KeyId[]> {
+  let line = await lockSeenLine(tx, from, descent)
   for (let seen = 0; line.length > seen;) {
     seen = line.length
-    line = await lockSeenLine(tx, at, id, descent)
+    line = await lockSeenLine(tx, from, descent)
   }
   return line
 }
 
 /** As it stands when the statement begins, locked in the order of ids, so that two who revoke along one line wait and don't block. */
-async function lockSeenLine(tx: TenantTx, at: Place, id: KeyId, descent: Descent): Promise<readonly KeyId[]> {
+async function lockSeenLine(tx: TenantTx, from: LineStart, descent: Descent): Promise<readonly KeyId[]> {
   const rows = await tx
     .withRecursive('line(id)', (db) =>
       db
         .selectFrom('sallyport.api_key')
         .select('id')
         .where('org_id', '=', tx.org)
-        .where('id', '=', id)
-        .where('project_id', '=', at.project)
-        .where('environment', '=', at.environment)
+        .where((key) =>
+          'createdBy' in from
+            ? key('created_by', '=', from.createdBy)
+            : key.and([key('id', '=', from.id), key('project_id', '=', from.at.project), key('environment', '=', from.at.environment)]),
+        )
         // Without ALL: a circle, which no gateway makes, ends.
         .union(
           db

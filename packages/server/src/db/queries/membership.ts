@@ -40,6 +40,18 @@ export async function membershipDelete(tx: TenantTx, person: UserId): Promise<bo
   return numDeletedRows === 1n
 }
 
+/** Whether the person is a member, and held so until the end of the transaction: whoever takes them out meanwhile waits, and then finds what they made. */
+export async function membershipHold(tx: TenantTx, person: UserId): Promise<boolean> {
+  const row = await tx
+    .selectFrom('sallyport.membership')
+    .select('person_id')
+    .where('org_id', '=', tx.org)
+    .where('person_id', '=', person)
+    .forShare()
+    .executeTakeFirst()
+  return row !== undefined
+}
+
 /** In the order of their ids. */
 export async function memberList(tx: TenantTx, page: Page<UserId>): Promise<Member[]> {
   return members(tx, null, page.after ?? null, page.limit)

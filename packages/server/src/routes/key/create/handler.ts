@@ -1,13 +1,14 @@
 import { formatId, newId, parseId } from '@sallyport/core'
 import type { ConnectionId } from '@sallyport/core'
 import { appendAudit } from '../../../audit/index.ts'
-import { apiKeyHold, apiKeyInsert, connectionFind } from '../../../db/index.ts'
+import { apiKeyInsert, connectionFind } from '../../../db/index.ts'
 import { principalRef } from '../../../identity/index.ts'
 import { implement } from '../../operation.ts'
 import { checkedOrigins } from '../../project/update/return-origins.ts'
 import { found, inEnvironment } from '../../tenant.ts'
 import { presentKey } from '../present.ts'
-import { ended, grantFrom } from './grant.ts'
+import { holdMaker } from '../hold.ts'
+import { grantFrom } from './grant.ts'
 
 /**
  * The text of the key leaves in this answer and is kept nowhere (battery K-01). Hashing takes long, so it is done between two
@@ -29,8 +30,7 @@ export const keyCreate = implement('keyCreate', async (call) => {
   const createdBy = principalRef(principal)
   const { text, hmac, argon2id } = await deps.keys.mint(ids.environment, id)
   const key = await inEnvironment(call, async (tx, at) => {
-    // Revoked while the hash was made: then nothing comes of it any more.
-    if (principal.kind === 'key' && !(await apiKeyHold(tx, at, principal.keyId))) throw ended()
+    await holdMaker(tx, at, principal)
     if (grant.connection !== null) found(await connectionFind(tx, at, grant.connection))
     const made = await apiKeyInsert(tx, { ...at, ...grant, id, name: body.name, secretHmac: hmac, secretArgon2id: argon2id, createdBy })
     const { scopes, connection, expires_at, allowed_addresses, allowed_origins, sender } = presentKey(made)

@@ -1,7 +1,7 @@
 import { formatId, newId } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
 import { appendAudit } from '../../../audit/index.ts'
-import { apiKeyFind, apiKeyHold, apiKeyInsert, apiKeyOutlive } from '../../../db/index.ts'
+import { apiKeyFind, apiKeyInsert, apiKeyOutlive } from '../../../db/index.ts'
 import type { ApiKey } from '../../../db/index.ts'
 import { notFound, ProblemError } from '../../../http/index.ts'
 import { principalRef } from '../../../identity/index.ts'
@@ -10,13 +10,13 @@ import { boundConnection } from '../../connection/bound.ts'
 import { implement } from '../../operation.ts'
 import type { RouteDeps } from '../../operation.ts'
 import { found, inEnvironment } from '../../tenant.ts'
-import { ended, grantFrom } from '../create/grant.ts'
+import { grantFrom } from '../create/grant.ts'
 import type { Grant } from '../create/grant.ts'
+import { holdMaker } from '../hold.ts'
 import { presentKey } from '../present.ts'
 
 /**
- * The successor stands in the same place of the same line: its maker is the one of the key that it replaces, unless another key rotates, which
- * is its maker then. It is no wider than the replaced key in anything. Nor is it wider than who rotates: else a small role, or a narrow key, would be
+ * The successor stands in the same place of the same line, and its maker is who was handed its secret. It is no wider than the replaced key in anything. Nor is it wider than who rotates: else a small role, or a narrow key, would be
  * handed a secret that it could not have made (T-10). Keys that the replaced one made end with it: if its secret was read, so may theirs have been
  * made. For the same reason a key that rotates itself hands on its own revocation, and a successor of that kind ends when somebody else replaces
  * the key. One transaction: killed at any moment there is the old key alone, or both (K-11).
@@ -37,15 +37,14 @@ export const keyRotate = implement('keyRotate', async (call) => {
   const { text, hmac, argon2id } = await deps.keys.mint(ids.environment, id)
   const { made, replaced } = await inEnvironment(call, async (tx, at) => {
     // Itself it is held by what follows: two that share it first would wait for one another.
-    if (principal.kind === 'key' && !itself && !(await apiKeyHold(tx, at, principal.keyId))) throw ended()
+    if (!itself) await holdMaker(tx, at, principal)
     const outlived = await apiKeyOutlive(tx, at, ids.key, { overlapS: body.overlap_s, itself })
     if (outlived === undefined) throw over()
     const { before, after } = outlived
     // Changed while the hash was made: then what was granted is of another key.
     if (!isSame(before, wanted)) throw new ProblemError('conflict', 'The key was changed at this moment. Rotate it again.')
     const { name } = before
-    // Another key that was handed the secret: what it knows ends with it, as if it had made the key.
-    const createdBy = principal.kind === 'key' && !itself ? actor : before.createdBy
+    const createdBy = makerAfter(before, principal)
     const succeeds = itself ? ids.key : null
     const successor = { ...at, ...grant, id, name, secretHmac: hmac, secretArgon2id: argon2id, createdBy, succeeds }
     const key = await apiKeyInsert(tx, successor)
@@ -76,6 +75,15 @@ async function grantLike(
   })
   const isLater = expiresAt !== null && (grant.expiresAt === null || grant.expiresAt > expiresAt)
   return isLater ? { ...grant, expiresAt } : grant
+}
+
+/**
+ * Who is handed the secret answers for it, as if they had made the key: another key, or a person. A key that was made by a key stays below that one
+ * when a person turns it; and one that turns itself stays where it is.
+ */
+function makerAfter({ id, createdBy }: ApiKey, principal: Principal): string {
+  if (principal.kind === 'key') return principal.keyId === id ? createdBy : principalRef(principal)
+  return createdBy.startsWith('key_') ? createdBy : principalRef(principal)
 }
 
 /** But for when it was last used: a key that rotates itself is in use. */
