@@ -1,5 +1,6 @@
 /** Owns docs/providers.md: the catalog in words, made from its records alone. */
 import { listProviders } from './catalog.ts'
+import { FACTS, unshownFacts } from './facts.ts'
 import type { Provider } from './schema.ts'
 import { schemesOf } from './schemes.ts'
 
@@ -7,6 +8,8 @@ const INTRODUCTION = `# Providers
 
 Made from the records of the catalog by \`npm run docs\`; a test compares them. A provider is data: its addresses, its ways of leaving the
 standard, and what it documents about the life of its tokens. What a provider does not document counts as the strictest case.
+
+Each record is held against what its provider publishes: pages, specifications, programs of its own. What each shows is said, and what none shows.
 
 Minimum scopes are those a feature needs and no more. A wider scope that contains one of them does as well.
 `
@@ -21,7 +24,7 @@ function section(provider: Provider): string {
 }
 
 function facts(record: Provider): readonly string[] {
-  const { id, docs, held, oauth, api, defaultScopes, rotation, grant, revocation } = record
+  const { id, docs, notes, oauth, api, defaultScopes, rotation, grant, revocation } = record
   return [
     `Id: \`${id}\`. Its own documentation: <${docs}>`,
     `Calls go to \`${api.base}\`. The client proves itself by ${oauth.tokenAuth === 'client_secret_basic' ? 'Basic credentials' : 'its secret in the form'}.`,
@@ -34,9 +37,22 @@ function facts(record: Provider): readonly string[] {
     `A refresh token that was used: ${ROTATION[rotation.kind](rotation.kind === 'grace' ? rotation.seconds : 0)}.`,
     ...(grant === undefined ? [] : [`A grant that is not renewed ends after ${grant.idleDays} days.`]),
     `On disconnect: ${revoked(revocation)}.`,
-    held === undefined
-      ? 'Not yet held against these pages point by point.'
-      : `Held against ${held.pages.map((page) => `<${page}>`).join(', ')} on ${held.on}.`,
+    ...(notes ?? []),
+    ...checked(record),
+  ]
+}
+
+function checked(record: Provider): readonly string[] {
+  const { held } = record
+  if (held === undefined) return ['Not yet held against what the provider publishes.']
+  const pages = held.pages.map(({ page, dated, shows }) => {
+    const date = dated === undefined ? '' : ` (${dated})`
+    return `\n  - <${page}>${date}: ${shows.map((fact) => FACTS[fact]).join(', ')}.`
+  })
+  const unshown = unshownFacts(record).map((fact) => FACTS[fact])
+  return [
+    `Held on ${held.on} against what the provider publishes:${pages.join('')}`,
+    unshown.length === 0 ? 'All that is said here is shown there.' : `Not shown by what was read: ${unshown.join(', ')}.`,
   ]
 }
 
@@ -54,6 +70,7 @@ const QUOTA: Readonly<Record<NonNullable<Provider['api']['quota']>['by'], string
 function revoked(way: Provider['revocation']): string {
   if (way.kind === 'none') return 'nothing at the provider, which documents no way; tokens are forgotten here'
   if (way.kind === 'client_delete') return 'the grant is deleted at the provider'
+  if (way.kind === 'own_token') return 'the access token takes itself and its refresh token back'
   const tokens = way.takes === undefined ? 'both tokens are' : `the ${way.takes} token is`
   return `${tokens} revoked (RFC 7009)${way.reach === 'account' ? ", which ends the account's whole grant" : ''}`
 }

@@ -34,6 +34,8 @@ export type RevocationWay =
       /** With `{client_id}`. Ends one token. */
       readonly token: string
     }
+  /** A call with the access token as its credential ends the token and what it was made from; there is no proof of the client. */
+  | { readonly kind: 'own_token'; readonly endpoint: string }
   /** It has none. The tokens are forgotten here, and live there until they expire. */
   | { readonly kind: 'none' }
 
@@ -102,6 +104,10 @@ function callsFor({ way, client, refreshTokens, accessTokens, accountShared }: R
     const calls = accessTokens.map((token) => clientDelete(url, clientId, clientSecret, token))
     return calls.length > 0 ? { kind: 'calls', calls } : { kind: 'impossible', reason: 'no_way' }
   }
+  if (way.kind === 'own_token') {
+    const calls = accessTokens.map((token) => ownCall(way.endpoint, token))
+    return calls.length > 0 ? { kind: 'calls', calls } : { kind: 'impossible', reason: 'no_way' }
+  }
   if (way.reach === 'account' && accountShared) return { kind: 'impossible', reason: 'shared_account' }
   const hinted = (hint: string) => (token: Secret) => standardCall(way, client, token, hint)
   const refresh = way.takes === 'access' ? [] : refreshTokens.map(hinted('refresh_token'))
@@ -121,6 +127,10 @@ function standardCall(way: Extract<RevocationWay, { kind: 'rfc7009' }>, client: 
   if (clientSecret !== null && way.clientAuth === 'client_secret_post') form.set('client_secret', clientSecret.reveal())
   if (clientSecret !== null && way.clientAuth === 'client_secret_basic') headers['authorization'] = basicOf(clientId, clientSecret)
   return { url: way.endpoint, request: { method: 'POST', headers, body: form.toString() } }
+}
+
+function ownCall(url: string, token: Secret): RevocationCall {
+  return { url, request: { method: 'POST', headers: { accept: 'application/json', authorization: `Bearer ${token.reveal()}` } } }
 }
 
 function clientDelete(url: string, clientId: string, clientSecret: Secret, token: Secret): RevocationCall {
@@ -155,6 +165,8 @@ function judged(kind: RevocationWay['kind'], status: number, error: string, afte
   if (status >= 200 && status < 300) return error === '' || OVER.has(error) ? { kind: 'done' } : refusal(error)
   if (status === 429) return { kind: 'retry', reason: 'rate_limited', afterMs }
   if (status >= 500 && status !== 501) return { kind: 'retry', reason: 'provider_down', afterMs }
+  // The token no longer opens anything, not even its own end. Whether its refresh token lives is not known.
+  if (status === 401 && kind === 'own_token') return { kind: 'impossible', reason: 'refused' }
   if (status === 401) return { kind: 'retry', reason: 'client_rejected', afterMs }
   // A deletion of what is not there has nothing left to do.
   if (kind === 'client_delete' && status === 404) return { kind: 'done' }

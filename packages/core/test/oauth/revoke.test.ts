@@ -94,6 +94,22 @@ describe('taking tokens back', () => {
     expect(forms()).toMatchObject([{ token: 'access-1', token_type_hint: 'access_token' }])
   })
 
+  it('V-08 lets the access token take itself back where that is the way, and shows nobody the refresh token or the client', async () => {
+    const way = { kind: 'own_token', endpoint: `${origin}/own` } as const
+    expect(await revoke(way, { accessTokens: [new Secret('access-2'), new Secret('access-1')] })).toEqual({ kind: 'done' })
+    const own = (token: string) => ({ method: 'POST', path: '/own', authorization: `Bearer ${token}`, body: '' })
+    expect(asked).toEqual([own('access-2'), own('access-1')])
+  })
+
+  it('V-08 is no success where the token can no longer take itself back: its refresh token may live', async () => {
+    const way = { kind: 'own_token', endpoint: `${origin}/own` } as const
+    answers = [{ status: 401, body: '{"error":{".tag":"expired_access_token"}}' }]
+    expect(await revoke(way)).toEqual({ kind: 'impossible', reason: 'refused' })
+    expect(await revoke(way, { accessTokens: [] })).toEqual({ kind: 'impossible', reason: 'no_way' })
+    answers = [{ status: 429, headers: { 'retry-after': '7' } }]
+    expect(await revoke(way)).toEqual({ kind: 'retry', reason: 'rate_limited', afterMs: 7_000 })
+  })
+
   it('proves the client in the header, form-encoded, where the record says so', async () => {
     await revoke(standard({ clientAuth: 'client_secret_basic' }))
     expect(asked[0]!.authorization).toBe(`Basic ${Buffer.from('a+client:fake%3Asecret').toString('base64')}`)

@@ -6,6 +6,17 @@ export const airtable: z.input<typeof providerSchema> = {
   id: 'airtable',
   name: 'Airtable',
   docs: 'https://airtable.com/developers/web/api/oauth-reference',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      {
+        page: 'https://github.com/Airtable/oauth-example',
+        dated: '2023-04-10',
+        shows: ['authorization', 'token', 'client', 'proofKey', 'rotation'],
+      },
+    ],
+  },
+  notes: ['A proof key by S256 is demanded. A refresh token that is shown twice may cost the grant.'],
   oauth: {
     issuer: 'https://airtable.com',
     responseIssuer: 'checked',

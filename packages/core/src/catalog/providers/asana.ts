@@ -6,6 +6,13 @@ export const asana: z.input<typeof providerSchema> = {
   id: 'asana',
   name: 'Asana',
   docs: 'https://developers.asana.com/docs/oauth',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      { page: 'https://github.com/Asana/openapi', dated: '2026-06-11', shows: ['authorization', 'token', 'account', 'api', 'scopes'] },
+    ],
+  },
+  notes: ['Answers 429 to more calls than it allows.'],
   oauth: {
     issuer: 'https://app.asana.com',
     responseIssuer: 'checked',

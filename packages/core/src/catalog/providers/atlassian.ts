@@ -6,6 +6,16 @@ export const atlassian: z.input<typeof providerSchema> = {
   id: 'atlassian',
   name: 'Atlassian (Jira, Confluence)',
   docs: 'https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      {
+        page: 'https://github.com/atlassian/atlascode',
+        dated: '2026-08-04',
+        shows: ['authorization', 'token', 'client', 'proofKey', 'account', 'api', 'quirks'],
+      },
+    ],
+  },
   oauth: {
     issuer: 'https://auth.atlassian.com',
     responseIssuer: 'checked',

@@ -6,6 +6,16 @@ export const bitbucket: z.input<typeof providerSchema> = {
   id: 'bitbucket',
   name: 'Bitbucket',
   docs: 'https://support.atlassian.com/bitbucket-cloud/docs/use-oauth-on-bitbucket-cloud/',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      {
+        page: 'https://github.com/atlassian/atlascode',
+        dated: '2026-08-04',
+        shows: ['authorization', 'token', 'client', 'account', 'api'],
+      },
+    ],
+  },
   oauth: {
     issuer: 'https://bitbucket.org',
     responseIssuer: 'checked',

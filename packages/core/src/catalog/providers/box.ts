@@ -9,11 +9,17 @@ export const box: z.input<typeof providerSchema> = {
   held: {
     on: '2026-11-22',
     pages: [
-      'https://developer.box.com/guides/authentication/tokens/refresh',
-      'https://developer.box.com/guides/authentication/tokens/revoke',
-      'https://developer.box.com/guides/api-calls/permissions-and-errors/scopes',
+      {
+        page: 'https://github.com/box/box-openapi',
+        dated: '2026-06-29',
+        shows: ['authorization', 'token', 'client', 'revocation', 'account', 'api', 'scopes'],
+      },
+      { page: 'https://developer.box.com/guides/authentication/tokens/refresh', shows: ['rotation', 'idle'] },
+      { page: 'https://developer.box.com/guides/authentication/tokens/revoke', shows: ['revocation'] },
+      { page: 'https://developer.box.com/guides/api-calls/permissions-and-errors/scopes', shows: ['scopes'] },
     ],
   },
+  notes: ['Access tokens live about an hour.'],
   oauth: {
     issuer: 'https://account.box.com',
     responseIssuer: 'checked',

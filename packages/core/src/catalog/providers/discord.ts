@@ -8,8 +8,15 @@ export const discord: z.input<typeof providerSchema> = {
   docs: 'https://docs.discord.com/developers/topics/oauth2',
   held: {
     on: '2026-11-22',
-    pages: ['https://docs.discord.com/developers/topics/oauth2'],
+    pages: [
+      {
+        page: 'https://docs.discord.com/developers/topics/oauth2',
+        dated: '2026-05-05',
+        shows: ['authorization', 'token', 'client', 'application', 'revocation', 'account', 'api', 'scopes'],
+      },
+    ],
   },
+  notes: ['Access tokens live a week.', 'Quota: `X-RateLimit-Limit`, `-Remaining` and `-Reset`, in seconds since 1970 with a fraction.'],
   oauth: {
     issuer: 'https://discord.com',
     responseIssuer: 'checked',

@@ -6,6 +6,18 @@ export const dropbox: z.input<typeof providerSchema> = {
   id: 'dropbox',
   name: 'Dropbox',
   docs: 'https://developers.dropbox.com/oauth-guide',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      { page: 'https://github.com/dropbox/dropbox-api-spec', dated: '2026-08-05', shows: ['account', 'scopes', 'revocation'] },
+      {
+        page: 'https://github.com/dropbox/dropbox-sdk-js',
+        dated: '2026-08-05',
+        shows: ['authorization', 'token', 'client', 'proofKey', 'api', 'quirks'],
+      },
+    ],
+  },
+  notes: ['Taking back needs an access token that still lives.'],
   oauth: {
     issuer: 'https://www.dropbox.com',
     responseIssuer: 'checked',
@@ -37,8 +49,8 @@ export const dropbox: z.input<typeof providerSchema> = {
   },
   // Whether a refresh token that was used works again is not documented there: strict.
   rotation: { kind: 'strict' },
-  // Its own way takes the token as the credential of the call, which RFC 7009 does not.
-  revocation: { kind: 'none' },
+  // Not RFC 7009: the token is the credential of the call. It ends the refresh token as well, and every token that it gave.
+  revocation: { kind: 'own_token', endpoint: 'https://api.dropboxapi.com/2/auth/token/revoke' },
   requestLifetimeMs: 50_000,
   origins: ['https://www.dropbox.com', 'https://api.dropboxapi.com'],
 }

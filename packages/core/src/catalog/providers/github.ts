@@ -6,6 +6,25 @@ export const github: z.input<typeof providerSchema> = {
   id: 'github',
   name: 'GitHub',
   docs: 'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      {
+        page: 'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps',
+        shows: ['authorization', 'token', 'client', 'device', 'account', 'api'],
+      },
+      { page: 'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps', shows: ['scopes'] },
+      {
+        page: 'https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens',
+        shows: ['rotation', 'idle'],
+      },
+      { page: 'https://github.com/octokit/oauth-methods.js', dated: '2026-06-15', shows: ['revocation'] },
+    ],
+  },
+  notes: [
+    'Tokens of OAuth apps do not expire; those of GitHub Apps live eight hours.',
+    "Devices have to be allowed in the application's settings.",
+  ],
   oauth: {
     // Sent as `iss` with its answers at times, but GitHub publishes no metadata that promises it: checked when it is there.
     issuer: 'https://github.com/login/oauth',

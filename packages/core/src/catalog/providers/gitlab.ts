@@ -8,7 +8,13 @@ export const gitlab: z.input<typeof providerSchema> = {
   docs: 'https://docs.gitlab.com/api/oauth2/',
   held: {
     on: '2026-11-22',
-    pages: ['https://docs.gitlab.com/api/oauth2/', 'https://docs.gitlab.com/integration/oauth_provider/'],
+    pages: [
+      {
+        page: 'https://docs.gitlab.com/api/oauth2/',
+        shows: ['authorization', 'token', 'client', 'proofKey', 'device', 'revocation', 'account', 'api', 'rotation', 'quirks'],
+      },
+      { page: 'https://docs.gitlab.com/integration/oauth_provider/', shows: ['scopes'] },
+    ],
   },
   oauth: {
     issuer: 'https://gitlab.com',

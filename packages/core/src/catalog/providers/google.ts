@@ -6,6 +6,20 @@ export const google: z.input<typeof providerSchema> = {
   id: 'google',
   name: 'Google',
   docs: 'https://developers.google.com/identity/protocols/oauth2/web-server',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      {
+        page: 'https://github.com/googleapis/google-auth-library-nodejs',
+        dated: '2025-11-20',
+        shows: ['authorization', 'token', 'client', 'proofKey', 'revocation', 'quirks'],
+      },
+      { page: 'https://github.com/golang/oauth2', dated: '2026-01-12', shows: ['token', 'client', 'device'] },
+      { page: 'https://developers.google.com/identity/protocols/oauth2/limited-input-device', shows: ['device'] },
+      { page: 'https://www.googleapis.com/discovery/v1/apis/calendar/v3/rest', shows: ['api'] },
+    ],
+  },
+  notes: ['Devices get few of the scopes: profile, and files of their own.'],
   oauth: {
     // Advertised in its metadata (authorization_response_iss_parameter_supported), so an answer without `iss` is refused.
     issuer: 'https://accounts.google.com',

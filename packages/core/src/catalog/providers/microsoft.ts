@@ -6,6 +6,31 @@ export const microsoft: z.input<typeof providerSchema> = {
   id: 'microsoft',
   name: 'Microsoft Graph',
   docs: 'https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      {
+        page: 'https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow',
+        shows: ['authorization', 'token', 'client', 'proofKey', 'api', 'rotation'],
+      },
+      {
+        page: 'https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-device-code',
+        dated: '2024-01-10',
+        shows: ['device', 'token'],
+      },
+      {
+        page: 'https://learn.microsoft.com/en-us/entra/identity-platform/refresh-tokens',
+        dated: '2025-05-14',
+        shows: ['rotation', 'idle'],
+      },
+      { page: 'https://github.com/microsoftgraph/microsoft-graph-devx-content', dated: '2026-08-07', shows: ['account', 'scopes'] },
+    ],
+  },
+  notes: [
+    'Access tokens live about an hour.',
+    'A refusal on another device is called `authorization_declined`.',
+    '`Mail.ReadBasic` and `Calendars.ReadBasic` are narrower, and leave out the text of a mail or event.',
+  ],
   oauth: {
     // Each directory has an issuer of its own; none is named in the answers to this address.
     issuer: 'https://login.microsoftonline.com/common/v2.0',

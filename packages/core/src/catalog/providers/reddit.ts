@@ -12,6 +12,27 @@ export const reddit: z.input<typeof providerSchema> = {
   id: 'reddit',
   name: 'Reddit',
   docs: 'https://github.com/reddit-archive/reddit/wiki/OAuth2',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      {
+        page: 'https://github.com/reddit-archive/reddit/wiki/OAuth2',
+        dated: '2016-01-08',
+        shows: ['authorization'],
+      },
+      {
+        page: 'https://github.com/reddit-archive/reddit',
+        dated: '2017-10-16',
+        shows: ['authorization', 'token', 'client', 'application', 'revocation', 'account', 'scopes', 'quirks'],
+      },
+    ],
+  },
+  notes: [
+    'Access tokens live an hour.',
+    'Quota: `X-Ratelimit-Remaining`, `-Used` and `-Reset`, in seconds from now.',
+    'The published source never spends a refresh token; what runs today is newer.',
+    'Tokens of the client itself are for clients with a secret.',
+  ],
   oauth: {
     issuer: 'https://www.reddit.com',
     responseIssuer: 'checked',

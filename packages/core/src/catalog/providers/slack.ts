@@ -6,6 +6,18 @@ export const slack: z.input<typeof providerSchema> = {
   id: 'slack',
   name: 'Slack (bot)',
   docs: 'https://docs.slack.dev/authentication/installing-with-oauth',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      {
+        page: 'https://github.com/slackapi/slack-api-specs',
+        dated: '2021-09-07',
+        shows: ['token', 'account', 'api', 'revocation'],
+      },
+      { page: 'https://github.com/slackapi/node-slack-sdk', dated: '2026-07-14', shows: ['authorization', 'token', 'quirks'] },
+    ],
+  },
+  notes: ['Failures come with status 200 and `ok: false`. A 429 has `Retry-After`.'],
   oauth: {
     issuer: 'https://slack.com',
     responseIssuer: 'checked',

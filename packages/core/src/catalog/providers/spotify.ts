@@ -6,6 +6,25 @@ export const spotify: z.input<typeof providerSchema> = {
   id: 'spotify',
   name: 'Spotify',
   docs: 'https://developer.spotify.com/documentation/web-api/tutorials/code-flow',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      {
+        page: 'https://developer.spotify.com/documentation/web-api/tutorials/client-credentials-flow',
+        shows: ['token', 'client', 'application'],
+      },
+      {
+        page: 'https://github.com/spotify/web-api-examples',
+        dated: '2023-11-07',
+        shows: ['authorization', 'token', 'client', 'application'],
+      },
+      {
+        page: 'https://github.com/spotify/spotify-web-api-ts-sdk',
+        dated: '2025-10-15',
+        shows: ['authorization', 'token', 'proofKey', 'api'],
+      },
+    ],
+  },
   oauth: {
     issuer: 'https://accounts.spotify.com',
     responseIssuer: 'checked',

@@ -6,6 +6,27 @@ export const x: z.input<typeof providerSchema> = {
   id: 'x',
   name: 'X',
   docs: 'https://docs.x.com/fundamentals/authentication/oauth-2-0/user-access-token',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      {
+        page: 'https://docs.x.com/fundamentals/authentication/oauth-2-0/authorization-code',
+        dated: '2026-06-11',
+        shows: ['authorization', 'proofKey', 'scopes'],
+      },
+      {
+        page: 'https://docs.x.com/fundamentals/authentication/oauth-2-0/user-access-token',
+        dated: '2026-06-11',
+        shows: ['authorization', 'token', 'client', 'revocation'],
+      },
+      { page: 'https://docs.x.com/fundamentals/authentication/api-reference', dated: '2026-07-24', shows: ['quirks'] },
+      { page: 'https://github.com/xdevplatform/docs', dated: '2026-08-22', shows: ['account', 'api', 'scopes'] },
+    ],
+  },
+  notes: [
+    'Access tokens live two hours, codes 30 seconds.',
+    'Quota: `x-rate-limit-limit`, `-remaining` and `-reset`, in seconds since 1970.',
+  ],
   oauth: {
     issuer: 'https://x.com',
     responseIssuer: 'checked',

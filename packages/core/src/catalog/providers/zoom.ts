@@ -6,6 +6,16 @@ export const zoom: z.input<typeof providerSchema> = {
   id: 'zoom',
   name: 'Zoom',
   docs: 'https://developers.zoom.us/docs/integrations/oauth/',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      {
+        page: 'https://github.com/zoom/zoom-oauth-sample-app',
+        dated: '2025-01-23',
+        shows: ['authorization', 'token', 'client', 'account', 'api'],
+      },
+    ],
+  },
   oauth: {
     issuer: 'https://zoom.us',
     responseIssuer: 'checked',
