@@ -30,9 +30,9 @@ export class FairQueue<Item> {
     return out
   }
 
-  /** The next in turn; its lane goes to the end of the round. */
-  next(): Item | undefined {
-    const [first] = this.#lanes
+  /** The next in turn, of the lanes that may go; its lane goes to the end of the round. */
+  next(mayGo: (lane: string) => boolean = () => true): Item | undefined {
+    const first = this.#first(mayGo)
     if (first === undefined) return undefined
     const [lane, items] = first
     const item = items.shift()!
@@ -40,6 +40,11 @@ export class FairQueue<Item> {
     this.#lanes.delete(lane)
     if (items.length > 0) this.#lanes.set(lane, items)
     return item
+  }
+
+  #first(mayGo: (lane: string) => boolean): [string, Item[]] | undefined {
+    for (const entry of this.#lanes) if (mayGo(entry[0])) return entry
+    return undefined
   }
 
   remove(lane: string, item: Item): boolean {

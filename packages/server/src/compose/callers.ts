@@ -4,9 +4,10 @@ import { createKeyGuard, createNonces } from '../binding/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
 import { browserOriginsFind } from '../db/index.ts'
 import type { Database } from '../db/index.ts'
-import { createCrossOrigin, createProjectOrigins, isTrustedPeer, transportHeaders, trustedProxies } from '../http/index.ts'
-import type { CrossOrigin } from '../http/index.ts'
+import { addressOf, createCrossOrigin, createProjectOrigins, isTrustedPeer, transportHeaders, trustedProxies } from '../http/index.ts'
+import type { CrossOrigin, TrustedProxies } from '../http/index.ts'
 import {
+  addressGroup,
   createBreakGlassRecord,
   createKeyAuthenticator,
   createKeyUses,
@@ -52,7 +53,7 @@ export async function createCallers(ground: Ground): Promise<Callers> {
   const people = createPeople({ issuers, lookups: database.lookups, onChange, clock, logger })
   return {
     limiter: limits.limiter,
-    crossOrigin: openCrossOrigin(ground),
+    crossOrigin: openCrossOrigin(ground, proxies),
     closeLimits: () => limits.close(),
     keys: createKeyAuthenticator({ lookups: database.lookups, onChange, pepper: await vault.systemSecret('key_pepper'), clock, logger }),
     sessions,
@@ -75,17 +76,19 @@ export async function createCallers(ground: Ground): Promise<Callers> {
 }
 
 /** Which pages of other origins may call. Forgotten with the database's feed of changes. */
-function openCrossOrigin({ config, database, clock }: Ground): CrossOrigin {
+function openCrossOrigin({ config, database, clock }: Ground, proxies: TrustedProxies): CrossOrigin {
   const origins = createProjectOrigins(
     {
       of: (org, project) => database.withTenant(org, (tx) => browserOriginsFind(tx, project)),
       isKnown: (origin) => database.lookups.browserOriginKnown(origin),
     },
     clock,
+    addressGroup,
   )
   database.onChange((change) => origins.heard(change))
   return createCrossOrigin({
-    isKnown: (origin) => origins.isKnown(origin),
+    isKnown: (origin, address) => origins.isKnown(origin, address),
+    addressOf: (request) => addressOf({ raw: request }, proxies),
     originsOf: (org, project) => origins.of(org, project),
     headers: transportHeaders(config.publicUrl),
   })

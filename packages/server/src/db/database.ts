@@ -9,6 +9,7 @@ import { databaseError, translated } from './errors.ts'
 import { createLookups } from './lookups.ts'
 import type { Lookups } from './lookups.ts'
 import { requireMigrated } from './migrations.ts'
+import { PoolShares } from './pool-shares.ts'
 import { readProxyTarget } from './queries/proxy-target.ts'
 import type { ProxyTarget, ProxyTargetAsk } from './queries/proxy-target.ts'
 import { requireSafeRole, requireSession, requireVersion } from './role.ts'
@@ -51,6 +52,7 @@ export interface Database {
   close(): Promise<void>
 }
 
+const POOL_SIZE = 10
 const CONNECT_TIMEOUT_MS = 5_000
 const UNANSWERED_MS = 5_000
 const LOCK_TIMEOUT_MS = 5_000
@@ -68,7 +70,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   await judge(config)
   if (sessions !== config) await judge(sessions)
   const feed = await openChangeFeed(sessions, config, options.logger)
-  return overPool(createPool(config, options), feed, sessions)
+  return overPool(createPool(config, options), new PoolShares(options.poolSize ?? POOL_SIZE), feed, sessions)
 }
 
 function connectionConfig(url: Secret, { requireVerifiedTls = false }: DatabaseOptions): ClientConfig {
@@ -91,7 +93,7 @@ async function judge(config: ClientConfig): Promise<void> {
   }
 }
 
-function createPool(config: ClientConfig, { poolSize = 10, statementTimeoutMs = 15_000, logger }: DatabaseOptions): Pool {
+function createPool(config: ClientConfig, { poolSize = POOL_SIZE, statementTimeoutMs = 15_000, logger }: DatabaseOptions): Pool {
   const pool = new Pool({
     ...config,
     max: poolSize,
@@ -107,10 +109,10 @@ function createPool(config: ClientConfig, { poolSize = 10, statementTimeoutMs = 
   return pool
 }
 
-function overPool(pool: Pool, feed: ChangeFeed, sessions: ClientConfig): Database {
+function overPool(pool: Pool, shares: PoolShares, feed: ChangeFeed, sessions: ClientConfig): Database {
   return {
-    withTenant: (org, fn) => withTenant(pool, org, fn, (changes) => feed.announce(changes)),
-    proxyTarget: (ask) => readProxyTarget(pool, ask),
+    withTenant: (org, fn) => shares.run(org, () => withTenant(pool, org, fn, (changes) => feed.announce(changes))),
+    proxyTarget: (ask) => shares.run(ask.org, () => readProxyTarget(pool, ask)),
     lookups: createLookups(pool),
     system: createSystemStore(pool),
     sessionLeases: () => new AdvisoryLeases(sessions),

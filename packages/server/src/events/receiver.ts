@@ -2,13 +2,12 @@
  * Owns what happens to an event: whose it is, whether it is true, whether it is new, and what ends because of it. Refuses to believe anything before
  * the signature, to look for its subject beyond the integration that the source belongs to, and to let a flood of events crowd out everything else.
  */
-import { formatId, sha256 } from '@sallyport/core'
+import { FairTurns, formatId, sha256 } from '@sallyport/core'
 import type { Clock, ConnectionId, CredentialRef, KeySets, Logger, OrgId, Secret } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
 import { connectionListOfSubject, eventReceiptIsThere, eventReceiptPut, eventSourceFind, eventSourceNote } from '../db/index.ts'
 import type { Database, EventSource, TenantTx } from '../db/index.ts'
 import { parseJsonBody } from '../http/index.ts'
-import { Turnstile } from '../identity/index.ts'
 import { endConnections } from '../revocation/index.ts'
 import { eventSecretPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
@@ -57,7 +56,7 @@ const CONTEXT = /^[0-9A-Za-z]{20,64}$/u
 
 export function createEventReceiver(options: ReceiverOptions): EventReceiver {
   const room: Room = {
-    atDatabase: new Turnstile(options.places ?? { width: 4, queue: 200 }),
+    atDatabase: new FairTurns(options.places ?? { width: 4, queue: 200 }),
     ofSource: new Map(),
     ofOrg: new Map(),
     judged: new Map(),
@@ -76,7 +75,7 @@ export function createEventReceiver(options: ReceiverOptions): EventReceiver {
  * and the places are everybody's.
  */
 interface Room {
-  readonly atDatabase: Turnstile
+  readonly atDatabase: FairTurns
   readonly ofSource: Map<string, number>
   readonly ofOrg: Map<OrgId, number>
   readonly judged: Map<'all', number>
@@ -101,8 +100,14 @@ async function within<Whose, T>(counts: Map<Whose, number>, whose: Whose, most: 
   }
 }
 
+/** Undefined for whoever gets no turn. */
+async function inTurn<T>(turns: FairTurns, whose: string, work: () => Promise<T>): Promise<T | undefined> {
+  const leave = await turns.enter(whose)
+  return leave && work().finally(leave)
+}
+
 async function find({ database }: ReceiverOptions, { atDatabase }: Room, context: string): Promise<FoundSource | undefined> {
-  return atDatabase.run(async () => {
+  return inTurn(atDatabase, context, async () => {
     const of = CONTEXT.test(context) ? await database.lookups.eventSourceLookup(context) : undefined
     const source = of && (await database.withTenant(of.org, (tx) => eventSourceFind(tx, of.id)))
     if (of === undefined || source === undefined) throw new EventError('event_source_unknown', 'No events are received here.')
@@ -119,11 +124,10 @@ async function receive(
 ): Promise<Answer | undefined> {
   const received = await within(counts, 'all', JUDGED, () => judged(options, org, source, headers, body))
   if (received === undefined) return undefined
-  const carrying = atDatabase.run(() => carryOut(options, org, source, received))
-  if (carrying === undefined) return undefined
-  const renewed = await carrying
-  if (renewed !== undefined) {
-    for (const id of renewed) options.renew({ scope: org, id })
+  const carried = await inTurn(atDatabase, org, async () => ({ renewed: await carryOut(options, org, source, received) }))
+  if (carried === undefined) return undefined
+  if (carried.renewed !== undefined) {
+    for (const id of carried.renewed) options.renew({ scope: org, id })
     options.onEnded()
   }
   return { kind: source.kind, challenge: received.challenge }

@@ -9,7 +9,9 @@ import { EDGE_HEADERS } from './edge-headers.ts'
 
 export interface CrossOriginOptions {
   /** Whether any project lists the origin: a browser asks before it sends a key, so that nobody knows which project it is about. */
-  readonly isKnown: (origin: string) => Promise<boolean>
+  readonly isKnown: (origin: string, address: string) => Promise<boolean>
+  /** Of the client, as far as trusted proxies vouch for it. */
+  readonly addressOf: (request: IncomingMessage) => string
   /** The origins that a project lists. */
   readonly originsOf: (org: OrgId, project: ProjectId) => Promise<readonly string[]>
   /** Of every answer that is given here. */
@@ -52,14 +54,14 @@ const EXPOSED = [
   'Cache-Status',
 ].join(', ')
 
-export function createCrossOrigin({ isKnown, originsOf, headers }: CrossOriginOptions): CrossOrigin {
+export function createCrossOrigin({ isKnown, addressOf, originsOf, headers }: CrossOriginOptions): CrossOrigin {
   return {
     preflight(request, response) {
       if (request.method !== 'OPTIONS' || !PATHS.some((path) => request.url!.startsWith(path))) return false
       const origin = soleOrigin(request.rawHeaders)
       const [method] = rawValues(request.rawHeaders, 'access-control-request-method')
       if (origin === undefined || method === undefined || rawValues(request.rawHeaders, 'authorization').length > 0) return false
-      const allowed = isKnown(origin).catch(() => false)
+      const allowed = isKnown(origin, addressOf(request)).catch(() => false)
       void allowed.then((known) => answerPreflight(response, { ...headers, ...(known ? grant(origin, request.rawHeaders) : {}) }))
       return true
     },

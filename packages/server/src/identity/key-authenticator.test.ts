@@ -81,7 +81,7 @@ function setup(limits: Partial<KeyAuthenticatorLimits> = {}) {
   /** Makes a key as the API would and stores it. */
   const put = async (row: Partial<KeyRecord> = {}, environment: Environment = 'live') => {
     const id = newId('key')
-    const { text, hmac, argon2id } = await keyring.mint(environment, id)
+    const { text, hmac, argon2id } = await keyring.mint(environment, id, row.org ?? org)
     const stored: KeyRecord = {
       org,
       id,
@@ -305,6 +305,25 @@ describe('authenticate', () => {
     expect(hasher.verified).toBe(2)
     open()
     expect((await Promise.all(outcomes)).toSorted()).toEqual([...Array<string>(5).fill('accepted'), ...Array<string>(3).fill('overloaded')])
+  })
+
+  it('D-01 gives each organization its turn: keys of one that come for the first time in a crowd keep no other out', async () => {
+    const { keyring, hasher, put } = setup({ hashesAtOnce: 1, hashQueue: 8, maxLookupsInFlight: 1_000 })
+    const flood = []
+    for (let i = 0; i < 15; i++) flood.push(await put())
+    const quiet = await put({ org: newId('org') })
+    const { open, pass } = gate()
+    hasher.before = pass
+    const floods = flood.map(({ text }) => outcome(keyring.authenticate(text, ADDRESS)))
+    await settled()
+    const verified = hasher.verified
+    const other = outcome(keyring.authenticate(quiet.text, ADDRESS))
+    await settled()
+    open()
+    expect(await other).toBe('accepted')
+    // Behind the one that was at it, and one of the crowd whose turn came before.
+    expect(hasher.verified - verified).toBeLessThanOrEqual(3)
+    expect((await Promise.all(floods)).filter((one) => one === 'overloaded').length).toBeGreaterThan(0)
   })
 
   it('refuses new lookups when too many are under way, but not for keys it knows', async () => {
@@ -537,12 +556,12 @@ describe('mint', () => {
     const { keyring } = setup()
     const other = setup().keyring
     const id = newId('key')
-    const { text, hmac, argon2id } = await keyring.mint('live', id)
+    const { text, hmac, argon2id } = await keyring.mint('live', id, newId('org'))
     const secret = core.parseGatewayKey(text.reveal())!.secret
     expect(argon2id).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
     expect(hmac).toHaveLength(32)
     expect(core.sha256(secret)).not.toEqual(hmac)
-    expect((await other.mint('live', id)).hmac).not.toEqual(hmac)
+    expect((await other.mint('live', id, newId('org'))).hmac).not.toEqual(hmac)
     expect(`${argon2id}${hmac.toString('hex')}${hmac.toString('base64')}`).not.toContain(secret.reveal())
   })
 })

@@ -13,7 +13,17 @@
  */
 import { SCOPES } from '@sallyport/contract'
 import type { Scope } from '@sallyport/contract'
-import { digestEquals, hmacKey, hmacSha256, mintGatewayKey, parseAddressRange, parseGatewayKey, randomBytes } from '@sallyport/core'
+import {
+  digestEquals,
+  FairTurns,
+  hasCode,
+  hmacKey,
+  hmacSha256,
+  mintGatewayKey,
+  parseAddressRange,
+  parseGatewayKey,
+  randomBytes,
+} from '@sallyport/core'
 import type { Clock, Environment, GatewayKeyParts, KeyId, KeyObject, Logger, OrgId, Secret } from '@sallyport/core'
 import { keySender } from '../db/index.ts'
 import type { Database, KeyRecord, Lookups } from '../db/index.ts'
@@ -25,7 +35,6 @@ import { KeyReader } from './key-reader.ts'
 import type { KeyReading } from './key-reader.ts'
 import type { KeyBounds, KeyPrincipal } from './principal.ts'
 import { RecentMap } from './recent-map.ts'
-import { Turnstile } from './turnstile.ts'
 
 export interface KeyAuthenticator {
   /** The caller behind a key that was proven a moment ago, or undefined. No I/O, one HMAC; for the path of every call. */
@@ -37,9 +46,10 @@ export interface KeyAuthenticator {
   authenticate(text: string, address: string): Promise<KeyPrincipal>
   /**
    * A new key's text, which is shown once and kept nowhere, and the two hashes that are stored.
+   * @param org whose turn it takes
    * @throws IdentityError `overloaded` when too much hashing waits.
    */
-  mint(environment: Environment, keyId: KeyId): Promise<MintedKey>
+  mint(environment: Environment, keyId: KeyId, org: OrgId): Promise<MintedKey>
   /** Forgets everything and stops listening. Later calls are refused as `unauthenticated`. */
   close(): void
 }
@@ -141,7 +151,8 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
   readonly #underWay = new Map<string, Proof>()
   readonly #reader: KeyReader
   readonly #failures: FailureBudget
-  readonly #turnstile: Turnstile
+  /** Organizations take turns: the keys of one that come for the first time stand before nobody else's. */
+  readonly #turns: FairTurns
   readonly #stopListening: () => void
   #closed = false
 
@@ -168,7 +179,7 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
       perSecond: limits.failuresPerSecond,
       maxAddresses: limits.maxAddresses,
     })
-    this.#turnstile = new Turnstile({ width: limits.hashesAtOnce, queue: limits.hashQueue })
+    this.#turns = new FairTurns({ width: limits.hashesAtOnce, queue: limits.hashQueue })
     this.#stopListening = options.onChange((change) => {
       if (change === 'unknown') this.#forgetAll()
       else if (change.table === 'api_key') this.#forget(change.id as KeyId)
@@ -203,9 +214,9 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
     }
   }
 
-  async mint(environment: Environment, keyId: KeyId): Promise<MintedKey> {
+  async mint(environment: Environment, keyId: KeyId, org: OrgId): Promise<MintedKey> {
     const { text, secret } = mintGatewayKey(environment, keyId)
-    const argon2id = await this.#hashing(() => this.#hasher.hash(secret))
+    const argon2id = await this.#hashing(org, () => this.#hasher.hash(secret))
     return { text, hmac: hmacSha256(this.#pepper, secret), argon2id }
   }
 
@@ -291,7 +302,7 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
 
   async #hashOnce(index: string, row: KeyRecord, parts: GatewayKeyParts): Promise<void> {
     if (this.#hashed.get(index) === row.version) return
-    const matches = await this.#hashing(() => this.#hasher.verify(row.secretArgon2id, parts.secret))
+    const matches = await this.#hashing(row.org, () => this.#hasher.verify(row.secretArgon2id, parts.secret))
     if (!matches) {
       // The HMAC agreed and the slow hash doesn't: the row was not written by us, or the pepper leaked.
       this.#logger.error('a stored key has hashes that disagree', { keyId: row.id, org: row.org })
@@ -300,11 +311,12 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
     this.#hashed.put(index, row.version)
   }
 
-  #hashing<Result>(task: () => Promise<Result>): Promise<Result> {
-    return (
-      this.#turnstile.run(task) ??
-      Promise.reject(new IdentityError('overloaded', 'too many keys wait for their first verification', { retryAfterS: 1 }))
-    )
+  #hashing<Result>(org: OrgId, task: () => Promise<Result>): Promise<Result> {
+    return this.#turns.run(org, task).catch((error: unknown) => {
+      throw hasCode(error, 'queue_full')
+        ? new IdentityError('overloaded', 'too many keys wait for their first verification', { retryAfterS: 1 })
+        : error
+    })
   }
 
   #forget(keyId: KeyId): void {

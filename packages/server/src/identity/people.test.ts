@@ -11,6 +11,9 @@ import { createPeople } from './people.ts'
 import type { People, PeopleLimits } from './people.ts'
 
 let corp: IdentityProvider
+let partner: IdentityProvider
+/** Resolves the questions for the keys of the partner, which hangs. */
+let partnerAnswers: () => void
 let clock: ManualClock
 let published: unknown
 let reachable: boolean
@@ -27,7 +30,10 @@ const log: string[] = []
 beforeAll(async () => {
   corp = await startIdentityProvider({ algorithm: 'RS256' })
 })
-afterAll(() => corp.close())
+beforeAll(async () => {
+  partner = await startIdentityProvider({ algorithm: 'RS256' })
+})
+afterAll(() => Promise.all([corp.close(), partner.close()]))
 
 beforeEach(() => make())
 
@@ -42,24 +48,28 @@ function make(limits: Partial<PeopleLimits> = {}): void {
   closing = new Set()
   down = false
   log.length = 0
-  const fetchKeys = async () => {
+  const { promise: partnerAnswered, resolve } = Promise.withResolvers<void>()
+  partnerAnswers = resolve
+  const fetchKeys = async (url: unknown) => {
+    if (String(url) === partner.keysUri) {
+      await partnerAnswered
+      return Response.json({ keys: [partner.current.jwk] })
+    }
     fetches += 1
     if (!reachable) throw new SallyportError('upstream_unreachable', 'gone')
     return Promise.resolve(Response.json(published))
   }
   const issuers = createOutsideIssuers({
-    issuers: [
-      {
-        issuer: corp.issuer,
-        kind: 'oidc',
-        audiences: ['https://gateway.test'],
-        keysUri: corp.keysUri,
-        emailDomains: [],
-        secondFactors: [],
-        maxTokenAgeS: 172_800,
-        sessionS: 3_600,
-      },
-    ],
+    issuers: [corp, partner].map(({ issuer, keysUri }) => ({
+      issuer,
+      kind: 'oidc' as const,
+      audiences: ['https://gateway.test'],
+      keysUri,
+      emailDomains: [],
+      secondFactors: [],
+      maxTokenAgeS: 172_800,
+      sessionS: 3_600,
+    })),
     secrets: undefined,
     keySets: createKeySets({ egress: { fetch: fetchKeys }, clock }),
   })
@@ -95,7 +105,7 @@ const longLived = async (subject = 'ada', claims: object = {}): Promise<Secret> 
   new Secret(await corp.accessToken(subject, { claims: { exp: Math.floor(clock.now() / 1000) + 172_000, ...claims } }))
 
 describe('people by tokens', () => {
-  it('J-10 cost one question for keys in a cool-down, however many tokens name keys that nobody has', async () => {
+  it('J-10 D-05 cost one question for keys in a cool-down, however many tokens name keys that nobody has', async () => {
     make({ failureBurst: 10_000 })
     const forged = await Promise.all(
       Array.from({ length: 1_000 }, async (_, n) => new Secret(await corp.accessToken('eve', { header: { kid: `made-up-${n}` } }))),
@@ -121,9 +131,21 @@ describe('people by tokens', () => {
   })
 
   it('are judged no more than so many at once', async () => {
-    make({ maxInFlight: 2 })
+    make({ maxInFlight: 4, maxWaiting: 0 })
     const tokens = await Promise.all(['a', 'b', 'c', 'd'].map((subject) => longLived(subject)))
     expect((await Promise.all(tokens.map((token) => outcome(token)))).toSorted()).toEqual(['known', 'known', 'overloaded', 'overloaded'])
+  })
+
+  it('D-05 S96 of one issuer are judged although tokens of another, which hangs, have come by the hundred', async () => {
+    make({ failureBurst: 10_000, patienceMs: 60_000 })
+    const soon = { claims: { exp: Math.floor(clock.now() / 1000) + 3_600 } }
+    const stuck = await Promise.all(Array.from({ length: 200 }, async (_, n) => new Secret(await partner.accessToken(`p${n}`, soon))))
+    const waiting = stuck.map((token) => outcome(token, '198.51.100.7'))
+    for (let n = 0; n < 10; n++) expect(await outcome(await longLived(`new-${n}`))).toBe('known')
+    partnerAnswers()
+    const outcomes = await Promise.all(waiting)
+    expect(outcomes.filter((one) => one === 'known')).toHaveLength(96)
+    expect(outcomes.filter((one) => one === 'overloaded')).toHaveLength(104)
   })
 
   it('are read again after five seconds, and at once when their membership or organization changes', async () => {

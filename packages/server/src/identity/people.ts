@@ -3,7 +3,7 @@
  * seconds old at most. Refuses to remember a token (memory is keyed by its hash), to outlive its end, and to let strangers' tokens stand before
  * those that were somebody's here.
  */
-import { JwtError, newId, sha256 } from '@sallyport/core'
+import { claimedIssuer, FairTurns, hasCode, JwtError, newId, sha256 } from '@sallyport/core'
 import type { Clock, Logger, Secret, UserId } from '@sallyport/core'
 import type { Change, Database, Lookups, SignIn } from '../db/index.ts'
 import { FailureBudget } from './failure-budget.ts'
@@ -44,8 +44,11 @@ export interface PeopleLimits {
   /** Age at which a token is verified again: a key that its issuer took back is believed no longer. */
   readonly believeMs: number
   readonly maxRemembered: number
-  /** Judgements under way at once of tokens that were nobody's here yet. */
+  /** Judgements under way at once of tokens that were nobody's here yet: each issuer has its part, so that one that hangs takes none from the others. */
   readonly maxInFlight: number
+  /** Such tokens that wait for one, and for how long. */
+  readonly maxWaiting: number
+  readonly patienceMs: number
   /** As for keys (KeyAuthenticatorLimits): refused tokens of one address. */
   readonly failureBurst: number
   readonly failuresPerSecond: number
@@ -57,6 +60,8 @@ export const PEOPLE_LIMITS: PeopleLimits = {
   believeMs: 60_000,
   maxRemembered: 10_000,
   maxInFlight: 64,
+  maxWaiting: 64,
+  patienceMs: 5_000,
   failureBurst: 100,
   failuresPerSecond: 10,
   maxAddresses: 10_000,
@@ -98,7 +103,7 @@ class RememberingPeople implements People {
   readonly #known: RecentMap<string, Known>
   readonly #inFlight = new Map<string, Promise<Known>>()
   readonly #failures: FailureBudget
-  #strangers = 0
+  readonly #strangers: FairTurns
 
   constructor({ issuers, lookups, onChange, clock, logger, limits }: PeopleOptions) {
     // It lasts as long as the database's feed, as that of sessions does.
@@ -109,6 +114,9 @@ class RememberingPeople implements People {
     this.#logger = logger
     this.#limits = { ...PEOPLE_LIMITS, ...limits }
     this.#known = new RecentMap(this.#limits.maxRemembered)
+    const { maxInFlight, maxWaiting, patienceMs } = this.#limits
+    const perLane = Math.max(1, Math.floor(maxInFlight / Math.max(1, issuers.size)))
+    this.#strangers = new FairTurns({ width: maxInFlight, perLane, queue: maxWaiting, patienceMs })
     this.#failures = new FailureBudget({
       clock,
       burst: this.#limits.failureBurst,
@@ -178,18 +186,24 @@ class RememberingPeople implements People {
   async #meet(token: Secret, index: string, hash: Buffer, address: string): Promise<Known> {
     const retryAfterS = this.#failures.retryAfterS(address)
     if (retryAfterS > 0) throw new IdentityError('overloaded', 'too many refused tokens from one address', { retryAfterS })
-    if (this.#strangers >= this.#limits.maxInFlight) {
-      throw new IdentityError('overloaded', 'too many tokens are being judged', { retryAfterS: 1 })
-    }
-    this.#strangers += 1
     try {
-      return await this.#started(index, this.#read(token, hash))
+      return await this.#inTurn(token, () => this.#underWay(index, () => this.#read(token, hash)))
     } catch (error) {
+      if (hasCode(error, 'queue_full')) throw new IdentityError('overloaded', 'too many tokens are being judged', { retryAfterS: 1 })
       if (error instanceof IdentityError && error.code === 'unauthenticated') this.#failures.fail(address)
       throw error
-    } finally {
-      this.#strangers -= 1
     }
+  }
+
+  /** A token of nobody that is configured is refused before anything is asked of anyone, and needs no turn. */
+  #inTurn(token: Secret, judge: () => Promise<Known>): Promise<Known> {
+    const issuer = claimedIssuer(token)
+    return issuer === undefined || this.#issuers.of(issuer).length === 0 ? judge() : this.#strangers.run(issuer, judge)
+  }
+
+  /** Somebody with the same token may have begun while this one waited for its turn. */
+  #underWay(index: string, read: () => Promise<Known>): Promise<Known> {
+    return this.#inFlight.get(index) ?? this.#started(index, read())
   }
 
   #started(index: string, reading: Promise<Known>): Promise<Known> {

@@ -53,6 +53,7 @@ import {
 } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
 import {
+  addressOf,
   createCrossOrigin,
   createCursors,
   createHttpServer,
@@ -66,6 +67,7 @@ import {
 } from '../../src/http/index.ts'
 import type { HttpServer, ServerLimits, TlsCertificate } from '../../src/http/index.ts'
 import {
+  addressGroup,
   createBreakGlassRecord,
   createKeyAuthenticator,
   createKeyUses,
@@ -301,13 +303,15 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
       isKnown: (origin) => database.lookups.browserOriginKnown(origin),
     },
     systemClock,
+    addressGroup,
   )
   database.onChange((change) => origins.heard(change))
   const stepUp = () => ({ now: Date.now(), maxAgeS: 3_600 })
   const http = await createHttpServer({
     stepUp,
     crossOrigin: createCrossOrigin({
-      isKnown: (origin) => origins.isKnown(origin),
+      isKnown: (origin, address) => origins.isKnown(origin, address),
+      addressOf: (request) => addressOf({ raw: request }, trustedProxies(options.trustedProxies ?? [])),
       originsOf: (org, project) => origins.of(org, project),
       headers: transportHeaders(publicUrl),
     }),
@@ -588,7 +592,7 @@ interface WantedKey {
 async function insertKey({ database, keys }: Parts, org: OrgId, wanted: WantedKey): Promise<{ id: KeyId; text: string }> {
   const { project, environment = 'test', scopes = SCOPES, connection = null, expiresInS } = wanted
   const id = newId('key')
-  const { text, hmac, argon2id } = await keys.mint(environment, id)
+  const { text, hmac, argon2id } = await keys.mint(environment, id, org)
   const expiresAt = expiresInS === undefined ? null : new Date(Date.now() + expiresInS * 1000)
   await database.withTenant(org, (tx) =>
     apiKeyInsert(tx, {

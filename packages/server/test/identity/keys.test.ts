@@ -70,7 +70,7 @@ async function startNode(options: { url?: Secret; clock?: Clock } = {}): Promise
 
 async function makeKey(expiresAt: Date | null = null, createdBy = 'system'): Promise<{ id: KeyId; text: string }> {
   const id = newId('key')
-  const { text, hmac, argon2id } = await one.keys.mint('test', id)
+  const { text, hmac, argon2id } = await one.keys.mint('test', id, tenant.org)
   const hashes = { secretHmac: hmac, secretArgon2id: argon2id }
   await one.database.withTenant(tenant.org, (tx) =>
     apiKeyInsert(tx, {

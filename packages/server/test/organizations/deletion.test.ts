@@ -191,7 +191,7 @@ describe('the deletion of an organization', () => {
       })
     const [here, there] = [on(one), on(two)]
     const id = newId('key')
-    const { text, hmac, argon2id } = await here.mint('test', id)
+    const { text, hmac, argon2id } = await here.mint('test', id, tenant.org)
     const key = { id, name: 'k', secretHmac: hmac, secretArgon2id: argon2id, scopes: ['proxy:call' as const], connection: null }
     await one.database.withTenant(tenant.org, (tx) => apiKeyInsert(tx, { ...tenant.place, ...key, createdBy: 'system', expiresAt: null }))
     await there.authenticate(text.reveal(), '192.0.2.1')

@@ -28,7 +28,7 @@ export const keyCreate = implement('keyCreate', async (call) => {
   const grant = await grantFrom(deps.database.lookups, principal, ids.org, wanted)
   const id = newId('key')
   const createdBy = principalRef(principal)
-  const { text, hmac, argon2id } = await deps.keys.mint(ids.environment, id)
+  const { text, hmac, argon2id } = await deps.keys.mint(ids.environment, id, ids.org)
   const key = await inEnvironment(call, async (tx, at) => {
     await holdMaker(tx, at, principal)
     if (grant.connection !== null) found(await connectionFind(tx, at, grant.connection))

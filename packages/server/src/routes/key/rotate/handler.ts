@@ -34,7 +34,7 @@ export const keyRotate = implement('keyRotate', async (call) => {
   const id = newId('key')
   const itself = principal.kind === 'key' && principal.keyId === ids.key
   const actor = principalRef(principal)
-  const { text, hmac, argon2id } = await deps.keys.mint(ids.environment, id)
+  const { text, hmac, argon2id } = await deps.keys.mint(ids.environment, id, ids.org)
   const { made, replaced } = await inEnvironment(call, async (tx, at) => {
     // Itself it is held by what follows: two that share it first would wait for one another.
     if (!itself) await holdMaker(tx, at, principal)
