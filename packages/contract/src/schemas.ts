@@ -514,10 +514,24 @@ export const auditEvent = z
     actor: z.string(),
     target: z.string(),
     detail: z.record(z.string(), z.unknown()),
+    personal: z
+      .object({
+        sealed: z.string().describe('As it was hashed, base64url'),
+        facts: z
+          .record(z.string(), z.string())
+          .nullable()
+          .describe('As `email`, `name`, `address`, `user_agent`; null: whoever it was about was forgotten'),
+      })
+      .nullable()
+      .describe('What it says of a person; null: nothing'),
     prev_hash: z.string().describe('Hex'),
-    hash: z.string().describe('Hex; SHA-256 over domain, prev_hash and the canonical event'),
+    hash: z.string().describe('Hex; SHA-256 over domain, prev_hash and the canonical event; see docs/audit.md'),
   })
   .meta({ id: 'AuditEvent' })
+
+export const auditForgotten = z
+  .object({ about: z.string(), forgotten: z.boolean().describe('False: nothing was known of them, or not any more') })
+  .meta({ id: 'AuditForgotten' })
 
 export const AUDIT_OUTCOMES = ['done', 'refused', 'failed'] as const
 export const AUDIT_EXPORT_FORMATS = ['jsonl', 'csv'] as const

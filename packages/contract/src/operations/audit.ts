@@ -1,5 +1,6 @@
 /** Owns an organization's audit log. */
 import { z } from 'zod'
+import { CONTROL_BODY_BYTES } from '../access.ts'
 import * as s from '../schemas.ts'
 import { define } from './operation.ts'
 import type { Operation } from './operation.ts'
@@ -53,6 +54,29 @@ export const auditOperations = {
     access: { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'none', bodyLimit: 0 },
     params: inOrg,
     response: s.auditVerification,
+    status: 200,
+  }),
+  auditForget: define({
+    method: 'POST',
+    path: `${ORG}/audit-events/forget`,
+    tag: 'Audit',
+    summary: 'Destroy what the log says of one person, for good; its events stay, and it verifies as before',
+    access: {
+      audience: 'tenant',
+      role: 'OWNER',
+      stepUp: true,
+      tenant: 'org',
+      audit: 'audit_log.person_forgotten',
+      bodyLimit: CONTROL_BODY_BYTES,
+    },
+    params: inOrg,
+    body: z.strictObject({
+      about: z
+        .string()
+        .regex(/^(?:user|inv|key)_[0-9A-Za-z]{22}$/u, 'must be user_..., inv_... or key_...')
+        .describe('Whom; with a person go the invitations that they accepted'),
+    }),
+    response: s.auditForgotten,
     status: 200,
   }),
   auditSigningKeyList: define({

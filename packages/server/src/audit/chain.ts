@@ -2,14 +2,16 @@
  * Owns the proof that an audit log is whole. Refuses to trust a stored hash: everything is computed again from what the event says. Needs no
  * database: events and checkpoints come from wherever they were kept, and a public key is all that has to be believed.
  *
- *   hash = SHA-256( "sallyport/audit/1" 0x00 | prev_hash, 32 bytes | canonical event )
+ *   hash = SHA-256( "sallyport/audit/" form 0x00 | prev_hash, 32 bytes | canonical event )
  *
- * The canonical event is RFC 8785 JSON of action, actor, at, detail, org, seq and target; see 0004_audit.sql, which computes the same.
+ * The canonical event is RFC 8785 JSON of action, actor, at, detail, org, seq and target, and in form 2 of `personal` too, as it was sealed; see
+ * 0036_personal_facts.sql, which computes the same. Whether what is sealed can still be opened makes no difference.
  */
 import { ed25519Verifier, sha256 } from '@sallyport/core'
 import type { Ed25519Verifier, OrgId } from '@sallyport/core'
 import type { AuditHead, StoredAuditEvent, StoredCheckpoint } from '../db/index.ts'
 import { checkpointDigest, checkpointStatement } from './checkpoint.ts'
+import type { PersonalFacts } from './personal.ts'
 
 /**
  * - `gap`: an event is missing before it. `link`: it does not follow the one before. `content`: it says other than was hashed.
@@ -40,11 +42,11 @@ export interface AuditVerification {
 }
 
 /**
- * Events in ascending order, each checkpoint behind the event it vouches for; those for events that aren't there at the end. `fault`: what
- * stands here can't be read, or isn't there.
+ * Events in ascending order, each checkpoint behind the event it vouches for; those for events that aren't there at the end. `facts`: what was opened
+ * of the event's personal ones, which no chain vouches for. `fault`: what stands here can't be read, or isn't there.
  */
 export type LogEntry =
-  | { readonly event: StoredAuditEvent }
+  | { readonly event: StoredAuditEvent; readonly facts?: PersonalFacts | undefined }
   | { readonly checkpoint: StoredCheckpoint }
   | { readonly fault: AuditFaultReason }
 
@@ -65,15 +67,22 @@ export interface VerifyOptions {
 }
 
 const DOMAIN = Buffer.from('sallyport/audit/1\0', 'latin1')
+const DOMAIN_PERSONAL = Buffer.from('sallyport/audit/2\0', 'latin1')
 const FIRST_PREVIOUS = Buffer.alloc(32)
 
 /** The hash that this event must have. */
-export function auditEventHash(event: StoredAuditEvent): Buffer {
+export function auditEventHash(event: Omit<StoredAuditEvent, 'hash' | 'form'>): Buffer {
   const member = (name: string, value: string) => `"${name}":${JSON.stringify(value)}`
-  const { action, actor, at, detail, org, seq, target } = event
-  const members = [member('action', action), member('actor', actor), member('at', at), `"detail":${detail}`]
-  const canonical = `{${[...members, member('org', org), member('seq', seq.toString()), member('target', target)].join(',')}}`
-  return sha256(DOMAIN, event.prevHash, canonical)
+  const { action, actor, at, detail, org, seq, target, personal } = event
+  const before = [member('action', action), member('actor', actor), member('at', at), `"detail":${detail}`, member('org', org)]
+  const told = personal === null ? [] : [member('personal', personal)]
+  const canonical = `{${[...before, ...told, member('seq', seq.toString()), member('target', target)].join(',')}}`
+  return sha256(personal === null ? DOMAIN : DOMAIN_PERSONAL, event.prevHash, canonical)
+}
+
+/** The form of an event, which follows from whether it says something of a person. */
+export function formOf(personal: string | null): number {
+  return personal === null ? 1 : 2
 }
 
 /** Walks one organization's log from its first event and stops at the first fault. */
@@ -146,7 +155,7 @@ class Walk {
   #judgeEvent(event: StoredAuditEvent): AuditFaultReason | undefined {
     if (event.seq !== this.#seq + 1n) return 'gap'
     if (!event.prevHash.equals(this.#hash)) return 'link'
-    return auditEventHash(event).equals(event.hash) ? undefined : 'content'
+    return event.form === formOf(event.personal) && auditEventHash(event).equals(event.hash) ? undefined : 'content'
   }
 
   #judgeCheckpoint(checkpoint: StoredCheckpoint): AuditFaultReason | undefined {

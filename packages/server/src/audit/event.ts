@@ -3,6 +3,7 @@ import { auditAppend } from '../db/index.ts'
 import type { NewAuditEvent, TenantTx } from '../db/index.ts'
 import { canonicalJson } from './canonical-json.ts'
 import type { JsonObject } from './canonical-json.ts'
+import type { SealedPersonal } from './personal.ts'
 
 export interface AuditEvent {
   /** `noun.verb`. */
@@ -11,8 +12,10 @@ export interface AuditEvent {
   readonly actor: string
   /** What it was done to, by its outside id. */
   readonly target: string
-  /** Facts; never a secret, a body or a query. */
+  /** Facts; never a secret, a body or a query, and nothing of a person but ids of ours: it stays for ever. */
   readonly detail: JsonObject
+  /** What it says of a person, as `PersonalSealer.seal` gave it. */
+  readonly personal?: SealedPersonal | undefined
 }
 
 /**
@@ -24,8 +27,14 @@ export async function appendAudit(tx: TenantTx, ...events: readonly AuditEvent[]
 }
 
 /** @throws TypeError for empty or malformed text, and as `canonicalJson` does. */
-export function storable({ action, actor, target, detail }: AuditEvent): NewAuditEvent {
-  return { action: text(action, 'action'), actor: text(actor, 'actor'), target: text(target, 'target'), detail: canonicalJson(detail) }
+export function storable({ action, actor, target, detail, personal }: AuditEvent): NewAuditEvent {
+  const event = {
+    action: text(action, 'action'),
+    actor: text(actor, 'actor'),
+    target: text(target, 'target'),
+    detail: canonicalJson(detail),
+  }
+  return personal === undefined ? event : { ...event, personal }
 }
 
 function text(value: string, name: string): string {

@@ -9,12 +9,13 @@ import type { StoredAuditEvent, StoredCheckpoint } from '../db/index.ts'
 import { AuditError } from './audit-error.ts'
 import { canonicalJson } from './canonical-json.ts'
 import type { JsonValue } from './canonical-json.ts'
-import { verifyLog } from './chain.ts'
+import { formOf, verifyLog } from './chain.ts'
 import type { AuditVerification, LogEntry, OutsideCheckpoints } from './chain.ts'
 import { checkpointDigest, checkpointLine, checkpointStatement, decimal, digest, MOMENT, readCheckpoint } from './checkpoint.ts'
-import { endStatement, readEnd } from './export-end.ts'
+import { behindOpened, endStatement, exportBeginning, readEnd } from './export-end.ts'
 import type { ExportEnd } from './export-end.ts'
-import { EXPORT_VERSION, eventLine } from './export.ts'
+import { EXPORT_VERSION, eventLine, openedLine } from './export.ts'
+import type { PersonalFacts } from './personal.ts'
 
 export type Lines = AsyncIterable<string>
 export type OutsideByOrganization = ReadonlyMap<OrgId, OutsideCheckpoints>
@@ -50,11 +51,11 @@ export async function verifyExport(
 ): Promise<AuditVerification & { readonly org: OrgId }> {
   const reading = lines[Symbol.asyncIterator]()
   const first = await reading.next()
-  const { org, keys } = readFirst(first.done === true ? '' : first.value)
+  const { org, keys, version } = readFirst(first.done === true ? '' : first.value)
   const known = outside?.get(org)
   const options = { org, keys, trusted, endsVouched: true, ...(known === undefined ? {} : { outside: known }) }
   const rest = { [Symbol.asyncIterator]: () => reading }
-  return { ...(await verifyLog(entriesOf(rest, org, believed(keys, trusted)), options)), org }
+  return { ...(await verifyLog(entriesOf(rest, exportBeginning(org, version), believed(keys, trusted)), options)), org }
 }
 
 /** Public keys by id, as an export lists them: to be believed no more than it is. @throws AuditError `export_unreadable`. */
@@ -90,11 +91,13 @@ export async function readCheckpoints(
   return { byOrganization, unreadable }
 }
 
-function readFirst(line: string): { org: OrgId; keys: ReadonlyMap<string, Buffer> } {
+function readFirst(line: string): { org: OrgId; keys: ReadonlyMap<string, Buffer>; version: 1 | 2 } {
   const said = parsed(line)
   const org = parseId('org', String(said?.['org']))
   const listed = said?.['keys']
-  if (said?.['type'] !== 'sallyport-audit-export' || said['version'] !== EXPORT_VERSION || org === undefined || !Array.isArray(listed)) {
+  const version = said?.['version']
+  const isRead = version === EXPORT_VERSION || version === 1
+  if (said?.['type'] !== 'sallyport-audit-export' || !isRead || org === undefined || !Array.isArray(listed)) {
     throw new AuditError('export_unreadable', 'this is no export of an audit log in JSON Lines, or one of a newer version')
   }
   if (said['filtered'] !== false) {
@@ -105,7 +108,7 @@ function readFirst(line: string): { org: OrgId; keys: ReadonlyMap<string, Buffer
   const keys = (listed as readonly { id?: unknown; public_key?: unknown }[]).map(
     ({ id, public_key: key }) => [String(id), readPublicKey(String(key))] as const,
   )
-  return { org, keys: new Map(keys) }
+  return { org, keys: new Map(keys), version }
 }
 
 /** Of the keys that an export lists, those that were believed before. */
@@ -114,9 +117,11 @@ function believed(keys: ReadonlyMap<string, Buffer>, trusted: readonly Buffer[])
 }
 
 /** @param keys of which one must have signed the end */
-async function* entriesOf(lines: Lines, org: OrgId, keys: ReadonlyMap<string, Buffer>): AsyncGenerator<LogEntry> {
-  let end: ExportEnd = { org, events: 0n, head: Buffer.alloc(32) }
+async function* entriesOf(lines: Lines, beginning: ExportEnd, keys: ReadonlyMap<string, Buffer>): AsyncGenerator<LogEntry> {
+  let end = beginning
   let ended = false
+  /** The event before this line, when it says something of a person. */
+  let about: bigint | undefined
   for await (const line of lines) {
     // Nothing stands behind the end.
     if (ended) yield { fault: 'unfinished' }
@@ -126,8 +131,17 @@ async function* entriesOf(lines: Lines, org: OrgId, keys: ReadonlyMap<string, Bu
       if (!isSigned(said, end, keys)) yield { fault: 'signature' }
       continue
     }
-    const entry = entryOf(org, line)
-    if ('event' in entry) end = { org, events: end.events + 1n, head: entry.event.hash }
+    if (about !== undefined && end.opened !== null && isOpened(line, about)) {
+      end = behindOpened(end, line)
+      about = undefined
+      continue
+    }
+    const entry = entryOf(end.org, line)
+    about = undefined
+    if ('event' in entry) {
+      end = { ...end, events: end.events + 1n, head: entry.event.hash }
+      if (entry.event.personal !== null) about = entry.event.seq
+    }
     yield entry
   }
   if (!ended) yield { fault: 'unfinished' }
@@ -145,6 +159,13 @@ function entryOf(org: OrgId, line: string): LogEntry {
   return event === undefined ? { fault: 'content' } : { event }
 }
 
+/** Whether the line says what was opened of the event before it. */
+function isOpened(line: string, seq: bigint): boolean {
+  const facts = parsed(line)?.['facts']
+  if (typeof facts !== 'object' || facts === null || Array.isArray(facts)) return false
+  return Object.values(facts).every((value) => typeof value === 'string') && openedLine(seq, facts as PersonalFacts) === line
+}
+
 function checkpointOf(line: string): StoredCheckpoint | undefined {
   const found = readCheckpoint(parsed(line))
   return found !== undefined && checkpointLine(found) === line ? found : undefined
@@ -157,7 +178,9 @@ function eventOf(org: OrgId, line: string): StoredAuditEvent | undefined {
   if (seq === undefined || prevHash === undefined || hash === undefined || !MOMENT.test(at)) return undefined
   try {
     const detail = canonicalJson(said?.['detail'] as JsonValue)
-    const event = { org, seq, at, action: text('action'), actor: text('actor'), target: text('target'), detail, prevHash, hash }
+    const personal = said?.['personal'] === undefined ? null : text('personal')
+    const named = { action: text('action'), actor: text('actor'), target: text('target') }
+    const event = { org, seq, at, ...named, detail, form: formOf(personal), personal, prevHash, hash }
     return eventLine(event) === line ? event : undefined
   } catch {
     // No value of JSON that the log could hold.

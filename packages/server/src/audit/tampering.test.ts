@@ -8,11 +8,11 @@ import { ed25519Signer, formatId, newId } from '@sallyport/core'
 import type { Ed25519Signer, OrgId } from '@sallyport/core'
 import type { StoredAuditEvent, StoredCheckpoint } from '../db/index.ts'
 import { canonicalJson } from './canonical-json.ts'
-import { auditEventHash } from './chain.ts'
+import { auditEventHash, formOf } from './chain.ts'
 import { checkpointDigest, checkpointLine, checkpointStatement } from './checkpoint.ts'
-import { endLine } from './export-end.ts'
+import { behindOpened, endLine, exportBeginning } from './export-end.ts'
 import { readPublicKey, verifyExport } from './export-file.ts'
-import { eventLine } from './export.ts'
+import { eventLine, openedLine } from './export.ts'
 
 const COUNT = Number(process.env['SALLYPORT_TAMPERINGS'] ?? 1_000)
 const seed = Number(process.env['SALLYPORT_TEST_SEED'] ?? Date.now() % 2 ** 31)
@@ -38,32 +38,40 @@ interface Made {
   readonly key: Buffer
 }
 
-/** A log of `EVENTS` events, as whoever holds `signer` writes it: a checkpoint behind every fourth, and the end. */
+/** A log of `EVENTS` events, as whoever holds `signer` writes it: a person in every third, a checkpoint behind every fourth, and the end. */
 function write(org: OrgId, signer: Ed25519Signer, actor = (n: number): string => `user_${n % 3}`): Made {
   const first = {
     type: 'sallyport-audit-export',
-    version: 1,
+    version: 2,
     org: formatId('org', org),
     filtered: false,
     keys: [{ id: 'the-only-key', public_key: signer.publicKey.toString('base64url') }],
   }
   const lines = [JSON.stringify(first)]
+  let end = exportBeginning(org)
   let prevHash: Buffer = Buffer.alloc(32)
   let last: StoredCheckpoint | undefined
   for (let n = 1; n <= EVENTS; n += 1) {
     const said = { org, seq: BigInt(n), at: at(n), action: 'thing.changed', actor: actor(n), target: `thing ${n}`, prevHash }
-    const event: StoredAuditEvent = { ...said, detail: canonicalJson({ n, text: 'é"\\' }), hash: prevHash }
-    const hashed = { ...event, hash: auditEventHash(event) }
+    const personal = n % 3 === 0 ? Buffer.from(`sealed ${n}`).toString('base64url') : null
+    const event = { ...said, detail: canonicalJson({ n, text: 'é"\\' }), form: formOf(personal), personal }
+    const hashed: StoredAuditEvent = { ...event, hash: auditEventHash(event) }
     lines.push(eventLine(hashed))
     prevHash = hashed.hash
+    end = { ...end, events: BigInt(n), head: prevHash }
+    // One of them was forgotten.
+    if (personal !== null && n !== 6) {
+      const opened = openedLine(hashed.seq, { email: `person-${n}@example.test` })
+      lines.push(opened)
+      end = behindOpened(end, opened)
+    }
     if (n % 4 !== 0) continue
     const previous = last === undefined ? Buffer.alloc(32) : checkpointDigest(last)
     const statement = { org, number: BigInt(n / 4), seq: BigInt(n), hash: prevHash, at: at(n), previous, key: 'the-only-key' }
     last = { ...statement, signature: signer.sign(checkpointStatement(statement)) }
     lines.push(checkpointLine(last))
   }
-  const end = endLine({ org, events: BigInt(EVENTS), head: prevHash }, { id: 'the-only-key', signer })
-  return { org, lines: [...lines, end], key: signer.publicKey }
+  return { org, lines: [...lines, endLine(end, { id: 'the-only-key', signer })], key: signer.publicKey }
 }
 
 async function isWhole(lines: readonly string[], key: Buffer): Promise<boolean> {

@@ -16,6 +16,7 @@ import type { AuditHead, AuditUseMode, Database, NewAuditEvent, RequestRecordRow
 import { AuditError } from './audit-error.ts'
 import { storable } from './event.ts'
 import type { AuditEvent } from './event.ts'
+import type { AboutPerson, PersonalSealer } from './personal.ts'
 
 export interface UseLog {
   /**
@@ -23,8 +24,9 @@ export interface UseLog {
    * time while PostgreSQL answers.
    * @throws AuditError `audit_unavailable` when nothing more can be held, or (strict) the event could not be committed; TypeError for an
    * event the log can't hold.
+   * @param about what the event says of a person; sealed as it is committed
    */
-  use(org: OrgId, mode: AuditUseMode, event: AuditEvent): Promise<void> | undefined
+  use(org: OrgId, mode: AuditUseMode, event: AuditEvent, about?: AboutPerson): Promise<void> | undefined
   /** Puts a record of a finished call into the next group. Beyond the bound records are dropped, counted and told: they are no audit. */
   request(record: RequestRecordRow): void
   /** Events and records not committed yet. */
@@ -37,6 +39,7 @@ export interface UseLog {
 
 export interface UseLogOptions {
   readonly database: Pick<Database, 'withTenant'>
+  readonly personal: PersonalSealer
   readonly logger: Logger
   /** Events held at most, and as many records, of one organization half as many; 20,000 when absent. */
   readonly maxBuffered?: number
@@ -53,6 +56,7 @@ interface Waiting {
 
 interface Entry {
   readonly event: NewAuditEvent
+  readonly about: AboutPerson | undefined
   /** Present for a strict organization: somebody waits. */
   readonly waiting: Waiting | undefined
 }
@@ -110,6 +114,7 @@ export function createUseLog(options: UseLogOptions): UseLog {
 
 class GroupingUseLog implements UseLog {
   readonly #database: Pick<Database, 'withTenant'>
+  readonly #personal: PersonalSealer
   readonly #logger: Logger
   readonly #maxBuffered: number
   readonly #groupMs: number
@@ -131,8 +136,9 @@ class GroupingUseLog implements UseLog {
   #over = false
   #idleWaiters: (() => void)[] = []
 
-  constructor({ database, logger, maxBuffered = 20_000, groupMs = 10, closeTimeoutMs = 10_000 }: UseLogOptions) {
+  constructor({ database, personal, logger, maxBuffered = 20_000, groupMs = 10, closeTimeoutMs = 10_000 }: UseLogOptions) {
     this.#database = database
+    this.#personal = personal
     this.#logger = logger
     this.#maxBuffered = maxBuffered
     this.#groupMs = groupMs
@@ -143,21 +149,21 @@ class GroupingUseLog implements UseLog {
     return this.#events + this.#records
   }
 
-  use(org: OrgId, mode: AuditUseMode, event: AuditEvent): Promise<void> | undefined {
+  use(org: OrgId, mode: AuditUseMode, event: AuditEvent, about?: AboutPerson): Promise<void> | undefined {
     requireOrganization(org)
     const stored = storable(event)
     if (this.#closed) throw unavailable('the log is closed')
     const known = this.#queues.get(org)
     if (!this.#hasRoom(known)) throw unavailable('the log is full')
     if (mode === 'batched') {
-      this.#enqueue(org, { event: stored, waiting: undefined })
+      this.#enqueue(org, { event: stored, about, waiting: undefined })
       this.#scheduleGroups()
       return undefined
     }
     if (this.#away) return Promise.reject(unavailable('the database is away'))
     if (known?.pause !== undefined) return Promise.reject(unavailable('the last event could not be committed'))
     return new Promise((resolve, reject) => {
-      this.#enqueue(org, { event: stored, waiting: { resolve, reject } })
+      this.#enqueue(org, { event: stored, about, waiting: { resolve, reject } })
       this.#takeTurn(org)
     })
   }
@@ -282,11 +288,29 @@ class GroupingUseLog implements UseLog {
   async #write(org: OrgId, group: Group): Promise<void> {
     await this.#database.withTenant(org, async (tx) => {
       if (group.attempted !== undefined && (await wasCommitted(tx, group.attempted))) return
-      const events = group.events.map(({ event }) => event)
+      const events = await this.#sealed(tx, group.events)
       if (events.length > 0)
         group.attempted = await (group.records.length > 0 ? useAppend(tx, events, group.records) : auditAppend(tx, events))
       else if (group.records.length > 0) await requestRecordInsertMany(tx, group.records)
     })
+  }
+
+  async #sealed(tx: TenantTx, entries: readonly Entry[]): Promise<NewAuditEvent[]> {
+    const events: NewAuditEvent[] = []
+    for (const { event, about } of entries) events.push(about === undefined ? event : await this.#about(tx, event, about))
+    return events
+  }
+
+  /** That it happened is on record even where it can't be said of whom. */
+  async #about(tx: TenantTx, event: NewAuditEvent, about: AboutPerson): Promise<NewAuditEvent> {
+    try {
+      const personal = await this.#personal.seal(tx, event, about)
+      return personal === undefined ? event : { ...event, personal }
+    } catch (error) {
+      if (error instanceof DatabaseError) throw error
+      this.#logger.warn('What an event says of a person could not be sealed; it says less', { action: event.action, error })
+      return event
+    }
   }
 
   #wroteGroup(queue: Queue, group: Group): void {
@@ -404,8 +428,9 @@ async function wasCommitted(tx: TenantTx, attempted: AuditHead): Promise<boolean
   return found !== undefined && found.hash.equals(attempted.hash)
 }
 
-function size({ event }: Entry): number {
-  return event.action.length + event.actor.length + event.target.length + event.detail.length
+function size({ event, about }: Entry): number {
+  const told = about === undefined ? 0 : Object.values(about.facts).reduce((sum, fact) => sum + (fact?.length ?? 0), 0)
+  return event.action.length + event.actor.length + event.target.length + event.detail.length + told
 }
 
 function requireOrganization(org: OrgId): void {

@@ -20,7 +20,11 @@ describe('refusals of a key', () => {
   it('A-09 are written the first time at once, then together by the minute, with the last address and none lost', () => {
     const use = vi.fn<() => undefined>()
     const refusals = new Refusals({ use }, logger)
-    const details = () => use.mock.calls.map((call: unknown[]) => (call[2] as { detail: unknown }).detail)
+    const details = () =>
+      use.mock.calls.map((call: unknown[]) => ({
+        ...(call[2] as { detail: object }).detail,
+        ...(call[3] as { facts: object }).facts,
+      }))
     for (let i = 1; i <= 5; i++) refusals.note(principal, 'address_refused', `203.0.113.${i}`)
     refusals.note(principal, 'proof_expired', '203.0.113.1')
     expect(details()).toEqual([

@@ -65,7 +65,8 @@ export class Refusals {
   #write({ org, key, code, address, more }: Counted): void {
     const target = formatId('key', key)
     try {
-      void this.#useLog.use(org, 'batched', { action: 'key.refused', actor: target, target, detail: { code, address, times: more } })
+      const event = { action: 'key.refused', actor: target, target, detail: { code, times: more } }
+      void this.#useLog.use(org, 'batched', event, { subject: target, facts: { address } })
     } catch (error) {
       if (!hasCode(error, 'audit_unavailable')) throw error
       this.#logger.warn('A refusal of a key could not be audited', { key: target, code, times: more, error })

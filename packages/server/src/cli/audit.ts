@@ -223,7 +223,7 @@ async function exportStored(room: Keyroom, { org, format }: Asked, { print }: Co
   const keys = await signingKeys(room)
   for await (const piece of exportText(
     room.database,
-    { org: org!, through: end.seq, filter: {}, format, keys, end: (its) => room.checkpointer.exportEnd(its) },
+    { org: org!, through: end.seq, filter: {}, format, keys, opener: room.personal, end: (its) => room.checkpointer.exportEnd(its) },
     () => undefined,
   )) {
     // Pieces end with a line, and so does what is printed.

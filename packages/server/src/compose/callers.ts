@@ -37,7 +37,7 @@ export interface Callers {
 }
 
 export async function createCallers(ground: Ground): Promise<Callers> {
-  const { config, database, vault, egress, useLog, clock, logger } = ground
+  const { config, database, vault, personal, egress, useLog, clock, logger } = ground
   const proxies = trustedProxies(config.trustedProxies)
   const limits = await openLimits(ground)
   const keySets = createKeySets({ egress, clock })
@@ -59,7 +59,7 @@ export async function createCallers(ground: Ground): Promise<Callers> {
     sessions,
     people,
     logout: createBackChannelLogout({ issuers, database, sessions, people, clock, logger }),
-    breakGlass: createBreakGlassRecord(database),
+    breakGlass: createBreakGlassRecord({ database, personal }),
     keyUses: createKeyUses({ lookups: database.lookups, clock, logger }),
     keyGuard: createKeyGuard({
       publicUrl: config.publicUrl,

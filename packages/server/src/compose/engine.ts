@@ -33,9 +33,9 @@ export interface Engine {
 }
 
 export async function createEngine(parts: Parts): Promise<Engine> {
-  const { config, database, vault, keeper, checkpointer, logger } = parts
+  const { config, database, vault, personal, keeper, checkpointer, logger } = parts
   const egress = createEgress(config.egress)
-  const useLog = createUseLog({ database, logger })
+  const useLog = createUseLog({ database, personal, logger })
   const ground: Ground = { ...parts, egress, useLog, dpopNonces: createDpopNonces(), providers: providersOf(config) }
   const callers = await createCallers(ground)
   const credentials = await createCredentials(ground, callers.sessions)
@@ -76,7 +76,7 @@ async function createServer(
   calls: OpenDataPlane,
   deletions: OrganizationDeletions,
 ): Promise<HttpServer> {
-  const { config, database, vault, keeper, checkpointer, providers, clock, logger, certificate } = ground
+  const { config, database, vault, personal, keeper, checkpointer, providers, clock, logger, certificate } = ground
   const { keys, sessions, people, breakGlass, keyGuard, keyUses, limiter, crossOrigin } = callers
   const { lineage, refresher, explain, connect, revocation, events } = credentials
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
@@ -104,6 +104,7 @@ async function createServer(
       registerOperations(app, {
         database,
         vault,
+        personal,
         lineage,
         refresher,
         explain,

@@ -71,7 +71,7 @@ async function startEngine(config: Config, home: Home, rootKeys: OpenRootKeys, l
   const clock = systemClock
   const { database } = home
   const metrics = new MetricsRegistry(METRICS)
-  const { vault, keeper } = openVault(config, database, rootKeys, { logger, metrics })
+  const { vault, personal, keeper } = openVault(config, database, rootKeys, { logger, metrics })
   await vault.checkRootKeys()
   rootKeys.watch((keys) => vault.useRootKeys(keys))
   const owner = config.mode === 'development' ? await ensureDevelopmentOwner(database) : undefined
@@ -81,6 +81,7 @@ async function startEngine(config: Config, home: Home, rootKeys: OpenRootKeys, l
     config,
     database,
     vault,
+    personal,
     keeper,
     checkpointer,
     clock,

@@ -11,8 +11,8 @@ import type { OpenRootKeys } from '../home/index.ts'
 import { METRICS } from '../metrics/index.ts'
 import { createBulkRevocations } from '../revocation/index.ts'
 import type { BulkRevocations } from '../revocation/index.ts'
-import { createKeeper, createVault } from '../vault/index.ts'
-import type { Keeper, Vault } from '../vault/index.ts'
+import { createKeeper, createPersonal, createVault } from '../vault/index.ts'
+import type { Keeper, Personal, Vault } from '../vault/index.ts'
 import { inTurn } from './closing.ts'
 
 /** The database and its keys, without a gateway around them. */
@@ -21,6 +21,7 @@ export interface Keyroom {
   readonly checkpointer: Checkpointer
   readonly database: Pick<Database, 'withTenant' | 'lookups'>
   readonly vault: Pick<Vault, 'seal' | 'openIn'>
+  readonly personal: Personal
   /** Works on what it begins while it is open; gateways go on with it, and tell the providers. */
   readonly bulk: BulkRevocations
   /** Milliseconds since 1970. */
@@ -42,7 +43,7 @@ export async function openKeyroom(config: Config, options: { readonly provesRoot
     const rootKeys = await openRootKeys(config, (await home.database.system.rootKeys()).size === 0, logger)
     opened.push(() => rootKeys.close())
     // Nobody scrapes a command: what it counts ends with it.
-    const { vault, keeper } = openVault(config, home.database, rootKeys, { logger, metrics: new MetricsRegistry(METRICS) })
+    const { vault, personal, keeper } = openVault(config, home.database, rootKeys, { logger, metrics: new MetricsRegistry(METRICS) })
     const checkpointer = openCheckpointer(config, { database: home.database, vault }, { logger, metrics: new MetricsRegistry(METRICS) })
     const bulk = createBulkRevocations({ database: home.database, vault, logger, onPage: () => undefined })
     opened.push(
@@ -52,7 +53,7 @@ export async function openKeyroom(config: Config, options: { readonly provesRoot
       () => bulk.close(),
     )
     if (options.provesRootKeys) await vault.checkRootKeys()
-    return { keeper, checkpointer, database: home.database, vault, bulk, now: () => systemClock.now(), close }
+    return { keeper, checkpointer, database: home.database, vault, personal, bulk, now: () => systemClock.now(), close }
   } catch (error) {
     await close()
     throw error
@@ -81,7 +82,14 @@ export function openCheckpointer(
   })
 }
 
-export function openVault(config: Config, database: Database, rootKeys: OpenRootKeys, telling: Telling): { vault: Vault; keeper: Keeper } {
+/** What is made with a vault. */
+interface Vaulted {
+  readonly vault: Vault
+  readonly personal: Personal
+  readonly keeper: Keeper
+}
+
+export function openVault(config: Config, database: Database, rootKeys: OpenRootKeys, telling: Telling): Vaulted {
   const vault = createVault({
     database,
     keyring: rootKeys.keys,
@@ -90,5 +98,6 @@ export function openVault(config: Config, database: Database, rootKeys: OpenRoot
     rereadRootKeys: () => rootKeys.reread(),
   })
   const { rotateAfterDays } = config.keys
-  return { vault, keeper: createKeeper({ database, vault, clock: systemClock, ...telling, rotateAfterDays }) }
+  const personal = createPersonal({ vault, logger: telling.logger })
+  return { vault, personal, keeper: createKeeper({ database, vault, clock: systemClock, ...telling, rotateAfterDays }) }
 }

@@ -6,12 +6,13 @@ import type { Checkpointer, UseLog } from '../audit/index.ts'
 import type { Config } from '../config.ts'
 import type { Database } from '../db/index.ts'
 import type { TlsCertificate } from '../http/index.ts'
-import type { Keeper, Vault } from '../vault/index.ts'
+import type { Keeper, Personal, Vault } from '../vault/index.ts'
 
 export interface Parts {
   readonly config: Config
   readonly database: Database
   readonly vault: Vault
+  readonly personal: Personal
   readonly keeper: Keeper
   readonly checkpointer: Checkpointer
   readonly clock: Clock

@@ -358,8 +358,18 @@ export interface Schema {
     actor: GeneratedAlways<string>
     target: GeneratedAlways<string>
     detail: GeneratedAlways<string>
+    form: GeneratedAlways<number>
+    personal: GeneratedAlways<string | null>
     prev_hash: GeneratedAlways<Buffer>
     hash: GeneratedAlways<Buffer>
+  }
+  'sallyport.audit_subject_key': {
+    org_id: OrgId
+    id: string
+    subject: string
+    sealed: Buffer
+    sealed_under: GeneratedAlways<DataKeyId | null>
+    created_at: MadeNow
   }
   'sallyport.audit_head': {
     org_id: GeneratedAlways<OrgId>

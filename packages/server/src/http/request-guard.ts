@@ -73,7 +73,8 @@ async function admit(request: FastifyRequest, reply: FastifyReply, access: Route
   if (principal !== undefined) reply.headers(fieldsOf(await options.limiter.admit(principal)))
   const ids = access.audience === 'public' ? {} : pathIds(request.params)
   if (principal !== undefined) authorize(principal, access, ids, options.stepUp())
-  if (principal !== undefined && access.audience === 'tenant' && ids.org !== undefined) await options.breakGlass.note(principal, ids.org)
+  if (principal !== undefined && access.audience === 'tenant' && ids.org !== undefined)
+    await options.breakGlass.note(principal, ids.org, address)
   refuseUntakenBody(request, access)
   return { principal, address, ids }
 }

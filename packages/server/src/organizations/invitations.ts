@@ -7,6 +7,7 @@ import { formatId, newId, Secret, sha256 } from '@sallyport/core'
 import type { InvitationId, OrgId } from '@sallyport/core'
 import { roleContains } from '../access/index.ts'
 import { appendAudit } from '../audit/index.ts'
+import type { PersonalSealer } from '../audit/index.ts'
 import {
   invitationAccept,
   invitationHold,
@@ -38,6 +39,7 @@ export interface WantedInvitation {
  */
 export async function invite(
   tx: TenantTx,
+  personal: PersonalSealer,
   actor: PersonPrincipal,
   { email, role, lifeS }: WantedInvitation,
 ): Promise<{ readonly invitation: Invitation; readonly token: Secret }> {
@@ -50,9 +52,10 @@ export async function invite(
   const [id, token] = [newId('inv'), newToken()]
   const invitation = await invitationInsert(tx, { id, email, role, tokenHash: sha256(token), invitedBy: actor.userId, lifeS })
   const replaces = replaced === undefined ? {} : { replaces: formatId('inv', replaced) }
-  // Not the address: what is in the log stays there when the person is forgotten.
   const detail = { role, expires_at: invitation.expiresAt.toISOString(), ...replaces }
-  await appendAudit(tx, { action: 'invitation.created', actor: formatId('user', actor.userId), target: formatId('inv', id), detail })
+  const event = { action: 'invitation.created', actor: formatId('user', actor.userId), target: formatId('inv', id), detail }
+  const about = { subject: event.target, facts: { email } }
+  await appendAudit(tx, { ...event, personal: await personal.seal(tx, event, about) })
   return { invitation, token }
 }
 
@@ -82,15 +85,16 @@ export interface Joined {
  */
 export async function acceptInvitation(
   database: Pick<Database, 'lookups' | 'withTenant'>,
+  personal: PersonalSealer,
   actor: PersonPrincipal,
   token: Secret,
 ): Promise<Joined> {
   const found = await database.lookups.invitationLookup(sha256(token))
   if (found === undefined) throw over()
-  return database.withTenant(found.org, (tx) => join(tx, actor, found.id))
+  return database.withTenant(found.org, (tx) => join(tx, personal, actor, found.id))
 }
 
-async function join(tx: TenantTx, actor: PersonPrincipal, id: InvitationId): Promise<Joined> {
+async function join(tx: TenantTx, personal: PersonalSealer, actor: PersonPrincipal, id: InvitationId): Promise<Joined> {
   const organization = await organizationHold(tx)
   const invitation = await invitationHold(tx, id)
   if (organization?.state !== 'active' || invitation?.state !== 'open') throw over()
@@ -108,7 +112,9 @@ async function join(tx: TenantTx, actor: PersonPrincipal, id: InvitationId): Pro
   await membershipPut(tx, actor.userId, invitation.role)
   const detail = { invitation: formatId('inv', id), role: invitation.role, invited_by: formatId('user', invitation.invitedBy) }
   const who = formatId('user', actor.userId)
-  await appendAudit(tx, { action: 'invitation.accepted', actor: who, target: who, detail })
+  const event = { action: 'invitation.accepted', actor: who, target: who, detail }
+  const about = { subject: who, facts: { email: invitation.email, name: actor.name } }
+  await appendAudit(tx, { ...event, personal: await personal.seal(tx, event, about) })
   return { org: tx.org, name: organization.name, role: invitation.role, createdAt: organization.createdAt }
 }
 

@@ -1,6 +1,7 @@
 /** Owns the list of all handlers. An operation of the contract that is missing here does not compile. */
 import { auditEventList } from './audit-event/list/handler.ts'
 import { auditSigningKeyList } from './audit-signing-key/list/handler.ts'
+import { auditForget } from './audit-event/forget/handler.ts'
 import { auditExport } from './audit-event/export/handler.ts'
 import { auditVerify } from './audit-event/verify/handler.ts'
 import { bulkRevocationCreate } from './bulk-revocation/create/handler.ts'
@@ -152,6 +153,7 @@ export const implementations: Implementations = {
   organizationContain,
   auditEventList,
   auditExport,
+  auditForget,
   auditVerify,
   auditSigningKeyList,
 }

@@ -19,12 +19,13 @@ import type { EventSources } from '../events/index.ts'
 import type { Idempotency } from '../idempotency/index.ts'
 import type { OrganizationDeletions } from '../organizations/index.ts'
 import type { RevocationService } from '../revocation/index.ts'
-import type { Keeper, Vault } from '../vault/index.ts'
+import type { Keeper, Personal, Vault } from '../vault/index.ts'
 
 /** Everything that handlers may reach. Built by compose, one for all routes. */
 export interface RouteDeps {
   readonly database: Database
   readonly vault: Pick<Vault, 'seal'>
+  readonly personal: Personal
   readonly lineage: Pick<Lineage, 'consent'>
   readonly keeper: Omit<Keeper, 'close' | 'organizations' | 'rotateEverything' | 'rotateRoot' | 'start' | 'tend'>
   readonly checkpointer: Pick<Checkpointer, 'checkpoint' | 'exportEnd' | 'keys'>

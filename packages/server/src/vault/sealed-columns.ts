@@ -2,7 +2,7 @@
  * Owns the one list of everything the gateway seals: each column, what it is sealed for and the place of each of its rows. Sealing, opening
  * and resealing name places through this file alone, and a test holds the list against the database's catalogue. Refuses a second spelling.
  */
-import type { ConnectionId, ConnectSessionId, EventSourceId, IntegrationId, RevocationId, SealPlace } from '@sallyport/core'
+import type { ConnectionId, ConnectSessionId, EventSourceId, IntegrationId, OrgId, RevocationId, SealPlace } from '@sallyport/core'
 import type { SealedTable } from '../db/index.ts'
 
 /** Where inside its organization a value lives. */
@@ -56,6 +56,16 @@ export function idempotentAnswerPlace(attempt: string): TenantPlace {
   return { purpose: 'idempotent-answer', table: 'idempotent_creation', column: 'answer', record: attempt, seq: 0n }
 }
 
+/** The key under which audit events say something of one person. */
+export function auditSubjectKeyPlace(id: string): TenantPlace {
+  return { purpose: 'audit-subject-key', table: 'audit_subject_key', column: 'sealed', record: id, seq: 0n }
+}
+
+/** What an audit event says of a person, under that key. Its number is not known when it is sealed; the chain holds it where it is. */
+export function auditPersonalPlace(org: OrgId, key: string, { action, target }: { action: string; target: string }): SealPlace {
+  return { purpose: 'audit-personal', org, table: 'audit_event', column: 'personal', record: `${key}/${action}/${target}`, seq: 0n }
+}
+
 export const SEALED_COLUMNS: readonly SealedColumn[] = [
   {
     table: 'credential_version',
@@ -91,6 +101,14 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     key: [{ name: 'id', type: 'uuid' }],
     also: [],
     place: (row) => revocationPlace(row['id'] as RevocationId),
+  },
+  {
+    table: 'audit_subject_key',
+    column: 'sealed',
+    purpose: 'audit-subject-key',
+    key: [{ name: 'id', type: 'uuid' }],
+    also: [],
+    place: (row) => auditSubjectKeyPlace(row['id']!),
   },
   {
     table: 'oauth_state',

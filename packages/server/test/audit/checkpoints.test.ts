@@ -348,6 +348,7 @@ describe('an export', () => {
       filter: {},
       format: 'jsonl' as const,
       keys,
+      opener: world.personal,
       end: node.exportEnd.bind(node),
     }
     for await (const piece of exportText(world.database, wanted, () => undefined)) text += piece
@@ -400,7 +401,7 @@ describe('an export', () => {
     const trusted = [await current()]
     for (const first of [
       text[0]!.replace('"filtered":false', '"filtered":true'),
-      text[0]!.replace('"version":1', '"version":2'),
+      text[0]!.replace('"version":2', '"version":3'),
       text[0]!.replace('sallyport-audit-export', 'another'),
       '',
       'seq,at,actor',

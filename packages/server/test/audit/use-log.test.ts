@@ -44,7 +44,8 @@ const record = (org: OrgId, over: Partial<RequestRecordRow> = {}): RequestRecord
   bytesOut: 0,
   ...over,
 })
-const logOn = (over: Partial<UseLogOptions> = {}): UseLog => createUseLog({ database: steady, logger: silent, ...over })
+const logOn = (over: Partial<UseLogOptions> = {}): UseLog =>
+  createUseLog({ database: steady, personal: { seal: async () => undefined }, logger: silent, ...over })
 const targets = async (org: OrgId): Promise<string[]> => {
   const events = await steady.withTenant(org, (tx) => auditEventListAscending(tx, { limit: 10_000 }))
   return events.map(({ target }) => target)

@@ -8,8 +8,8 @@ import { appendAudit, createCheckpointer, createCheckpointSink } from '../../src
 import type { AuditEvent, Checkpointer } from '../../src/audit/index.ts'
 import type { Database } from '../../src/db/index.ts'
 import { METRICS } from '../../src/metrics/index.ts'
-import { createVault } from '../../src/vault/index.ts'
-import type { Vault } from '../../src/vault/index.ts'
+import { createPersonal, createVault } from '../../src/vault/index.ts'
+import type { Personal, Vault } from '../../src/vault/index.ts'
 import { freshDatabase, silent } from '../db/fresh-database.ts'
 import type { FreshDatabase } from '../db/fresh-database.ts'
 
@@ -17,6 +17,7 @@ export interface AuditWorld {
   readonly fresh: FreshDatabase
   readonly database: Database
   readonly vault: Vault
+  readonly personal: Personal
   readonly metrics: MetricsRegistry
   /** What leaves the database. */
   readonly file: string
@@ -52,6 +53,7 @@ export async function auditWorld(serverUrl: string): Promise<AuditWorld> {
     fresh,
     database,
     vault,
+    personal: createPersonal({ vault, logger: silent }),
     metrics,
     file,
     node: ({ file: to = file, everyEvents = 1_000, everySeconds = 60 } = {}) =>

@@ -6,7 +6,7 @@ import { createUseLog } from '../../src/audit/index.ts'
 import { createLineage, createTenantStore, createTransitions } from '../../src/credentials/index.ts'
 import { auditEventList, connectionFindAnywhere, connectionInsert } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
-import { createVault } from '../../src/vault/index.ts'
+import { createPersonal, createVault } from '../../src/vault/index.ts'
 import { freshDatabase, lineTo, makeTenant, silent } from '../db/fresh-database.ts'
 import type { FreshDatabase, Tenant } from '../db/fresh-database.ts'
 
@@ -14,7 +14,7 @@ import type { FreshDatabase, Tenant } from '../db/fresh-database.ts'
 async function openNode(database: Database, rootKey: Secret): Promise<CredentialStore & { flush(): Promise<void> }> {
   const vault = createVault({ database, keyring: RootKeyring.parse(rootKey), clock: systemClock, logger: silent })
   await vault.checkRootKeys()
-  const useLog = createUseLog({ database, logger: silent })
+  const useLog = createUseLog({ database, personal: createPersonal({ vault, logger: silent }), logger: silent })
   const lineage = createLineage({ vault, fingerprintKey: await vault.systemSecret('refresh_fingerprint') })
   const store = createTenantStore({ database, vault, lineage, transitions: createTransitions({ useLog, logger: silent }), logger: silent })
   return Object.assign(store, {

@@ -19,6 +19,7 @@ import {
   eventReceiptPut,
   eventSourceInsert,
   intentPut,
+  auditSubjectKeyInsert,
   invitationInsert,
   leaseTake,
   membershipPut,
@@ -72,6 +73,7 @@ async function fillTables(tenant: Tenant): Promise<void> {
     await deletionInsert(tx, { requestedBy: 'system', graceS: 3600, patienceS: 0 })
     await creationBegin(tx, { keyHash: Buffer.alloc(32, 9), requestHash: Buffer.alloc(32), attempt: randomUUID() }, 60)
     await settingPut(tx, 'audit_use_mode', 'batched', 'system')
+    await auditSubjectKeyInsert(tx, { id: newId('dk'), subject: 'user_1', sealed: Buffer.from('not an envelope') })
     await invitationInsert(tx, {
       id: newId('inv'),
       email: 'a@example.com',

@@ -83,6 +83,58 @@ describe('the list of audit events', () => {
   })
 })
 
+describe('what the log says of a person', () => {
+  it('L-12 is read by ADMIN and OWNER, and after its owner has forgotten them by nobody', async () => {
+    const { id, cookie } = await world.makePerson(world.a.org, 'VIEWER', 'viewer@example.test')
+    const about = formatId('user', id)
+    const ended = await send(world, '/api/v1/session', {
+      method: 'DELETE',
+      headers: { ...asPerson({ cookie }), 'user-agent': 'A browser' },
+    })
+    expect(ended.status).toBe(204)
+    const [event] = await list({ target: about, action: 'session.ended' })
+    expect(event!.personal).toMatchObject({ facts: { email: 'viewer@example.test', address: '127.0.0.1', user_agent: 'A browser' } })
+    expect(JSON.stringify(event!.detail)).not.toMatch(/viewer@|127\.0|browser/u)
+    const forget = (person: { cookie: string }, at = world.a) =>
+      personOf(person).call('auditForget', { params: { org: at.params.org }, body: { about } })
+    await expect(forget(world.a.people.ADMIN)).rejects.toMatchObject({ status: 403 })
+    // Another organization's owner forgets what is said there, and nothing of this one.
+    expect(await forget(world.b.people.OWNER, world.b)).toEqual({ about, forgotten: false })
+    expect((await list({ target: about, action: 'session.ended' }))[0]!.personal!.facts).not.toBeNull()
+    expect(await forget(world.a.people.OWNER)).toEqual({ about, forgotten: true })
+    expect(await forget(world.a.people.OWNER)).toEqual({ about, forgotten: false })
+    expect((await list({ target: about, action: 'session.ended' }))[0]!.personal).toEqual({ sealed: event!.personal!.sealed, facts: null })
+    expect(await list({ target: about, action: 'audit_log.person_forgotten' })).toMatchObject([
+      { actor: formatId('user', world.a.people.OWNER.id), detail: { forgotten: false } },
+      { detail: { forgotten: true } },
+    ])
+    const { intact } = await personOf(world.a.people.ADMIN).call('auditVerify', { params: { org: world.a.params.org } })
+    expect(intact).toBe(true)
+  })
+
+  it('S69 goes for a person with the invitations that they accepted', async () => {
+    const owner = personOf(world.a.people.OWNER)
+    const params = { org: world.a.params.org }
+    const { id, cookie } = await world.makePerson(world.b.org, 'VIEWER', 'invited@example.test')
+    const { invitation, token } = await owner.call('invitationCreate', {
+      params,
+      body: { email: 'invited@example.test', role: 'VIEWER' },
+    })
+    const [made] = await list({ target: invitation.id, action: 'invitation.created' })
+    expect(made).toMatchObject({ detail: { role: 'VIEWER' }, personal: { facts: { email: 'invited@example.test' } } })
+    await personOf({ cookie }).call('invitationAccept', { body: { token } })
+    const about = formatId('user', id)
+    expect((await list({ target: about, action: 'invitation.accepted' }))[0]!.personal!.facts).toMatchObject({
+      email: 'invited@example.test',
+    })
+    await owner.call('auditForget', { params, body: { about } })
+    for (const target of [about, invitation.id]) {
+      const events = await list({ target })
+      expect(events.flatMap(({ personal }) => personal?.facts ?? [])).toEqual([])
+    }
+  })
+})
+
 describe('an export over HTTP', () => {
   const exportOf = (at: TestOrg, query = '') =>
     send(world, `/api/v1/orgs/${at.params.org}/audit-events/export${query}`, { headers: asPerson(at.people.OWNER) })
@@ -115,7 +167,7 @@ describe('an export over HTTP', () => {
     const answer = await exportOf(world.b, '?format=csv&actor=user_csv')
     expect(answer.headers['content-type']).toBe('text/csv; charset=utf-8; header=present')
     const [head, ...rows] = answer.text.split(/\r\n(?=\d|$)/u)
-    expect(head).toBe('seq,at,actor,action,target,detail,prev_hash,hash')
+    expect(head).toBe('seq,at,actor,action,target,detail,personal,prev_hash,hash')
     expect(rows.filter((row) => row !== '').map((row) => row.split(',thing.changed,')[1]!.split(',{}')[0])).toEqual([
       "'=1+1",
       "'+x",

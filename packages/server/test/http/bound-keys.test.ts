@@ -20,6 +20,8 @@ import { makeCertificate } from '../../../core/test/http/certificates.ts'
 import { createKeyGuard, createNonces } from '../../src/binding/index.ts'
 import type { KeyGuard, KeyGuardOptions } from '../../src/binding/index.ts'
 import { auditEventList } from '../../src/db/index.ts'
+import { createPersonal } from '../../src/vault/index.ts'
+import { silent } from '../db/fresh-database.ts'
 import { asKey, asPerson, createWorld, send } from './world.ts'
 import type { Answer, World } from './world.ts'
 
@@ -81,13 +83,15 @@ async function refusal(call: Promise<unknown>): Promise<{ code: string; status: 
   return { code, status }
 }
 
-/** What is on record of refusals of a key. */
+/** What is on record of refusals of a key, with where it came from, which no detail says. */
 async function refusalsOf(key: string): Promise<unknown[]> {
   await world.flush()
-  const events = await world.database.withTenant(world.a.org, (tx) => auditEventList(tx, { limit: 1000 }))
-  return events
-    .filter(({ action, target }) => action === 'key.refused' && target === key)
-    .map(({ detail }) => JSON.parse(detail) as unknown)
+  const personal = createPersonal({ vault: world.vault, logger: silent })
+  return world.database.withTenant(world.a.org, async (tx) => {
+    const events = (await auditEventList(tx, { limit: 1000 })).filter(({ action, target }) => action === 'key.refused' && target === key)
+    const facts = await personal.open(tx, events)
+    return events.map(({ detail, seq }) => ({ ...(JSON.parse(detail) as object), ...facts.get(seq) }))
+  })
 }
 
 describe('S79 a key that is held to addresses', () => {

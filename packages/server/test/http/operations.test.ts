@@ -34,6 +34,7 @@ const BODIES: Partial<Record<OperationName, () => unknown>> = {
   memberUpdate: () => ({ role: 'VIEWER' }),
   invitationCreate: () => ({ email: `${newId('inv')}@example.com`, role: 'VIEWER' }),
   invitationAccept: () => ({ token: 'x'.repeat(43) }),
+  auditForget: () => ({ about: formatId('user', newId('user')) }),
   organizationDelete: () => ({ confirm: 'another name' }),
   projectCreate: () => ({ name: 'Another' }),
   projectUpdate: () => ({ name: 'Renamed' }),

@@ -85,7 +85,7 @@ import { createBackChannelLogout } from '../../src/logout/index.ts'
 import { createOrganizationDeletions } from '../../src/organizations/index.ts'
 import { createRevocationService } from '../../src/revocation/index.ts'
 import { registerOperations } from '../../src/routes/index.ts'
-import { clientSecretPlace, createKeeper, createVault, eventSecretPlace } from '../../src/vault/index.ts'
+import { clientSecretPlace, createKeeper, createPersonal, createVault, eventSecretPlace } from '../../src/vault/index.ts'
 import type { Vault } from '../../src/vault/index.ts'
 
 export interface TestOrg {
@@ -228,7 +228,8 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     clock: systemClock,
     logger,
   })
-  const useLog = createUseLog({ database, logger })
+  const personal = createPersonal({ vault, logger })
+  const useLog = createUseLog({ database, personal, logger })
   const store = createTenantStore({ database, vault, lineage, transitions: createTransitions({ useLog, logger }), logger })
   const leases = database.sessionLeases()
   const refresher = createRenewal({
@@ -326,7 +327,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     keys,
     sessions,
     people,
-    breakGlass: createBreakGlassRecord(database),
+    breakGlass: createBreakGlassRecord({ database, personal }),
     ready: options.ready ?? (() => database.ping().then(() => 'ok')),
     dataPlane: options.dataPlane ?? (() => false),
     register: (app) => {
@@ -334,6 +335,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
       registerOperations(app, {
         database,
         vault,
+        personal,
         lineage,
         refresher,
         explain,

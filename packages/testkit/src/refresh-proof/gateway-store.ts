@@ -14,7 +14,7 @@ export async function openGatewayStore(url: string, rootKeys: string): Promise<{
   const logger = createLogger({ level: 'silent', format: 'json' })
   const database = await openDatabase({ url: new Secret(url), logger, poolSize: 3 })
   const vault = createVault({ database, keyring: RootKeyring.parse(new Secret(rootKeys)), clock: systemClock, logger })
-  const useLog = createUseLog({ database, logger })
+  const useLog = createUseLog({ database, personal: { seal: async () => undefined }, logger })
   const lineage = createLineage({ vault, fingerprintKey: await vault.systemSecret('refresh_fingerprint') })
   const store = createTenantStore({ database, vault, lineage, transitions: createTransitions({ useLog, logger }), logger })
   return {

@@ -73,7 +73,7 @@ function AuditList({ events }: { readonly events: readonly AuditEvent[] }) {
 }
 
 function AuditRow({ event }: { readonly event: AuditEvent }) {
-  const { seq, at, action, actor, target, detail, prev_hash: previous, hash } = event
+  const { seq, at, action, actor, target, detail, personal, prev_hash: previous, hash } = event
   return (
     <li>
       <details className="group">
@@ -94,6 +94,18 @@ function AuditRow({ event }: { readonly event: AuditEvent }) {
           <dd>
             <pre className="font-mono text-xs break-all whitespace-pre-wrap">{JSON.stringify(detail, null, 2)}</pre>
           </dd>
+          {personal !== null && (
+            <>
+              <dt className="text-dim max-sm:mt-2">Person</dt>
+              <dd>
+                {personal.facts === null ? (
+                  <span className="text-dim">was forgotten</span>
+                ) : (
+                  <pre className="font-mono text-xs break-all whitespace-pre-wrap">{JSON.stringify(personal.facts, null, 2)}</pre>
+                )}
+              </dd>
+            </>
+          )}
           <dt className="text-dim max-sm:mt-2">Previous hash</dt>
           <dd className="font-mono text-xs break-all">{previous}</dd>
           <dt className="text-dim max-sm:mt-2">Hash</dt>

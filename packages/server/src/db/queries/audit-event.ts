@@ -15,6 +15,10 @@ export interface StoredAuditEvent {
   readonly target: string
   /** Canonical JSON text (RFC 8785) of an object, as it was hashed. */
   readonly detail: string
+  /** 2 with personal facts, 1 without: which bytes were hashed. */
+  readonly form: number
+  /** What it says of a person, sealed, in base64url; null when it says nothing of one. */
+  readonly personal: string | null
   readonly prevHash: Buffer
   readonly hash: Buffer
 }
@@ -31,6 +35,8 @@ export interface NewAuditEvent {
   readonly target: string
   /** Canonical JSON text of an object. */
   readonly detail: string
+  /** Base64url. */
+  readonly personal?: string
 }
 
 /**
@@ -156,7 +162,7 @@ export async function auditEventListAscending(tx: TenantTx, page: Page<bigint>):
 function events(tx: TenantTx) {
   return tx
     .selectFrom('sallyport.audit_event')
-    .select(['org_id', 'seq', 'action', 'actor', 'target', 'detail', 'prev_hash', 'hash'])
+    .select(['org_id', 'seq', 'action', 'actor', 'target', 'detail', 'form', 'personal', 'prev_hash', 'hash'])
     .select(sql<string>`to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`.as('at'))
     .where('org_id', '=', tx.org)
 }
@@ -172,6 +178,8 @@ function auditEvent(row: Row): StoredAuditEvent {
     actor: row.actor,
     target: row.target,
     detail: row.detail,
+    form: row.form,
+    personal: row.personal,
     prevHash: row.prev_hash,
     hash: row.hash,
   }

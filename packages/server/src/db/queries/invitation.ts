@@ -125,3 +125,14 @@ function invitation(row: Awaited<ReturnType<ReturnType<typeof invitations>['exec
     acceptedBy: row.accepted_by,
   }
 }
+
+/** Those that a person accepted. */
+export async function invitationListAcceptedBy(tx: TenantTx, person: UserId): Promise<InvitationId[]> {
+  const rows = await tx
+    .selectFrom('sallyport.invitation')
+    .select('id')
+    .where('org_id', '=', tx.org)
+    .where('accepted_by', '=', person)
+    .execute()
+  return rows.map(({ id }) => id)
+}

@@ -73,6 +73,7 @@ async function* recorded(call: ExportCall, through: bigint): AsyncGenerator<Buff
       filter,
       format,
       keys,
+      opener: deps.personal,
       end: (end: Parameters<typeof checkpointer.exportEnd>[0]) => checkpointer.exportEnd(end),
     }
     for await (const piece of exportText(deps.database, wanted, () => (rows += 1))) {

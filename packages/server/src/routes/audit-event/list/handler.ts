@@ -1,10 +1,10 @@
 import type { z } from 'zod'
 import type { schemas } from '@sallyport/contract'
 import { formatId } from '@sallyport/core'
-import { appendAudit, canonicalJson } from '../../../audit/index.ts'
-import type { AuditEvent } from '../../../audit/index.ts'
+import { appendAudit, canonicalJson, withFacts } from '../../../audit/index.ts'
+import type { AuditEvent, OpenedEvent } from '../../../audit/index.ts'
 import { auditEventListFiltered } from '../../../db/index.ts'
-import type { StoredAuditEvent, TenantTx } from '../../../db/index.ts'
+import type { TenantTx } from '../../../db/index.ts'
 import { principalRef } from '../../../identity/index.ts'
 import { implement } from '../../operation.ts'
 import { listPage } from '../../page.ts'
@@ -16,8 +16,8 @@ export const auditEventList = implement('auditEventList', (call) =>
     const { limit: _limit, cursor, ...filter } = call.query
     const named = Object.entries(filter).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]))
     const page = await listPage(call, {
-      rows: (page) => auditEventListFiltered(tx, filter, page, 'descending'),
-      keyOf: (event) => event.seq,
+      rows: async (page) => withFacts(tx, await auditEventListFiltered(tx, filter, page, 'descending'), call.deps.personal),
+      keyOf: ({ event }) => event.seq,
       readKey: BigInt,
       present: presentEvent,
       filters: named.map(([name, value]) => `${name}=${value}`),
@@ -37,7 +37,7 @@ async function recordReading(tx: TenantTx, event: AuditEvent): Promise<void> {
   if (!again) await appendAudit(tx, event)
 }
 
-function presentEvent(event: StoredAuditEvent): z.input<typeof schemas.auditEvent> {
+function presentEvent({ event, facts }: OpenedEvent): z.input<typeof schemas.auditEvent> {
   return {
     seq: event.seq.toString(),
     at: event.at,
@@ -46,6 +46,7 @@ function presentEvent(event: StoredAuditEvent): z.input<typeof schemas.auditEven
     target: event.target,
     // Stored as the text that was hashed; the database has checked that it is an object.
     detail: JSON.parse(event.detail) as Record<string, unknown>,
+    personal: event.personal === null ? null : { sealed: event.personal, facts: facts ?? null },
     prev_hash: event.prevHash.toString('hex'),
     hash: event.hash.toString('hex'),
   }

@@ -9,15 +9,16 @@ import { auditSession } from '../audit-session.ts'
  * The new session's token is always fresh, and one that the browser brought along ends (battery J-19), on record like every other end. It
  * is looked up first: a refusal then leaves the link unused.
  */
-export const sessionCreate = implement('sessionCreate', async ({ body, deps, reply, address, sessionToken }) => {
-  const { database, sessions, sessionCookie } = deps
+export const sessionCreate = implement('sessionCreate', async (call) => {
+  const { body, deps, reply, address, sessionToken } = call
+  const { sessions, sessionCookie } = deps
   const before = sessionToken && (await sessions.lookup(sessionToken, address))
   const opened = await openedBy(body, deps, address)
   try {
     const person = await sessions.lookup(opened.token, address)
     if (person === undefined) throw new ProblemError('unauthenticated', 'The session ended as it began; sign in again.')
-    await auditSession(database, 'session.created', person)
-    if (before !== undefined) await auditSession(database, 'session.ended', before)
+    await auditSession(call, 'session.created', person)
+    if (before !== undefined) await auditSession(call, 'session.ended', before)
   } catch (error) {
     // A session that is on no record must not be used.
     await sessions.close(opened.token)
