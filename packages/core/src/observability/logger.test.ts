@@ -110,6 +110,27 @@ describe('redaction by type', () => {
     }
   })
 
+  // HTTP libraries put the whole request into their errors, and a toJSON that prints it.
+  it('L-03 logs a failed request of another library without the token that it was sent with', () => {
+    const config = { method: 'get', url: `https://api.example/me?access_token=${canary}`, headers: { Authorization: `Bearer ${canary}` } }
+    const request = { _header: `GET /me HTTP/1.1\r\nAuthorization: Bearer ${canary}\r\n`, path: `/me?access_token=${canary}` }
+    const failed = Object.assign(new Error(`connect ECONNREFUSED ${config.url}`), {
+      name: 'RequestError',
+      code: 'ECONNREFUSED',
+      config,
+      request,
+      response: undefined,
+      toJSON: () => ({ message: 'connect ECONNREFUSED', config }),
+    })
+    for (const format of ['json', 'text'] as const) {
+      const [line] = record((log) => log.error('The provider was not reached', { error: failed, provider: 'x' }), { format })
+      expect(line).toContain('The provider was not reached')
+      expect(line).toContain('ECONNREFUSED')
+      expect(pieces.filter((piece) => line!.includes(piece))).toEqual([])
+    }
+    expect(config.headers.Authorization).toBe(`Bearer ${canary}`)
+  })
+
   // A pattern with state redacts the first time and lets the second pass.
   it('L-01 redacts one object the same way 1,000 times', () => {
     const value = Object.fromEntries(carriers.map(([name, make]) => [name, make()]))

@@ -3,6 +3,7 @@ import { BEHAVIOURS, REDIRECT_URI, startStage } from './behaviours.ts'
 import type { Behaviour } from './behaviours.ts'
 import { NOT_KEPT_TO } from '../cache-cases/judgement.ts'
 import { DOUBLES } from './doubles.ts'
+import { WRONG_INPUTS } from './wrong-input.ts'
 import { startDouble } from './provider.ts'
 
 export const CONNECTORS_TRIED: readonly string[] = [...Object.keys(DOUBLES), 'feed']
@@ -49,6 +50,14 @@ ${rows.join('\n')}
 \`refresh_pending\`, \`refresh_outcome_unknown\` and \`provider_unavailable\` end nothing: the token that lives is used until it dies, and renewing goes on by itself. A refresh token is
 never shown twice meanwhile where the provider may have taken it ([refresh](refresh.md)). Slack's lists are read by POST, which is not repeated after a
 429: the caller gets it.
+
+## Wrong input
+
+What has bitten users of libraries of this kind, and the test that holds it off.
+
+${row(['what', 'test'])}
+${row(['---', '---'])}
+${WRONG_INPUTS.map(({ what, file, test }) => row([what, `${test} (\`${file}\`)`])).join('\n')}
 
 ## The cache of answers
 
