@@ -46,6 +46,7 @@ const CORE_ORDER = [
   'oauth1',
   'refresh',
   'catalog',
+  'models',
   'connectors',
   'sdk',
 ]
@@ -237,6 +238,8 @@ export const WORDS: readonly { readonly word: RegExp; readonly only: readonly st
       'packages/core/src/http/',
       'packages/core/src/jwt/',
       'packages/core/src/keysources/',
+      // What it hands out is the part that is no secret.
+      'packages/core/src/models/credential.ts',
       'packages/core/src/oauth/',
       'packages/core/src/oauth1/',
       'packages/core/src/sdk/device-sign-in.ts',

@@ -118,6 +118,8 @@ describe('through the control plane', () => {
     bulk: 'bulk',
     member: 'user',
     invitation: 'inv',
+    provider_key: 'pkey',
+    organization_provider_key: 'pkey',
   }
   /** Parameters that name nothing of a tenant's. */
   const NO_TENANTS: ReadonlySet<string> = new Set(['environment', 'root_key'])
@@ -136,7 +138,15 @@ describe('through the control plane', () => {
     const { bulk_revocation: bulk } = await client.call('bulkRevocationCreate', { params: { org: place.org }, body: nothing })
     const email = `${newId('inv')}@example.com`
     const { invitation } = await client.call('invitationCreate', { params: { org: place.org }, body: { email, role: 'VIEWER' } })
+    const providerKey = { provider: 'openai', secret: 'not-a-real-key-1234', settings: {} }
+    const kept = await client.call('providerKeyCreate', { params: place, body: { ...providerKey, name: 'own' } })
+    const shared = await client.call('organizationProviderKeyCreate', {
+      params: { org: place.org },
+      body: { ...providerKey, name: 'shared' },
+    })
     const made = {
+      provider_key: kept.id,
+      organization_provider_key: shared.id,
       member: await addMember(stage.gateway.databaseUrl!, place.org),
       invitation: invitation.id,
       connection,
@@ -159,12 +169,17 @@ describe('through the control plane', () => {
     keyUpdate: { name: 'taken over' },
     keyRotate: {},
     keyCreate: { name: 'mine', scopes: ['proxy:call'] },
+    integrationUpdate: { client_id: 'taken-over' },
     integrationCreate: { slug: 'mine', provider: 'github', client_id: 'a', client_secret: 'b' },
     connectSessionCreate: { integration: 'api', end_user_id: 'x' },
     eventSourceCreate: { kind: 'github' },
     connectionImport: { integration: 'api', end_user_id: 'x', access_token: 'fake-token' },
     bulkRevocationCreate: { everything: true, dry_run: false },
     connectSessionComplete: { code: 'x', end_user_id: 'x' },
+    providerKeyCreate: { provider: 'openai', secret: 'not-a-real-key-1234' },
+    providerKeyRotate: { secret: 'not-a-real-key-1234' },
+    organizationProviderKeyCreate: { provider: 'openai', secret: 'not-a-real-key-1234' },
+    organizationProviderKeyRotate: { secret: 'not-a-real-key-1234' },
     dataKeyShred: { dry_run: true },
     organizationContain: { exposed_until: '2020-01-01T00:00:00Z', connections: 'keep' },
   }

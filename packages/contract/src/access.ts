@@ -20,6 +20,8 @@ export const SCOPES = [
   'keys:write',
   'integrations:read',
   'integrations:write',
+  'provider_keys:read',
+  'provider_keys:write',
   'connect_sessions:write',
   'connections:read',
   'connections:write',

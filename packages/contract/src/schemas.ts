@@ -20,6 +20,7 @@ export const eventSourceId = id('esrc', 'Event source id')
 export const bulkRevocationId = id('bulk', 'Bulk revocation id')
 export const dataKeyId = id('dk', 'Data key id')
 export const invitationId = id('inv', 'Invitation id')
+export const providerKeyId = id('pkey', 'Key of a model provider')
 export const personId = id('user', 'Person id')
 
 export const environment = z.enum(ENVIRONMENTS)
@@ -571,3 +572,35 @@ export const provider = z
   .meta({ id: 'Provider' })
 
 export const session = z.object({ person: z.object({ id: z.string(), name: z.string() }), expires_at: timestamp }).meta({ id: 'Session' })
+
+export const modelProvider = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    docs: z.string(),
+    dialect: z.enum(['openai', 'anthropic', 'gemini', 'cohere', 'bedrock']).describe('In whose words its API speaks'),
+    credential: z.enum(['key', 'aws', 'google_service_account']).describe('What `secret` of a key is'),
+    settings: z.array(z.object({ name: z.string(), description: z.string() })).describe('What else a key needs'),
+  })
+  .meta({ id: 'ModelProvider' })
+
+export const providerKey = z
+  .object({
+    id: providerKeyId,
+    provider: z.string(),
+    name: z.string(),
+    project: projectId.nullable().describe('null: of the whole organization'),
+    environment: environment.nullable(),
+    masked: z.string().describe('The end of a key or of its id, or the address of a service account'),
+    fingerprint: z
+      .string()
+      .describe('Equal where one organization keeps the same secret twice; says nothing to anybody else. 32 hexadecimal digits'),
+    settings: z.record(z.string(), z.string()),
+    state: z.enum(['active', 'ending', 'ended']).describe('`ending`: it was replaced, and is at hand until `ends_at`'),
+    replaces: providerKeyId.nullable(),
+    created_by: z.string(),
+    created_at: timestamp,
+    ends_at: timestamp.nullable(),
+    revoked_at: timestamp.nullable(),
+  })
+  .meta({ id: 'ProviderKey' })

@@ -15,6 +15,7 @@ import { membersOperations } from './members.ts'
 import { organizationsOperations } from './organizations.ts'
 import { limitsOperations } from './limits.ts'
 import { projectsOperations } from './projects.ts'
+import { providerKeysOperations } from './provider-keys.ts'
 import { requestsOperations } from './requests.ts'
 import { rootKeysOperations } from './root-keys.ts'
 import { signInPolicyOperations } from './sign-in-policy.ts'
@@ -32,6 +33,7 @@ export const operations = {
   ...limitsOperations,
   ...apiKeysOperations,
   ...integrationsOperations,
+  ...providerKeysOperations,
   ...connectingOperations,
   ...connectionsOperations,
   ...requestsOperations,

@@ -38,6 +38,7 @@ export type RevocationId = Uuid<'rev'>
 export type BulkRevocationId = Uuid<'bulk'>
 export type EventSourceId = Uuid<'esrc'>
 export type InvitationId = Uuid<'inv'>
+export type ProviderKeyId = Uuid<'pkey'>
 
 export type Environment = 'live' | 'test'
 

@@ -1,6 +1,6 @@
 /** Owns the engine: every group made in the order in which they depend on each other, behind one server, and the order in which they end. */
 import { join } from 'node:path'
-import { createDpopNonces, createEgress, listProviders, resolveProvider, SallyportError } from '@sallyport/core'
+import { createDpopNonces, createEgress, listModelProviders, listProviders, resolveProvider, SallyportError } from '@sallyport/core'
 import type { Provider } from '@sallyport/core'
 import { createUseLog } from '../audit/index.ts'
 import type { Config } from '../config.ts'
@@ -8,6 +8,7 @@ import type { Database } from '../db/index.ts'
 import { createCursors, createHttpServer, createSessionCookie } from '../http/index.ts'
 import type { HttpServer } from '../http/index.ts'
 import { createIdempotency } from '../idempotency/index.ts'
+import { createProviderKeys } from '../models/index.ts'
 import { createOrganizationDeletions } from '../organizations/index.ts'
 import type { OrganizationDeletions } from '../organizations/index.ts'
 import { registerOperations } from '../routes/index.ts'
@@ -82,6 +83,7 @@ async function createServer(
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
   const idempotencyKey = await vault.systemSecret('idempotency_key')
   const stepUp = () => ({ now: clock.now(), maxAgeS: config.stepUpMaxAgeS })
+  const fingerprintKey = await vault.systemSecret('provider_key_fingerprint')
   return createHttpServer({
     keyGuard,
     keyUses,
@@ -118,6 +120,7 @@ async function createServer(
         connect,
         deletions,
         idempotency: createIdempotency({ database, vault, key: idempotencyKey, logger }),
+        providerKeys: createProviderKeys({ vault, providers: listModelProviders(), fingerprintKey }),
         revocation,
         eventSources: events.sources,
         cursors,
@@ -140,7 +143,8 @@ function sweep({ database, logger }: Ground, { connect, events }: Credentials): 
   const sweeper = setInterval(() => {
     void connect.sweepExpired().catch((error: unknown) => logger.warn('The sweep failed', { error }))
     void events.sweep()
-    void database.lookups.idempotencySweep(SWEEP_BATCH).catch((error: unknown) => logger.warn('The sweep failed', { error }))
+    for (const swept of [database.lookups.idempotencySweep(SWEEP_BATCH), database.lookups.providerKeySweep(SWEEP_BATCH)])
+      void swept.catch((error: unknown) => logger.warn('The sweep failed', { error }))
   }, SWEEP_EVERY_MS)
   sweeper.unref()
   return () => clearInterval(sweeper)

@@ -18,7 +18,7 @@ describe('readChange', () => {
     '{}',
     '"text"',
     '{',
-    JSON.stringify({ table: 'person', org, id }),
+    JSON.stringify({ table: 'request_record', org, id }),
     JSON.stringify({ table: 'connection', org, id: 7 }),
     JSON.stringify({ table: 'connection', org: 'x', id }),
   ])('takes %s as unknown, so that every cache drops what it holds', (payload) => {

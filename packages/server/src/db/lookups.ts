@@ -228,6 +228,8 @@ export interface Lookups {
   nodeLeave(node: string): Promise<void>
   /** Forgets creations that began a day ago, at most `most` (10,000). How many. */
   idempotencySweep(most: number): Promise<number>
+  /** Forgets the secrets of model providers' keys whose overlap is over, at most `most` (10,000). How many. */
+  providerKeySweep(most: number): Promise<number>
   /** Takes one deletion of an organization that is due, for `seconds`. */
   organizationDeletionClaim(seconds: number): Promise<OrgId | undefined>
   /** Whose an event source is, by the last segment of its address. */
@@ -396,6 +398,10 @@ export function createLookups(pool: Pool): Lookups {
     },
     async idempotencySweep(most) {
       const [row] = await rows<{ swept: string }>('select sallyport.idempotency_sweep($1) as swept', [most])
+      return row === undefined ? unanswered() : Number(row.swept)
+    },
+    async providerKeySweep(most) {
+      const [row] = await rows<{ swept: string }>('select sallyport.provider_key_sweep($1) as swept', [most])
       return row === undefined ? unanswered() : Number(row.swept)
     },
     async organizationDeletionClaim(seconds) {

@@ -7,6 +7,7 @@ import type {
   DataKeyId,
   Environment,
   EventSourceId,
+  ProviderKeyId,
   IntegrationId,
   InvitationId,
   KeyId,
@@ -325,6 +326,24 @@ export interface Schema {
     verified_at: Date | null
     received_at: Date | null
     created_at: MadeNow
+  }
+  'sallyport.provider_key': {
+    org_id: OrgId
+    id: ProviderKeyId
+    project_id: ProjectId | null
+    environment: Environment | null
+    provider: string
+    name: string
+    settings: ColumnType<Record<string, string>, string, never>
+    sealed: Buffer | null
+    sealed_under: GeneratedAlways<DataKeyId | null>
+    mask: string
+    fingerprint: Buffer
+    replaces: ProviderKeyId | null
+    created_by: string
+    created_at: MadeNow
+    ends_at: Date | null
+    revoked_at: Date | null
   }
   'sallyport.event_receipt': {
     org_id: OrgId

@@ -13,6 +13,7 @@ import type {
   KeyId,
   OrgId,
   ProjectId,
+  ProviderKeyId,
   UserId,
 } from '@sallyport/core'
 import { ProblemError } from './problem.ts'
@@ -31,6 +32,9 @@ export interface PathIds {
   readonly root_key: string
   readonly bulk: BulkRevocationId
   readonly source: EventSourceId
+  readonly provider_key: ProviderKeyId
+  /** One that is no environment's own. */
+  readonly organization_provider_key: ProviderKeyId
   readonly member: UserId
   readonly invitation: InvitationId
   /** The application's own name of a person, opaque here. */
@@ -51,6 +55,8 @@ const READERS: Readers = {
   root_key: (text) => (schemas.rootKeyId.safeParse(text).success ? text : undefined),
   bulk: (text) => parseId('bulk', text),
   source: (text) => parseId('esrc', text),
+  provider_key: (text) => parseId('pkey', text),
+  organization_provider_key: (text) => parseId('pkey', text),
   member: (text) => parseId('user', text),
   invitation: (text) => parseId('inv', text),
   end_user: (text) => schemas.endUserId.safeParse(text).data,

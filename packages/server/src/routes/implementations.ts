@@ -36,6 +36,11 @@ import { keyRotate } from './key/rotate/handler.ts'
 import { keyRevoke } from './key/revoke/handler.ts'
 import { keyUpdate } from './key/update/handler.ts'
 import type { Implementations } from './operation.ts'
+import { modelProviderList } from './model-provider/list/handler.ts'
+import { organizationProviderKeyCreate, providerKeyCreate } from './provider-key/create/handler.ts'
+import { organizationProviderKeyList, providerKeyList } from './provider-key/list/handler.ts'
+import { organizationProviderKeyRevoke, providerKeyRevoke } from './provider-key/revoke/handler.ts'
+import { organizationProviderKeyRotate, providerKeyRotate } from './provider-key/rotate/handler.ts'
 import { organizationContain } from './organization/contain/handler.ts'
 import { organizationList } from './organization/list/handler.ts'
 import { organizationCreate } from './organization/create/handler.ts'
@@ -127,6 +132,15 @@ export const implementations: Implementations = {
   integrationGet,
   integrationUpdate,
   integrationDelete,
+  modelProviderList,
+  organizationProviderKeyList,
+  organizationProviderKeyCreate,
+  organizationProviderKeyRotate,
+  organizationProviderKeyRevoke,
+  providerKeyList,
+  providerKeyCreate,
+  providerKeyRotate,
+  providerKeyRevoke,
   eventSourceList,
   eventSourceCreate,
   eventSourceDelete,

@@ -17,6 +17,7 @@ import type { KeyAuthenticator, People, Principal, Sessions } from '../identity/
 import type { RateBounds } from '../limits/index.ts'
 import type { EventSources } from '../events/index.ts'
 import type { Idempotency } from '../idempotency/index.ts'
+import type { ProviderKeys } from '../models/index.ts'
 import type { OrganizationDeletions } from '../organizations/index.ts'
 import type { RevocationService } from '../revocation/index.ts'
 import type { Keeper, Personal, Vault } from '../vault/index.ts'
@@ -39,6 +40,7 @@ export interface RouteDeps {
   readonly stepUp: () => StepUp
   readonly connect: Pick<ConnectService, 'createSession' | 'getSession' | 'complete'>
   readonly eventSources: EventSources
+  readonly providerKeys: ProviderKeys
   readonly idempotency: Idempotency
   readonly deletions: Pick<OrganizationDeletions, 'request' | 'takeBack' | 'find'>
   readonly revocation: Pick<RevocationService, 'disconnect' | 'eraseEndUser' | 'bulk'>

@@ -6,6 +6,7 @@ export {
   credentialPlace,
   eventSecretPlace,
   idempotentAnswerPlace,
+  providerKeyPlace,
   refreshAnswerPlace,
   revocationPlace,
   SEALED_COLUMNS,

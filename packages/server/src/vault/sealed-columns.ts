@@ -2,7 +2,16 @@
  * Owns the one list of everything the gateway seals: each column, what it is sealed for and the place of each of its rows. Sealing, opening
  * and resealing name places through this file alone, and a test holds the list against the database's catalogue. Refuses a second spelling.
  */
-import type { ConnectionId, ConnectSessionId, EventSourceId, IntegrationId, OrgId, RevocationId, SealPlace } from '@sallyport/core'
+import type {
+  ConnectionId,
+  ConnectSessionId,
+  EventSourceId,
+  IntegrationId,
+  OrgId,
+  ProviderKeyId,
+  RevocationId,
+  SealPlace,
+} from '@sallyport/core'
 import type { SealedTable } from '../db/index.ts'
 
 /** Where inside its organization a value lives. */
@@ -44,6 +53,11 @@ export function spilledAnswerPlace(
 /** By which a provider signs what it sends to this source. */
 export function eventSecretPlace(source: EventSourceId): TenantPlace {
   return { purpose: 'event-secret', table: 'event_source', column: 'secret', record: source, seq: 0n }
+}
+
+/** A model provider's credential. */
+export function providerKeyPlace(key: ProviderKeyId): TenantPlace {
+  return { purpose: 'provider-key', table: 'provider_key', column: 'sealed', record: key, seq: 0n }
 }
 
 /** The tokens of an ended grant that are still to be taken back. */
@@ -93,6 +107,14 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     key: [{ name: 'id', type: 'uuid' }],
     also: [],
     place: (row) => eventSecretPlace(row['id'] as EventSourceId),
+  },
+  {
+    table: 'provider_key',
+    column: 'sealed',
+    purpose: 'provider-key',
+    key: [{ name: 'id', type: 'uuid' }],
+    also: [],
+    place: (row) => providerKeyPlace(row['id'] as ProviderKeyId),
   },
   {
     table: 'revocation',

@@ -45,7 +45,13 @@ import type { TenantPlace } from './sealed-columns.ts'
 import { VaultError } from './vault-error.ts'
 
 /** 32 random bytes each, made once per installation and never changed. */
-export type SystemSecretName = 'key_pepper' | 'cursor_key' | 'refresh_fingerprint' | 'dpop_nonce' | 'idempotency_key'
+export type SystemSecretName =
+  | 'key_pepper'
+  | 'cursor_key'
+  | 'refresh_fingerprint'
+  | 'dpop_nonce'
+  | 'idempotency_key'
+  | 'provider_key_fingerprint'
 
 export interface Vault {
   /** Seals under the organization's current data key. Its first use makes that key, in the same transaction. */

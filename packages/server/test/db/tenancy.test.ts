@@ -26,6 +26,7 @@ import {
   organizationCreate,
   organizationFind,
   projectList,
+  providerKeyInsert,
   revocationInsertMany,
   settingPut,
   signInPolicyPut,
@@ -51,6 +52,15 @@ beforeAll(async () => {
 
 afterAll(() => fresh.drop())
 
+const PROVIDER_KEY = {
+  provider: 'openai',
+  name: 'default',
+  settings: {},
+  mask: '…',
+  fingerprint: Buffer.alloc(16, 7),
+  replaces: null,
+  createdBy: 'system',
+}
 const EVENT_SOURCE = { kind: 'github', issuers: [], audiences: [], keysUri: null, untyped: false } as const
 
 /** Every table holds a row of A's before anybody tries to see it. */
@@ -110,6 +120,7 @@ async function fillTables(tenant: Tenant): Promise<void> {
     const secret = Buffer.from('x')
     await eventSourceInsert(tx, place, { ...EVENT_SOURCE, id: source, integration, context: 'c'.repeat(32), secret })
     await eventReceiptPut(tx, source, Buffer.alloc(32, 6))
+    await providerKeyInsert(tx, { ...PROVIDER_KEY, id: newId('pkey'), place, sealed: secret })
     await rateLimitPut(tx, { kind: 'project', id: place.project }, { perSecond: 5, burst: 5 })
     await browserOriginsPut(tx, place.project, ['https://app.test'])
     await bulkRevocationInsert(tx, { id: newId('bulk'), filter: {}, requestedBy: 'system', found: 0 })
@@ -396,6 +407,7 @@ const FUNCTIONS: Readonly<Record<string, 'tenant' | 'secret' | 'pure' | { readon
   data_key_work: { installation: 'gives ids alone' },
   event_receipt_sweep: { installation: 'removes what is over by its time alone' },
   idempotency_sweep: { installation: 'removes what is over by its time alone' },
+  provider_key_sweep: { installation: 'forgets what is over by its time alone' },
   idle_credentials: { installation: 'gives ids alone' },
   interrupted_refreshes: { installation: 'gives ids alone' },
   key_lookup: {

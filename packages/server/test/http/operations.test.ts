@@ -26,6 +26,10 @@ let made = 0
 const otherLimit = () => ({ per_second: 1_000_000 - (made += 1), burst: 1_000_000 })
 
 /** A body that fits the operation's schema. What it does then is the operation's own test. */
+let providerKeys = 0
+/** Its name is its own: one stands under each. */
+const aProviderKey = () => ({ provider: 'openai', name: `made ${(providerKeys += 1)}`, secret: 'not-a-real-key' })
+
 const BODIES: Partial<Record<OperationName, () => unknown>> = {
   sessionCreate: () => ({ owner_token: 'x'.repeat(43) }),
   organizationCreate: () => ({ name: 'Another' }),
@@ -55,6 +59,10 @@ const BODIES: Partial<Record<OperationName, () => unknown>> = {
   connectSessionCreate: () => ({ integration: 'github', end_user_id: 'user-1' }),
   connectionImport: () => ({ integration: 'github', end_user_id: 'user-1', access_token: 'fake-token', refresh_token: 'fake-refresh' }),
   eventSourceCreate: () => ({ kind: 'github' }),
+  organizationProviderKeyCreate: aProviderKey,
+  organizationProviderKeyRotate: () => ({ secret: 'not-a-real-key' }),
+  providerKeyCreate: aProviderKey,
+  providerKeyRotate: () => ({ secret: 'not-a-real-key' }),
   bulkRevocationCreate: () => ({ provider: 'google', dry_run: false }),
   connectSessionComplete: () => ({ code: 'wrong', end_user_id: 'user-1' }),
   dataKeyShred: () => ({ dry_run: true }),
@@ -237,6 +245,8 @@ function randomParams(like: TestOrg['params']): Record<string, string> {
     source: formatId('esrc', newId('esrc')),
     member: formatId('user', newId('user')),
     invitation: formatId('inv', newId('inv')),
+    provider_key: formatId('pkey', newId('pkey')),
+    organization_provider_key: formatId('pkey', newId('pkey')),
     end_user: 'a user of nobody',
   }
   return { ...like, ...fresh }

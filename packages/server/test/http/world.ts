@@ -17,6 +17,7 @@ import {
   EgressError,
   formatId,
   generateKeyBytes,
+  listModelProviders,
   listProviders,
   newId,
   noMetrics,
@@ -25,7 +26,7 @@ import {
   sha256,
   systemClock,
 } from '@sallyport/core'
-import type { ConnectionId, IntegrationId, InvitationId, KeyId, OrgId, ProjectId, TokenSet, UserId } from '@sallyport/core'
+import type { ConnectionId, IntegrationId, InvitationId, KeyId, OrgId, ProjectId, ProviderKeyId, TokenSet, UserId } from '@sallyport/core'
 import { createDatabase, dropDatabase } from '../../../testkit/src/servers/index.ts'
 import { appendAudit, createCheckpointer, createCheckpointSink, createUseLog } from '../../src/audit/index.ts'
 import { createKeyGuard, createNonces } from '../../src/binding/index.ts'
@@ -48,10 +49,11 @@ import {
   openDatabase,
   organizationCreate,
   projectCreate,
+  providerKeyInsert,
   rateLimitFind,
   requestRecordInsertMany,
 } from '../../src/db/index.ts'
-import type { Database } from '../../src/db/index.ts'
+import type { Database, Place, TenantTx } from '../../src/db/index.ts'
 import {
   addressOf,
   createCrossOrigin,
@@ -82,10 +84,11 @@ import type { RateBounds } from '../../src/limits/index.ts'
 import { createEventService } from '../../src/events/index.ts'
 import { createIdempotency } from '../../src/idempotency/index.ts'
 import { createBackChannelLogout } from '../../src/logout/index.ts'
+import { createProviderKeys } from '../../src/models/index.ts'
 import { createOrganizationDeletions } from '../../src/organizations/index.ts'
 import { createRevocationService } from '../../src/revocation/index.ts'
 import { registerOperations } from '../../src/routes/index.ts'
-import { clientSecretPlace, createKeeper, createPersonal, createVault, eventSecretPlace } from '../../src/vault/index.ts'
+import { clientSecretPlace, createKeeper, createPersonal, createVault, eventSecretPlace, providerKeyPlace } from '../../src/vault/index.ts'
 import type { Vault } from '../../src/vault/index.ts'
 
 export interface TestOrg {
@@ -113,6 +116,8 @@ export interface TestOrg {
       | 'source'
       | 'member'
       | 'invitation'
+      | 'provider_key'
+      | 'organization_provider_key'
       | 'end_user',
       string
     >
@@ -280,6 +285,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
   const cursors = createCursors(await vault.systemSecret('cursor_key'))
   const idempotencyKey = await vault.systemSecret('idempotency_key')
   const keyUses = createKeyUses({ lookups: database.lookups, clock: systemClock, logger })
+  const fingerprintKey = await vault.systemSecret('provider_key_fingerprint')
   const keyGuard = createKeyGuard({
     publicUrl,
     certificateHeader: options.certificateHeader,
@@ -349,6 +355,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
         connect,
         idempotency: createIdempotency({ database, vault, key: idempotencyKey, logger }),
         deletions: createOrganizationDeletions({ database, bulk: revocation.bulk, logger }),
+        providerKeys: createProviderKeys({ vault, providers: listModelProviders(), fingerprintKey }),
         revocation,
         eventSources: events.sources,
         cursors,
@@ -448,6 +455,7 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
   const connection = newId('conn')
   const at = { project: projects[0], environment: 'test' } as const
   const source = newId('esrc')
+  const [providerKey, sharedKey] = [newId('pkey'), newId('pkey')]
   const endUser = `a user of ${name}`
   await database.withTenant(org, async (tx) => {
     await organizationCreate(tx, { name: `Organization ${name}` })
@@ -493,6 +501,11 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
       keysUri: null,
       untyped: false,
     })
+    for (const [key, place] of [
+      [providerKey, at],
+      [sharedKey, null],
+    ] as const)
+      await insertProviderKey(tx, vault, key, place)
     await appendAudit(tx, { action: 'organization.created', actor: 'system', target: formatId('org', org), detail: { name } })
   })
   const { id: keyId, text: key } = await insertKey(parts, org, at)
@@ -533,9 +546,26 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
     source: formatId('esrc', source),
     member: formatId('user', people.VIEWER.id),
     invitation: formatId('inv', await makeInvitation(parts, org, people.OWNER.id)),
+    provider_key: formatId('pkey', providerKey),
+    organization_provider_key: formatId('pkey', sharedKey),
     end_user: endUser,
   }
   return { org, projects, integration, connection, keyId, key, params, people }
+}
+
+async function insertProviderKey(tx: TenantTx, vault: Vault, id: ProviderKeyId, place: Place | null): Promise<void> {
+  await providerKeyInsert(tx, {
+    id,
+    place,
+    provider: 'openai',
+    name: 'default',
+    settings: {},
+    sealed: await vault.seal(tx, providerKeyPlace(id), new Secret('not-a-real-provider-key')),
+    mask: '…-key',
+    fingerprint: randomBytes(16),
+    replaces: null,
+    createdBy: 'system',
+  })
 }
 
 /** An open one that nobody holds the token of. */

@@ -1,0 +1,62 @@
+/**
+ * Owns reading what a customer hands over as a model provider's credential. Refuses what could not go into a call, before it is sealed: a key that
+ * would end a header's line, an AWS key pair or a service account's file with parts missing. No text of it is ever repeated in a refusal.
+ */
+import { z } from 'zod'
+import type { Secret } from '../kernel/index.ts'
+import type { ModelCredential } from './schema.ts'
+
+/** Visible ASCII alone: it goes into a header, and a space at its end is a slip of the hand that shows nowhere. */
+const KEY = /^[!-~]{8,4096}$/u
+const part = z.string().regex(/^[!-~]{8,4096}$/u)
+
+const awsKey = z.strictObject({ access_key_id: part, secret_access_key: part, session_token: part.optional() })
+/** Of the file that Google gives out: it holds more, which is kept as it is. */
+const serviceAccount = z.looseObject({
+  type: z.literal('service_account'),
+  client_email: z.string().regex(/^[^\s@]{1,128}@[^\s@]{1,253}$/u),
+  private_key: z.string().startsWith('-----BEGIN PRIVATE KEY-----'),
+})
+
+const WANTED: Readonly<Record<ModelCredential, string>> = {
+  key: 'must be 8 to 4096 visible ASCII characters, without spaces',
+  aws: 'must be a JSON object with access_key_id, secret_access_key and, where there is one, session_token',
+  google_service_account: "must be the JSON file of a service account's key",
+}
+
+/** Why a text is no credential of this kind, in words that hold nothing of it; undefined when it is one. */
+export function credentialFault(kind: ModelCredential, text: Secret): string | undefined {
+  return nameOf(kind, text) === undefined ? WANTED[kind] : undefined
+}
+
+/** Characters at the end of a key that may be shown: of 95^4 or more, and never a quarter of it. */
+const SHOWN = 4
+const LONG_ENOUGH = 20
+
+/**
+ * How people tell one credential from another: `…` with the last four characters of a long key or of an access key's id, or the service account's
+ * address. @throws TypeError for what `credentialFault` refuses.
+ */
+export function maskedCredential(kind: ModelCredential, text: Secret): string {
+  const name = nameOf(kind, text)
+  if (name === undefined) throw new TypeError('no credential of its kind')
+  if (kind === 'google_service_account') return name
+  return name.length < LONG_ENOUGH && kind === 'key' ? '…' : `…${name.slice(-SHOWN)}`
+}
+
+/** The key itself, or the part of the credential that is no secret; undefined when it is no credential of this kind. */
+function nameOf(kind: ModelCredential, text: Secret): string | undefined {
+  const plain = text.reveal()
+  if (kind === 'key') return KEY.test(plain) ? plain : undefined
+  const value = parsed(plain)
+  return kind === 'aws' ? awsKey.safeParse(value).data?.access_key_id : serviceAccount.safeParse(value).data?.client_email
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Its message would quote the text.
+    return undefined
+  }
+}

@@ -1,0 +1,5 @@
+/** Model providers as data. */
+export { credentialFault, maskedCredential } from './credential.ts'
+export { listModelProviders } from './registry.ts'
+export { DIALECTS, MODEL_CREDENTIALS, modelBase, settingFaults } from './schema.ts'
+export type { Dialect, ModelCredential, ModelProvider } from './schema.ts'

@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest'
+import { Secret } from '../kernel/index.ts'
+import { credentialFault, maskedCredential } from './credential.ts'
+import { listModelProviders } from './registry.ts'
+import { modelBase, modelProviderSchema, settingFaults } from './schema.ts'
+
+const RECORD = {
+  id: 'example',
+  name: 'Example',
+  docs: 'https://docs.example',
+  dialect: 'openai',
+  credential: 'key',
+  base: 'https://{region}.api.example.com',
+  settings: { region: 'Region' },
+  injection: { name: 'authorization', template: 'Bearer {token}' },
+}
+
+const account = (more: object = {}): string =>
+  JSON.stringify({ type: 'service_account', client_email: 'robot@project.example', private_key: '-----BEGIN PRIVATE KEY-----\n', ...more })
+
+describe('the records of model providers', () => {
+  it('are of the vendors that are promised, each once', () => {
+    expect(listModelProviders().map(({ id }) => id)).toEqual([
+      'anthropic',
+      'azure-openai',
+      'bedrock',
+      'cohere',
+      'deepseek',
+      'gemini',
+      'groq',
+      'mistral',
+      'openai',
+      'openrouter',
+      'together',
+      'vertex',
+      'xai',
+    ])
+  })
+
+  it.each([
+    ['plain http', { base: 'http://api.example.com', settings: {} }],
+    ['a slash at the end', { base: 'https://api.example.com/', settings: {} }],
+    ['a place that no setting names', { base: 'https://{other}.example.com' }],
+    ['a place in the path', { base: 'https://api.example.com/{region}' }],
+    ['a place for the domain itself', { base: 'https://{region}.com' }],
+    ['a place for the whole host', { base: 'https://{region}' }],
+    ['a key that nothing places', { injection: undefined }],
+    ['a placement of what is no key', { credential: 'aws' }],
+    ['a template that holds no token', { injection: { name: 'authorization', template: 'Bearer' } }],
+    ['a header in capitals', { injection: { name: 'Authorization', template: '{token}' } }],
+  ])('are refused with %s', (_what, change) => {
+    expect(modelProviderSchema.safeParse(RECORD).success).toBe(true)
+    expect(modelProviderSchema.safeParse({ ...RECORD, ...change }).success).toBe(false)
+  })
+})
+
+describe('the address that a key is called at', () => {
+  const provider = modelProviderSchema.parse(RECORD)
+
+  it('holds its settings in the host', () => {
+    expect(modelBase(provider, { region: 'eu-1' })).toBe('https://eu-1.api.example.com')
+  })
+
+  it.each(['', 'a.evil.test/', 'evil.test#', 'a.b', '@evil', 'EU', 'eu_1', '-eu', 'eu-', 'a'.repeat(64), 'e:1', 'e/..', '{region}', 'ｅu'])(
+    'S-02 is no other host by a setting %j',
+    (region) => {
+      expect(settingFaults(provider, { region })).toEqual([{ name: 'region', reason: expect.stringContaining('must be') }])
+      expect(() => modelBase(provider, { region })).toThrow('region must be')
+    },
+  )
+
+  it('names what is missing and what is unknown', () => {
+    expect(settingFaults(provider, { place: 'eu' })).toEqual([
+      { name: 'region', reason: 'is missing' },
+      { name: 'place', reason: 'is no setting of this provider' },
+    ])
+    expect(settingFaults(provider, Object.create({ region: 'eu' }) as Record<string, string>)).toHaveLength(1)
+  })
+})
+
+describe('a model provider’s credential', () => {
+  const aws = (more: object): string => JSON.stringify({ access_key_id: 'NOT-A-REAL-ID', secret_access_key: 'not-a-real-secret', ...more })
+
+  it.each([
+    ['key', 'not-a-real-key-1234'],
+    ['aws', aws({})],
+    ['aws', aws({ session_token: 'not-a-real-session' })],
+    ['google_service_account', account()],
+    ['google_service_account', account({ project_id: 'kept' })],
+  ] as const)('of kind %s is taken', (kind, text) => {
+    expect(credentialFault(kind, new Secret(text))).toBeUndefined()
+  })
+
+  it.each([
+    ['key', 'short'],
+    ['key', 'with a space'],
+    ['key', 'ends-a-line\r\nx: y'],
+    ['key', 'trailing-space '],
+    ['key', 'ünïcödé-key'],
+    ['key', 'k'.repeat(4097)],
+    ['aws', 'not-json-at-all'],
+    ['aws', aws({ secret_access_key: '' })],
+    ['aws', aws({ region: 'unasked' })],
+    ['google_service_account', account({ type: 'authorized_user' })],
+    ['google_service_account', account({ private_key: 'none' })],
+    ['google_service_account', 'null'],
+  ] as const)('of kind %s is refused as %j, and not repeated', (kind, text) => {
+    const fault = credentialFault(kind, new Secret(text))
+    expect(fault).toContain('must be')
+    expect(fault).not.toContain(text)
+    expect(() => maskedCredential(kind, new Secret(text))).toThrow('no credential of its kind')
+  })
+
+  it('is told from others by what is no secret', () => {
+    expect(maskedCredential('key', new Secret('not-a-real-key-that-ends-1234'))).toBe('…1234')
+    expect(maskedCredential('key', new Secret('short-1234'))).toBe('…')
+    expect(maskedCredential('aws', new Secret(aws({})))).toBe('…L-ID')
+    expect(maskedCredential('google_service_account', new Secret(account()))).toBe('robot@project.example')
+  })
+})

@@ -1,0 +1,12 @@
+/** Google Vertex AI. https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest */
+import type { ModelProviderInput } from '../schema.ts'
+
+export const vertex: ModelProviderInput = {
+  id: 'vertex',
+  name: 'Google Vertex AI',
+  docs: 'https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest',
+  dialect: 'gemini',
+  credential: 'google_service_account',
+  base: 'https://{location}-aiplatform.googleapis.com',
+  settings: { location: 'Location of the endpoint, as europe-west4' },
+}
