@@ -340,6 +340,37 @@ describe('production', () => {
   })
 })
 
+describe('stores without TLS', () => {
+  const allowed = { SALLYPORT_INSECURE_ALLOW_PLAINTEXT_STORES: 'true' }
+  const plain: readonly [string, Env][] = [
+    ['databaseUrl', { SALLYPORT_DATABASE_URL: 'postgres://u:pw-1@postgres/d?sslmode=disable' }],
+    ['databaseUrl', { SALLYPORT_DATABASE_URL: 'postgres://u:pw-1@10.0.0.5/d?sslmode=require' }],
+    ['databaseUrl', { SALLYPORT_DATABASE_URL: 'postgres://u:pw-1@[fd00::5]/d?sslmode=disable' }],
+    ['redisUrl', { SALLYPORT_REDIS_URL: 'redis://:pw-1@redis:6379' }],
+  ]
+
+  it.each(plain)('X-04 are refused in production, but where it is said loudly that they are meant: %s %j', (setting, env) => {
+    expect(settingsOf(production(env))).toEqual([setting])
+    expect(faultsOf(production({ ...env, ...allowed }))).toEqual([])
+    expect(settingsOf(production({ ...env, SALLYPORT_INSECURE_ALLOW_PLAINTEXT_STORES: 'false' }))).toEqual([setting])
+  })
+
+  it.each<[string, Env]>([
+    ['databaseUrl', { SALLYPORT_DATABASE_URL: 'postgres://u:pw-1@8.8.8.8/d?sslmode=disable' }],
+    ['databaseUrl', { SALLYPORT_DATABASE_URL: 'postgres://u:pw-1@[2606:4700::1]/d?sslmode=require' }],
+    ['redisUrl', { SALLYPORT_REDIS_URL: 'redis://:pw-1@8.8.8.8' }],
+  ])('X-04 are refused at a public address whatever is said: %s %j', (setting, env) => {
+    expect(settingsOf(production({ ...env, ...allowed }))).toEqual([setting])
+  })
+
+  it('X-01 X-04 keep their other rules: no example passwords, and Redis has one', () => {
+    expect(settingsOf(production({ ...allowed, SALLYPORT_DATABASE_URL: 'postgres://u:postgres@db/d?sslmode=disable' }))).toEqual([
+      'databaseUrl',
+    ])
+    expect(settingsOf(production({ ...allowed, SALLYPORT_REDIS_URL: 'redis://redis' }))).toEqual(['redisUrl'])
+  })
+})
+
 describe('TLS of the gateway', () => {
   const pair = { SALLYPORT_TLS_CERT_FILE: '/run/tls/cert.pem', SALLYPORT_TLS_KEY_FILE: '/run/tls/key.pem' }
 

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { ConfigError } from './config/config-error.ts'
 import type { ConfigFault } from './config/config-error.ts'
-import { judge } from './config/judge.ts'
+import { judge, STORES } from './config/judge.ts'
 import type { Judged } from './config/judge.ts'
 import { readLayers } from './config/layers.ts'
 import type { Environment, Layers, Raw, ReadFile } from './config/layers.ts'
@@ -17,6 +17,8 @@ import { settingFacts } from './config/setting.ts'
 export { ConfigError } from './config/config-error.ts'
 export type { ConfigFault } from './config/config-error.ts'
 export { configJsonSchema, configReference } from './config/reference.ts'
+export { plaintextHost } from './config/secret-fault.ts'
+export { STORES }
 
 type DeepReadonly<T> = T extends readonly (infer Item)[]
   ? readonly DeepReadonly<Item>[]
@@ -56,6 +58,11 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   const config = deepFreeze(withModeDefaults(judged as ParsedConfig))
   origins.set(config, layers.values)
   return config
+}
+
+/** How Redis is reached; undefined where there is none. */
+export function redisAddress({ redisUrl, insecureAllowPlaintextStores }: Pick<Config, 'redisUrl' | 'insecureAllowPlaintextStores'>) {
+  return redisUrl === undefined ? undefined : { url: redisUrl, insecurePlaintext: insecureAllowPlaintextStores }
 }
 
 /** The process's environment without what is ours: for programs and libraries of others, which find their own settings there. */

@@ -29,7 +29,7 @@ describe('the address of a token store in Redis', () => {
 
   it('means verified TLS with rediss, and the name is checked', () => {
     const { tls } = redisOptions({ url: 'rediss://:x@cache.example:6380' })
-    expect(tls).toMatchObject({ rejectUnauthorized: true, servername: 'cache.example' })
+    expect(tls).toMatchObject({ minVersion: 'TLSv1.2', rejectUnauthorized: true, servername: 'cache.example' })
   })
 
   it('X-04 is refused without TLS or without a password towards another host, unless that is meant', () => {
@@ -72,9 +72,13 @@ describe('the address of a token store in Postgres', () => {
 
   it('X-04 means verified TLS towards another host, whatever mode it names', () => {
     for (const mode of ['', '?sslmode=require', '?sslmode=verify-full']) {
-      expect(postgresConfig({ url: `postgres://u:p@db.example/d${mode}` }).ssl).toEqual({ rejectUnauthorized: true })
+      expect(postgresConfig({ url: `postgres://u:p@db.example/d${mode}` }).ssl).toEqual({ minVersion: 'TLSv1.2', rejectUnauthorized: true })
     }
-    expect(postgresConfig({ url: 'postgres://u:p@db.example/d', ca: 'PEM' }).ssl).toEqual({ rejectUnauthorized: true, ca: 'PEM' })
+    expect(postgresConfig({ url: 'postgres://u:p@db.example/d', ca: 'PEM' }).ssl).toEqual({
+      minVersion: 'TLSv1.2',
+      rejectUnauthorized: true,
+      ca: 'PEM',
+    })
   })
 
   it('X-04 is refused without TLS towards another host, unless that is meant', () => {

@@ -1,15 +1,18 @@
 /**
- * `sallyport doctor`: the configuration as it took effect, redacted, and where each part came from; and whether a Redis that it names answers.
+ * `sallyport doctor`: the configuration as it took effect, redacted, and where each part came from; whether a Redis that it names answers, and which
+ * stores are spoken to without verified TLS.
  * Starts nothing and changes nothing.
  */
-import { describeConfig } from '../config.ts'
+import { describeConfig, redisAddress } from '../config.ts'
 import type { Config } from '../config.ts'
 import { redisAnswers } from '../credentials/index.ts'
+import { plaintextStores } from '../home/index.ts'
+import type { PlaintextStore } from '../home/index.ts'
 import type { CommandContext } from './command.ts'
 import { EXIT } from './explain.ts'
 
 export async function doctorCommand({ config, json, print }: CommandContext): Promise<number> {
-  const described = { ...describeConfig(config), ...(await healthOf(config)) }
+  const described = { ...describeConfig(config), ...(await healthOf(config)), ...(await warningsOf(config)) }
   print(
     json
       ? JSON.stringify(described, undefined, 2)
@@ -21,7 +24,19 @@ export async function doctorCommand({ config, json, print }: CommandContext): Pr
 }
 
 /** No fault of the configuration: the gateway starts and works without it, and every node says `degraded` until it answers. */
-async function healthOf({ redisUrl }: Config): Promise<Readonly<Record<string, string>>> {
-  if (redisUrl === undefined) return {}
-  return { 'health.redis': (await redisAnswers(redisUrl)) ? 'answers' : 'does not answer; everything goes on without it, slower' }
+async function healthOf(config: Config): Promise<Readonly<Record<string, string>>> {
+  const redis = redisAddress(config)
+  if (redis === undefined) return {}
+  return { 'health.redis': (await redisAnswers(redis)) ? 'answers' : 'does not answer; everything goes on without it, slower' }
+}
+
+const LEADS_TO: Readonly<Record<PlaintextStore['leadsTo'], string>> = {
+  private: 'WITHOUT VERIFIED TLS, as insecureAllowPlaintextStores lets it: whoever is on the way reads along and may answer in its place',
+  nowhere: 'WITHOUT VERIFIED TLS, and its name leads nowhere now',
+  public: 'WITHOUT VERIFIED TLS towards a public address: the start will be refused',
+}
+
+async function warningsOf(config: Config): Promise<Readonly<Record<string, string>>> {
+  if (config.mode !== 'production' && !config.insecureAllowPlaintextStores) return {}
+  return Object.fromEntries((await plaintextStores(config)).map(({ setting, leadsTo }) => [`warning.${setting}`, LEADS_TO[leadsTo]]))
 }

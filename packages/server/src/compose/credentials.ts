@@ -3,6 +3,7 @@ import { access, constants, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createKeySets, FileSpill } from '@sallyport/core'
 import type { Logger, Refresher, Spill } from '@sallyport/core'
+import { redisAddress } from '../config.ts'
 import type { Config } from '../config.ts'
 import { callbackAddress, createConnectService } from '../connect/index.ts'
 import type { ConnectService } from '../connect/index.ts'
@@ -66,7 +67,8 @@ export async function createCredentials(ground: Ground, sessions: Sessions): Pro
     orphaned: (tx, id, tokens) => revocation.queue.orphanIn(tx, id, tokens),
   })
   const leases = config.databaseLeases === 'session' ? database.sessionLeases() : createRowLeases(database)
-  const accelerator = config.redisUrl === undefined ? undefined : createAccelerator({ url: config.redisUrl, node, logger })
+  const redis = redisAddress(config)
+  const accelerator = redis === undefined ? undefined : createAccelerator({ at: redis, node, logger })
   const refresher = createRenewal({
     store,
     leases,

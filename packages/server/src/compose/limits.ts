@@ -1,5 +1,6 @@
 /** Owns the limits with what they are drawn from: Redis where there is one, the count of nodes, and word of changes. */
 import { RedisAllowances } from '@sallyport/core'
+import { redisAddress } from '../config.ts'
 import type { Config } from '../config.ts'
 import { rateLimitFind } from '../db/index.ts'
 import { createLeaseSource, createLimiter, createNodeCount } from '../limits/index.ts'
@@ -22,10 +23,8 @@ export function rateBounds({ rate }: Config): RateBounds {
 }
 
 export async function openLimits({ config, database, clock, logger, metrics, node }: Ground): Promise<OpenLimits> {
-  const source =
-    config.redisUrl === undefined
-      ? undefined
-      : createLeaseSource(new RedisAllowances({ url: config.redisUrl, answerMs: REDIS_ANSWER_MS }), logger)
+  const redis = redisAddress(config)
+  const source = redis === undefined ? undefined : createLeaseSource(new RedisAllowances({ ...redis, answerMs: REDIS_ANSWER_MS }), logger)
   const limiter = createLimiter({
     bounds: rateBounds(config),
     read: (org, ids) => database.withTenant(org, (tx) => rateLimitFind(tx, ids)),

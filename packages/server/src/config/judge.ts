@@ -2,7 +2,6 @@
  * Owns what must be true between settings, and what each mode allows. Refuses to stop at the first fault, and to judge a setting that was
  * already refused by itself (it is absent here).
  */
-import type { Secret } from '@sallyport/core'
 import type { ConfigFault } from './config-error.ts'
 import { issuersFaults } from './issuers.ts'
 import { keysFaults } from './keys.ts'
@@ -10,7 +9,7 @@ import { metricsFaults } from './metrics.ts'
 import { isLoopback } from './network-text.ts'
 import { rateFaults } from './rate.ts'
 import type { ParsedConfig } from './schema.ts'
-import { productionUrlFaults } from './secret-fault.ts'
+import { plaintextFaults, wellKnownPasswordFaults } from './secret-fault.ts'
 import { tlsFaults } from './tls.ts'
 
 /** Settings that passed their own check. Groups are always there; what was refused is missing inside. */
@@ -30,11 +29,13 @@ export type Judged = Partial<
   readonly tls: Partial<ParsedConfig['tls']>
 }
 
+/** Addresses of what the gateway keeps its data in. */
+export const STORES = ['databaseUrl', 'databaseMigrationUrl', 'databaseSessionUrl', 'redisUrl'] as const
+
 /** Settings that were written but refused: their absence from `Judged` says nothing. */
 export type Refused = ReadonlySet<string>
 
 const ENDPOINTS = ['authorizationEndpoint', 'tokenEndpoint', 'userinfoEndpoint', 'apiBase'] as const
-const DATABASE_URLS = ['databaseUrl', 'databaseMigrationUrl', 'databaseSessionUrl', 'redisUrl'] as const
 
 export function judge(config: Judged, refused: Refused): ConfigFault[] {
   return [
@@ -60,6 +61,7 @@ export function judge(config: Judged, refused: Refused): ConfigFault[] {
       ? [fault('databaseSessionUrl', 'needs databaseUrl: the embedded database has sessions of its own')]
       : []),
     ...senderFaults(config, refused),
+    ...STORES.flatMap((name) => storeFaults(name, config)),
     ...(config.mode === 'production' ? productionFaults(config, refused) : []),
   ]
 }
@@ -121,7 +123,6 @@ function productionFaults(config: Judged, refused: Refused): ConfigFault[] {
     ...(config.trustedProxies?.length === 0 && !endsTls(config, refused)
       ? [fault('trustedProxies', 'must name the proxy that ends TLS, in production, unless tls.certFile and tls.keyFile are set')]
       : []),
-    ...DATABASE_URLS.flatMap((name) => storeFaults(name, config[name])),
   ]
 }
 
@@ -130,8 +131,15 @@ function endsTls({ tls }: Judged, refused: Refused): boolean {
   return tls.certFile !== undefined || tls.keyFile !== undefined || refused.has('tls.certFile') || refused.has('tls.keyFile')
 }
 
-function storeFaults(name: string, url: Secret | undefined): ConfigFault[] {
-  return url === undefined ? [] : productionUrlFaults(url).map((reason) => fault(name, reason))
+function storeFaults(name: (typeof STORES)[number], config: Judged): ConfigFault[] {
+  const url = config[name]
+  if (url === undefined) return []
+  const production = config.mode === 'production'
+  return [
+    ...(production ? wellKnownPasswordFaults(url) : []),
+    // Redis holds nothing that was not sealed, and yet what it says counts: it is asked for TLS in every mode.
+    ...(production || name === 'redisUrl' ? plaintextFaults(url, config.insecureAllowPlaintextStores === true) : []),
+  ].map((reason) => fault(name, reason))
 }
 
 function fault(name: string, reason: string): ConfigFault {

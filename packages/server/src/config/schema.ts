@@ -186,6 +186,12 @@ export const configSchema = z.strictObject({
     'Redis or Valkey, an accelerator only: a hint at which node renews a credential, and one more place for answers that can not be saved, sealed. Nothing is kept there alone, and without it everything works. Towards another host with TLS and a password alone.',
     redisUrlFaults,
   ),
+  insecureAllowPlaintextStores: setting(z.boolean().default(false), {
+    kind: 'boolean',
+    expects: 'true or false',
+    about:
+      'Lets production reach PostgreSQL and any mode reach Redis on another host without verified TLS, for stores in the same machine or in a network that nobody else is in (containers of one host). Everybody on the way reads along, and may answer in their place. Never for an address that is public: the start is refused then.',
+  }),
   encryptionKeys: secret(
     'Root keys, `id:64-hex[,id:64-hex...]`; the first is primary, the others only open. Generate one with `sallyport keys generate`.',
     rootKeyFaults,

@@ -1,5 +1,6 @@
 /** Owns what is wrong with a configured secret in itself. Refuses to repeat any part of one. */
-import { CryptoError, RootKeyring } from '@sallyport/core'
+import { isIP } from 'node:net'
+import { CryptoError, judgeAddress, RootKeyring } from '@sallyport/core'
 import type { Secret } from '@sallyport/core'
 import { isLoopback } from './network-text.ts'
 
@@ -32,7 +33,7 @@ export function postgresUrlFaults(value: Secret): readonly string[] {
   return urlFaults(value, ['postgres:', 'postgresql:'], 'must be a URL like postgres://user@host:5432/database')
 }
 
-/** What the accelerator would refuse later. In every mode: towards another host nothing of ours may go without TLS, or to whoever answers. */
+/** What the accelerator would refuse later, in every mode, but for TLS, which is judged with the other stores'. */
 export function redisUrlFaults(value: Secret): readonly string[] {
   const expectation = 'must be a URL like rediss://user:password@host:6379/0'
   const faults = urlFaults(value, ['redis:', 'rediss:'], expectation)
@@ -40,25 +41,42 @@ export function redisUrlFaults(value: Secret): readonly string[] {
   if (faults.length > 0 || url === null) return faults
   if (url.hostname === '' || url.search !== '' || !/^\/?\d{0,4}$/u.test(url.pathname)) return [expectation]
   if (isLoopback(url.hostname)) return []
-  return [
-    ...(url.protocol === 'rediss:' ? [] : ['must use TLS towards another host (rediss://)']),
-    ...(url.password === '' ? ['must have a password towards another host'] : []),
-  ]
+  return url.password === '' ? ['must have a password towards another host'] : []
 }
 
-/** Why a store's address isn't good enough for production: example passwords, and other hosts without verified TLS (battery X-01, X-04). */
-export function productionUrlFaults(value: Secret): readonly string[] {
+/** Battery X-01. */
+export function wellKnownPasswordFaults(value: Secret): readonly string[] {
   const url = URL.parse(value.reveal())
-  if (url === null) return []
-  const host = decodeURIComponent(url.searchParams.get('host') ?? url.hostname)
-  // Of Redis that was asked in every mode.
-  const tls = url.protocol.startsWith('redis') || (url.searchParams.get('sslmode') ?? 'verify-full') === 'verify-full'
-  return [
-    ...(WELL_KNOWN_PASSWORDS.has(decodeURIComponent(url.password).toLowerCase()) ? ['has a password that examples use'] : []),
-    ...(tls || isLoopback(host) || host.startsWith('/')
-      ? []
-      : ['must use verified TLS towards another host in production (sslmode=verify-full)']),
-  ]
+  return url !== null && WELL_KNOWN_PASSWORDS.has(decodeURIComponent(url.password).toLowerCase())
+    ? ['has a password that examples use']
+    : []
+}
+
+/**
+ * Why an address leads over a network without verified TLS (battery X-04).
+ * @param allowed whether the operator means it; never for an address that is seen to be public. Names are judged when they are resolved.
+ */
+export function plaintextFaults(value: Secret, allowed: boolean): readonly string[] {
+  const host = plaintextHost(value)
+  if (host === undefined) return []
+  if (allowed)
+    return isIP(host) !== 0 && judgeAddress(host) === undefined
+      ? ['must use verified TLS towards a public address, whatever is allowed']
+      : []
+  return value.reveal().startsWith('redis')
+    ? ['must use TLS towards another host (rediss://)']
+    : ['must use verified TLS towards another host in production (sslmode=verify-full)']
+}
+
+/** The host that an address leads to over a network without verified TLS; undefined for this machine, for TLS, and for what is no address. */
+export function plaintextHost(value: Secret): string | undefined {
+  const url = URL.parse(value.reveal())
+  if (url === null) return undefined
+  const host = decodeURIComponent(url.searchParams.get('host') ?? url.hostname).replace(/^\[(.*)\]$/u, '$1')
+  const tls = url.protocol.startsWith('redis')
+    ? url.protocol === 'rediss:'
+    : (url.searchParams.get('sslmode') ?? 'verify-full') === 'verify-full'
+  return tls || isLoopback(host) || host.startsWith('/') || host === '' ? undefined : host
 }
 
 function urlFaults(value: Secret, protocols: readonly string[], expectation: string): readonly string[] {

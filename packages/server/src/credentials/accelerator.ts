@@ -3,7 +3,7 @@
  * needed: it decides nothing, it is never waited for long, and without it everything works as before.
  */
 import { createRedisLeases, RedisSpill } from '@sallyport/core'
-import type { LeaseKeeper, Logger, Secret, Spill } from '@sallyport/core'
+import type { LeaseKeeper, Logger, RedisAddress, Spill } from '@sallyport/core'
 
 export interface Accelerator {
   readonly hint: LeaseKeeper
@@ -16,8 +16,8 @@ export interface Accelerator {
 const PROBE_EVERY_MS = 1_000
 
 /** Asks once, for a command that starts nothing. @throws TokenError `store_misconfigured` */
-export async function redisAnswers(url: Secret): Promise<boolean> {
-  const leases = createRedisLeases({ url })
+export async function redisAnswers(at: RedisAddress): Promise<boolean> {
+  const leases = createRedisLeases(at)
   try {
     return await isAnswered(leases, `doctor:${process.pid}`)
   } finally {
@@ -37,16 +37,16 @@ function isAnswered(leases: LeaseKeeper, name: string): Promise<boolean> {
 
 /** @param options.node names the key that is asked for to see whether Redis answers. @throws TokenError `store_misconfigured` */
 export function createAccelerator({
-  url,
+  at,
   node,
   logger,
 }: {
-  readonly url: Secret
+  readonly at: RedisAddress
   readonly node: string
   readonly logger: Logger
 }): Accelerator {
-  const hint = createRedisLeases({ url })
-  const spill = new RedisSpill({ url }, { onUnreadable: (name) => logger.error('An answer in Redis can not be read', { name }) })
+  const hint = createRedisLeases(at)
+  const spill = new RedisSpill(at, { onUnreadable: (name) => logger.error('An answer in Redis can not be read', { name }) })
   let ok = true
   let closed = false
   let timer: NodeJS.Timeout | undefined

@@ -56,14 +56,14 @@ describe('a database address', () => {
 
   it('X-04 demands verified TLS towards another host where it is required, and takes it by default', () => {
     const ssl = (text: string, required: boolean) => clientConfig(parse(text), required).ssl
-    expect(ssl('postgres://u:p@db.example/d', true)).toEqual({ rejectUnauthorized: true })
+    expect(ssl('postgres://u:p@db.example/d', true)).toEqual({ minVersion: 'TLSv1.2', rejectUnauthorized: true })
     expect(ssl('postgres://u:p@127.0.0.1/d?sslmode=disable', true)).toBe(false)
     for (const mode of ['disable', 'require']) {
       expect(() => ssl(`postgres://u:p@db.example/d?sslmode=${mode}`, true)).toThrow(
         expect.objectContaining({ code: 'database_tls_required' }) as Error,
       )
     }
-    expect(ssl('postgres://u:p@db.example/d?sslmode=require', false)).toEqual({ rejectUnauthorized: false })
+    expect(ssl('postgres://u:p@db.example/d?sslmode=require', false)).toEqual({ minVersion: 'TLSv1.2', rejectUnauthorized: false })
     expect(() => ssl('postgres://u:p@db.example/d?sslrootcert=/no/such/file', true)).toThrow("can't be read")
   })
 })

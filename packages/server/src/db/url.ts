@@ -22,6 +22,8 @@ export interface DatabaseAddress {
 }
 
 const OPTIONS = new Set(['sslmode', 'sslrootcert', 'host', 'port'])
+/** Whatever the environment says (`NODE_OPTIONS` can lower it). */
+const LOWEST_TLS = 'TLSv1.2'
 const TLS_MODES = ['disable', 'require', 'verify-full'] as const
 
 /**
@@ -100,10 +102,10 @@ function tlsMode(mode: string | null, host: string): DatabaseAddress['tls'] {
 
 function tlsOptions(address: DatabaseAddress): NonNullable<ClientConfig['ssl']> {
   if (address.tls === 'disable') return false
-  if (address.tls === 'require') return { rejectUnauthorized: false }
-  if (address.caFile === undefined) return { rejectUnauthorized: true }
+  if (address.tls === 'require') return { minVersion: LOWEST_TLS, rejectUnauthorized: false }
+  if (address.caFile === undefined) return { minVersion: LOWEST_TLS, rejectUnauthorized: true }
   try {
-    return { rejectUnauthorized: true, ca: readFileSync(address.caFile, 'utf8') }
+    return { minVersion: LOWEST_TLS, rejectUnauthorized: true, ca: readFileSync(address.caFile, 'utf8') }
   } catch {
     throw invalid(`names a file of authorities (sslrootcert) that can't be read`)
   }

@@ -9,6 +9,7 @@ import { lockDataDir, startEmbeddedPostgres } from '../db/embedded/index.ts'
 import type { DataDirLock, EmbeddedPostgres } from '../db/embedded/index.ts'
 import { databaseUrl, migrate, openDatabase, parseDatabaseUrl } from '../db/index.ts'
 import type { Database } from '../db/index.ts'
+import { requirePrivateStores } from './plaintext-stores.ts'
 import { keepsRootKeys } from './root-keys.ts'
 
 export interface Home {
@@ -24,16 +25,22 @@ const APP_LOGIN = 'sallyport_gateway'
 
 /** @throws DataDirError | DatabaseError, each with what to do */
 export async function openHome(config: Config, logger: Logger): Promise<Home> {
+  await requirePrivateStores(config, logger)
   return config.databaseUrl === undefined ? openEmbedded(config, logger) : openGiven(config, config.databaseUrl, logger)
 }
 
 /** Brings the Postgres given by URL to this build's schema, and makes its login of the gateway. Answers what was applied. */
 export async function migrateGiven(config: Config, url: Secret, logger: Logger): Promise<readonly string[]> {
+  await requirePrivateStores(config, logger)
+  return migrateWith(config, url, logger)
+}
+
+async function migrateWith(config: Config, url: Secret, logger: Logger): Promise<readonly string[]> {
   const app = config.databaseUrl === undefined ? undefined : parseDatabaseUrl(config.databaseUrl)
   const { applied } = await migrate({
     url,
     ...(app === undefined ? {} : { appRole: { name: app.user, password: app.password } }),
-    requireVerifiedTls: config.mode === 'production',
+    requireVerifiedTls: config.mode === 'production' && !config.insecureAllowPlaintextStores,
     logger,
   })
   return applied
@@ -43,11 +50,11 @@ async function openGiven(config: Config, url: Secret, logger: Logger): Promise<H
   // The folder may still hold root keys, and two gateways must not make two sets of them.
   const lock = keepsRootKeys(config) ? await lockDataDir(config.dataDir) : undefined
   try {
-    if (config.databaseMigrationUrl !== undefined) await migrateGiven(config, config.databaseMigrationUrl, logger)
+    if (config.databaseMigrationUrl !== undefined) await migrateWith(config, config.databaseMigrationUrl, logger)
     const database = await openDatabase({
       url,
       sessionUrl: config.databaseSessionUrl,
-      requireVerifiedTls: config.mode === 'production',
+      requireVerifiedTls: config.mode === 'production' && !config.insecureAllowPlaintextStores,
       logger,
     })
     const close = async (): Promise<void> => {

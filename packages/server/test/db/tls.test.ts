@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { createLogger, Secret } from '@sallyport/core'
 import { openDatabase } from '../../src/db/index.ts'
@@ -47,6 +48,33 @@ describe('a database over TLS', () => {
     ['whose certificate is of another name', '127.0.0.1', 'own.pem'],
   ])('X-04 goes to no server %s', async (_, host, authority) => {
     await expect(opened(host, authority)).rejects.toMatchObject({ code: 'database_unavailable' })
+  })
+
+  it('X-02 X-04 goes to no server that offers nothing newer than TLS 1.1', async () => {
+    const client = new Client({ connectionString: server.url })
+    await client.connect()
+    const offer = async (lowest: string, highest: string) => {
+      await client.query(`alter system set ssl_min_protocol_version = '${lowest}'`)
+      await client.query(`alter system set ssl_max_protocol_version = '${highest}'`)
+      await client.query('select pg_reload_conf()')
+      // Read by each new session from the process that was told.
+      const told = async (): Promise<unknown> => {
+        const fresh = new Client({ connectionString: server.url })
+        await fresh.connect()
+        const { rows } = await fresh.query("select current_setting('ssl_max_protocol_version') as version")
+        await fresh.end()
+        return (rows[0] as { version: string }).version
+      }
+      await expect.poll(told, { timeout: 30_000 }).toBe(highest)
+    }
+    try {
+      await offer('TLSv1', 'TLSv1.1')
+      await expect(opened('localhost', 'own.pem')).rejects.toMatchObject({ code: 'database_unavailable' })
+      await offer('TLSv1.2', 'TLSv1.3')
+      await expect(opened('localhost', 'own.pem')).rejects.toMatchObject({ code: 'database_role_unsafe' })
+    } finally {
+      await client.end()
+    }
   })
 
   it('X-04 goes to no server that speaks no TLS', async () => {

@@ -31,6 +31,7 @@ export function postgresConfig({ url, ca, insecurePlaintext = false }: PostgresA
     application_name: 'sallyport',
     keepAlive: true,
     ssl: usesTls(parsed.searchParams.get('sslmode'), host, insecurePlaintext) && {
+      minVersion: 'TLSv1.2',
       rejectUnauthorized: true,
       ...(ca === undefined ? {} : { ca }),
     },

@@ -73,7 +73,12 @@ export function redisOptions(address: RedisAddress): RedisOptions {
 }
 
 function tlsOptions(host: string, ca: string | undefined): NonNullable<RedisOptions['tls']> {
-  return { rejectUnauthorized: true, ...(isIP(host) === 0 ? { servername: host } : {}), ...(ca === undefined ? {} : { ca }) }
+  return {
+    minVersion: 'TLSv1.2',
+    rejectUnauthorized: true,
+    ...(isIP(host) === 0 ? { servername: host } : {}),
+    ...(ca === undefined ? {} : { ca }),
+  }
 }
 
 /** One connection, made when it is first needed and again whenever it is lost. Every question rejects with TokenError `store_unavailable`. */
