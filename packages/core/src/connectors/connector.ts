@@ -2,11 +2,14 @@
  * Owns what a connector is and the walk over pages. Refuses to know tokens, hosts and retries: a connector is handed one function that sends an
  * authorized call to a path under the provider's API, and gives items. Refuses to go round in circles: a page that was seen ends the walk.
  */
+import { sha256 } from '../crypto/index.ts'
 import { ConnectorError } from './errors.ts'
 import type { Item } from './item.ts'
 
 export interface ConnectorCall {
   readonly method: 'GET' | 'POST'
+  /** A POST that changes nothing: it may be sent again like a GET. */
+  readonly reads?: true
   /** Under the provider's API base, with a leading slash. Empty: the base itself. */
   readonly path: string
   readonly query?: Readonly<Record<string, string>>
@@ -47,6 +50,10 @@ export interface Connector {
 const DEFAULT_LIMIT = 1000
 const MAX_LIMIT = 100_000
 const MAX_PAGES = 10_000
+/** Pages in a row that hold nothing and lead on. Some providers give a few, where a filter leaves little. */
+const MAX_EMPTY = 100
+/** UTF-16 units of the query that leads to a page. */
+const MAX_NEXT = 32_768
 /** UTF-16 units of one page. */
 const MAX_PAGE = 32 * 1024 * 1024
 
@@ -79,24 +86,29 @@ export async function* walk(
 ): AsyncGenerator<Item, void, void> {
   let left = limitOf(options)
   const seen = new Set<string>()
+  let empty = 0
   let call = first
   while (left > 0) {
     const { items, next } = await read(await request(call))
     for (const item of items.slice(0, left)) yield item
     left -= Math.min(left, items.length)
     if (next === undefined) return
+    empty = items.length === 0 ? empty + 1 : 0
     const mark = markOf(next)
-    if (seen.has(mark) || seen.size >= MAX_PAGES) throw new ConnectorError('collection_endless', 'the pages do not come to an end')
+    if (seen.has(mark) || seen.size >= MAX_PAGES || empty >= MAX_EMPTY)
+      throw new ConnectorError('collection_endless', 'the pages do not come to an end')
     seen.add(mark)
     call = { ...first, query: { ...first.query, ...next } }
   }
 }
 
-/** The same for the same parameters in any order. */
+/** The same for the same parameters in any order; of one length, however long they are, as there may be one for each page. @throws ConnectorError */
 function markOf(next: Readonly<Record<string, string>>): string {
   const parameters = new URLSearchParams(next)
   parameters.sort()
-  return parameters.toString()
+  const text = parameters.toString()
+  if (text.length > MAX_NEXT) throw new ConnectorError('collection_unreadable', 'what leads to the next page is too long')
+  return sha256(text).toString('base64url')
 }
 
 /** The body of a success. @throws ConnectorError `collection_refused` for any other status, `collection_unreadable` for a huge one. */

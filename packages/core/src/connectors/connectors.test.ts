@@ -161,6 +161,7 @@ describe('Slack', () => {
       { author: 'B1' },
     ])
     expect(Object.fromEntries(new URLSearchParams(calls[1]!.body))).toMatchObject({ channel: 'C1', cursor: 'n' })
+    for (const asked of calls) expect(asked).toMatchObject({ method: 'POST', reads: true })
   })
 
   it('is not asked without a channel', async () => {
@@ -349,6 +350,28 @@ describe('pages that lead in a circle', () => {
     const { request, calls } = scripted(...before, again)
     await expect(take(id, list, request, { input, limit: 1000 })).rejects.toMatchObject(failing('collection_endless'))
     expect(calls.length).toBe(before.length + 2)
+  })
+})
+
+describe('pages that lead on without an end', () => {
+  const mail = (next: string, value: readonly object[] = []) => ({
+    body: { value, '@odata.nextLink': `https://a.example/?${new URLSearchParams({ $skiptoken: next }).toString()}` },
+  })
+
+  it('D-08 end the walk after a hundred in a row that hold nothing', async () => {
+    const calls: ConnectorCall[] = []
+    const request: ConnectorRequest = async (call) => {
+      calls.push(call)
+      return answerOf(mail(String(calls.length), calls.length === 50 ? [{ id: 'a' }] : []))
+    }
+    await expect(take('microsoft', 'mail', request)).rejects.toMatchObject(failing('collection_endless'))
+    expect(calls).toHaveLength(150)
+  })
+
+  it('D-08 are not followed by a query that is longer than queries are: what was seen is kept of every page', async () => {
+    const { request, calls } = scripted(mail('x'.repeat(40_000), [{ id: 'a' }]))
+    await expect(take('microsoft', 'mail', request)).rejects.toMatchObject(failing('collection_unreadable'))
+    expect(calls).toHaveLength(1)
   })
 })
 

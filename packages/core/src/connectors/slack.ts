@@ -15,7 +15,7 @@ export const slackUser: Connector = { ...slack, id: 'slack-user' }
 function messages(request: ConnectorRequest, options: CollectionOptions = {}): AsyncGenerator<Item, void, void> {
   const channel = required(options.input, 'channel', /^[A-Z][A-Z0-9]{1,31}$/u)
   const query = { limit: '200', ...options.input, channel }
-  return walk(posting(request), { method: 'POST', path: '/conversations.history', query }, options, page)
+  return walk(posting(request), { method: 'POST', reads: true, path: '/conversations.history', query }, options, page)
 }
 
 /** Arguments go as a form: https://docs.slack.dev/apis/web-api/#methods. */

@@ -4,7 +4,7 @@
  * failure be the work's: a token that has just come must not be lost for a span.
  */
 import type * as api from '@opentelemetry/api'
-import type { Span, SpanStart, Traces } from './traces.ts'
+import type { OpenSpan, Span, SpanStart, Traces } from './traces.ts'
 import { failureType, noSpan, noTraces } from './traces.ts'
 
 type Api = typeof api
@@ -57,6 +57,23 @@ class OpenTelemetryTraces implements Traces {
       throw error
     } finally {
       quietly(() => span.end())
+    }
+  }
+
+  open({ name, kind = 'internal', attributes = {} }: SpanStart): OpenSpan {
+    const { SpanKind, context, trace } = this.#api
+    const options = { kind: kind === 'client' ? SpanKind.CLIENT : SpanKind.INTERNAL, attributes: bounded(attributes) }
+    const span = quietly(() => this.#tracer.startSpan(name, options))
+    if (span === undefined) return noTraces.open({ name })
+    const under = trace.setSpan(context.active(), span)
+    let open = true
+    return {
+      ...this.#spanOf(span),
+      within: (work) => context.with(under, work),
+      end: () => {
+        if (open) quietly(() => span.end())
+        open = false
+      },
     }
   }
 

@@ -22,9 +22,19 @@ export interface Span {
   fail(type: string): void
 }
 
+/** A span that outlives one stretch of work: for what is done in pieces, whenever somebody asks for the next. */
+export interface OpenSpan extends Span {
+  /** Runs one piece of it: spans begun by it belong to this one, whoever asked. */
+  within<T>(work: () => T): T
+  /** Idempotent. */
+  end(): void
+}
+
 export interface Traces {
   /** Runs `work` in a span, to which spans begun by it belong. Gives what it gives; its failure marks the span and goes on. */
   within<T>(start: SpanStart, work: (span: Span) => Promise<T>): Promise<T>
+  /** Begins a span under the one that stands; whoever opens it ends it. */
+  open(start: SpanStart): OpenSpan
   /** Runs `work` outside of every span: for what outlives whoever began it. */
   apart<T>(work: () => T): T
   /** Runs `work` so that others who trace for the application make no spans of it: they would write down its URL. */
@@ -37,6 +47,7 @@ export const noSpan: Span = { recording: false, set: () => undefined, fail: () =
 /** Nobody looks. */
 export const noTraces: Traces = {
   within: (_start, work) => work(noSpan),
+  open: () => ({ ...noSpan, within: (work) => work(), end: () => undefined }),
   apart: (work) => work(),
   unseen: (work) => work(),
 }

@@ -61,12 +61,12 @@ const failing =
     nth === 1 ? reply(200, { etag: '"v1"', 'cache-control': 'max-age=60', ...headers }, 'kept') : how()
 
 /** Keeps nothing and finds nothing. */
-class NoStore implements AnswerStore {
-  get = () => Promise.resolve({ bytes: undefined, seen: '' })
-  put = () => Promise.resolve(true)
-  drop = () => Promise.resolve()
-  forget = () => Promise.resolve()
-  forgetGroup = () => Promise.resolve()
+const NO_STORE: AnswerStore = {
+  get: () => Promise.resolve({ bytes: undefined, seen: '' }),
+  put: () => Promise.resolve(true),
+  drop: () => Promise.resolve(),
+  forget: () => Promise.resolve(),
+  forgetGroup: () => Promise.resolve(),
 }
 
 describe('the cache of answers', () => {
@@ -459,7 +459,7 @@ describe('the cache of answers', () => {
     )
     await fc.assert(
       fc.asyncProperty(nonsensical, async (nonsense) => {
-        const holds = { ...new NoStore(), get: () => Promise.resolve({ bytes: nonsense, seen: '' }) }
+        const holds = { ...NO_STORE, get: () => Promise.resolve({ bytes: nonsense, seen: '' }) }
         expect((await trial(fresh, { store: holds }).get()).status).toBe(200)
       }),
     )
@@ -485,7 +485,7 @@ describe('the cache of answers', () => {
       keys.push(key, group, resource)
       return Promise.resolve({ bytes: undefined, seen: '' })
     }
-    await trial(fresh, { store: { ...new NoStore(), get } }).get()
+    await trial(fresh, { store: { ...NO_STORE, get } }).get()
     expect(keys.join()).toMatch(/^[\w-]{43},[\w-]{43},[\w-]{43}$/u)
   })
 })

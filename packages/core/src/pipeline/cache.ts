@@ -110,7 +110,7 @@ class Caching {
   }
 
   async run(next: Send, call: Call): Promise<Answer> {
-    if (!SAFE.has(call.method)) return await this.#change(next, call)
+    if (!SAFE.has(call.method) && call.reads !== true) return await this.#change(next, call)
     if (!isCacheable(call)) return told(await next(call), call.method === 'GET' ? 'fwd=bypass' : 'fwd=method')
     const primary = this.#primary(call, call.url)
     const looked = await this.#find(call, primary)

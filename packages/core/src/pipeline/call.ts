@@ -12,6 +12,8 @@ export interface Call {
   readonly signal?: AbortSignal
   /** When the call is given up, by the monotonic clock. Milliseconds. */
   readonly deadline?: number
+  /** It changes nothing, whatever its method says: it may be sent again, and what is kept stays. */
+  readonly reads?: boolean
   /** The organization, or the instance of the SDK, on whose account the call is made. */
   readonly owner: string
   readonly integration: string

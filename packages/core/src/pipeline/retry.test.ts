@@ -75,6 +75,12 @@ describe('retries', () => {
     expect(await unsent.run(call({ method: 'POST', body: '{}' }))).toBe(201)
   })
 
+  it('F-22 repeat a POST that only reads, after an answer and after a lost connection', async () => {
+    const { run, sentAt } = trial([answered(429), new EgressError('upstream_reset', 'cut', true), answered(200)])
+    expect(await run(call({ method: 'POST', body: 'q=1', reads: true }))).toBe(200)
+    expect(sentAt).toHaveLength(3)
+  })
+
   it('F-22 never repeat a body that can be read only once', async () => {
     const { run, sentAt } = trial([new EgressError('upstream_unreachable', 'ECONNREFUSED')])
     await run(call({ method: 'PUT', body: new ReadableStream() }))

@@ -1,6 +1,7 @@
 /**
- * Owns trying again. Refuses to send twice what a provider might do twice: a call is repeated only when its method is idempotent, when it carries
- * an Idempotency-Key, or when it is proven that no byte of it left. Refuses to come back earlier than a provider asked.
+ * Owns trying again. Refuses to send twice what a provider might do twice: a call is repeated only when its method is idempotent, when its caller
+ * says that it only reads, when it carries an Idempotency-Key, or when it is proven that no byte of it left. Refuses to come back earlier than a
+ * provider asked.
  */
 import { retryAfterMs } from '../http/index.ts'
 import { systemClock } from '../kernel/index.ts'
@@ -103,7 +104,7 @@ class Retrying {
 
   #mayRepeat(call: Call, outcome: Outcome): boolean {
     if (!isReplayable(call) || call.signal?.aborted === true) return false
-    const harmless = IDEMPOTENT.has(call.method) || call.headers.has('idempotency-key')
+    const harmless = IDEMPOTENT.has(call.method) || call.reads === true || call.headers.has('idempotency-key')
     if ('answer' in outcome) return harmless && this.#statuses.has(outcome.answer.status)
     return isPassing(outcome.error) && (harmless || !outcome.error.sent)
   }

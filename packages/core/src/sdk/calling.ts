@@ -35,6 +35,8 @@ export interface ApiRequest extends ConnectionName {
   readonly body?: string | Uint8Array | URLSearchParams | Readable
   /** Sent as JSON, in place of `body`. */
   readonly json?: unknown
+  /** A POST that changes nothing, such as a search: it is repeated as a GET is, and drops nothing of what is kept. */
+  readonly reads?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -107,6 +109,7 @@ export class Calling {
       integration: scope,
       provider: scope,
       connection: id,
+      ...(request.reads === undefined ? {} : { reads: request.reads }),
       ...(signal === undefined ? {} : { signal }),
       ...(counted === undefined ? {} : { counted }),
     }

@@ -12,6 +12,7 @@ import { SallyportError } from '../kernel/index.ts'
  * - `state_other_provider`: the sign-in was begun for another provider than the callback's.
  * - `state_other_session`: the sign-in was begun by another user or session than the callback's. Nothing was exchanged.
  * - `collection_unknown`: the provider has no collection of this name, or none for this feature.
+ * - `action_unknown`: the provider has no action of this name.
  * - `path_outside_rules`: the provider's record doesn't let this call out.
  * - `closed`: the SDK was closed.
  */
@@ -26,6 +27,7 @@ export type SdkErrorCode =
   | 'state_other_provider'
   | 'state_other_session'
   | 'collection_unknown'
+  | 'action_unknown'
   | 'path_outside_rules'
   | 'closed'
 

@@ -16,6 +16,9 @@ export interface ConnectionName {
   readonly userId: string
 }
 
+/** `down`: it fails, or is left alone because it did. `limited`: it takes no more calls for now, by its own quota or by `rateLimits`. */
+export type AlternativeReason = 'down' | 'limited'
+
 /** Events by name. Each is told once, by the process that brought it about. */
 export interface SallyportEvents {
   connected: ConnectionName & { readonly scopes: readonly string[]; readonly missingScopes: readonly string[] }
@@ -33,8 +36,8 @@ export interface SallyportEvents {
   /** A host of a provider is left alone for a while, and no longer. */
   circuit_opened: { readonly provider: string; readonly host: string }
   circuit_closed: { readonly provider: string; readonly host: string }
-  /** `provider` is down, and items are `alternative`'s. */
-  alternative_used: ConnectionName & { readonly feature: Feature; readonly alternative: string }
+  /** `provider` can't be asked now, and items are `alternative`'s. */
+  alternative_used: ConnectionName & { readonly feature: Feature; readonly alternative: string; readonly reason: AlternativeReason }
   disconnected: ConnectionName & { readonly revocation: Revocation }
   /** Of one that was `pending` when it was disconnected, in this process or another. */
   revocation_ended: ConnectionName & { readonly revocation: RevocationEnd }

@@ -1,23 +1,24 @@
 /**
- * Owns items of providers in one form, read page by page as they are taken, and the asking of another provider where the first is down and one was
- * named. Refuses to change the provider once an item was given, and to ask another with what only the first understands.
+ * Owns items of providers in one form, read page by page as they are taken, and the asking of another provider where the first is down, or will take
+ * no more calls for now, and one was named. Refuses to change the provider once an item was given, and to ask another with what only the first understands.
  */
 import type { Feature } from '../catalog/index.ts'
 import { collectionOf, CONNECTORS, ConnectorError } from '../connectors/index.ts'
-import type { Collection, Connector, ConnectorRequest, Item } from '../connectors/index.ts'
+import type { Collection, ConnectorRequest, Item } from '../connectors/index.ts'
 import { EgressError } from '../http/index.ts'
-import type { Logger } from '../observability/index.ts'
+import { failureType } from '../observability/index.ts'
+import type { Logger, SpanAttributes, Traces } from '../observability/index.ts'
 import { hasCode } from '../kernel/index.ts'
 import { PipelineError } from '../pipeline/index.ts'
 import type { ProviderAnswer } from './answer.ts'
 import { isRenewalOutage } from './call-grant.ts'
 import type { Calling } from './calling.ts'
-import type { ConfiguredProvider } from './config.ts'
 import { SdkError } from './errors.ts'
-import type { Events } from './events.ts'
+import type { AlternativeReason, Events, SallyportEvents } from './events.ts'
 import { FEED } from './feeds.ts'
 import type { Feeds } from './feeds.ts'
 import type { ProvidersHealth } from './health.ts'
+import type { KnownConnectors } from './known-connectors.ts'
 
 export type ItemParams = Readonly<Record<string, string | number | boolean>>
 
@@ -72,7 +73,7 @@ export type FetchedItem = Item & {
 }
 
 export interface FetchingParts {
-  readonly provider: (name: string) => ConfiguredProvider
+  readonly connectors: KnownConnectors
   readonly calling: Pick<Calling, 'request'>
   readonly feeds: Feeds
   readonly health: Pick<ProvidersHealth, 'isDown'>
@@ -80,28 +81,46 @@ export interface FetchingParts {
   readonly alternatives: Readonly<Partial<Record<Feature, readonly string[] | undefined>>>
   readonly events: Events
   readonly logger: Logger
+  readonly traces: Traces
 }
 
 type Request = AccountItems | FeatureItems | FeedItems
 
 export class Fetching {
   readonly #parts: FetchingParts
-  readonly #own = new Map<string, Pick<Connector, 'collections'>>()
 
   constructor(parts: FetchingParts) {
     this.#parts = parts
   }
 
-  /** Collections of a provider that the catalog's connectors do not have, or in their place. */
-  register(provider: string, connector: Pick<Connector, 'collections'>): void {
-    this.#own.set(provider, connector)
-  }
-
   /** Asks nobody before the first item is taken; what can be known to be wrong before is thrown at once. @throws SdkError */
   items(request: Request): AsyncGenerator<FetchedItem, void, void> {
-    if ('url' in request) return this.#entries(request)
-    if ('collection' in request) return this.#of(request.provider, this.#collection(request.provider, request.collection), request)
-    return this.#byFeature(request)
+    if ('url' in request) return this.#traced({ 'sallyport.provider': FEED }, this.#entries(request))
+    if (!('collection' in request)) return this.#traced({ 'sallyport.feature': request.feature }, this.#byFeature(request))
+    const { provider, collection } = request
+    const items = this.#of(provider, this.#parts.connectors.collection(provider, collection), request)
+    // Both are known by now: of an application's words none comes into a span.
+    return this.#traced({ 'sallyport.provider': provider, 'sallyport.collection': collection }, items)
+  }
+
+  /** One span over all pages, from the first item that is asked for to the last that is taken. It is open while nobody asks. */
+  async *#traced(attributes: SpanAttributes, items: AsyncGenerator<FetchedItem, void, void>): AsyncGenerator<FetchedItem, void, void> {
+    const span = this.#parts.traces.open({ name: 'sallyport.fetch', attributes })
+    let taken = 0
+    try {
+      for (;;) {
+        const next = await span.within(() => items.next())
+        if (next.done === true) return
+        taken += 1
+        yield next.value
+      }
+    } catch (error) {
+      span.fail(failureType(error))
+      throw error
+    } finally {
+      span.set({ 'sallyport.items': taken })
+      await span.within(() => items.return()).finally(() => span.end())
+    }
   }
 
   #byFeature(request: FeatureItems): AsyncGenerator<FetchedItem, void, void> {
@@ -112,7 +131,7 @@ export class Fetching {
     const others = named.filter((name) => name !== first && (Object.keys(params).length === 0 || Object.hasOwn(alternativeParams, name)))
     const candidates = [first, ...others].map((name) => ({
       name,
-      collection: this.#collection(name, collectionOf(feature) ?? ''),
+      collection: this.#parts.connectors.collection(name, collectionOf(feature) ?? ''),
       wanted: { ...request, params: name === first ? params : (alternativeParams[name] ?? {}) },
     }))
     return this.#firstOf(candidates, request)
@@ -124,19 +143,22 @@ export class Fetching {
     const isDown = ({ name }: Candidate): boolean => this.#parts.health.isDown(name)
     const inTurn = [...candidates.filter((one) => !isDown(one)), ...candidates.filter(isDown)]
     let failure: unknown
+    let reason: AlternativeReason = 'down'
     for (const candidate of inTurn) {
       const items = this.#of(candidate.name, candidate.collection, candidate.wanted)
       const begun = await items.next().catch((error: unknown) => ({ error }))
       if (!('error' in begun)) {
-        if (candidate !== first) this.#tell({ feature, userId, provider: first!.name, alternative: candidate.name })
+        if (candidate !== first) this.#tell({ feature, userId, provider: first!.name, alternative: candidate.name, reason })
         if (begun.done === true) return
         yield* withFirst(begun.value, items)
         return
       }
       const { error } = begun
-      if (!isOutage(error) && (candidate === first || !isOtherwiseUnusable(error))) throw error
+      const why = hindrance(error)
+      if (why === undefined && (candidate === first || !isOtherwiseUnusable(error))) throw error
       // What the caller asked for first is what it hears of.
       if (failure === undefined || candidate === first) failure = error
+      if (candidate === first && why !== undefined) reason = why
     }
     throw failure
   }
@@ -162,18 +184,9 @@ export class Fetching {
     for await (const item of entries(request, optionsOf(params, limit))) yield { ...item, provider: FEED, stale: answer?.kept === 'stale' }
   }
 
-  #collection(provider: string, name: string): Collection {
-    const connector = this.#own.get(provider) ?? CONNECTORS.get(this.#parts.provider(provider).record.id)
-    if (connector !== undefined && Object.hasOwn(connector.collections, name)) return connector.collections[name]!
-    throw new SdkError(
-      'collection_unknown',
-      `${provider} has no such collection (${Object.keys(connector?.collections ?? {}).join(', ') || 'it has none'})`,
-    )
-  }
-
-  #tell(used: { readonly feature: Feature; readonly userId: string; readonly provider: string; readonly alternative: string }): void {
-    const { feature, provider, alternative } = used
-    this.#parts.logger.warn('Another provider is asked, as the first is down', { feature, provider, alternative })
+  #tell(used: SallyportEvents['alternative_used']): void {
+    const { feature, provider, alternative, reason } = used
+    this.#parts.logger.warn('Another provider is asked in place of the first', { feature, provider, alternative, reason })
     this.#parts.events.tell('alternative_used', used)
   }
 }
@@ -200,11 +213,13 @@ function optionsOf(params: ItemParams, limit: number | undefined): Parameters<Co
 
 const TOO_MANY = 429
 
-/** The provider can't answer now, whoever asks. */
-function isOutage(error: unknown): boolean {
-  if (error instanceof ConnectorError) return error.status !== null && (error.status >= 500 || error.status === TOO_MANY)
-  if (error instanceof EgressError) return error.code.startsWith('upstream_') && error.code !== 'upstream_too_large'
-  return error instanceof PipelineError || isRenewalOutage(error)
+/** Why the provider can't answer this user now, if it is that; waiting would help, and so does another. */
+function hindrance(error: unknown): AlternativeReason | undefined {
+  if (error instanceof ConnectorError && error.status === TOO_MANY) return 'limited'
+  if (hasCode(error, 'quota_exhausted') || hasCode(error, 'queue_full') || hasCode(error, 'provider_rate_limited')) return 'limited'
+  if (error instanceof ConnectorError) return error.status !== null && error.status >= 500 ? 'down' : undefined
+  if (error instanceof EgressError) return error.code.startsWith('upstream_') && error.code !== 'upstream_too_large' ? 'down' : undefined
+  return error instanceof PipelineError || isRenewalOutage(error) ? 'down' : undefined
 }
 
 /** This user has nothing there to be asked for: no reason to fail while others are left. */

@@ -13,13 +13,14 @@ import type { OutboundFetch } from '../oauth/index.ts'
 import { checkedApiRecord, idleRenewalMs } from '../catalog/index.ts'
 import { MemoryAnswerStore } from '../pipeline/index.ts'
 import type { CircuitChange } from '../pipeline/index.ts'
-import type { Connector } from '../connectors/index.ts'
 import { createRefresher, systemRest } from '../refresh/index.ts'
 import type { Refresher } from '../refresh/index.ts'
 import { FileSpill, openSharedAnswers, openTokenStore } from '../stores/index.ts'
 import type { OpenTokenStore, SharedAnswers } from '../stores/index.ts'
 import { healthOf } from '../tokens/index.ts'
 import type { CredentialHealth, CredentialRef, RefreshTrouble, StoreDurability } from '../tokens/index.ts'
+import { Acting } from './acting.ts'
+import type { ActionRequest, DoneItem } from './acting.ts'
 import type { ProviderAnswer } from './answer.ts'
 import { CallPolicies, DEFAULT_OPEN_MS, DEFAULT_TIMEOUT_MS } from './call-policies.ts'
 import { Calling, SDK_OWNER } from './calling.ts'
@@ -44,6 +45,8 @@ import { HandingOver } from './handing-over.ts'
 import type { CredentialConnected, CredentialRequest } from './handing-over.ts'
 import { ProvidersHealth } from './health.ts'
 import type { HealthChange, ProviderHealth } from './health.ts'
+import { KnownConnectors } from './known-connectors.ts'
+import type { OwnConnector } from './known-connectors.ts'
 import { guardedLines } from './log-lines.ts'
 import { SDK_METRICS } from './metrics.ts'
 import { Probing } from './probing.ts'
@@ -91,7 +94,9 @@ interface Parts {
   readonly devices: DeviceSigningIn
   readonly handingOver: HandingOver
   readonly calling: Calling
+  readonly connectors: KnownConnectors
   readonly fetching: Fetching
+  readonly acting: Acting
   readonly disconnecting: Disconnecting
   readonly events: Events
   readonly health: ProvidersHealth
@@ -192,12 +197,21 @@ export class Sallyport {
 
   /**
    * Items of a provider in one form, page by page as they are taken; nothing is asked before the first is. `raw` has each as it came. With `feature`,
-   * the providers of `alternatives` are asked in turn while the ones before are down; `provider` of an item says whose it is. With `url`, the
+   * the providers of `alternatives` are asked in turn while the ones before are down or limit; `provider` of an item says whose it is. With `url`, the
    * entries of a feed.
    * @throws SdkError `provider_unknown`, `collection_unknown`, `argument_invalid`, at once; while items are taken ConnectorError, and as `request`.
    */
   fetch<Name extends string>(request: AccountItems<Name> | FeatureItems | FeedItems): AsyncGenerator<FetchedItem, void, void> {
     return this.#open().fetching.items(request)
+  }
+
+  /**
+   * Does one thing at a provider in the user's name, such as posting, and gives what came of it. Once: what may have arrived is not sent again.
+   * @throws SdkError `provider_unknown`, `action_unknown`; ConnectorError `collection_input_invalid`, `collection_refused`, `collection_unreadable`;
+   * as `request`. After one that leaves open whether it was done (`upstream_reset`, ...) it is the caller's to look.
+   */
+  async act<Name extends string>(request: ActionRequest<Name>): Promise<DoneItem> {
+    return this.#traced('act', request, ({ acting }) => acting.act(request))
   }
 
   /** Renews now, whatever life is left. @throws as `request`. */
@@ -222,11 +236,11 @@ export class Sallyport {
   }
 
   /**
-   * Adds a provider that the catalog does not have: its record, the application's client there, and what reads its collections for `fetch`, if any.
+   * Adds a provider that the catalog does not have: its record, the application's client there, and what reads its collections for `fetch` and does its actions for `act`, if any.
    * @throws ConfigError, also for a name that is configured already.
    */
-  registerConnector(record: unknown, options: ProviderConfig, connector?: Pick<Connector, 'collections'>): void {
-    const { providers, around, fetching } = this.#open()
+  registerConnector(record: unknown, options: ProviderConfig, connector?: OwnConnector): void {
+    const { providers, around, connectors } = this.#open()
     const faults: ConfigFault[] = []
     const form = readProviderForm(options, 'options')
     const checked = judged(() => checkedApiRecord(record, around.insecureAllowOrigins), 'record', faults)
@@ -236,7 +250,7 @@ export class Sallyport {
     faults.push(...withoutConsequences(form.faults, made.faults))
     if (faults.length > 0 || made.provider === undefined) throw new ConfigError(faults)
     providers.set(checked.id, made.provider)
-    if (connector !== undefined) fetching.register(checked.id, connector)
+    if (connector !== undefined) connectors.register(checked.id, connector)
   }
 
   /**
@@ -430,7 +444,8 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
   const calling = new Calling({ provider, policies, credentials, store, sending, origins, deadlineMs, clock })
   const probing = new Probing({ provider, sending, origins, health, intervalMs: config.http?.probeInterval ?? DEFAULT_PROBE_MS })
   const feeds = new Feeds({ policies, sending, origins, deadlineMs, clock })
-  const fetching = new Fetching({ provider, calling, feeds, health, alternatives: config.alternatives ?? {}, events, logger })
+  const connectors = new KnownConnectors(provider)
+  const fetching = new Fetching({ connectors, calling, feeds, health, alternatives: config.alternatives ?? {}, events, logger, traces })
   const servers = createServerDirectory({ fetch: send, clock })
   const connecting = { provider, states, store, fetch: send, nonces, servers, clock }
   return {
@@ -447,7 +462,9 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
     devices: new DeviceSigningIn(connecting),
     handingOver: new HandingOver(connecting),
     calling,
+    connectors,
     fetching,
+    acting: new Acting({ connectors, calling }),
     disconnecting,
     events,
     health,

@@ -148,6 +148,45 @@ const EMPTY = {
   faults: [],
 }
 
+describe('an action through the SDK', () => {
+  const x = { provider: 'x', userId, action: 'post' } as const
+  const own = async (): Promise<void> => {
+    await start([], {
+      connectors: [{ ...recordAt(ground.origin, google.origin), id: 'x' }],
+      providers: { x: ground.client },
+      alternatives: {},
+      http: { retry: { maxRetries: 3, baseDelay: 1, maxDelay: 1 } },
+    })
+    const { url } = await sallyport.connect({ provider: 'x', userId })
+    await sallyport.handleCallback(await signIn(url, REDIRECT_URI), { userId })
+  }
+
+  it('is done in the user’s name, once, and gives what came of it', async () => {
+    await own()
+    google.answer((_request, response) => void response.writeHead(201).end(json({ data: { id: '9', text: 'hello' } })))
+    expect(await sallyport.act({ ...x, params: { text: 'hello' } })).toMatchObject({ provider: 'x', kind: 'post', id: '9', text: 'hello' })
+    expect(google.seen.map(({ method, url }) => [method, url])).toEqual([['POST', '/tweets']])
+    expect(google.seen[0]!.headers.authorization).toMatch(/^Bearer /u)
+  })
+
+  it('F-22 is not done again where it may have been done', async () => {
+    await own()
+    google.answer((_request, response) => void response.writeHead(503).end())
+    await expect(sallyport.act({ ...x, params: { text: 'hello' } })).rejects.toMatchObject({ code: 'collection_refused', status: 503 })
+    google.answer((_request, response) => void response.destroy())
+    await expect(sallyport.act({ ...x, params: { text: 'hello' } })).rejects.toMatchObject({ code: 'upstream_reset' })
+    expect(google.seen).toHaveLength(2)
+  })
+
+  it('is not one that nobody knows, nor one of a provider that is not there', async () => {
+    await own()
+    const unknown = { ...x, action: 'paint' as 'post' }
+    await expect(sallyport.act(unknown)).rejects.toMatchObject({ code: 'action_unknown' })
+    await expect(sallyport.act({ provider: 'nobody', userId, action: 'post' })).rejects.toMatchObject({ code: 'provider_unknown' })
+    await expect(sallyport.act(x)).rejects.toMatchObject({ code: 'collection_input_invalid' })
+  })
+})
+
 describe('another provider in place of one that is down', () => {
   const gmail = (request: { url?: string | undefined }) =>
     request.url!.includes('/messages?') ? { messages: [{ id: 'g1' }] } : { id: 'g1' }
@@ -164,7 +203,7 @@ describe('another provider in place of one that is down', () => {
     microsoft.answer((_request, response) => void response.writeHead(200).end(mails(['m1'])))
     google.answer((_request, response) => void response.writeHead(503).end())
     expect(await fetchMail()).toMatchObject([{ id: 'm1', provider: 'microsoft' }])
-    expect(told).toEqual([{ feature: 'mail.read', userId, provider: 'google', alternative: 'microsoft' }])
+    expect(told).toEqual([{ feature: 'mail.read', userId, provider: 'google', alternative: 'microsoft', reason: 'down' }])
     expect(google.seen[0]!.headers.authorization).not.toBe(microsoft.seen[0]!.headers.authorization)
     google.answer((request, response) => void response.writeHead(200).end(json(gmail(request))))
     expect(await fetchMail()).toMatchObject([{ id: 'g1', provider: 'google' }])
@@ -189,6 +228,19 @@ describe('another provider in place of one that is down', () => {
     expect(microsoft.seen).toHaveLength(0)
     await fetchMail({ params, alternativeParams: { microsoft: { $search: 'from:bob' } } })
     expect(microsoft.seen[0]!.url).toContain('%24search=from%3Abob')
+  })
+
+  it('S50 is asked while the first limits this user, by a 429 and by what it said of its quota; the first is not taken to be down', async () => {
+    await start()
+    watch()
+    microsoft.answer((_request, response) => void response.writeHead(200).end(mails(['m1'])))
+    google.answer((_request, response) => void response.writeHead(429, { 'retry-after': '600' }).end())
+    for (let i = 0; i < 2; i++) expect(await fetchMail()).toMatchObject([{ id: 'm1', provider: 'microsoft' }])
+    expect(google.seen).toHaveLength(1)
+    expect(told).toMatchObject([{ reason: 'limited' }, { reason: 'limited' }])
+    expect((await sallyport.getHealth()).providers['google']).toMatchObject({ state: 'up' })
+    microsoft.answer((_request, response) => void response.writeHead(429).end())
+    await expect(fetchMail()).rejects.toMatchObject({ code: 'quota_exhausted' })
   })
 
   it('is left out where the user is not connected: the caller hears of the first', async () => {

@@ -6,11 +6,26 @@ import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-base'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Sallyport } from '../../src/index.ts'
+import type { Item } from '../../src/index.ts'
 import { startUpstream } from '../../../testkit/src/upstream/index.ts'
 import type { Upstream } from '../../../testkit/src/upstream/index.ts'
 import { configOn, recordAt, REDIRECT_URI } from './ground.ts'
 
 const of = { provider: 'strict', userId: 'ada-of-the-traces' }
+const NOTHING: Item = {
+  kind: 'post',
+  id: null,
+  title: null,
+  text: null,
+  url: null,
+  author: null,
+  createdAt: null,
+  updatedAt: null,
+  startsAt: null,
+  endsAt: null,
+  faults: [],
+  raw: null,
+}
 const exporter = new InMemorySpanExporter()
 const application = trace.getTracer('an application')
 let provider: Upstream
@@ -99,6 +114,46 @@ describe('traces of the SDK', () => {
     await expect.poll(() => spans().filter(({ name }) => name === 'GET').length).toBe(2)
     for (const call of spans().filter(({ name }) => name === 'GET'))
       expect([call.status.code, call.attributes['error.type']]).toEqual([SpanStatusCode.ERROR, '503'])
+  })
+
+  it('have one span over all pages of a walk, from its first item to its last, with a client span a page', async () => {
+    sallyport.registerConnector(
+      { ...recordAt(provider.origin), id: 'own' },
+      { clientId: 'an-id', clientSecret: 'a fake secret', redirectUri: REDIRECT_URI },
+      {
+        collections: {
+          async *things(request) {
+            for (const path of ['/canary-page-1', '/canary-page-2']) {
+              await (await request({ method: 'GET', path })).text()
+              yield { ...NOTHING, id: path }
+            }
+          },
+        },
+      },
+    )
+    const { state } = await sallyport.connect({ ...of, provider: 'own' })
+    await sallyport.handleCallback(new URLSearchParams({ state, code: 'a-canary-code', iss: provider.origin }), { userId: of.userId })
+    exporter.reset()
+    await application.startActiveSpan('a request of the application', async (span) => {
+      for await (const item of sallyport.fetch({ ...of, provider: 'own', collection: 'things' })) expect(item.id).toContain('/canary-page')
+      span.end()
+    })
+    await expect.poll(() => spans().filter(({ name }) => name === 'GET').length).toBe(2)
+    const walk = named('sallyport.fetch')
+    expect(walk.attributes).toEqual({ 'sallyport.provider': 'own', 'sallyport.collection': 'things', 'sallyport.items': 2 })
+    expect(parentOf(walk)!.name).toBe('a request of the application')
+    for (const call of spans().filter(({ name }) => name === 'GET')) expect(parentOf(call)).toBe(walk)
+    answerApi(403)
+    exporter.reset()
+    const failing = sallyport.fetch({ provider: 'feed', url: `${provider.origin}/feed` })
+    await expect(failing.next()).rejects.toMatchObject({ code: 'collection_refused' })
+    expect(named('sallyport.fetch').attributes).toMatchObject({ 'sallyport.provider': 'feed', 'error.type': 'collection_refused' })
+    exporter.reset()
+    const left = sallyport.fetch({ ...of, provider: 'own', collection: 'things' })
+    await left.next()
+    expect(spans().filter(({ name }) => name === 'sallyport.fetch')).toEqual([])
+    await left.return()
+    expect(named('sallyport.fetch').attributes['sallyport.items']).toBe(1)
   })
 
   it('have a refresh and its wait for the lease, and the token call within', async () => {

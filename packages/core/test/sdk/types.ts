@@ -57,6 +57,11 @@ void sallyport.handleCallback('?code=a&state=b', { provider: 'github' })
 // Items: known providers have known collections.
 const starred = sallyport.fetch({ provider: 'github', userId: 'ada', collection: 'starred' })
 true satisfies Same<typeof starred, AsyncGenerator<FetchedItem, void, void>>
+// Actions: known providers have known ones.
+void sallyport.act({ provider: 'x', userId: 'ada', action: 'post', params: { text: 'hello' } })
+// @ts-expect-error: X is not painted
+void sallyport.act({ provider: 'x', userId: 'ada', action: 'paint' })
+
 // @ts-expect-error: GitHub has no mail
 sallyport.fetch({ provider: 'github', userId: 'ada', collection: 'mail' })
 sallyport.fetch({ provider: 'one-of-our-own', userId: 'ada', collection: 'anything' })

@@ -48,8 +48,8 @@ ${row(['---', ...CONNECTORS_TRIED.map(() => '---')])}
 ${rows.join('\n')}
 
 \`refresh_pending\`, \`refresh_outcome_unknown\` and \`provider_unavailable\` end nothing: the token that lives is used until it dies, and renewing goes on by itself. A refresh token is
-never shown twice meanwhile where the provider may have taken it ([refresh](refresh.md)). Slack's lists are read by POST, which is not repeated after a
-429: the caller gets it.
+never shown twice meanwhile where the provider may have taken it ([refresh](refresh.md)). Slack's lists are read by POST, which is
+repeated all the same: its connector says that they only read.
 
 ## Wrong input
 
