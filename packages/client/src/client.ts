@@ -7,6 +7,7 @@ import type { Operation, OperationName, Operations } from '@sallyport/contract'
 import type { z } from 'zod'
 import { SallyportAnswerError, SallyportApiError } from './errors.ts'
 
+/** Which gateway, and who calls it. */
 export interface ClientOptions {
   /** The gateway's address; paths of the contract are resolved against its origin. */
   readonly baseUrl: string | URL
@@ -42,8 +43,10 @@ export type Output<Name extends OperationName> = Operations[Name]['response'] ex
 
 /** Operations that answer a page, and what stands on it. */
 export type ListName = { [Name in OperationName]: Output<Name> extends { next_cursor: string | null } ? Name : never }[OperationName]
+/** A row of a list. */
 export type Item<Name extends ListName> = Output<Name> extends { data: (infer Row)[] } ? Row : never
 
+/** `signal` ends the call: it rejects with its reason. */
 export interface CallOptions {
   readonly signal?: AbortSignal
 }
@@ -55,6 +58,7 @@ type Arguments<Name extends OperationName> = [keyof Input<Name>] extends [never]
     ? [input?: Input<Name>, options?: CallOptions]
     : [input: Input<Name>, options?: CallOptions]
 
+/** Every operation of the contract by its name. */
 export interface Client {
   /**
    * One request. @throws SallyportApiError for a problem; SallyportAnswerError for an answer that is not of the contract; what `fetch`
@@ -72,6 +76,7 @@ interface WireInput {
   readonly body?: unknown
 }
 
+/** A client of one gateway, with one method for each operation of the contract. It keeps nothing and repeats nothing. */
 export function createClient(options: ClientOptions): Client {
   const send = async (name: OperationName, input: WireInput = {}, { signal }: CallOptions = {}): Promise<unknown> => {
     const operation: Operation = operations[name]

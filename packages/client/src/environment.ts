@@ -2,6 +2,7 @@
 import type { Environment } from '@sallyport/contract'
 import type { CallOptions, Client, Input } from './client.ts'
 
+/** One environment of a project. */
 export interface EnvironmentAddress {
   readonly org: string
   readonly project: string

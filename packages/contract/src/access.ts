@@ -1,6 +1,7 @@
 /** Owns the words of authorization: roles of people, scopes of keys, and what a route must declare. Refuses wildcards. */
 
 export const ROLES = ['OWNER', 'ADMIN', 'DEVELOPER', 'BILLING', 'VIEWER'] as const
+/** What a person may do in an organization. */
 export type Role = (typeof ROLES)[number]
 
 /** What each role contains, itself included. DEVELOPER and BILLING do not contain each other. */
@@ -12,6 +13,7 @@ export const ROLE_CONTAINS: Readonly<Record<Role, readonly Role[]>> = {
   VIEWER: ['VIEWER'],
 }
 
+/** What a key may do: `resource:action`. */
 export const SCOPES = [
   'proxy:call',
   'projects:read',
@@ -27,9 +29,12 @@ export const SCOPES = [
   'connections:write',
   'requests:read',
 ] as const
+/** One of `SCOPES`. */
 export type Scope = (typeof SCOPES)[number]
 
+/** The two halves of every project. */
 export const ENVIRONMENTS = ['live', 'test'] as const
+/** One of `ENVIRONMENTS`. */
 export type Environment = (typeof ENVIRONMENTS)[number]
 
 /**
@@ -59,6 +64,7 @@ export interface RouteAccess {
   readonly bodyLimit: number
 }
 
+/** Bytes. */
 export const MEGABYTE = 1024 * 1024
 /** The cap on any request body (battery D-06). */
 export const MAX_BODY_BYTES = 10 * MEGABYTE

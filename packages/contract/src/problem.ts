@@ -91,6 +91,7 @@ export const PROBLEM_CODES = [
   'internal',
 ] as const
 
+/** What a program can tell failures apart by. docs/errors.md has what each means and what to do. */
 export type ProblemCode = (typeof PROBLEM_CODES)[number]
 
 /** Why a connection's credential can't be renewed. See docs/errors.md. */
@@ -116,6 +117,7 @@ export const reconnectSchema = z
   })
   .meta({ id: 'Reconnect' })
 
+/** A failure as it is answered: RFC 9457, `application/problem+json`. */
 export const problemSchema = z
   .object({
     type: z.url().describe('Where the code is explained'),
@@ -131,4 +133,5 @@ export const problemSchema = z
   })
   .meta({ id: 'Problem' })
 
+/** A failure as it is answered. */
 export type Problem = z.infer<typeof problemSchema>

@@ -9,25 +9,41 @@ const id = (prefix: string, what: string) =>
     .regex(new RegExp(`^${prefix}_[0-9A-Za-z]{22}$`, 'u'), `must be ${prefix}_ and 22 base62 digits`)
     .describe(what)
 
+/** `org_...` */
 export const orgId = id('org', 'Organization id')
+/** `proj_...` */
 export const projectId = id('proj', 'Project id')
+/** `key_...` */
 export const keyId = id('key', 'API key id')
+/** `int_...` */
 export const integrationId = id('int', 'Integration id')
+/** `conn_...` */
 export const connectionId = id('conn', 'Connection id')
+/** `cs_...` */
 export const connectSessionId = id('cs', 'Connect session id')
+/** `req_...` */
 export const requestId = id('req', 'Request id')
+/** `esrc_...` */
 export const eventSourceId = id('esrc', 'Event source id')
+/** `bulk_...` */
 export const bulkRevocationId = id('bulk', 'Bulk revocation id')
+/** `dk_...` */
 export const dataKeyId = id('dk', 'Data key id')
+/** `inv_...` */
 export const invitationId = id('inv', 'Invitation id')
+/** `pkey_...` */
 export const providerKeyId = id('pkey', 'Key of a model provider')
+/** `user_...` */
 export const personId = id('user', 'Person id')
 
+/** `live` or `test`. */
 export const environment = z.enum(ENVIRONMENTS)
+/** A moment, in UTC. */
 export const timestamp = z.iso.datetime().describe('RFC 3339, UTC')
 
 /** The name of an integration inside its project and environment, as it stands in `/proxy/{integration}/...`. */
 export const origin = z.string().max(255).describe('scheme://host[:port], nothing more; https unless loopback in development')
+/** The name of an integration in addresses: unique in its environment. */
 export const integrationSlug = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/u, 'must be 1-63 lower-case letters, digits or inner hyphens')
@@ -43,18 +59,22 @@ const PLAIN_REASON = 'must hold no control characters, nor controls of text dire
 /** The application's own id of the person whose account is connected. Opaque to the gateway. */
 export const endUserId = z.string().min(1).max(255).regex(PLAIN, PLAIN_REASON)
 
+/** A name that people gave, without controls: 1 to 120 characters. */
 export const name = z.string().trim().min(1).max(120).regex(PLAIN, PLAIN_REASON)
 
 /** A query is text: decimal digits are a number, other spellings of numbers that JavaScript knows are none. */
 const digits = (value: number | string): unknown => (typeof value === 'string' && /^\d{1,3}$/u.test(value) ? Number(value) : value)
 
+/** Which page of a list: 1 to 200 rows, and from where on. */
 export const pageQuery = z.strictObject({
   limit: z.preprocess(digits, z.int('must be a number in decimal digits').min(1).max(200)).default(50).describe('Rows per page'),
   cursor: z.string().max(512).optional().describe('`next_cursor` of the page before; bound to this list and tenant'),
 })
 
+/** A page of a list. `next_cursor` null: there is no more. */
 export const pageOf = <Item extends z.ZodType>(item: Item) => z.object({ data: z.array(item), next_cursor: z.string().nullable() })
 
+/** Who calls, and what they may. */
 export const whoami = z
   .object({
     kind: z.enum(['key', 'person']),
@@ -89,6 +109,7 @@ export const whoami = z
   })
   .meta({ id: 'WhoAmI' })
 
+/** One way of signing in that an organization admits. */
 export const signInWay = z
   .strictObject({
     issuer: z.string().min(1).max(4096).describe('Of `jwtIssuers`, exactly so written'),
@@ -101,6 +122,7 @@ export const signInWay = z
   })
   .meta({ id: 'SignInWay' })
 
+/** How people have to sign in to be admitted. */
 export const signInPolicy = z
   .object({
     ways: z.array(signInWay).nullable().describe('null: any way is taken'),
@@ -109,10 +131,13 @@ export const signInPolicy = z
   })
   .meta({ id: 'SignInPolicy' })
 
+/** A tenant. */
 export const organization = z.object({ id: orgId, name: z.string(), created_at: timestamp }).meta({ id: 'Organization' })
 
+/** How far the deletion of an organization has come. */
 export const DELETION_STATE = ['waiting', 'revoking', 'destroying'] as const
 
+/** An organization that is being deleted. */
 export const organizationDeletion = z
   .object({
     state: z
@@ -149,6 +174,7 @@ export const emailDomain = z
   .regex(/^[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?(?:\.[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?)+$/u, 'must be a domain in ASCII')
   .toLowerCase()
 
+/** A person in an organization. */
 export const member = z
   .object({
     id: personId,
@@ -160,8 +186,10 @@ export const member = z
   })
   .meta({ id: 'Member' })
 
+/** What became of an invitation. */
 export const INVITATION_STATE = ['open', 'accepted', 'revoked', 'expired'] as const
 
+/** Somebody who is asked into an organization. Its link is shown once, when it is made. */
 export const invitation = z
   .object({
     id: invitationId,
@@ -175,6 +203,7 @@ export const invitation = z
   })
   .meta({ id: 'Invitation' })
 
+/** A project of an organization. */
 export const project = z
   .object({
     id: projectId,
@@ -187,6 +216,7 @@ export const project = z
 
 const requestFigure = z.int().min(1).max(1_000_000)
 
+/** Calls a second on average, and how many at once. */
 export const rateFigures = z
   .strictObject({
     per_second: requestFigure.describe('Requests a second in the long run'),
@@ -194,6 +224,7 @@ export const rateFigures = z
   })
   .meta({ id: 'RateFigures' })
 
+/** The limit in force, and whose it is. */
 export const rateLimit = z
   .object({
     per_second: z.int().describe('As it holds now'),
@@ -204,6 +235,7 @@ export const rateLimit = z
   })
   .meta({ id: 'RateLimit' })
 
+/** Whose pages may call with keys. */
 export const browserAccess = z
   .object({ origins: z.array(z.string()).describe("Exact origins whose pages may call with the project's keys; empty: none") })
   .meta({ id: 'BrowserAccess' })
@@ -214,11 +246,13 @@ export const addressRange = z
   .regex(/^[0-9A-Fa-f.:]{2,45}(?:\/\d{1,3})?$/u)
   .describe('An address, or a range in CIDR notation')
 
+/** Addresses or ranges, as CIDR: 1 to 50. */
 export const addressRanges = z.array(addressRange).min(1).max(50)
 
 /** Judged whole by the gateway: exactly what a browser sends in `Origin`. */
 export const keyOrigins = z.array(origin).min(1).max(50)
 
+/** The only sender that a key is taken from. */
 export const keySender = z
   .strictObject({
     kind: z.enum(['dpop', 'certificate']).describe('A JWK proven by DPoP (RFC 9449), or a TLS client certificate (RFC 8705)'),
@@ -229,6 +263,7 @@ export const keySender = z
   })
   .meta({ id: 'KeySender' })
 
+/** A gateway key, without its secret: that is shown once, when it is made. */
 export const apiKey = z
   .object({
     id: keyId,
@@ -250,6 +285,7 @@ export const apiKey = z
   })
   .meta({ id: 'ApiKey' })
 
+/** A provider with the client that was registered there. The secret of the client goes in and never out. */
 export const integration = z
   .object({
     id: integrationId,
@@ -262,8 +298,10 @@ export const integration = z
   })
   .meta({ id: 'Integration' })
 
+/** How far a connect session has come. */
 export const CONNECT_SESSION_STATUS = ['open', 'authorizing', 'awaiting_confirmation', 'completed', 'failed'] as const
 
+/** One attempt at connecting an account. Its link is shown once. */
 export const connectSession = z
   .object({
     id: connectSessionId,
@@ -277,6 +315,7 @@ export const connectSession = z
   })
   .meta({ id: 'ConnectSession' })
 
+/** How a connection stands. */
 export const CONNECTION_STATUS = ['pending', 'active', 'insufficient_scope', 'reconnect_required', 'revoked'] as const
 
 /**
@@ -285,6 +324,7 @@ export const CONNECTION_STATUS = ['pending', 'active', 'insufficient_scope', 're
  */
 export const CONNECTION_HEALTH = ['active', 'refreshing', 'degraded', 'outcome_unknown', 'reconnect_required', 'revoked'] as const
 
+/** Why a connection is not well, and whether a person is needed. */
 export const connectionFailure = z
   .object({
     code: z.enum(PROBLEM_CODES).describe('The problem that a call meets when the token has died'),
@@ -296,6 +336,7 @@ export const connectionFailure = z
   })
   .meta({ id: 'ConnectionFailure' })
 
+/** One account, connected. Metadata alone: no token goes out. */
 export const connection = z
   .object({
     id: connectionId,
@@ -351,8 +392,10 @@ export const connectionImport = z.strictObject({
     ),
 })
 
+/** What became of taking tokens back at the provider. */
 export const PROVIDER_REVOCATION_STATE = ['done', 'queued', 'impossible', 'none'] as const
 
+/** A connection that was ended. */
 export const disconnection = z
   .object({
     connection,
@@ -369,6 +412,7 @@ export const disconnection = z
   })
   .meta({ id: 'Disconnection' })
 
+/** What was forgotten of one end user. */
 export const endUserErasure = z
   .object({
     connections: z.int(),
@@ -378,6 +422,7 @@ export const endUserErasure = z
   })
   .meta({ id: 'EndUserErasure' })
 
+/** A revocation of many connections, and how far it has come. */
 export const bulkRevocation = z
   .object({
     id: bulkRevocationId,
@@ -390,6 +435,7 @@ export const bulkRevocation = z
   })
   .meta({ id: 'BulkRevocation' })
 
+/** What a leak of something would reach. */
 export const blastRadius = z
   .object({
     connections: z.int(),
@@ -399,8 +445,10 @@ export const blastRadius = z
   })
   .meta({ id: 'BlastRadius' })
 
+/** The forms in which providers tell of ended grants: `set` is RFC 8417. */
 export const EVENT_SOURCE_KIND = ['set', 'github', 'slack'] as const
 
+/** Where a provider's security events come from. */
 export const eventSource = z
   .object({
     id: eventSourceId,
@@ -416,6 +464,7 @@ export const eventSource = z
   })
   .meta({ id: 'EventSource' })
 
+/** A request of the data plane, as it was written down: metadata alone. */
 export const requestRecord = z
   .object({
     id: requestId,
@@ -434,9 +483,12 @@ export const requestRecord = z
   })
   .meta({ id: 'RequestRecord' })
 
+/** `previous` ones open what is sealed under them and seal nothing. */
 export const DATA_KEY_STATUS = ['current', 'previous'] as const
+/** `known`: something is wrapped under it, and it is not configured. */
 export const ROOT_KEY_STATUS = ['primary', 'configured', 'known'] as const
 
+/** An organization's data key, without the key. */
 export const dataKey = z
   .object({
     id: dataKeyId,
@@ -453,6 +505,7 @@ export const rootKeyId = z
   .regex(/^[0-9A-Za-z._-]{1,64}$/u, 'must be 1 to 64 letters, digits, ".", "_" or "-"')
   .describe('Root key id')
 
+/** A root key, without the key, and what hangs on it. */
 export const rootKey = z
   .object({
     id: rootKeyId,
@@ -463,6 +516,7 @@ export const rootKey = z
   })
   .meta({ id: 'RootKey' })
 
+/** What became of wrapping data keys anew. */
 export const rewrapReport = z
   .object({
     to: rootKeyId.describe('The primary root key'),
@@ -471,6 +525,7 @@ export const rewrapReport = z
   })
   .meta({ id: 'RewrapReport' })
 
+/** Whether what is sealed opens. */
 export const keyVerification = z
   .object({
     data_keys: z.int(),
@@ -483,6 +538,7 @@ export const keyVerification = z
   })
   .meta({ id: 'KeyVerification' })
 
+/** What is left of a data key that was destroyed. */
 export const shredReport = z
   .object({
     shredded: z.boolean().describe('False: nothing was done; this is what would be lost'),
@@ -491,6 +547,7 @@ export const shredReport = z
   })
   .meta({ id: 'ShredReport' })
 
+/** Emergency levers that are pulled. */
 export const containment = z
   .object({
     data_key: z.object({
@@ -507,6 +564,7 @@ export const containment = z
   })
   .meta({ id: 'Containment' })
 
+/** One link of the chain: what happened, by whom, and the hash over it and the one before. */
 export const auditEvent = z
   .object({
     seq: z.string().describe('Decimal; starts at 1, without gaps'),
@@ -530,16 +588,20 @@ export const auditEvent = z
   })
   .meta({ id: 'AuditEvent' })
 
+/** Whether the personal part of events could be forgotten. */
 export const auditForgotten = z
   .object({ about: z.string(), forgotten: z.boolean().describe('False: nothing was known of them, or not any more') })
   .meta({ id: 'AuditForgotten' })
 
+/** What became of an audited act. */
 export const AUDIT_OUTCOMES = ['done', 'refused', 'failed'] as const
+/** What an export is written in. */
 export const AUDIT_EXPORT_FORMATS = ['jsonl', 'csv'] as const
 
 /** What can be wrong with an audit log; docs/audit.md says what each means. */
 export const AUDIT_FAULTS = ['gap', 'link', 'content', 'head', 'checkpoint', 'signature', 'cut', 'outside', 'unfinished'] as const
 
+/** The public half of the key that signs checkpoints. */
 export const auditSigningKey = z
   .object({
     kty: z.literal('OKP'),
@@ -553,6 +615,7 @@ export const auditSigningKey = z
   })
   .meta({ id: 'AuditSigningKey' })
 
+/** Whether the chain holds, and where it breaks. */
 export const auditVerification = z
   .object({
     intact: z.boolean(),
@@ -567,12 +630,15 @@ export const auditVerification = z
   })
   .meta({ id: 'AuditVerification' })
 
+/** A provider of the catalog. */
 export const provider = z
   .object({ id: z.string(), name: z.string(), kind: z.enum(['oauth2']), default_scopes: z.array(z.string()), docs: z.url() })
   .meta({ id: 'Provider' })
 
+/** A console session. */
 export const session = z.object({ person: z.object({ id: z.string(), name: z.string() }), expires_at: timestamp }).meta({ id: 'Session' })
 
+/** A provider of models, and how it is spoken to. */
 export const modelProvider = z
   .object({
     id: z.string(),
@@ -584,6 +650,7 @@ export const modelProvider = z
   })
   .meta({ id: 'ModelProvider' })
 
+/** A key of a model provider's, without the key: that goes in and never out. */
 export const providerKey = z
   .object({
     id: providerKeyId,

@@ -16,6 +16,7 @@ const shapes = {
     .describe('Only people with a verified e-mail address in one of these domains are invited, join and get in; empty: any'),
 } as const
 
+/** All settings of an organization, with what is in force. */
 export const organizationSettings = z.object(shapes).meta({ id: 'OrganizationSettings' })
 /** What is named is changed, the rest stays. */
 export const settingsChange = z
@@ -24,12 +25,17 @@ export const settingsChange = z
   .refine((change) => Object.values(change).some((value) => value !== undefined), 'must name what to change')
   .meta({ minProperties: 1 })
 
+/** All settings, by name. */
 export type OrganizationSettings = z.output<typeof organizationSettings>
+/** One of them. */
 export type SettingName = keyof OrganizationSettings
+/** What is named is changed. */
 export type SettingsChange = { readonly [Name in SettingName]?: OrganizationSettings[Name] | undefined }
 
+/** Where nobody chose. */
 export const SETTING_DEFAULTS: OrganizationSettings = { audit_use_mode: 'batched', email_domains: [] }
 
+/** The least role that may change each. */
 export const SETTING_ROLES: Readonly<Record<SettingName, Role>> = { audit_use_mode: 'ADMIN', email_domains: 'OWNER' }
 
 /** The settings in force, and who chose those that were chosen. */

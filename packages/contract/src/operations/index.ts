@@ -23,6 +23,7 @@ import type { Operation } from './operation.ts'
 
 export type { Method, Operation } from './operation.ts'
 
+/** Every operation of the control plane, by the name that clients call it by. */
 export const operations = {
   ...identityOperations,
   ...catalogOperations,
@@ -43,5 +44,7 @@ export const operations = {
   ...auditOperations,
 } as const satisfies Record<string, Operation>
 
+/** All of them, with their types. */
 export type Operations = typeof operations
+/** The name of one. */
 export type OperationName = keyof Operations

@@ -2,8 +2,10 @@
 import type { z } from 'zod'
 import type { RouteAccess } from '../access.ts'
 
+/** Of an operation. Changes are POST, PATCH and DELETE; none is a GET. */
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 
+/** One route: its address, who may use it, what it takes and what it answers. */
 export interface Operation {
   readonly method: Method
   /** With `{name}` placeholders, as in OpenAPI. */

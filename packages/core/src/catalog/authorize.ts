@@ -34,6 +34,7 @@ export interface Authorizing {
   readonly oauth1Client?: OAuth1Client | undefined
 }
 
+/** What goes into a call in the name of a connection. */
 export interface AuthorizedCall {
   readonly parts: Pick<ForwardCall, 'inject' | 'again' | 'mask'>
   /** Whether the answer that was passed on refused the proof for want of a nonce: that says nothing of the token. */

@@ -3,6 +3,7 @@ import { SallyportError } from '../kernel/index.ts'
 /** `provider_record_invalid`: a record, or a configured overlay of it, breaks a rule; `faults` says which, without secrets. */
 export type CatalogErrorCode = 'provider_record_invalid'
 
+/** A record that breaks a rule. `faults` has all of them. */
 export class CatalogError extends SallyportError<CatalogErrorCode> {
   readonly faults: readonly string[]
 

@@ -18,4 +18,5 @@ export const FEATURES = [
   'tasks.read',
 ] as const
 
+/** What one may want of a provider, by the name that it has at every provider. */
 export type Feature = (typeof FEATURES)[number]

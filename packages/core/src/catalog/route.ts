@@ -8,6 +8,7 @@ import { Secret } from '../kernel/index.ts'
 import type { Counted } from '../pipeline/index.ts'
 import type { ApiRecord } from './schema.ts'
 
+/** Where a provider's calls go, and what goes into each. */
 export interface ProviderRoute {
   readonly base: ApiBase
   /** A bearer token or an API key as it goes into the request. */

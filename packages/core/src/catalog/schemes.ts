@@ -11,6 +11,7 @@ import type { ApiRecord } from './schema.ts'
  */
 export const SCHEMES = ['authorization_code', 'device_code', 'client_credentials', 'oauth1', 'api_key', 'basic', 'none'] as const
 
+/** One of `SCHEMES`. */
 export type Scheme = (typeof SCHEMES)[number]
 
 /** The first is taken where a configuration names none. */

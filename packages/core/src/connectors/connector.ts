@@ -6,6 +6,7 @@ import { sha256 } from '../crypto/index.ts'
 import { ConnectorError } from './errors.ts'
 import type { Item } from './item.ts'
 
+/** A call as a connector makes it: a path under the API, never an address. */
 export interface ConnectorCall {
   readonly method: 'GET' | 'POST'
   /** A POST that changes nothing: it may be sent again like a GET. */
@@ -17,6 +18,7 @@ export interface ConnectorCall {
   readonly body?: string
 }
 
+/** An answer as a connector gets it: the whole of it, or nothing. */
 export interface ConnectorAnswer {
   readonly status: number
   readonly headers: Pick<Headers, 'get'>
@@ -27,6 +29,7 @@ export interface ConnectorAnswer {
 /** Sends one call with the account's credential. Rejects with the sender's own errors. */
 export type ConnectorRequest = (call: ConnectorCall) => Promise<ConnectorAnswer>
 
+/** How much of a collection is wanted, and of what kind. */
 export interface CollectionOptions {
   /** Items at most. Absent: 1000; never more than 100,000. */
   readonly limit?: number
@@ -40,6 +43,7 @@ export type Collection = (request: ConnectorRequest, options?: CollectionOptions
 /** Does one thing at the provider, once: it is not repeated here. Gives what came of it. */
 export type Action = (request: ConnectorRequest, input: Readonly<Record<string, string>>) => Promise<Item>
 
+/** What reads and writes a provider's things in one form. */
 export interface Connector {
   /** The provider's id in the catalog, or `feed`. */
   readonly id: string

@@ -8,6 +8,7 @@ import { SallyportError } from '../kernel/index.ts'
  */
 export type ConnectorErrorCode = 'collection_refused' | 'collection_unreadable' | 'collection_endless' | 'collection_input_invalid'
 
+/** A collection that could not be read. Nothing of an answer is in it but its status and a word. */
 export class ConnectorError extends SallyportError<ConnectorErrorCode> {
   /** The provider's status; null when there was none. */
   readonly status: number | null

@@ -12,6 +12,7 @@ const text = z.string().max(MAX_TEXT).nullable()
 /** ISO 8601 in UTC with milliseconds. */
 const moment = z.iso.datetime({ precision: 3 }).nullable()
 
+/** The one form of items of every provider. `faults` names the fields that could not be read; `raw` is the item as it came. */
 export const itemSchema = z.strictObject({
   kind: z.enum(ITEM_KINDS),
   /** Stable at the provider. */
@@ -32,7 +33,9 @@ export const itemSchema = z.strictObject({
   raw: z.unknown(),
 })
 
+/** A mail, event, repository, post or entry, as `itemSchema` has it. */
 export type Item = Readonly<z.infer<typeof itemSchema>>
+/** Of what kind an item is. */
 export type ItemKind = Item['kind']
 type Field = Exclude<keyof Item, 'kind' | 'faults' | 'raw'>
 

@@ -13,6 +13,7 @@ const SIGNATURE_BYTES = 64
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex')
 const SPKI = Buffer.from('302a300506032b6570032100', 'hex')
 
+/** Signs with one private key (RFC 8032), which never leaves it. */
 export interface Ed25519Signer {
   /** 32 bytes (RFC 8032 section 5.1.5). */
   readonly publicKey: Buffer
@@ -20,6 +21,7 @@ export interface Ed25519Signer {
   sign(message: Uint8Array): Buffer
 }
 
+/** Judges signatures by one public key (RFC 8032). */
 export interface Ed25519Verifier {
   /** False for a signature of another length, too. */
   verify(message: Uint8Array, signature: Uint8Array): boolean

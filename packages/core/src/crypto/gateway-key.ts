@@ -23,6 +23,7 @@ const SHAPE = /^sp_(live|test)_([0-9A-Za-z]{22})_([0-9A-Za-z]{43})_[0-9A-Za-z]{6
 /** The published rule for secret scanners: a gateway key anywhere in a text. Confirm a hit with `parseGatewayKey`. */
 export const GATEWAY_KEY_PATTERN = /\bsp_(?:live|test)_[0-9A-Za-z]{22}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}\b/
 
+/** A gateway key that was read and whose checksum holds. Whether there is such a key is not known yet. */
 export interface GatewayKeyParts {
   readonly environment: Environment
   readonly keyId: KeyId

@@ -18,6 +18,7 @@ const KEY_LIKE = /^[0-9A-Fa-f]{32,}$/
 /** A root key whose bytes are here: what it wraps is an envelope. */
 export interface RootKey extends SealingKey, KeyWrapper {}
 
+/** Root keys from configuration: wraps under the first, opens by the id that the ciphertext names, and tries nothing in turn. */
 export class RootKeyring implements RootKeys {
   /** The key that new data keys are wrapped under: the first of the text. */
   readonly primary: RootKey

@@ -20,6 +20,7 @@ export interface ProofKeyMembers extends PublicProofKey {
   readonly d: string
 }
 
+/** A key pair that proves possession (RFC 9449), opened for signing. */
 export interface ProofKey {
   readonly publicKey: PublicProofKey
   /** ES256 (RFC 7518 section 3.4) over ASCII text: 86 base64url digits. */

@@ -17,6 +17,7 @@ const MAGIC = Buffer.from('SPW', 'latin1')
 const VERSION = 1
 const KEY_ID_AT = 5
 
+/** What a key wrapped another, with the id of the one that did. */
 export interface WrappedForm {
   readonly keyId: string
   /** A view of the bytes it was parsed from. */

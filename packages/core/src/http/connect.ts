@@ -11,6 +11,7 @@ import { EgressError, toEgressError } from './egress-error.ts'
 import { isAddressLiteral } from './origin.ts'
 import type { OriginPolicy } from './origin.ts'
 
+/** An address that a name resolved to. `family`: 4 or 6. */
 export interface ResolvedAddress {
   readonly address: string
   readonly family: number

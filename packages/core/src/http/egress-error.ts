@@ -5,6 +5,7 @@
 import { errors } from 'undici'
 import { SallyportError } from '../kernel/index.ts'
 
+/** Who failed: `egress_...`, `path_...`, `header_...` and `request_...` are refusals of the door's own, before anything was sent; `upstream_...` is the provider's side. */
 export type EgressErrorCode =
   | 'egress_refused'
   | 'upstream_unreachable'

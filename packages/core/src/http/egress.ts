@@ -24,6 +24,7 @@ export interface EgressPolicy extends ConnectPolicy {
   readonly maxConnectionsPerOrigin: number
 }
 
+/** Port 443 of public addresses, over TLS; bounds that a person or a job can wait for. */
 export const DEFAULT_EGRESS_POLICY: EgressPolicy = {
   insecureAllowOrigins: [],
   allowedPorts: [443],

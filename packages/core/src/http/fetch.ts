@@ -14,6 +14,7 @@ import type { ParsedHeaders } from './headers.ts'
 import { judgeUrl } from './origin.ts'
 import type { OriginPolicy } from './origin.ts'
 
+/** As much of the platform's own `RequestInit` as the door takes, and its bounds. */
 export interface FetchInit {
   readonly method?: string
   readonly headers?: Headers | Readonly<Record<string, string>>

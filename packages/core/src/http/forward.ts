@@ -31,6 +31,7 @@ export interface ResponseSink {
   on(event: 'drain' | 'close', listener: () => void): unknown
 }
 
+/** A call that is passed on: where it goes, what goes into it last, and what is masked in its answer. */
 export interface ForwardCall {
   readonly base: ApiBase
   readonly method: string
@@ -65,6 +66,7 @@ export interface ForwardCall {
   readonly again?: (status: number, headers: ParsedHeaders) => readonly Injection[] | undefined
 }
 
+/** What became of a call whose answer was passed on. Bytes of the body alone. */
 export interface ForwardResult {
   readonly status: number
   /** Body bytes from the provider, as they came (before decoding). */

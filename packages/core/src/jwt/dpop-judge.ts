@@ -8,6 +8,7 @@ import { digestEquals, sha256 } from '../crypto/index.ts'
 import type { DigestInput } from '../crypto/index.ts'
 import { DpopProofError } from './dpop-error.ts'
 
+/** The request and the key that a proof has to be for (RFC 9449 section 4.3). */
 export interface ExpectedProof {
   /** RFC 7638 thumbprint of the key that the token is bound to. */
   readonly thumbprint: string
@@ -22,6 +23,7 @@ export interface ExpectedProof {
   readonly nonceIsGood?: ((nonce: string) => boolean) | undefined
 }
 
+/** A proof that holds. Whether it was shown before is for whoever remembers its id. */
 export interface JudgedProof {
   /** Unique to the proof by its maker's word: the same twice is the same proof twice. */
   readonly id: string

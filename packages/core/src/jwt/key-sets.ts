@@ -11,6 +11,7 @@ import type { Egress } from '../http/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import { JwtError } from './errors.ts'
 
+/** What sets are fetched by, and how long they are believed. */
 export interface KeySetOptions {
   /** Plain http is refused by its policy, and so is every address that is not public. */
   readonly egress: Pick<Egress, 'fetch'>
@@ -19,6 +20,7 @@ export interface KeySetOptions {
   readonly times?: Partial<KeySetTimes>
 }
 
+/** Milliseconds, each. */
 export interface KeySetTimes {
   /** Age from which a set is asked for again. */
   readonly freshMs: number
@@ -36,6 +38,7 @@ const FETCH_LIMITS = { maxBytes: 256 * 1024, totalTimeoutMs: 5_000 } as const
 /** Gives the key for a token's protected header. Rejects with jose's own errors, which `verifyJwt` translates. */
 export type FindVerificationKey = JWTVerifyGetKey
 
+/** Verification keys by the address of their set. */
 export interface KeySets {
   /** Keys of the set at `url`. Nothing is fetched until a token asks. */
   at(url: string): FindVerificationKey
@@ -49,6 +52,7 @@ interface Held {
   fetching: Promise<void> | undefined
 }
 
+/** Sets of verification keys (RFC 7517 section 5) by their addresses, remembered and asked for anew by age or for an unknown key. */
 export function createKeySets(options: KeySetOptions): KeySets {
   return new RememberedKeySets(options)
 }

@@ -5,6 +5,7 @@
 import { Secret } from '../kernel/index.ts'
 import { MIN_SHARED_SECRET } from './verify.ts'
 
+/** Secrets by their issuers, as configuration has them. */
 export interface ReadSharedSecrets {
   readonly secrets: ReadonlyMap<string, Secret>
   /** Each the end of a sentence. With one of them, `secrets` is not to be used. */

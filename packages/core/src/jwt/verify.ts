@@ -16,6 +16,7 @@ export type JwtAlgorithm = 'RS256' | 'RS384' | 'RS512' | 'PS256' | 'PS384' | 'PS
 /** With a secret that its issuer and this installation share, and nobody else: only where an issuer has nothing better. */
 export type SharedSecretAlgorithm = 'HS256' | 'HS384' | 'HS512'
 
+/** What a token has to say to be taken (RFC 7519, RFC 8725). */
 export interface JwtPolicy {
   /** Exact texts; the token's `iss` is one of them. Never empty. */
   readonly issuers: readonly string[]
@@ -37,6 +38,7 @@ export interface JwtPolicy {
   readonly keys: FindVerificationKey
 }
 
+/** What a token says whose signature and claims were judged. */
 export interface VerifiedJwt {
   readonly issuer: string
   readonly audience: readonly string[]

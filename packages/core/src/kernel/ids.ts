@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 
+/** What an id in text begins with: it says of what kind its bearer is. */
 export type IdPrefix =
   | 'org'
   | 'proj'
@@ -25,21 +26,36 @@ export type IdPrefix =
 /** A UUID as stored: 36 lower-case characters. Branded so that one kind never stands where another is expected. */
 export type Uuid<Kind extends string = string> = string & { readonly __kind: Kind }
 
+/** Of an organization. */
 export type OrgId = Uuid<'org'>
+/** Of a project. */
 export type ProjectId = Uuid<'proj'>
+/** Of a gateway key. */
 export type KeyId = Uuid<'key'>
+/** Of an integration: a provider with the client that an organization registered there. */
 export type IntegrationId = Uuid<'int'>
+/** Of a connection: one account, connected. */
 export type ConnectionId = Uuid<'conn'>
+/** Of a connect session: one link, from its making to its end. */
 export type ConnectSessionId = Uuid<'cs'>
+/** Of a person of the console. */
 export type UserId = Uuid<'user'>
+/** Of a request, as answers, logs and problems name it. */
 export type RequestId = Uuid<'req'>
+/** Of an organization's data key. */
 export type DataKeyId = Uuid<'dk'>
+/** Of a revocation that is owed to a provider. */
 export type RevocationId = Uuid<'rev'>
+/** Of a revocation of many connections at once. */
 export type BulkRevocationId = Uuid<'bulk'>
+/** Of where a provider sends its security events from. */
 export type EventSourceId = Uuid<'esrc'>
+/** Of an invitation into an organization. */
 export type InvitationId = Uuid<'inv'>
+/** Of a key of a model provider's that an organization keeps here. */
 export type ProviderKeyId = Uuid<'pkey'>
 
+/** Which of the two halves of a project: what belongs to one never meets the other. */
 export type Environment = 'live' | 'test'
 
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'

@@ -3,6 +3,7 @@ const KEY = /^arn:(?<partition>aws|aws-cn|aws-us-gov):kms:(?<region>[a-z]{2}(?:-
 const SECRET =
   /^arn:(?<partition>aws|aws-cn|aws-us-gov):secretsmanager:(?<region>[a-z]{2}(?:-[a-z]+)+-\d):\d{12}:secret:(?<id>[\w/+=.@-]{1,512})$/
 
+/** A name of a resource, in the parts that a call needs. */
 export interface AwsArn {
   /** The whole of it. */
   readonly arn: string

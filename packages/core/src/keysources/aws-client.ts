@@ -11,6 +11,7 @@ import type { AwsCredentials } from './aws-signature.ts'
 import { Patience } from './patience.ts'
 import type { PatienceOptions } from './patience.ts'
 
+/** Which service, where, and with whose credentials. */
 export interface AwsClientOptions extends PatienceOptions {
   readonly egress: Pick<Egress, 'fetch'>
   /** The service's name in signatures, and for messages. */
@@ -21,6 +22,7 @@ export interface AwsClientOptions extends PatienceOptions {
   readonly credentials: AwsCredentials
 }
 
+/** Calls of one service. Patience and its circuit are in it. */
 export interface AwsClient {
   /**
    * Carries out `target` (`TrentService.Decrypt`) and reads its answer.
@@ -49,6 +51,7 @@ const NOT_OPENING = new Set(['InvalidCiphertextException', 'IncorrectKeyExceptio
 const MAX_ANSWER_BYTES = 128 * 1024
 const errorAnswer = z.object({ __type: z.string().max(200) })
 
+/** A client of one service in one region; calls are signed by Signature Version 4. */
 export function createAwsClient(options: AwsClientOptions): AwsClient {
   const name = options.service === 'kms' ? 'AWS KMS' : 'AWS Secrets Manager'
   const patience = new Patience(name, options)

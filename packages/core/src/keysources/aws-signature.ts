@@ -5,6 +5,7 @@
 import { hmacKey, hmacSha256, sha256 } from '../crypto/index.ts'
 import type { Secret } from '../kernel/index.ts'
 
+/** Whose name calls are signed in. */
 export interface AwsCredentials {
   readonly accessKeyId: string
   readonly secretAccessKey: Secret

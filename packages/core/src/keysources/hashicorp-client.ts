@@ -10,8 +10,10 @@ import type { Clock } from '../kernel/index.ts'
 import { Patience } from './patience.ts'
 import type { PatienceOptions } from './patience.ts'
 
+/** A token as it is, or a role that gets one (AppRole). */
 export type HashicorpAuth = { readonly token: Secret } | { readonly roleId: string; readonly secretId: Secret }
 
+/** Which server, and who calls it. */
 export interface HashicorpClientOptions extends PatienceOptions {
   readonly egress: Pick<Egress, 'fetch'>
   /** Its origin. */
@@ -21,6 +23,7 @@ export interface HashicorpClientOptions extends PatienceOptions {
   readonly namespace?: string | undefined
 }
 
+/** Calls of one server. Patience and its circuit are in it. */
 export interface HashicorpClient {
   /**
    * The `data` of the answer. With `input` a POST, else a GET.
@@ -39,6 +42,7 @@ const isPassing = (status: number): boolean => status === 412 || status === 429 
 
 const loginAnswer = z.object({ auth: z.object({ client_token: z.string().min(1), lease_duration: z.int().min(0) }) })
 
+/** A client of one server; a token that is about to end is renewed, or got anew by its role. */
 export function createHashicorpClient(options: HashicorpClientOptions): HashicorpClient {
   return new Client(options)
 }

@@ -7,6 +7,7 @@ import type { RootKeySource } from './source.ts'
 
 const answer = z.object({ data: z.object({ 'root-keys': z.string().min(1) }), metadata: z.object({ version: z.int().min(1) }) })
 
+/** Root keys from the member `root-keys` of a secret of the KV engine, version 2. `everyMs`: milliseconds between two readings. */
 export function kvSource(client: HashicorpClient, at: { readonly mount: string; readonly path: string }, everyMs: number): RootKeySource {
   return sourceOf('HashiCorp Vault', everyMs, async () => {
     const { data } = await client.call(`${at.mount}/data/${at.path}`, answer)

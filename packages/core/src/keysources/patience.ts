@@ -37,6 +37,7 @@ export type StateListener = (state: ServiceState, error?: KeySourceError) => voi
 /** Failures of the way there and not of what was asked. A server that can't prove who it is isn't among them. */
 const PASSING: ReadonlySet<string> = new Set(['upstream_unreachable', 'upstream_timeout', 'upstream_reset', 'upstream_invalid'])
 
+/** How a key service is waited for, and who is told of its state. */
 export interface PatienceOptions {
   readonly limits?: Partial<PatienceLimits>
   readonly clock?: Clock

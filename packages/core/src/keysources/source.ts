@@ -5,6 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Secret } from '../kernel/index.ts'
 
+/** Who is told of what a watch reads. */
 export interface SourceListener {
   /** The text is another than before. A rejection is a failure: the next reading offers it again. */
   changed(keys: Secret): Promise<void>
@@ -12,6 +13,7 @@ export interface SourceListener {
   failed(error: unknown): void
 }
 
+/** A place that root keys are read from, at the start and again while the gateway runs. */
 export interface RootKeySource {
   /** For messages: what kind of place, without an address. */
   readonly name: string
@@ -21,6 +23,7 @@ export interface RootKeySource {
   watch(listener: SourceListener): Watch
 }
 
+/** A source that is read again and again, until it is stopped. */
 export interface Watch {
   /** Reads once more, now; many who ask at once wait for one reading. Resolves when the listener is done with it, whatever came of it. */
   look(): Promise<void>

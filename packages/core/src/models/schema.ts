@@ -10,6 +10,7 @@ import { z } from 'zod'
  * - `anthropic`: messages. `gemini`: generateContent. `cohere`: its own chat. `bedrock`: Converse and the models' own bodies.
  */
 export const DIALECTS = ['openai', 'anthropic', 'gemini', 'cohere', 'bedrock'] as const
+/** How a model provider is spoken to: whose requests, answers and errors its own look like. */
 export type Dialect = (typeof DIALECTS)[number]
 
 /**
@@ -19,6 +20,7 @@ export type Dialect = (typeof DIALECTS)[number]
  * - `google_service_account`: a service account's key file, for which access tokens are bought.
  */
 export const MODEL_CREDENTIALS = ['key', 'aws', 'google_service_account'] as const
+/** One of `MODEL_CREDENTIALS`. */
 export type ModelCredential = (typeof MODEL_CREDENTIALS)[number]
 
 const id = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/u, 'must be 1-31 lower-case letters, digits or hyphens, a letter first')

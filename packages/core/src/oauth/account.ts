@@ -7,6 +7,7 @@ import { oauthFailure } from './errors.ts'
 import { OUTBOUND_LIMITS } from './server.ts'
 import type { OutboundFetch, UserinfoEndpoint } from './server.ts'
 
+/** Whose account tokens open. */
 export interface ProviderAccount {
   /** Stable and unique at the provider, 1 to 255 characters. */
   readonly id: string

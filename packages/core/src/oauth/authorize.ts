@@ -28,6 +28,7 @@ export function isProtocolParameter(name: string): boolean {
   return PROTOCOL_PARAMETERS.has(name.toLowerCase())
 }
 
+/** A request that was made (RFC 6749 section 4.1.1), with what has to be remembered of it. */
 export interface AuthorizationRequest {
   /** Where the browser goes. Holds the state, or the server's name for the request: as short-lived as that. */
   readonly url: string
@@ -37,6 +38,7 @@ export interface AuthorizationRequest {
   readonly verifier: Secret
 }
 
+/** What a request is made of. `scopes`: none are named when empty. */
 export interface RequestedAuthorization {
   readonly server: AuthorizationServer
   readonly clientId: string

@@ -16,6 +16,7 @@ import type { OAuthClient, OutboundFetch, TokenServer } from './server.ts'
 import { standardAnswer } from './token-answer.ts'
 import { tokenCall } from './token-call.ts'
 
+/** A client that asks for tokens of its own (RFC 6749 section 4.4). */
 export interface ClientGrant {
   readonly server: TokenServer
   readonly client: OAuthClient

@@ -22,10 +22,12 @@ import type { OAuthClient, OutboundFetch, TokenServer } from './server.ts'
 import { standardAnswer } from './token-answer.ts'
 import { tokenCall } from './token-call.ts'
 
+/** A server with an endpoint for devices (RFC 8628 section 3.1). */
 export interface DeviceServer extends TokenServer {
   readonly deviceAuthorizationEndpoint: string
 }
 
+/** A client that asks for a code, or for what became of one. */
 export interface DeviceGrant {
   readonly server: DeviceServer
   readonly client: OAuthClient

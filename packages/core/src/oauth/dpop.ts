@@ -19,6 +19,7 @@ export interface DpopNonces {
   put(origin: string, nonce: string | null): void
 }
 
+/** The nonces of one process: of 1,000 servers at most. */
 export function createDpopNonces(): DpopNonces {
   const known = new Map<string, string>()
   return {
@@ -32,6 +33,7 @@ export function createDpopNonces(): DpopNonces {
   }
 }
 
+/** Who proves possession of which key (RFC 9449). */
 export interface DpopSender {
   /** Text of the private key. */
   readonly key: Secret

@@ -16,6 +16,7 @@ export type OAuthErrorCode =
   | 'connect_exchange_failed'
   | 'provider_misconfigured'
 
+/** A failure of an authorization, with the one sentence that its reader needs. */
 export class OAuthError extends SallyportError<OAuthErrorCode> {
   /** The provider's `error`, when it is one that standards name; never its description. */
   readonly providerError: string | undefined

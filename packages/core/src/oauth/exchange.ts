@@ -20,6 +20,7 @@ import { tokenCall } from './token-call.ts'
 /** Bytes of unknown members that are kept beside the tokens. A provider that says more is cut to nothing rather than in the middle. */
 const MAX_EXTRA = 8192
 
+/** A code that is about to be shown (RFC 6749 section 4.1.3), with all that has to go with it. */
 export interface CodeExchange {
   readonly server: AuthorizationServer
   readonly client: OAuthClient

@@ -12,6 +12,7 @@ import { OUTBOUND_LIMITS } from './server.ts'
 import type { AuthorizationServer, OAuthClient, OutboundFetch } from './server.ts'
 import { tokenCall } from './token-call.ts'
 
+/** What a request is made of, and who hands it in where that is the way. */
 export interface StartedAuthorization extends Omit<RequestedAuthorization, 'clientId'> {
   readonly client: OAuthClient
   readonly fetch: OutboundFetch

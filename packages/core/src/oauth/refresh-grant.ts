@@ -16,6 +16,7 @@ import { OUTBOUND_LIMITS } from './server.ts'
 import type { OAuthClient, OutboundFetch, TokenServer } from './server.ts'
 import { tokenCall } from './token-call.ts'
 
+/** A refresh token that is about to be shown (RFC 6749 section 6), with the bounds of the call. */
 export interface RefreshGrant {
   readonly server: TokenServer
   readonly client: OAuthClient

@@ -45,6 +45,7 @@ export type RetryReason = 'rate_limited' | 'provider_down' | 'unreachable' | 'cl
 /** Why it is not. `shared_account`: one call would end other connections of that account, which are to live. */
 export type ImpossibleReason = 'no_way' | 'unsupported' | 'refused' | 'destination_refused' | 'shared_account'
 
+/** What became of taking back, in the only three ways that a caller can act on. */
 export type RevokeAnswer =
   /** Over at the provider: revoked now, or unknown there already (RFC 7009 section 2.2). */
   | { readonly kind: 'done' }
@@ -52,6 +53,7 @@ export type RevokeAnswer =
   | { readonly kind: 'retry'; readonly reason: RetryReason; readonly afterMs: number | null }
   | { readonly kind: 'impossible'; readonly reason: ImpossibleReason }
 
+/** The tokens that are to end, and who says so. */
 export interface Revoking {
   readonly way: RevocationWay
   readonly client: OAuthClient

@@ -12,6 +12,7 @@ import type { AuthorizationServer, OutboundFetch, TokenServer } from './server.t
 /** A server before or after what it publishes was added. */
 type Described = TokenServer & Partial<Omit<AuthorizationServer, keyof TokenServer>>
 
+/** Completes servers by what they publish of themselves (RFC 8414). */
 export interface ServerDirectory {
   /**
    * The server with what it publishes: where requests are pushed and whether they must be, whether it names itself in its answers, whether tokens
@@ -32,6 +33,7 @@ interface Known {
   readonly at: number
 }
 
+/** The directory of one process: what was read is kept for an hour, and stands in for a day. */
 export function createServerDirectory({ fetch, clock }: { readonly fetch: OutboundFetch; readonly clock: Clock }): ServerDirectory {
   const known = new Map<string, Known>()
   const underWay = new Map<string, Promise<ServerMetadata>>()

@@ -24,6 +24,7 @@ export interface TokenServer {
   readonly discovery?: true | undefined
 }
 
+/** A server that people are sent to (RFC 6749 section 3.1). */
 export interface AuthorizationServer extends TokenServer {
   /**
    * `required`: the server says it always names itself in its answers, so one without `iss` is refused. `checked`: it may or may not;
@@ -53,6 +54,7 @@ export interface UserinfoEndpoint {
   readonly headers: Readonly<Record<string, string>>
 }
 
+/** Our client, as it is registered there. */
 export interface OAuthClient {
   readonly clientId: string
   /** Null for a public client (RFC 6749 section 2.1). */

@@ -13,6 +13,7 @@ import { lifetimeSeconds } from '../tokens/index.ts'
  */
 export type TokenQuirk = 'form_answer' | 'error_in_success' | 'authed_user' | 'own_token_type' | 'spent_is_invalid_request'
 
+/** All of them, for the schema of records. */
 export const TOKEN_QUIRKS = [
   'form_answer',
   'error_in_success',

@@ -7,6 +7,7 @@ import { SallyportError } from '../kernel/index.ts'
 /** `request_unsignable`: the request's query or form can't be read in one way, so no signature would be right. */
 export type OAuth1ErrorCode = 'request_unsignable'
 
+/** A failure of OAuth 1.0a (RFC 5849). Nothing of a request or an answer is in it. */
 export class OAuth1Error extends SallyportError<OAuth1ErrorCode> {}
 
 /** A decoded name or value: bytes, because a query may hold ones that are no UTF-8. */

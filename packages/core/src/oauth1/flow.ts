@@ -10,6 +10,7 @@ import type { OutboundFetch } from '../oauth/index.ts'
 import { oauth1Authorization, oauth1Moment } from './signature.ts'
 import type { OAuth1Client, OAuth1Credential, OAuth1Extra } from './signature.ts'
 
+/** The endpoints of RFC 5849 section 2. */
 export interface OAuth1Server {
   /** Section 2.1. */
   readonly temporaryCredentialEndpoint: string
@@ -19,6 +20,7 @@ export interface OAuth1Server {
   readonly tokenEndpoint: string
 }
 
+/** Who asks whom for credentials, and by what clock. */
 export interface OAuth1Exchange {
   readonly server: OAuth1Server
   readonly client: OAuth1Client
@@ -26,6 +28,7 @@ export interface OAuth1Exchange {
   readonly clock: Clock
 }
 
+/** A sign-in that was begun (section 2.2). */
 export interface OAuth1Authorization {
   /** Where the browser goes. */
   readonly url: string
@@ -33,6 +36,7 @@ export interface OAuth1Authorization {
   readonly temporary: OAuth1Credential
 }
 
+/** What a sign-in gave (section 2.3). */
 export interface OAuth1Tokens {
   readonly credential: OAuth1Credential
   /** What else the provider said, such as the account's id and name. May hold anything. */

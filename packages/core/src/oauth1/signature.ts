@@ -12,6 +12,7 @@ import { Secret } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import { formParameters, percentEncoded } from './encoding.ts'
 
+/** The consumer, and how it signs. */
 export interface OAuth1Client {
   readonly consumerKey: string
   readonly consumerSecret: Secret
@@ -24,6 +25,7 @@ export interface OAuth1Credential {
   readonly tokenSecret: Secret
 }
 
+/** What is signed of a request (section 3.4.1). */
 export interface OAuth1Request {
   readonly method: string
   /** Absolute; exactly as it is sent, because the query's encoding is signed. A fragment is not sent, so it is not signed. */
@@ -49,6 +51,7 @@ export interface OAuth1Moment {
  */
 export type OAuth1Extra = Readonly<Partial<Record<'oauth_callback' | 'oauth_verifier' | 'oauth_version', string>>>
 
+/** By whom and when a request is signed. `credential` null: for temporary credentials, before there are any. */
 export interface OAuth1Signing {
   readonly client: OAuth1Client
   readonly credential: OAuth1Credential | null
@@ -56,6 +59,7 @@ export interface OAuth1Signing {
   readonly moment: OAuth1Moment
 }
 
+/** Now, in seconds, with a nonce of 128 bits (section 3.3). For one request. */
 export function oauth1Moment(clock: Clock): OAuth1Moment {
   return { timestamp: Math.floor(clock.now() / 1000), nonce: randomToken(16) }
 }

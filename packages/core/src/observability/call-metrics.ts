@@ -4,6 +4,7 @@
  */
 import type { MetricDefinition } from './metrics.ts'
 
+/** Of calls to providers, the same for the SDK and the gateway. */
 export const CALL_METRICS: readonly MetricDefinition[] = [
   {
     name: 'http_requests_total',

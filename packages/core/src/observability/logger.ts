@@ -22,8 +22,10 @@ export interface Logger {
   child(fields: LogFields): Logger
 }
 
+/** From the most to the least said. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
+/** How records are written, and what each of them has beside its own fields. */
 export interface LoggerOptions {
   /** The least that is written; `silent` writes nothing. */
   readonly level: LogLevel

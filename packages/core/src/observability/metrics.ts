@@ -18,6 +18,7 @@ export interface Metrics {
   gauge(name: string, labels: MetricLabels, value: number): void
 }
 
+/** A metric as it is declared: only declared ones are counted, with declared labels. */
 export interface MetricDefinition {
   readonly name: string
   readonly kind: 'counter' | 'gauge' | 'histogram'
@@ -28,6 +29,7 @@ export interface MetricDefinition {
   readonly buckets?: readonly number[]
 }
 
+/** Of what a registry renders. */
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 /** Counts nothing. For callers without a registry. */

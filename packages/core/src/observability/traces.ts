@@ -4,8 +4,10 @@
  */
 import { SallyportError } from '../kernel/index.ts'
 
+/** Names of OpenTelemetry where it has one, ours with the prefix `sallyport.`. */
 export type SpanAttributes = Readonly<Record<string, string | number | boolean>>
 
+/** What is known of a span when it begins. */
 export interface SpanStart {
   /** Of few words, the same for all calls of a kind. */
   readonly name: string
@@ -14,6 +16,7 @@ export interface SpanStart {
   readonly attributes?: SpanAttributes
 }
 
+/** One piece of work in a trace. Its values are metadata: never a token, an address of an account, or a body. */
 export interface Span {
   /** False where nobody looks: what only a span wants need not be made. */
   readonly recording: boolean
@@ -30,6 +33,7 @@ export interface OpenSpan extends Span {
   end(): void
 }
 
+/** The port to whatever traces there are; it does nothing where there are none. */
 export interface Traces {
   /** Runs `work` in a span, to which spans begun by it belong. Gives what it gives; its failure marks the span and goes on. */
   within<T>(start: SpanStart, work: (span: Span) => Promise<T>): Promise<T>

@@ -12,13 +12,16 @@ import { PipelineError } from './errors.ts'
 import { faultOfError, faultOfStatus } from './fault.ts'
 import type { Fault } from './fault.ts'
 
+/** `half_open`: one call is let through to find out. */
 export type CircuitState = 'closed' | 'open' | 'half_open'
 
+/** A circuit of one place that went from one state to another. */
 export interface CircuitChange extends Place {
   readonly from: CircuitState
   readonly to: CircuitState
 }
 
+/** When a circuit opens, and for how long. */
 export interface BreakerOptions {
   /** Failures in a row that open it, 1 or more; 5 when absent. */
   readonly failures?: number

@@ -15,6 +15,7 @@ export interface AnswerPlace {
   readonly key: string
 }
 
+/** What a store has under a key. */
 export interface AnswerFound {
   readonly bytes: Uint8Array | undefined
   /** Changes whenever the resource, or all of its group, is forgotten; now and then without that. */
@@ -34,6 +35,7 @@ export interface AnswerStore {
   forgetGroup(place: Pick<AnswerPlace, 'scope' | 'group'>): Promise<void>
 }
 
+/** Bounds of the answers in memory, in bytes. */
 export interface MemoryAnswerOptions {
   /** Of all scopes together; 64 MiB when absent. */
   readonly maxBytes?: number

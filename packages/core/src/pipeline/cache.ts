@@ -30,6 +30,7 @@ import { discard } from './call.ts'
 import type { Answer, Call, Policy, Send } from './call.ts'
 import { isPassing, neverSent } from './fault.ts'
 
+/** Where answers are kept, under which keys, and how long one that is over may stand in. */
 export interface CacheOptions {
   readonly store: AnswerStore
   /** Of `hmacKey`; makes the keys of the store, which say nothing of what they stand for. */
@@ -60,6 +61,7 @@ const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 /** Whose answers they are, whatever their generation. */
 export type AnswersOf = Pick<Call, 'owner' | 'integration' | 'connection' | 'provider'>
 
+/** A policy that answers from what was kept, and the way to forget. */
 export interface AnswerCache {
   /** Outermost: it stands in for all that can fail inside. @throws what is inside throws, while no kept answer may stand in. */
   readonly policy: Policy
@@ -67,6 +69,7 @@ export interface AnswerCache {
   forget(of: AnswersOf): Promise<void>
 }
 
+/** Answers to GET, kept apart for each connection and grant (RFC 9111, as a private cache). */
 export function answerCache(options: CacheOptions): AnswerCache {
   const caching = new Caching(options)
   return { policy: (next) => (call) => caching.run(next, call), forget: (of) => caching.forget(of) }

@@ -35,6 +35,7 @@ export interface Counted {
   readonly saidIn?: string
 }
 
+/** What a provider answered, any status. */
 export interface Answer {
   readonly status: number
   readonly headers: Headers
@@ -49,6 +50,7 @@ export interface Answer {
   readonly kept?: 'fresh' | 'confirmed' | 'stale'
 }
 
+/** A way of sending a call. @throws EgressError, PipelineError. */
 export type Send = (call: Call) => Promise<Answer>
 
 /** What stands around a way of sending and is one itself. */

@@ -8,6 +8,7 @@ import { PipelineError } from './errors.ts'
 import { systemPause } from './time.ts'
 import type { Pause } from './time.ts'
 
+/** How long a call may take with all that is done for it. */
 export interface DeadlineOptions {
   /** From here to the last byte of the answer, unless the call's own deadline is earlier. Milliseconds; 60,000 when absent. */
   readonly totalMs?: number

@@ -1,6 +1,7 @@
 /** Owns the ways in which the pipeline itself refuses a call. Refuses to speak for the provider: its answers and failures pass as they are. */
 import { SallyportError } from '../kernel/index.ts'
 
+/** Why a call was not made, or was given up: by a policy here, and not by the provider. */
 export type PipelineErrorCode = 'circuit_open' | 'queue_full' | 'quota_exhausted' | 'deadline_exceeded'
 
 const DETAIL: Record<PipelineErrorCode, string> = {

@@ -5,6 +5,7 @@
 import { PipelineError } from './errors.ts'
 import { FairQueue } from './fair-queue.ts'
 
+/** How many go at once, and how many may wait. */
 export interface FairTurnsOptions {
   /** Turns at once, 1 or more. */
   readonly width: number
@@ -25,6 +26,7 @@ interface Waiting {
   timer: NodeJS.Timeout | undefined
 }
 
+/** So many at once, and in turn by lane: one lane with a thousand waiting holds no other up. */
 export class FairTurns {
   readonly #width: number
   readonly #perLane: number

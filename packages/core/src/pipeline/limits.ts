@@ -13,6 +13,7 @@ import { systemPause } from './time.ts'
 import type { Pause } from './time.ts'
 import { TokenBucket } from './token-bucket.ts'
 
+/** How fast and how many at once calls may go; what waits, waits in turn. */
 export interface LimitOptions {
   /** Calls a second, above 0; without a limit when absent. */
   readonly qps?: number

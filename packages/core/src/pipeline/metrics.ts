@@ -17,6 +17,7 @@ export const CIRCUIT_METRICS: readonly MetricDefinition[] = [
   },
 ]
 
+/** Of the policies around a call. */
 export const PIPELINE_METRICS: readonly MetricDefinition[] = [
   ...CIRCUIT_METRICS,
   {

@@ -7,6 +7,7 @@ export type Pause = (ms: number, signal?: AbortSignal) => Promise<void>
 /** Longer ones would overflow the timer and end at once. */
 const LONGEST_MS = 2 ** 31 - 1
 
+/** By the machine's own timers. An abort ends it early, without an error. */
 export const systemPause: Pause = (ms, signal) => {
   const { promise, resolve } = Promise.withResolvers<void>()
   if (signal?.aborted === true) return Promise.resolve()

@@ -31,6 +31,7 @@ export const CHECKPOINTS = [
   'lease_released',
 ] as const
 
+/** Where in a refresh a fault can be driven in. */
 export type Checkpoint = (typeof CHECKPOINTS)[number]
 
 /** Called, and awaited, at each point. For tests and fault drivers; a promise that never settles there is a process that died there. */

@@ -23,6 +23,7 @@ export type RefreshErrorCode =
   | 'refresh_pending'
   | 'credential_absent'
 
+/** Why there is no fresh token. What can be used meanwhile was given instead, so this is the end of what can be had now. */
 export class RefreshError extends SallyportError<RefreshErrorCode> {
   /** What is wrong with the credential; null when nothing is known to be. */
   readonly trouble: RefreshTrouble | null

@@ -1,6 +1,7 @@
 /** Owns the metrics of refreshing. Refuses labels that name a credential. */
 import type { MetricDefinition } from '../observability/index.ts'
 
+/** Of renewing, under the names that dashboards know. */
 export const REFRESH_METRICS: readonly MetricDefinition[] = [
   {
     name: 'token_refresh_total',

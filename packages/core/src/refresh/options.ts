@@ -52,6 +52,7 @@ export interface RefreshEvent {
 /** Resolves after `ms`, or when the signal is aborted; never rejects. */
 export type Pause = (ms: number, signal?: AbortSignal) => Promise<void>
 
+/** What renewing is built from: a store, leases, spills, and where each credential is renewed. */
 export interface RefresherOptions {
   readonly store: CredentialStore
   readonly leases: LeaseKeeper
@@ -114,6 +115,7 @@ export interface RefreshLimits {
   readonly pruneMs: number
 }
 
+/** Milliseconds, but for `jitter`, a share. DESIGN of refreshing: docs/refresh.md. */
 export const DEFAULT_REFRESH_LIMITS: RefreshLimits = {
   bufferMs: 300_000,
   jitter: 0.2,

@@ -28,6 +28,7 @@ import { UnsavedAnswers } from './unsaved.ts'
 import type { Unsaved } from './unsaved.ts'
 import { Changes } from './waiting.ts'
 
+/** One caller's patience. */
 export interface FreshOptions {
   /** Ends this caller's wait, never the refresh. */
   readonly signal?: AbortSignal
@@ -37,6 +38,7 @@ export interface FreshOptions {
   readonly force?: { readonly afterSeq: bigint }
 }
 
+/** Gives fresh tokens, once renewed for all callers of all processes. */
 export interface Refresher {
   /**
    * Tokens with more life than the buffer; or, when they can't be had in time, usable ones, marked stale. Safe to repeat.
@@ -66,6 +68,7 @@ export interface Refresher {
 /** How often a caller looks again when a flight ended without an answer for it. */
 const ROUNDS = 5
 
+/** A refresher that has not begun yet: `start` lets it look for interrupted work. One for each store and process. */
 export function createRefresher(options: RefresherOptions): Refresher {
   return new LineageRefresher(options)
 }

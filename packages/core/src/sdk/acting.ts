@@ -12,6 +12,7 @@ export interface KnownActions {
   readonly x: 'post'
 }
 
+/** Something to be done at a provider in the name of a user. */
 export interface ActionRequest<Name extends string = string> extends ConnectionName {
   readonly provider: Name
   readonly action: Name extends keyof KnownActions ? KnownActions[Name] : string

@@ -22,6 +22,7 @@ import { SdkError } from './errors.ts'
 import type { ConnectionName } from './events.ts'
 import type { Sending } from './sending.ts'
 
+/** A call of the provider's API in the name of a user. */
 export interface ApiRequest extends ConnectionName {
   /** `GET` when absent. */
   readonly method?: string

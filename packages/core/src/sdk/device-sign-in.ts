@@ -16,11 +16,13 @@ import type { DeviceScheme } from './schemes.ts'
 import { keepSignedIn, requireSame, stateFault } from './signing-in.ts'
 import type { Connected, SigningInParts } from './signing-in.ts'
 
+/** Whose sign-in on another device is to begin. */
 export interface DeviceRequest extends ConnectionName {
   /** In place of the configured ones, for this sign-in. */
   readonly scopes?: readonly string[]
 }
 
+/** A sign-in on another device that has begun (RFC 8628 section 3.2). */
 export interface DeviceStart {
   /** For `awaitDevice`, in this process or another. A secret of the application's: whoever has it can wait in its place. */
   readonly handle: string
@@ -33,6 +35,7 @@ export interface DeviceStart {
   readonly expiresAt: number
 }
 
+/** How a wait is ended early. */
 export interface DeviceWait {
   /** Ends the wait, not the sign-in: it can be waited for again. */
   readonly signal?: AbortSignal

@@ -15,6 +15,7 @@ export type DiscoverableConnector = Omit<ApiRecordInput, 'oauth' | 'origins'> & 
   readonly origins?: readonly string[]
 }
 
+/** Where the issuer may be. */
 export interface DiscoveryOptions {
   /** As in the configuration: exact origins that may be plain http or on this machine. Development only. */
   readonly insecureAllowOrigins?: readonly string[]

@@ -31,8 +31,10 @@ export type SdkErrorCode =
   | 'path_outside_rules'
   | 'closed'
 
+/** A use of the SDK that can not be, or a sign-in that is not the one. */
 export class SdkError extends SallyportError<SdkErrorCode> {}
 
+/** One thing that is wrong with a configuration. */
 export interface ConfigFault {
   /** Where, with dots: `providers.github.redirectUri`. */
   readonly path: string

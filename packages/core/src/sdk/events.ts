@@ -43,7 +43,9 @@ export interface SallyportEvents {
   revocation_ended: ConnectionName & { readonly revocation: RevocationEnd }
 }
 
+/** One of the names that `on` takes. */
 export type SallyportEvent = keyof SallyportEvents
+/** Called once for each event, one after the other. What it is given is its own: changes reach nobody. */
 export type SallyportListener<Name extends SallyportEvent> = (event: SallyportEvents[Name]) => void
 
 export class Events {

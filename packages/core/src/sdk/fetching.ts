@@ -20,6 +20,7 @@ import type { Feeds } from './feeds.ts'
 import type { ProvidersHealth } from './health.ts'
 import type { KnownConnectors } from './known-connectors.ts'
 
+/** What narrows a collection: its own parameters, see docs/connectors.md. */
 export type ItemParams = Readonly<Record<string, string | number | boolean>>
 
 /** The collections of the providers that come with a connector. */

@@ -22,10 +22,12 @@ export type GivenCredential =
   | { readonly username: string; readonly password: string | Secret }
   | 'client'
 
+/** What is handed over, and for whom. */
 export interface CredentialRequest extends ConnectionName {
   readonly credential: GivenCredential
 }
 
+/** A connection that was made without a person. */
 export interface CredentialConnected extends ConnectionName {
   /** What was granted; empty where there are no scopes. */
   readonly scopes: readonly string[]

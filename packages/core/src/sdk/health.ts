@@ -6,6 +6,7 @@ import type { Clock } from '../kernel/index.ts'
 import type { Metrics } from '../observability/index.ts'
 import type { CircuitChange, Fault } from '../pipeline/index.ts'
 
+/** How a provider answered this process. */
 export interface ProviderHealth {
   /**
    * `unknown` before the first call. `failing`: the last five failed, or half of ten or more within a minute: unreachable, no answer, a 5xx. A 4xx is no

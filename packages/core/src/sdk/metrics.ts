@@ -4,6 +4,7 @@ import type { MetricDefinition } from '../observability/index.ts'
 import { PIPELINE_METRICS } from '../pipeline/index.ts'
 import { REFRESH_METRICS } from '../refresh/index.ts'
 
+/** All that an SDK counts. */
 export const SDK_METRICS: readonly MetricDefinition[] = [
   ...CALL_METRICS,
   ...REFRESH_METRICS,

@@ -55,6 +55,7 @@ import { renewalEndpoint } from './renewing.ts'
 import { SigningIn } from './signing-in.ts'
 import type { CallbackExpectation, Connected, ConnectRequest, ConnectStart } from './signing-in.ts'
 
+/** How an SDK stands, as this process knows it. */
 export interface SallyportHealth {
   /** `down`: the token store is away. `degraded`: answers wait to be saved, or a provider fails. */
   readonly status: 'ok' | 'degraded' | 'down'
@@ -66,6 +67,7 @@ export interface SallyportHealth {
   readonly providers: Readonly<Record<string, ProviderHealth>>
 }
 
+/** How one connection stands. */
 export interface ConnectionHealth {
   readonly health: CredentialHealth
   /** Why, where it is not `active`. */

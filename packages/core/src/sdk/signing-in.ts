@@ -17,6 +17,7 @@ import { mismatch } from './handing-over.ts'
 import type { CodeScheme, SigningScheme } from './schemes.ts'
 import { takeBack } from './taking-back.ts'
 
+/** Whose sign-in is to begin. */
 export interface ConnectRequest extends ConnectionName {
   /** In place of the configured ones, for this sign-in. Not for `oauth1`, which has none. */
   readonly scopes?: readonly string[]
@@ -26,6 +27,7 @@ export interface ConnectRequest extends ConnectionName {
   readonly session?: string
 }
 
+/** A sign-in that has begun. */
 export interface ConnectStart {
   /** Where to send the browser, now. Good once and for ten minutes; where requests are pushed (RFC 9126), for as long as the server keeps them: a minute, mostly. */
   readonly url: string
@@ -39,6 +41,7 @@ export type CallbackExpectation = { readonly provider?: string } & (
   | { readonly userId?: string; readonly session: string }
 )
 
+/** A sign-in that came to its end. */
 export interface Connected extends ConnectionName {
   readonly account: ProviderAccount
   /** What was granted. */

@@ -13,6 +13,7 @@ export const TOKEN_CIPHER = 'aes-256-gcm'
 /** What a key without a name of its own is called: the id to give it when a second key comes. */
 export const UNNAMED_KEY_ID = 'default'
 
+/** 64 hex digits, wrapped or not. */
 export type KeyText = string | Secret
 
 /** As in configuration: one key, or several of which the first is current. A key is 64 hex digits (32 random bytes). */

@@ -9,6 +9,7 @@ import { ephemeralKeys } from './encryption.ts'
 import { TokenSealer } from './token-sealer.ts'
 import type { SealedVersion } from './records.ts'
 
+/** What may be served while the store is away: how many, and for how long. */
 export interface ReadCacheOptions {
   /** The least recently read goes first; 10,000 when absent. */
   readonly maxEntries?: number

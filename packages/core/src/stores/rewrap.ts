@@ -8,6 +8,7 @@ import { TokenError } from '../tokens/index.ts'
 import type { SealedEntry } from './records.ts'
 import type { Rewrappable } from './sealed-store.ts'
 
+/** How far a sweep has come. */
 export interface RewrapProgress {
   /** Entries looked at so far. */
   readonly looked: number
@@ -15,6 +16,7 @@ export interface RewrapProgress {
   readonly renewed: number
 }
 
+/** What a sweep that came to its end left. */
 export interface RewrapReport extends RewrapProgress {
   /** Entries a key, counted after the sweep. */
   readonly byKey: ReadonlyMap<string, number>
@@ -24,6 +26,7 @@ export interface RewrapReport extends RewrapProgress {
   readonly unreadable: number
 }
 
+/** How a sweep is watched and ended. */
 export interface RewrapOptions {
   /** After each batch. */
   readonly onProgress?: (progress: RewrapProgress) => void

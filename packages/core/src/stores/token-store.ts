@@ -34,6 +34,7 @@ export interface TokenStoreConfig {
   readonly cache?: ReadCacheOptions
 }
 
+/** A token store with all that goes with it: leases, states, and the place for answers that it could not save. */
 export interface OpenTokenStore {
   /** Serves tokens that live from memory while the server is away. */
   readonly store: SealedCredentialStore

@@ -7,4 +7,5 @@ import { SallyportError } from '../kernel/index.ts'
  */
 export type TokenErrorCode = 'credential_malformed' | 'store_unavailable' | 'store_misconfigured'
 
+/** A failure of a token store or a lease. */
 export class TokenError extends SallyportError<TokenErrorCode> {}

@@ -51,6 +51,7 @@ export type RefreshTrouble =
 /** Whether the grant lives. What lies between is read from the intent and the trouble: see `healthOf`. */
 export type GrantStatus = 'active' | 'reconnect_required' | 'revoked'
 
+/** How a credential stands. Only `reconnect_required` and `revoked` need a person. */
 export type CredentialHealth = 'active' | 'refreshing' | 'degraded' | 'outcome_unknown' | 'reconnect_required' | 'revoked'
 
 /** A refresh that was begun and whose end is not saved. */
@@ -83,6 +84,7 @@ export interface RefreshFailure {
   readonly retryAt: number
 }
 
+/** One token set of a lineage, with where it came from. */
 export interface CredentialVersion {
   readonly seq: bigint
   /** Null for one that a person's consent made. */
@@ -129,6 +131,7 @@ export interface BegunRefresh {
   seal(answer: Secret): Uint8Array
 }
 
+/** What became of a version that was saved: it is never lost. */
 export type SaveOutcome =
   /** It is the head now. */
   | 'head'
@@ -281,6 +284,7 @@ export function revocationKey({ scope, id }: CredentialRef): string {
   return `revocation_lock:${encodeURIComponent(scope)}:${encodeURIComponent(id)}`
 }
 
+/** The one word for the state of a credential. */
 export function healthOf({ status, intent, failure }: Pick<CredentialState, 'status' | 'intent' | 'failure'>): CredentialHealth {
   if (status !== 'active') return status
   if (intent !== null) return intent.state === 'unknown' ? 'outcome_unknown' : 'refreshing'

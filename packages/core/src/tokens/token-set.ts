@@ -23,6 +23,7 @@ import { TokenError } from './errors.ts'
 /** A credential of any kind. Which kind a connection has is fixed when it is connected; a refresh keeps the kind, and the key. */
 export type TokenSet = BearerTokens | DpopTokens | SigningTokens | HeldCredential
 
+/** Tokens that whoever holds them can use (RFC 6750). */
 export interface BearerTokens extends GrantedTokens {
   readonly tokenType: 'bearer'
   readonly dpopKey?: undefined

@@ -12,6 +12,7 @@ import type { Frame, FrameKind } from './frames.ts'
 import { requireOwnModule, startDeviceProcess } from './process.ts'
 import type { DeviceProcess } from './process.ts'
 
+/** Which module, which token of it, and the PIN. */
 export interface Pkcs11Options extends PatienceOptions {
   /** Absolute path of the module, a shared library. */
   readonly module: string
@@ -25,6 +26,7 @@ export interface Pkcs11Options extends PatienceOptions {
   readonly start?: (environment: Readonly<Record<string, string | undefined>>) => DeviceProcess
 }
 
+/** Wraps and opens by keys that never leave the device. */
 export interface Pkcs11Device {
   /** @throws KeySourceError; CryptoError `decrypt_failed` */
   encrypt(key: string, place: Uint8Array, plaintext: Uint8Array): Promise<Buffer>
@@ -38,6 +40,7 @@ const CLOSING_MS = 1_000
 /** A module need not notice what others change on its token; one that refuses something is started anew at most this often to look again. */
 const LOOK_AGAIN_MS = 5_000
 
+/** A device behind a PKCS#11 module, in a process of its own that is begun with the first question. */
 export function openPkcs11Device(options: Pkcs11Options): Pkcs11Device {
   return new Device(options)
 }

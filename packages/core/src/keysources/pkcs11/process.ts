@@ -11,6 +11,7 @@ import { KeySourceError } from '../../crypto/index.ts'
 import { FrameReader } from './frames.ts'
 import type { Frame } from './frames.ts'
 
+/** The process that the module lives in: one question at a time. */
 export interface DeviceProcess {
   readonly pid: number | undefined
   /**

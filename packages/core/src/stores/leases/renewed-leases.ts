@@ -16,6 +16,7 @@ export interface LeaseRows {
   close(): Promise<void>
 }
 
+/** How long a lease outlives its holder. Milliseconds. */
 export interface RenewedLeaseOptions {
   /** How long a killed holder keeps others out. Renewed each third of it; 1,200 when absent, so that a takeover takes less than two seconds. */
   readonly ttlMs?: number
@@ -24,6 +25,7 @@ export interface RenewedLeaseOptions {
 
 const HOLDER_BYTES = 16
 
+/** Leases of rows or keys that run out unless their holder renews them: also behind a pooler. */
 export class RenewedLeases implements LeaseKeeper {
   readonly #rows: LeaseRows
   readonly #ttlMs: number

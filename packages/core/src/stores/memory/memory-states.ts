@@ -16,6 +16,7 @@ interface MemoryState {
 /** What several of one process share that stand for several processes. */
 export type StateMemory = Map<string, MemoryState>
 
+/** States whose sign-ins end with the process. */
 export interface MemoryStatesOptions {
   /** A random key that ends with the process, as the states do, when left out. */
   readonly encryption?: EncryptionConfig

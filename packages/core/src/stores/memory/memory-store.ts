@@ -7,6 +7,7 @@ import { createSealedStore } from '../sealed-store.ts'
 import type { SealedCredentialStore } from '../sealed-store.ts'
 import { CredentialMemory, memoryRecords } from './memory-records.ts'
 
+/** A store whose tokens end with the process. */
 export interface MemoryStoreOptions {
   /** A random key that ends with the process, as the tokens do, when left out. */
   readonly encryption?: EncryptionConfig

@@ -16,6 +16,7 @@ import type { Lease, LeaseKeeper } from '../../tokens/index.ts'
 import { Proof, PROOF_LIFE_MS } from '../leases/proof.ts'
 import { storeUnavailable } from '../records.ts'
 
+/** How long a holder and the server may be silent. Milliseconds. */
 export interface AdvisoryLeaseOptions {
   /** How long a holder may show no life before its connection is ended. Well over a heartbeat and a slow network; 10,000 when absent. */
   readonly stalledAfterMs?: number
@@ -35,6 +36,7 @@ const BATCH = 1_000
 const FAREWELL_MS = 500
 const KIND = 'postgres, advisory locks'
 
+/** Leases of one connection of their own: the server frees them when the process dies. Not behind a pooler that shares sessions. */
 export class AdvisoryLeases implements LeaseKeeper {
   readonly #config: ClientConfig
   readonly #stalledAfterMs: number

@@ -3,6 +3,7 @@ import type { ClientConfig } from 'pg'
 import { Secret } from '../../kernel/index.ts'
 import { decoded, hostOf, isLocalHost, misconfigured, readStoreUrl } from '../address.ts'
 
+/** Where the server is, and how its identity is proved. */
 export interface PostgresAddress {
   /** `postgres://user:password@host:port/database`, with `sslmode=disable` or `verify-full` (`require` is taken for it) if any. */
   readonly url: string | Secret

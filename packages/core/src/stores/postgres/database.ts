@@ -10,6 +10,7 @@ import { once } from '../once.ts'
 import { storeUnavailable } from '../records.ts'
 import { prepareTables } from './schema.ts'
 
+/** How many connections, and how long the server may take. */
 export interface PostgresOptions {
   /** Connections of the pool; 5 when absent. One more hears of changes, once somebody listens. */
   readonly poolSize?: number

@@ -16,6 +16,7 @@ import type { PostgresDatabase, PostgresOptions } from './database.ts'
 import { postgresRecords } from './postgres-records.ts'
 import { DROP_LEASE, RENEW_LEASE, SETTINGS, TAKE_LEASE } from './statements.ts'
 
+/** A server, and the keys that tokens are sealed under. */
 export interface PostgresStoreOptions extends PostgresAddress, PostgresOptions {
   readonly encryption: EncryptionConfig
 }

@@ -10,6 +10,7 @@ import { decoded, hostOf, isLocalHost, misconfigured, readStoreUrl } from '../ad
 import { once } from '../once.ts'
 import { storeUnavailable } from '../records.ts'
 
+/** Where the server is, and how its identity is proved. */
 export interface RedisAddress {
   /** `redis://user:password@host:port/db`, or `rediss://` for TLS. */
   readonly url: string | Secret

@@ -11,6 +11,7 @@ export interface BucketShape {
   readonly burst: number
 }
 
+/** What a node got of a limit that all share. */
 export interface Allowance {
   /** How many of those asked for are the caller's now. */
   readonly granted: number

@@ -14,6 +14,7 @@ import type { AnswerFound, AnswerPlace, AnswerStore } from '../../pipeline/index
 import { RedisLink, redisOptions, script } from './connection.ts'
 import type { RedisAddress } from './connection.ts'
 
+/** Keys that answers are sealed under, and bounds of what is kept. */
 export interface RedisAnswerOptions {
   readonly keys: RootKeyring
   /** Of one scope, 1 or more; 10,000 when absent. Those that were put first go first. */

@@ -14,6 +14,7 @@ import { readDurability, UNREACHED } from './durability.ts'
 import { redisRecords } from './redis-records.ts'
 import { DROP_LEASE, RENEW_LEASE } from './scripts.ts'
 
+/** A server, and the keys that tokens are sealed under. */
 export interface RedisStoreOptions extends RedisAddress {
   readonly encryption: EncryptionConfig
 }

@@ -7,6 +7,7 @@
 import { frame, sha256 } from '../../crypto/index.ts'
 import type { SpilledAnswer } from '../../tokens/index.ts'
 
+/** Who is told of entries that are no answers. */
 export interface SpillOptions {
   /** An entry that can't be read. It is left where it is: whoever finds out why may still save what it holds. */
   readonly onUnreadable?: (name: string) => void

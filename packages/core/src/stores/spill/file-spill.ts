@@ -14,6 +14,7 @@ const ENDING = '.answer'
 /** What a crash in the midst of writing leaves behind; it was never acknowledged. */
 const UNFINISHED = '.writing'
 
+/** Sealed answers in files that are synced to the disk, for when no store takes them. */
 export class FileSpill implements Spill {
   readonly #folder: string
   readonly #onUnreadable: (name: string) => void
