@@ -3,7 +3,7 @@
  * sign the same number one is stored, and only what is stored goes outside. Refuses to hold appends up: a log without a new checkpoint is a
  * warning, never a refusal.
  */
-import { hasCode } from '@sallyport/core'
+import { hasCode, Rounds } from '@sallyport/core'
 import type { Logger, Metrics, OrgId } from '@sallyport/core'
 import { checkpointPut, checkpointStart } from '../db/index.ts'
 import type { AuditSigningKey, Database, StoredCheckpoint } from '../db/index.ts'
@@ -71,9 +71,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
 
 class DatabaseCheckpointer implements Checkpointer {
   readonly #o: CheckpointerOptions
-  #timer: NodeJS.Timeout | undefined
-  #looking: Promise<unknown> | undefined
-  #closed = false
+  readonly #rounds: Rounds
   #failing = false
   /** Logs that could not be signed, as was said. */
   readonly #unsigned = new Set<OrgId>()
@@ -81,6 +79,7 @@ class DatabaseCheckpointer implements Checkpointer {
 
   constructor(options: CheckpointerOptions) {
     this.#o = options
+    this.#rounds = new Rounds({ round: () => this.#round(), failed: (error) => this.#failed(error), everyMs: LOOK_MS })
   }
 
   keys(): Promise<readonly AuditSigningKey[]> {
@@ -120,7 +119,7 @@ class DatabaseCheckpointer implements Checkpointer {
     const { database, everyEvents, everySeconds } = this.#o
     const signer = await currentSigner(this.#o)
     let stored = 0
-    for (let after: OrgId | undefined; !this.#closed;) {
+    for (let after: OrgId | undefined; !this.#rounds.closed;) {
       const due = { currentKey: signer.id, events: everyEvents, seconds: everySeconds, after, limit: PAGE }
       const page = await database.lookups.auditCheckpointDue(due)
       const made = await this.#signAll(page, signer)
@@ -132,30 +131,19 @@ class DatabaseCheckpointer implements Checkpointer {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#lookOnce(), LOOK_MS)
-    this.#timer.unref()
-    this.#lookOnce()
+    this.#rounds.start()
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    clearInterval(this.#timer)
-    await this.#looking
+    await this.#rounds.close()
     await this.#o.sink.close()
   }
 
-  #lookOnce(): void {
-    this.#looking ??= this.look()
-      .then(
-        () => this.#looked(),
-        (error: unknown) => this.#failed(error),
-      )
-      .finally(() => (this.#looking = undefined))
-  }
-
-  #looked(): void {
+  async #round(): Promise<boolean> {
+    await this.look()
     if (this.#failing) this.#o.logger.info('Audit checkpoints are signed again')
     this.#failing = false
+    return false
   }
 
   #failed(error: unknown): void {

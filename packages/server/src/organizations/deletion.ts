@@ -3,7 +3,7 @@
  * destroyed, its rows deleted. Its log stays, ends with its end, and can still be verified. Refuses to hold any of that in memory: each step is a
  * transaction, and a killed node's work is taken up where the last one was committed.
  */
-import { formatId, frame, hasCode, sha256 } from '@sallyport/core'
+import { formatId, frame, hasCode, Rounds, sha256 } from '@sallyport/core'
 import type { BulkRevocationId, Logger, OrgId } from '@sallyport/core'
 import { appendAudit, INSTALLATION } from '../audit/index.ts'
 import {
@@ -75,12 +75,12 @@ export function createOrganizationDeletions(options: DeletionOptions): Organizat
 
 class Deletions implements OrganizationDeletions {
   readonly #o: DeletionOptions
-  #timer: NodeJS.Timeout | undefined
-  #working: Promise<void> | undefined
-  #closed = false
+  readonly #rounds: Rounds
 
   constructor(options: DeletionOptions) {
     this.#o = options
+    const { pollMs = POLL_MS } = options
+    this.#rounds = new Rounds({ round: () => this.work(), failed: (error) => this.#failed(error), everyMs: pollMs })
   }
 
   request(org: OrgId, actor: string, wanted: WantedDeletion): Promise<OrganizationDeletion> {
@@ -127,15 +127,17 @@ class Deletions implements OrganizationDeletions {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#poke(), this.#o.pollMs ?? POLL_MS)
-    this.#timer.unref()
-    this.#poke()
+    this.#rounds.start()
   }
 
-  async close(): Promise<void> {
-    this.#closed = true
-    clearInterval(this.#timer)
-    await this.#working
+  close(): Promise<void> {
+    return this.#rounds.close()
+  }
+
+  /** Nobody's after TAKEN_S: the step that failed was rolled back, and is done again. */
+  #failed(error: unknown): void {
+    if (hasCode(error, 'database_unavailable')) return
+    this.#o.logger.error('The deletion of an organization was interrupted; it goes on', { error })
   }
 
   /** The point from which it can't be taken back: whoever still does so before the connections end finds the row held. */
@@ -178,13 +180,13 @@ class Deletions implements OrganizationDeletions {
 
   async #end(org: OrgId, { requestedBy }: OrganizationDeletion): Promise<void> {
     let gone = 1
-    while (gone > 0 && !this.#closed) {
+    while (gone > 0 && !this.#rounds.closed) {
       gone = await this.#o.database.withTenant(org, async (tx) => {
         await deletionDelay(tx, TAKEN_S)
         return organizationPurge(tx, PAGE)
       })
     }
-    if (this.#closed || (await this.#o.database.withTenant(org, dataKeyList)).length > 0) return
+    if (this.#rounds.closed || (await this.#o.database.withTenant(org, dataKeyList)).length > 0) return
     // Of the installation's log and the organization's, one can't be written with the other. Said twice is better than never.
     const event = { action: 'organization.deleted', actor: requestedBy, target: formatId('org', org) }
     await this.#o.database.withTenant(INSTALLATION, (tx) => appendAudit(tx, { ...event, detail: {} }))
@@ -193,21 +195,6 @@ class Deletions implements OrganizationDeletions {
       await appendAudit(tx, { ...event, detail: {} })
     })
     this.#o.logger.info('Deleted an organization', { org })
-  }
-
-  #poke(): void {
-    if (this.#closed || this.#working !== undefined) return
-    this.#working = this.#drain().finally(() => (this.#working = undefined))
-  }
-
-  async #drain(): Promise<void> {
-    try {
-      while (!this.#closed && (await this.work()));
-    } catch (error) {
-      // Nobody's after TAKEN_S: the step that failed was rolled back, and is done again.
-      if (!hasCode(error, 'database_unavailable'))
-        this.#o.logger.error('The deletion of an organization was interrupted; it goes on', { error })
-    }
   }
 }
 

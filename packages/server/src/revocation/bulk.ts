@@ -2,7 +2,7 @@
  * Owns revoking many connections at once: page by page, each page one transaction that ends its connections and notes how far it has come.
  * Refuses to hold any of that in memory: a killed node's work is taken up where the last page was committed, by whichever node is there.
  */
-import { formatId, hasCode, newId } from '@sallyport/core'
+import { formatId, hasCode, newId, Rounds } from '@sallyport/core'
 import type { BulkRevocationId, Logger, OrgId } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
 import type { JsonObject } from '../audit/index.ts'
@@ -62,12 +62,12 @@ export function createBulkRevocations(options: BulkOptions): BulkRevocations {
 
 class Bulk implements BulkRevocations {
   readonly #o: BulkOptions
-  #timer: NodeJS.Timeout | undefined
-  #working: Promise<void> | undefined
-  #closed = false
+  readonly #rounds: Rounds
 
   constructor(options: BulkOptions) {
     this.#o = options
+    const { pollMs = POLL_MS } = options
+    this.#rounds = new Rounds({ round: () => this.work(), failed: (error) => this.#failed(error), everyMs: pollMs })
   }
 
   preview(org: OrgId, filter: BulkFilter): Promise<BlastRadius> {
@@ -76,7 +76,7 @@ class Bulk implements BulkRevocations {
 
   async begin(org: OrgId, filter: BulkFilter, actor: string): Promise<{ bulk: BulkRevocation; radius: BlastRadius }> {
     const begun = await this.#o.database.withTenant(org, (tx) => beginIn(tx, newId('bulk'), filter, actor))
-    this.#poke()
+    this.#rounds.poke()
     return begun
   }
 
@@ -85,7 +85,7 @@ class Bulk implements BulkRevocations {
     if (known !== undefined) return known
     try {
       const { bulk } = await this.#o.database.withTenant(org, (tx) => beginIn(tx, id, {}, actor))
-      this.#poke()
+      this.#rounds.poke()
       return bulk
     } catch (error) {
       // Of two at the same moment, one begins it.
@@ -111,20 +111,21 @@ class Bulk implements BulkRevocations {
     const claimed = await this.#o.database.lookups.bulkRevocationClaim(TAKEN_S)
     if (claimed === undefined) return false
     let more = true
-    while (more && !this.#closed) more = await this.#o.database.withTenant(claimed.org, (tx) => this.#page(tx, claimed.id))
+    while (more && !this.#rounds.closed) more = await this.#o.database.withTenant(claimed.org, (tx) => this.#page(tx, claimed.id))
     return true
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#poke(), this.#o.pollMs ?? POLL_MS)
-    this.#timer.unref()
-    this.#poke()
+    this.#rounds.start()
   }
 
-  async close(): Promise<void> {
-    this.#closed = true
-    clearInterval(this.#timer)
-    await this.#working
+  close(): Promise<void> {
+    return this.#rounds.close()
+  }
+
+  /** Nobody's after TAKEN_S: the page that failed was rolled back, and is done again. */
+  #failed(error: unknown): void {
+    if (!hasCode(error, 'database_unavailable')) this.#o.logger.error('A bulk revocation was interrupted; it goes on', { error })
   }
 
   /** True while there may be more. The row of the bulk revocation is held: of two nodes, one does each page. */
@@ -143,20 +144,6 @@ class Bulk implements BulkRevocations {
     await bulkRevocationAdvance(tx, id, { lastId, ended: ended.length, seconds: TAKEN_S })
     this.#o.onPage()
     return true
-  }
-
-  #poke(): void {
-    if (this.#closed || this.#working !== undefined) return
-    this.#working = this.#drain().finally(() => (this.#working = undefined))
-  }
-
-  async #drain(): Promise<void> {
-    try {
-      while (!this.#closed && (await this.work()));
-    } catch (error) {
-      // Nobody's after TAKEN_S: the page that failed was rolled back, and is done again.
-      if (!hasCode(error, 'database_unavailable')) this.#o.logger.error('A bulk revocation was interrupted; it goes on', { error })
-    }
   }
 }
 

@@ -3,7 +3,7 @@
  * for a while and not for good, so that a killed node's are taken by another. Refuses to ask a provider that has just asked for patience,
  * and to end a grant that a newer connection of the same account needs.
  */
-import { formatId, hasCode, revokeTokens } from '@sallyport/core'
+import { formatId, hasCode, revokeTokens, Rounds } from '@sallyport/core'
 import type {
   Clock,
   ConnectionId,
@@ -91,26 +91,21 @@ class Queue implements RevocationQueue {
   readonly #running = new Set<Promise<unknown>>()
   /** Integrations whose provider asked for patience, until when by the monotonic clock. */
   readonly #resting = new Map<IntegrationId, number>()
-  #timer: NodeJS.Timeout | undefined
-  #working: Promise<void> | undefined
-  #again = false
-  #closed = false
-  #rounds = 0
+  readonly #rounds: Rounds
+  #done = 0
 
   constructor(options: RevocationQueueOptions) {
     this.#o = options
+    const { pollMs = POLL_MS } = options
+    this.#rounds = new Rounds({ round: () => this.#round(), failed: (error) => this.#failed(error), everyMs: pollMs })
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.poke(), this.#o.pollMs ?? POLL_MS)
-    this.#timer.unref()
-    this.poke()
+    this.#rounds.start()
   }
 
   poke(): void {
-    this.#again = true
-    if (this.#closed || this.#working !== undefined) return
-    this.#working = this.#drain().finally(() => (this.#working = undefined))
+    this.#rounds.poke()
   }
 
   async work(): Promise<number> {
@@ -146,24 +141,20 @@ class Queue implements RevocationQueue {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    clearInterval(this.#timer)
-    await this.#working
+    await this.#rounds.close()
     await Promise.allSettled(this.#running)
   }
 
-  async #drain(): Promise<void> {
-    while (this.#again && !this.#closed) {
-      this.#again = false
-      try {
-        if ((await this.work()) === BATCH) this.#again = true
-        this.#rounds += 1
-        if (this.#rounds % SWEEP_EVERY === 1) await this.#o.database.lookups.revocationSweep(1_000)
-      } catch (error) {
-        // What was taken comes back by itself; the next round asks again.
-        if (!hasCode(error, 'database_unavailable')) this.#o.logger.error('Looking for revocations failed', { error })
-      }
-    }
+  async #round(): Promise<boolean> {
+    const more = (await this.work()) === BATCH
+    this.#done += 1
+    if (this.#done % SWEEP_EVERY === 1) await this.#o.database.lookups.revocationSweep(1_000)
+    return more
+  }
+
+  /** What was taken comes back by itself. */
+  #failed(error: unknown): void {
+    if (!hasCode(error, 'database_unavailable')) this.#o.logger.error('Looking for revocations failed', { error })
   }
 
   async #attempt(org: OrgId, id: RevocationId): Promise<RevocationOutcome> {
