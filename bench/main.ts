@@ -1,16 +1,17 @@
 /**
  * `npm run bench`: the gateway's proxied call beside the upstream itself, a bare pass-through and Fastify with reply-from; then the figures of keys and of the SDK. Prints
- * tables and writes `reports/bench.json`, `reports/bench-keys.json`, `reports/bench-sdk.json` and `reports/bench-rotation.json`. Exit code 1 when any answer was wrong or a record
+ * tables and writes `reports/bench.json`, `reports/bench-keys.json`, `reports/bench-sdk.json`, `reports/bench-audit.json` and `reports/bench-rotation.json`. Exit code 1 when any answer was wrong or a record
  * was left behind, never for a figure.
  *
  *   npm run bench                   about four minutes
  *   npm run bench -- --long         about a quarter of an hour
- *   npm run bench -- --only keys    or calls, or sdk, or rotation: 100,000 records turned under load, which the long one does too
+ *   npm run bench -- --only keys    or calls, or sdk, or audit, or rotation: 100,000 records turned under load, which the long one does too
  *   npm run bench -- --cpu-prof     with a CPU profile of the gateway in reports/profile
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { AUDIT_PLANS, measureAudit, tableOfAudit } from './audit.ts'
 import { KEYS_PLANS, measureKeys, tableOfKeys } from './keys.ts'
 import { PLANS } from './plan.ts'
 import { errorsOf, tableOf } from './report.ts'
@@ -32,14 +33,15 @@ async function main(): Promise<number> {
   })
   const size = values.tiny ? 'tiny' : values.long ? 'long' : 'quick'
   const { only } = values
-  if (only !== undefined && !['calls', 'keys', 'sdk', 'rotation'].includes(only))
-    throw new Error('--only takes calls, keys, sdk or rotation')
+  if (only !== undefined && !['calls', 'keys', 'sdk', 'audit', 'rotation'].includes(only))
+    throw new Error('--only takes calls, keys, sdk, audit or rotation')
   mkdirSync(REPORTS, { recursive: true })
   const code = only === undefined || only === 'calls' ? await calls(size, values['cpu-prof']) : 0
   if (only === undefined || only === 'keys') await keys(size)
   const crowded = only === undefined || only === 'sdk' ? await sdk(size) : 0
+  const logged = only === undefined || only === 'audit' ? await audit(size) : 0
   const turned = only === 'rotation' || (only === undefined && size !== 'quick') ? await rotation(size) : 0
-  return Math.max(code, crowded, turned)
+  return Math.max(code, crowded, logged, turned)
 }
 
 type Size = keyof typeof PLANS
@@ -75,6 +77,13 @@ async function sdk(size: Size): Promise<number> {
   write('bench-sdk-crowd.json', crowd)
   console.log(`\n${tableOfCrowd(crowd)}\n\nAll figures: reports/bench-sdk-crowd.json`)
   return faultsOfCrowd(crowd) === 0 ? 0 : 1
+}
+
+async function audit(size: Size): Promise<number> {
+  const figures = await measureAudit(AUDIT_PLANS[size], progress)
+  write('bench-audit.json', figures)
+  console.log(`\n${tableOfAudit(figures)}\n\nAll figures: reports/bench-audit.json`)
+  return figures.faults === 0 ? 0 : 1
 }
 
 async function rotation(size: Size): Promise<number> {

@@ -11,6 +11,11 @@ import type { Database } from '../../src/db/index.ts'
 import { freshDatabase } from '../db/fresh-database.ts'
 import type { FreshDatabase } from '../db/fresh-database.ts'
 
+/** Processes that are killed. 200 of them prove it at length: SALLYPORT_AUDIT_KILLS=200. */
+const KILLS = Number(process.env['SALLYPORT_AUDIT_KILLS'] ?? 6)
+const seed = Number(process.env['SALLYPORT_TEST_SEED'] ?? Date.now() % 2 ** 31)
+console.info(`audit kills seed ${seed}, ${KILLS} kills`)
+
 let fresh: FreshDatabase
 let database: Database
 beforeAll(async () => {
@@ -28,6 +33,40 @@ const event = (n: number | string): AuditEvent => ({
   detail: { n, text: 'é "\\/\b\f\n\r\t\u0001\u001f\u007f\u2028😀', b: null, a: [1.5e300, -0, 1e21], ä: {} },
 })
 const append = (org: OrgId, ...events: AuditEvent[]) => database.withTenant(org, (tx) => appendAudit(tx, ...events))
+
+const SCRIPT = fileURLToPath(new URL('appending-process.ts', import.meta.url))
+
+/** Numbers from 0 below `below`: a linear congruential generator, the same everywhere. */
+function draws(from: number): (below: number) => number {
+  let state = from % 2 ** 31
+  return (below) => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31
+    return Math.floor((state / 2 ** 31) * below)
+  }
+}
+
+/** Kills a process as it has told of `count` events, which is a different place in what it does each time; what it told of. */
+async function appendUntilKilled(org: OrgId, round: number, count: number): Promise<string[]> {
+  const child = fork(SCRIPT, [org, String(round)], { env: { TEST_DATABASE_URL: fresh.url.reveal(), PATH: process.env['PATH'] } })
+  const ended = once(child, 'exit')
+  const heard: string[] = []
+  child.on('message', (target: string) => {
+    if (heard.push(target) === count) child.kill('SIGKILL')
+  })
+  await ended
+  expect(child.signalCode).toBe('SIGKILL')
+  return heard
+}
+
+async function targetsOf(org: OrgId): Promise<string[]> {
+  const targets: string[] = []
+  for (let after = 0n; ;) {
+    const page = await database.withTenant(org, (tx) => auditEventListAscending(tx, { after, limit: 1_000 }))
+    targets.push(...page.map(({ target }) => target))
+    if (page.length < 1_000) return targets
+    after = page.at(-1)!.seq
+  }
+}
 
 describe('the log', () => {
   it('is a chain from the first event, whatever the texts', async () => {
@@ -112,30 +151,26 @@ describe('the log', () => {
     ])
   })
 
-  it('A-03 holds every acknowledged append of processes killed at any moment, and no half one', async () => {
-    const org = newId('org')
-    const acknowledged: string[] = []
-    const script = fileURLToPath(new URL('appending-process.ts', import.meta.url))
-    for (let round = 0; round < 6; round++) {
-      const child = fork(script, [org, String(round)], { env: { TEST_DATABASE_URL: fresh.url.reveal(), PATH: process.env['PATH'] } })
-      const ended = once(child, 'exit')
-      let heard = 0
-      child.on('message', (target: string) => {
-        acknowledged.push(target)
-        // A different place in the stream each time, and no wait on a clock.
-        if (++heard === 5 + round * 7) child.kill('SIGKILL')
-      })
-      await ended
-      expect(child.signalCode).toBe('SIGKILL')
-    }
-    const verified = await verifyOrganization(database, org)
-    expect(verified).toMatchObject({ intact: true, firstFault: null })
-    const stored = await database.withTenant(org, (tx) => auditEventListAscending(tx, { limit: 10_000 }))
-    expect(acknowledged.length).toBeGreaterThanOrEqual(5 + 12 + 19 + 26 + 33 + 40)
-    expect(acknowledged.filter((target) => !stored.some((found) => found.target === target))).toEqual([])
-    // Appended in pairs: a pair is there as a whole or not at all.
-    expect(stored.length % 2).toBe(0)
-  })
+  it(
+    'A-03 holds every acknowledged append of processes killed at any moment, and no half one',
+    { timeout: 60_000 + KILLS * 10_000 },
+    async () => {
+      const org = newId('org')
+      const drawn = draws(seed)
+      const acknowledged: string[] = []
+      for (let round = 0; round < KILLS; round++) acknowledged.push(...(await appendUntilKilled(org, round, 1 + drawn(60))))
+      expect(await verifyOrganization(database, org)).toMatchObject({ intact: true, firstFault: null })
+      const stored = await targetsOf(org)
+      expect(new Set(stored).size).toBe(stored.length)
+      const found = new Set(stored)
+      expect(acknowledged.filter((target) => !found.has(target))).toEqual([])
+      expect(acknowledged.length).toBeGreaterThanOrEqual(KILLS)
+      // Appended in pairs: a pair is there as a whole or not at all.
+      const halves = stored.filter((target) => target.startsWith('pair/')).map((target) => target.slice(0, -1))
+      expect(halves.filter((pair) => !found.has(`${pair}a`) || !found.has(`${pair}b`))).toEqual([])
+      if (KILLS > 50) console.info(`${KILLS} kills: ${acknowledged.length} events acknowledged, ${stored.length} stored`)
+    },
+  )
 
   it('A-04 remains when its organization is deleted', async () => {
     const org = newId('org')
