@@ -12,6 +12,7 @@ export interface RoundsOptions {
   readonly everyMs: number
 }
 
+/** Work that is looked for again and again, one round at a time, until it is stopped. */
 export class Rounds {
   readonly #o: RoundsOptions
   #timer: NodeJS.Timeout | undefined
