@@ -285,6 +285,19 @@ export const apiKey = z
   })
   .meta({ id: 'ApiKey' })
 
+/** How calls of an integration go out beyond one plain try. */
+export const callPolicy = z
+  .object({
+    retries: z
+      .int()
+      .min(0)
+      .max(3)
+      .describe('Further tries of calls that may be repeated: idempotent or with an Idempotency-Key, and without a body'),
+    qps: z.number().positive().max(10_000).nullable().describe('Calls a second to the provider, of all connections together, on each node'),
+    concurrency: z.int().min(1).max(1_000).nullable().describe('Calls to the provider at once, of all connections together, on each node'),
+  })
+  .meta({ id: 'CallPolicy' })
+
 /** A provider with the client that was registered there. The secret of the client goes in and never out. */
 export const integration = z
   .object({
@@ -294,6 +307,7 @@ export const integration = z
     client_id: z.string(),
     scopes: z.array(z.string()).describe('Scopes asked of the provider, and required of its answer'),
     redirect_uri: z.url().describe('Register this with the provider'),
+    call_policy: callPolicy,
     created_at: timestamp,
   })
   .meta({ id: 'Integration' })

@@ -6,6 +6,9 @@ import { define } from './operation.ts'
 import type { Operation } from './operation.ts'
 import { ENV, inEnvironment } from './paths.ts'
 
+/** What is not named stays, or is off. */
+const givenPolicy = z.strictObject(s.callPolicy.partial().shape)
+
 export const integrationsOperations = {
   integrationList: define({
     method: 'GET',
@@ -38,6 +41,7 @@ export const integrationsOperations = {
       client_id: z.string().min(1).max(512),
       client_secret: z.string().min(1).max(2048),
       scopes: z.array(z.string().min(1).max(256)).max(100).optional().describe("Absent: the provider's defaults"),
+      call_policy: givenPolicy.optional().describe('Absent: calls pass through as they come'),
     }),
     response: s.integration,
     status: 201,
@@ -81,6 +85,9 @@ export const integrationsOperations = {
           .max(100)
           .optional()
           .describe('What new consents ask for; connections keep what they were granted'),
+        call_policy: givenPolicy
+          .optional()
+          .describe('Members that are absent stay as they are; calls that begin after the change go by it'),
       })
       .refine((body) => Object.values(body).some((value) => value !== undefined), 'must name what to change')
       .meta({ minProperties: 1 }),

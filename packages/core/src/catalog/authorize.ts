@@ -36,7 +36,9 @@ export interface Authorizing {
 
 /** What goes into a call in the name of a connection. */
 export interface AuthorizedCall {
-  readonly parts: Pick<ForwardCall, 'inject' | 'again' | 'mask'>
+  readonly parts: Pick<ForwardCall, 'inject' | 'mask'> & {
+    readonly again?: (status: number, headers: ParsedHeaders) => readonly Injection[] | undefined
+  }
   /** Whether the answer that was passed on refused the proof for want of a nonce: that says nothing of the token. */
   readonly wantedNonce: () => boolean
 }

@@ -61,9 +61,10 @@ export interface ForwardCall {
   readonly totalTimeoutMs?: number
   /**
    * Sees the status and headers of the provider's answer before anything of them is passed on. What it gives is injected instead, and the call
-   * made once more, if it has no body: for answers that mean "not done, ask again like this". Not asked about the second answer's.
+   * made once more, if it has no body: for answers that mean "not done, ask again like this". Of the second answer it can only say `withhold`:
+   * nothing of it is passed on, and whoever forwards may forward again.
    */
-  readonly again?: (status: number, headers: ParsedHeaders) => readonly Injection[] | undefined
+  readonly again?: (status: number, headers: ParsedHeaders) => readonly Injection[] | 'withhold' | undefined
 }
 
 /** What became of a call whose answer was passed on. Bytes of the body alone. */
@@ -76,6 +77,8 @@ export interface ForwardResult {
   /** Milliseconds from the start of the call to the provider's headers. */
   readonly firstByteMs: number
   readonly durationMs: number
+  /** The answer was left unread, and the response is as it was: see `again`. */
+  readonly withheld?: true
   /** Why the answer was cut after its headers were out; the caller's connection is destroyed. Absent for a whole answer. */
   readonly aborted?: EgressErrorCode
 }
@@ -184,8 +187,9 @@ class Forwarding implements Dispatcher.DispatchHandler {
     this.#status = status
     this.#firstByteMs = performance.now() - this.#startedAt
     try {
-      const injections = this.#call.again?.(status, headers)
-      if (injections !== undefined && this.#body === undefined) this.#sendAgain(injections)
+      const wanted = this.#call.again?.(status, headers)
+      if (wanted === 'withhold') this.#withhold()
+      else if (wanted !== undefined && this.#body === undefined) this.#sendAgain(wanted)
       else this.#sendHead(headers)
     } catch (error) {
       this.#fail(toEgressError(error, true))
@@ -212,10 +216,18 @@ class Forwarding implements Dispatcher.DispatchHandler {
   /** The answer goes unread, with its connection; another sending takes this one's place, with the same caller waiting. */
   #sendAgain(injections: readonly Injection[]): void {
     const { again, ...call } = this.#call
-    const lookOnly = (status: number, headers: ParsedHeaders): undefined => void again?.(status, headers)
+    const lookOnly = (status: number, headers: ParsedHeaders) => (again?.(status, headers) === 'withhold' ? 'withhold' : undefined)
     this.#settle(() => {
       this.#controller?.abort(new EgressError('upstream_reset', 'again', true))
       this.#resolve(forward(this.#dispatcher!, this.#limits, { ...call, inject: injections, again: lookOnly }))
+    })
+  }
+
+  #withhold(): void {
+    this.#settle(() => {
+      this.#controller?.abort(new EgressError('upstream_reset', 'withheld', true))
+      this.#body?.destroy()
+      this.#resolve({ ...this.#result(), withheld: true })
     })
   }
 

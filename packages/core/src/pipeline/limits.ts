@@ -29,25 +29,76 @@ export interface LimitOptions {
 }
 
 /** @throws RangeError for figures outside their ranges. The policy: PipelineError `queue_full` or `deadline_exceeded`, with nothing sent. */
-export function limits(options: LimitOptions): Policy {
-  const { qps = 1, burst = 1, concurrency = 1, queue = 0 } = options
-  const fits = qps > 0 && Number.isFinite(qps) && burst >= 1 && concurrency >= 1 && queue >= 0
-  if (!fits) throw new RangeError('a limit is out of range')
-  const gates = new Map<string, Gate>()
-  const waiting = new Map<string, number>()
-  const measure = (provider: string, by: 1 | -1): void => {
-    const count = (waiting.get(provider) ?? 0) + by
-    waiting.set(provider, count)
-    options.metrics?.gauge('rate_limit_queue_size', { provider }, count)
-  }
-  return (next) => async (call) => {
-    const key = JSON.stringify([call.owner, call.integration])
-    const gate = gates.get(key) ?? new Gate(options, measure)
-    if (!gates.has(key) && gates.size >= LOOKED_THROUGH_AT) for (const [name, one] of gates) if (one.isIdle()) gates.delete(name)
-    gates.set(key, gate)
-    return await gate.pass(next, call)
+export function limits({ queue, clock, pause, metrics, ...figures }: LimitOptions): Policy {
+  requireFigures({ queue, ...figures })
+  const turns = new Turns({ queue, clock, pause, metrics })
+  return (next) => (call) => pass(turns, figures, next, call)
+}
+
+async function pass(turns: Turns, figures: LimitFigures, next: Send, call: Call): Promise<Answer> {
+  const leave = await turns.take(call, figures)
+  try {
+    const answer = await next(call)
+    if (answer.ended !== undefined) void answer.ended.then(leave)
+    else if (answer.body === null) leave()
+    else return { ...answer, body: watched(answer.body, { end: leave }, call.signal) }
+    return answer
+  } catch (error) {
+    leave()
+    throw error
   }
 }
+
+/** @throws RangeError */
+function requireFigures({ qps = 1, burst = 1, concurrency = 1, queue = 0 }: LimitFigures & { readonly queue?: number | undefined }): void {
+  const fits = qps > 0 && Number.isFinite(qps) && burst >= 1 && concurrency >= 1 && queue >= 0
+  if (!fits) throw new RangeError('a limit is out of range')
+}
+
+/** What limits the calls: by the second, at once, and how many may begin together after a rest. */
+export type LimitFigures = Pick<LimitOptions, 'qps' | 'burst' | 'concurrency'>
+/** Whose turn it is, and how long they wait for it. */
+export type TurnOf = Pick<Call, 'owner' | 'integration' | 'provider' | 'connection' | 'signal' | 'deadline'>
+
+/** Turns of each owner and integration, under figures of its own. For callers that stream by themselves. */
+export class Turns {
+  readonly #options: Undefinable<Omit<LimitOptions, keyof LimitFigures>>
+  readonly #gates = new Map<string, Gate>()
+  readonly #waiting = new Map<string, number>()
+
+  constructor(options: Undefinable<Omit<LimitOptions, keyof LimitFigures>>) {
+    this.#options = options
+  }
+
+  /**
+   * Waits for a turn and gives what ends it, to be called once the provider's part is done. Other figures begin a queue of their own.
+   * @throws RangeError for figures outside their ranges; PipelineError `queue_full` or `deadline_exceeded`; the signal's reason.
+   */
+  async take(of: TurnOf, { qps, burst, concurrency }: LimitFigures): Promise<() => void> {
+    const key = JSON.stringify([of.owner, of.integration, qps, burst, concurrency])
+    const gate = this.#gates.get(key) ?? this.#open(key, { qps, burst, concurrency })
+    return gate.take(of)
+  }
+
+  #open(key: string, figures: Undefinable<LimitFigures>): Gate {
+    const given = Object.fromEntries(
+      Object.entries({ ...this.#options, ...figures }).filter(([, value]) => value !== undefined),
+    ) as LimitOptions
+    requireFigures(given)
+    if (this.#gates.size >= LOOKED_THROUGH_AT) for (const [name, one] of this.#gates) if (one.isIdle()) this.#gates.delete(name)
+    const gate = new Gate(given, this.#measure)
+    this.#gates.set(key, gate)
+    return gate
+  }
+
+  readonly #measure = (provider: string, by: 1 | -1): void => {
+    const count = (this.#waiting.get(provider) ?? 0) + by
+    this.#waiting.set(provider, count)
+    this.#options.metrics?.gauge('rate_limit_queue_size', { provider }, count)
+  }
+}
+
+type Undefinable<T> = { readonly [Name in keyof T]?: T[Name] | undefined }
 
 /** Gates that are idle and rested know nothing that new ones would not, and are forgotten when there are this many. */
 const LOOKED_THROUGH_AT = 1_000
@@ -78,24 +129,14 @@ class Gate {
     this.#measure = measure
   }
 
-  async pass(next: Send, call: Call): Promise<Answer> {
-    await this.#turn(call)
+  async take(of: TurnOf): Promise<() => void> {
+    await this.#turn(of)
     let held = true
-    const release = (): void => {
+    return () => {
       if (!held) return
       held = false
       this.#running--
       this.#pump()
-    }
-    try {
-      const answer = await next(call)
-      if (answer.ended !== undefined) void answer.ended.then(release)
-      else if (answer.body === null) release()
-      else return { ...answer, body: watched(answer.body, { end: release }, call.signal) }
-      return answer
-    } catch (error) {
-      release()
-      throw error
     }
   }
 
@@ -103,7 +144,7 @@ class Gate {
     return this.#running === 0 && this.#queue.size === 0 && (this.#bucket?.isFull() ?? true)
   }
 
-  async #turn(call: Call): Promise<void> {
+  async #turn(call: TurnOf): Promise<void> {
     if (this.#queue.size === 0 && this.#mayBegin()) return
     const turn = Promise.withResolvers<void>()
     const waiting: Waiting = { lane: call.connection, begin: turn.resolve, refuse: turn.reject }

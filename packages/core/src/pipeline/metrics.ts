@@ -17,15 +17,26 @@ export const CIRCUIT_METRICS: readonly MetricDefinition[] = [
   },
 ]
 
-/** Of the policies around a call. */
-export const PIPELINE_METRICS: readonly MetricDefinition[] = [
-  ...CIRCUIT_METRICS,
+/** Of tries and turns. */
+export const OUTBOUND_METRICS: readonly MetricDefinition[] = [
   {
     name: 'http_retries_total',
     kind: 'counter',
     help: 'Further tries of calls: those that were sent, and those that the budget refused.',
     labels: { provider: 'open', outcome: ['sent', 'over_budget'] },
   },
+  {
+    name: 'rate_limit_queue_size',
+    kind: 'gauge',
+    help: 'Calls that wait for their turn under a limit of calls to a provider.',
+    labels: { provider: 'open' },
+  },
+]
+
+/** Of the policies around a call. */
+export const PIPELINE_METRICS: readonly MetricDefinition[] = [
+  ...CIRCUIT_METRICS,
+  ...OUTBOUND_METRICS,
   {
     name: 'http_cache_hits_total',
     kind: 'counter',
@@ -42,12 +53,6 @@ export const PIPELINE_METRICS: readonly MetricDefinition[] = [
     name: 'http_cache_store_failures_total',
     kind: 'counter',
     help: 'Failures of the store of kept answers. They cost the answer, and no call.',
-    labels: { provider: 'open' },
-  },
-  {
-    name: 'rate_limit_queue_size',
-    kind: 'gauge',
-    help: 'Calls that wait for their turn under a limit of calls to a provider.',
     labels: { provider: 'open' },
   },
 ]

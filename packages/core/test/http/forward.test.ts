@@ -123,6 +123,40 @@ describe('forward', () => {
     })
   })
 
+  describe('told to withhold an answer', () => {
+    it('F-22 hands nothing of it on, and leaves the response to another sending', async () => {
+      let asked = 0
+      const upstream = await httpUpstream(cleanup, (_request, response) => {
+        asked += 1
+        response.writeHead(asked === 1 ? 503 : 200, { 'x-try': String(asked) }).end(`answer ${asked}`)
+      })
+      const egress = testEgress(cleanup, { insecureAllowOrigins: [upstream.origin] })
+      const seen: unknown[] = []
+      const gate = await httpUpstream(cleanup, (_request, response) => {
+        const sending = (withholds: boolean) =>
+          egress.forward({
+            base: parseApiBase(upstream.origin, { allowedPorts: [443], insecureAllowOrigins: [upstream.origin] }),
+            method: 'GET',
+            path: judgePath('/x'),
+            headers: [],
+            inject: [],
+            again: () => (withholds ? 'withhold' : undefined),
+            body: null,
+            maxRequestBytes: 1,
+            response,
+          })
+        void (async () => {
+          const first = await sending(true)
+          seen.push([first.status, first.withheld, response.headersSent])
+          seen.push((await sending(false)).withheld)
+        })()
+      })
+      const answered = await call(gate.origin, '/x')
+      expect([answered.status, answered.headers['x-try'], answered.body.toString()]).toEqual([200, '2', 'answer 2'])
+      await expect.poll(() => seen).toEqual([[503, true, false], undefined])
+    })
+  })
+
   it('carries 30 MB both ways byte for byte, with and without a declared length', async () => {
     const upstream = await mirror()
     const gate = await gateway(cleanup, testEgress(cleanup, { insecureAllowOrigins: [upstream.origin] }), upstream.origin, {

@@ -180,6 +180,7 @@ export interface Schema {
     client_secret: Buffer
     client_secret_under: GeneratedAlways<DataKeyId | null>
     scopes: Generated<string[]>
+    call_policy: ColumnType<unknown, string | undefined, string>
     created_at: MadeNow
   }
   'sallyport.connection': {

@@ -3,7 +3,17 @@
  * buffers a body, and with warm caches nothing on it waits for the database. Refuses to hold a credential longer than the call's start.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { cleanRequestHeaders, EgressError, formatId, hasCode, newId, pathOnly, readTokenSet, RefreshError } from '@sallyport/core'
+import {
+  cleanRequestHeaders,
+  EgressError,
+  formatId,
+  hasCode,
+  headerText,
+  newId,
+  pathOnly,
+  readTokenSet,
+  RefreshError,
+} from '@sallyport/core'
 import type {
   Clock,
   ConnectionId,
@@ -15,11 +25,12 @@ import type {
   Provider,
   RequestId,
   TokenSet,
+  Tries,
   Uuid,
 } from '@sallyport/core'
 import type { UseLog } from '../audit/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
-import type { ProxyTarget, ProxyTargetConnection, RequestRecordRow } from '../db/index.ts'
+import type { CallPolicy, ProxyTarget, ProxyTargetConnection, RequestRecordRow } from '../db/index.ts'
 import { sendProblem, sourceOf } from '../http/index.ts'
 import type { CrossOrigin } from '../http/index.ts'
 import type { KeyAuthenticator, KeyPrincipal, KeyUses } from '../identity/index.ts'
@@ -30,6 +41,7 @@ import type { Vault } from '../vault/index.ts'
 import { absent, CallError, isProxyUrl, presentedKey, readCall } from './call.ts'
 import type { PresentedKey, ProxyCall, Selector } from './call.ts'
 import type { CallShares } from './call-shares.ts'
+import type { Outbound } from './outbound.ts'
 import type { Admitted, ProviderGuard } from './provider-guard.ts'
 import type { RouteOut } from './routes-out.ts'
 import type { CredentialLife, RenewedTokens } from './credential-life.ts'
@@ -52,6 +64,7 @@ export interface DataPlaneOptions {
   readonly explained: (error: unknown, principal: KeyPrincipal, connection: ConnectionId) => Promise<unknown>
   readonly shares: CallShares
   readonly guard: ProviderGuard
+  readonly outbound: Outbound
   readonly useLog: UseLog
   readonly clock: Clock
   readonly logger: Logger
@@ -119,6 +132,16 @@ interface Trace {
   provider?: string
 }
 
+/** Where one try goes. */
+interface Destination {
+  readonly candidate: ProxyTargetConnection
+  readonly provider: string
+  readonly integration: IntegrationId
+  readonly policy: CallPolicy
+  readonly route: RouteOut
+  readonly renewed: RenewedTokens | undefined
+}
+
 class Passage {
   readonly #o: DataPlaneOptions
   readonly #request: IncomingMessage
@@ -132,6 +155,7 @@ class Passage {
   #standing: Standing | undefined
   /** What a web page of another origin is told, if one asks. */
   #page: Readonly<Record<string, string>> = {}
+  #going: AbortController | undefined
 
   constructor(options: DataPlaneOptions, request: IncomingMessage, response: ServerResponse) {
     this.#o = options
@@ -169,51 +193,114 @@ class Passage {
     this.#trace.call = call
     const headers = this.#judge(principal, call)
     const wanted = wantedBy(principal, call)
+    const bodiless = call.contentLength === 0
+    let tries: Tries | undefined
+    try {
+      for (let first = true; ; first = false) {
+        // Anew for each try: the connection may have ended while this one waited, or its credential been renewed.
+        const out = await this.#destination(principal, call, wanted)
+        if (first) tries = this.#triesOf(principal, out, bodiless)
+        const pauseMs = await this.#try(principal, out, call, headers, tries)
+        if (pauseMs === undefined) return
+        await this.#o.outbound.pause(pauseMs, this.#gone())
+        if (this.#response.destroyed) throw new EgressError('client_gone', 'connection')
+      }
+    } finally {
+      tries?.end()
+    }
+  }
+
+  /** Where the call goes, and with what. @throws CallError, RefreshError */
+  async #destination(principal: KeyPrincipal, call: ProxyCall, wanted: TargetWanted): Promise<Destination> {
     const target = this.#o.targets.peek(wanted) ?? (await this.#o.targets.load(wanted))
-    const { candidate, provider, integration } = await this.#choose(target, wanted)
+    const { candidate, provider, integration, policy } = await this.#choose(target, wanted)
     this.#trace.target = candidate
     this.#trace.provider = provider
     requireUsable(candidate)
     const route = this.#o.routes(provider)
     if (route === undefined) throw new CallError('integration_not_configured', `the catalog has no provider ${provider}`)
-    const method = this.#request.method!
-    if (!route.allows(method, call.path)) {
+    if (!route.allows(this.#request.method!, call.path)) {
       throw new CallError('path_refused', 'outside the rules of the integration', {
         publicDetail: 'This method and path are not allowed by the integration.',
       })
     }
     const renewed = await this.#renewed(principal, candidate, target)
-    const leave = this.#o.shares.enter(principal.org, route.base.origin)
+    return { candidate, provider, integration, policy, route, renewed }
+  }
+
+  #triesOf(principal: KeyPrincipal, { policy, integration, provider, route }: Destination, isBodiless: boolean): Tries | undefined {
+    if (policy.retries === 0) return undefined
+    const isHarmless = this.#request.headers['idempotency-key'] !== undefined
+    const of = { org: principal.org, integration, provider, host: route.host, method: this.#request.method!, isHarmless, isBodiless }
+    return this.#o.outbound.tries(policy, of)
+  }
+
+  /** One try. How long to wait before another one, or undefined: the caller has the answer. */
+  async #try(
+    principal: KeyPrincipal,
+    out: Destination,
+    call: ProxyCall,
+    headers: readonly string[],
+    tries: Tries | undefined,
+  ): Promise<number | undefined> {
+    const { candidate, integration, provider, policy, route } = out
+    const of = { org: principal.org, integration, provider, connection: candidate.id }
+    const limited = policy.qps !== null || policy.concurrency !== null
+    const endTurn = limited ? await this.#o.outbound.turn(policy, { ...of, gone: this.#gone() }) : undefined
     try {
-      const { host } = route
-      const counted = route.counts(method, call.path)
-      const admitted = this.#o.guard.admit({ org: principal.org, integration, provider, host, connection: candidate.id, counted })
-      await this.#guarded(admitted, () => this.#callOut(principal, candidate, renewed, route, call, headers, admitted))
+      // Behind the queue: who waited while the circuit opened is not sent after all, and who waits takes no connection's place.
+      return await this.#shared(principal, route, () => {
+        const admitted = this.#o.guard.admit({ ...of, host: route.host, counted: route.counts(this.#request.method!, call.path) })
+        return this.#guarded(admitted, tries, () => this.#callOut(principal, out, call, [...headers], admitted, tries))
+      })
+    } finally {
+      endTurn?.()
+    }
+  }
+
+  async #shared<T>({ org }: KeyPrincipal, { base }: RouteOut, work: () => Promise<T>): Promise<T> {
+    const leave = this.#o.shares.enter(org, base.origin)
+    try {
+      return await work()
     } finally {
       leave()
     }
   }
 
+  /** Aborted when the caller goes away; made for calls that wait. */
+  #gone(): AbortSignal {
+    if (this.#going === undefined) {
+      const going = new AbortController()
+      this.#response.once('close', () => going.abort(new EgressError('client_gone', 'connection')))
+      this.#going = going
+    }
+    return this.#going.signal
+  }
+
   /** Whatever happens before an answer is judged, so that a probe of an open circuit ends in any case. */
-  async #guarded(admitted: Admitted, callOut: () => Promise<void>): Promise<void> {
+  async #guarded(admitted: Admitted, tries: Tries | undefined, callOut: () => Promise<number | undefined>): Promise<number | undefined> {
     try {
-      await callOut()
+      return await callOut()
     } catch (error) {
       admitted.failed(error)
-      throw error
+      // A caller that goes away is no failure that another try would mend, and is not taken for one.
+      const pauseMs = tries?.after({ error })
+      if (pauseMs === undefined) throw error
+      return pauseMs
     }
   }
 
+  /** As `#try`. */
   async #callOut(
     principal: KeyPrincipal,
-    candidate: ProxyTargetConnection,
-    renewed: RenewedTokens | undefined,
-    route: RouteOut,
+    { candidate, renewed, route }: Destination,
     call: ProxyCall,
     headers: string[],
     admitted: Admitted,
-  ): Promise<void> {
+    tries: Tries | undefined,
+  ): Promise<number | undefined> {
     const method = this.#request.method!
+    let pauseMs: number | undefined
     await this.#o.useLog.use(principal.org, principal.auditUseMode, this.#useEvent(principal, candidate, renewed, method, call))
     const tokens = renewed?.tokens ?? (await this.#open(principal, candidate))
     const proven = tokens.tokenType === 'bearer' ? undefined : route.prove(tokens, method, call.path)
@@ -225,7 +312,10 @@ class Passage {
       ...(proven?.parts ?? { inject: route.inject(tokens.accessToken) }),
       again: (status, received) => {
         admitted.answered(status, received)
-        return proven?.parts.again?.(status, received)
+        const injections = proven?.parts.again?.(status, received)
+        if (injections !== undefined || tries === undefined) return injections
+        pauseMs = tries.after({ answer: { status, headers: { get: (name) => headerText(received, name) ?? null } } })
+        return pauseMs === undefined ? undefined : 'withhold'
       },
       body: call.contentLength === 0 ? null : this.#request,
       ...(call.contentLength === undefined ? {} : { contentLength: call.contentLength }),
@@ -244,9 +334,11 @@ class Passage {
       // A provider's own figures are about the provider; where it has none, ours.
       ...(this.#standing === undefined ? {} : { responseDefaults: [this.#standing.standard, this.#standing.older] }),
     })
+    if (result.withheld === true) return pauseMs
     // The answer is the caller's as it is; that the token was refused is worth a renewal beside it.
     if (result.status === 401 && proven?.wantedNonce() !== true) this.#o.life.refused(principal.org, candidate, renewed?.seq)
     this.#record(result.status, 'provider', result.aborted ?? null, result.bytesIn, result.bytesOut)
+    return undefined
   }
 
   #admit(principal: KeyPrincipal, { text, asBound }: PresentedKey): Promise<void> | undefined {
@@ -276,7 +368,7 @@ class Passage {
   async #choose(
     target: ProxyTarget,
     wanted: TargetWanted,
-  ): Promise<{ candidate: ProxyTargetConnection; provider: string; integration: IntegrationId }> {
+  ): Promise<{ candidate: ProxyTargetConnection; provider: string; integration: IntegrationId; policy: CallPolicy }> {
     const [candidate, second] = target.connections
     if (target.integration === undefined || candidate === undefined) {
       if (await this.#o.otherEnvironment(wanted)) {
@@ -291,7 +383,8 @@ class Passage {
         publicDetail: 'This user has several connections to the integration; name one with Sallyport-Connection.',
       })
     }
-    return { candidate, provider: target.integration.provider, integration: target.integration.id }
+    const { id: integration, provider, policy } = target.integration
+    return { candidate, provider, integration, policy }
   }
 
   async #open(principal: KeyPrincipal, { id, credential }: ProxyTargetConnection): Promise<TokenSet> {

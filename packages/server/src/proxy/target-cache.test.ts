@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ManualClock, newId } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
-import { DatabaseError } from '../db/index.ts'
+import { DatabaseError, PLAIN_CALLS } from '../db/index.ts'
 import type { ProxyTarget } from '../db/index.ts'
 import { createTargetCache } from './target-cache.ts'
 import type { TargetWanted } from './target-cache.ts'
@@ -34,7 +34,7 @@ function stage({ maxEntries = 100, patienceMs = 600_000 } = {}) {
 
 function found(): ProxyTarget {
   const connection = { id: newId('conn'), status: 'active', trouble: null, retryAt: null, generation: 1, credential: null } as const
-  return { now: new Date(), integration: { id: newId('int'), provider: 'github' }, connections: [connection] }
+  return { now: new Date(), integration: { id: newId('int'), provider: 'github', policy: PLAIN_CALLS }, connections: [connection] }
 }
 
 const wantedOf = (org: OrgId = newId('org')): TargetWanted => ({

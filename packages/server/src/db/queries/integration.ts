@@ -4,6 +4,8 @@ import type { Environment, IntegrationId, ProjectId } from '@sallyport/core'
 import type { Schema } from '../schema.ts'
 import { noteChange } from '../tenant.ts'
 import type { TenantTx } from '../tenant.ts'
+import { PLAIN_CALLS, readCallPolicy } from './call-policy.ts'
+import type { CallPolicy } from './call-policy.ts'
 import type { Page, Place } from './page.ts'
 
 export interface Integration {
@@ -18,10 +20,12 @@ export interface Integration {
   /** An envelope, sealed to this row. */
   readonly clientSecret: Buffer
   readonly scopes: readonly string[]
+  readonly callPolicy: CallPolicy
   readonly createdAt: Date
 }
 
-export type NewIntegration = Omit<Integration, 'createdAt'>
+/** Without a policy its calls pass through as they come. */
+export type NewIntegration = Omit<Integration, 'callPolicy' | 'createdAt'> & { readonly callPolicy?: CallPolicy }
 
 /** @throws DatabaseError `conflict` when the slug is taken in this place, or the project doesn't exist. */
 export async function integrationInsert(tx: TenantTx, made: NewIntegration): Promise<Integration> {
@@ -39,6 +43,7 @@ export async function integrationInsert(tx: TenantTx, made: NewIntegration): Pro
       client_id: made.clientId,
       client_secret: made.clientSecret,
       scopes: [...made.scopes],
+      call_policy: JSON.stringify(made.callPolicy ?? PLAIN_CALLS),
     })
     .returningAll()
     .executeTakeFirstOrThrow()
@@ -85,12 +90,17 @@ export async function integrationHold(tx: TenantTx, at: Place, id: IntegrationId
 export async function integrationChange(
   tx: TenantTx,
   id: IntegrationId,
-  to: Pick<Integration, 'clientId' | 'clientSecret' | 'scopes'>,
+  to: Pick<Integration, 'clientId' | 'clientSecret' | 'scopes' | 'callPolicy'>,
 ): Promise<Integration> {
   noteChange(tx, 'integration', id)
   const row = await tx
     .updateTable('sallyport.integration')
-    .set({ client_id: to.clientId, client_secret: to.clientSecret, scopes: [...to.scopes] })
+    .set({
+      client_id: to.clientId,
+      client_secret: to.clientSecret,
+      scopes: [...to.scopes],
+      call_policy: JSON.stringify(to.callPolicy),
+    })
     .where('org_id', '=', tx.org)
     .where('id', '=', id)
     .returningAll()
@@ -164,6 +174,7 @@ function integration(row: Selectable<Schema['sallyport.integration']>): Integrat
     clientId: row.client_id,
     clientSecret: row.client_secret,
     scopes: row.scopes,
+    callPolicy: readCallPolicy(row.call_policy),
     createdAt: row.created_at,
   }
 }

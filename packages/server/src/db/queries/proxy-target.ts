@@ -3,6 +3,8 @@ import type { Pool } from 'pg'
 import type { ConnectionId, Environment, IntegrationId, OrgId, ProjectId, RefreshTrouble } from '@sallyport/core'
 import { translated } from '../errors.ts'
 import type { ConnectionStatus } from '../schema.ts'
+import { readCallPolicy } from './call-policy.ts'
+import type { CallPolicy } from './call-policy.ts'
 
 export interface ProxyTargetAsk {
   readonly org: OrgId
@@ -30,7 +32,7 @@ export interface ProxyTarget {
   /** The database's clock at the reading; undefined as `integration`. */
   readonly now: Date | undefined
   /** Undefined: no such integration in this place; then there are no connections either. */
-  readonly integration: { readonly id: IntegrationId; readonly provider: string } | undefined
+  readonly integration: { readonly id: IntegrationId; readonly provider: string; readonly policy: CallPolicy } | undefined
   /**
    * None: nothing fits. One: it. Two: the user has more than one, and must name which. One active connection stands for its user also
    * beside others that are not.
@@ -41,6 +43,7 @@ export interface ProxyTarget {
 interface Row {
   integration_id: IntegrationId
   provider: string
+  call_policy: unknown
   now: Date
   connection_id: ConnectionId | null
   status: ConnectionStatus
@@ -53,14 +56,14 @@ interface Row {
   expires_at: Date | null
 }
 
-/** Primary keys and unique (org, project, environment, slug); by user connection_by_user. See 0010_credential_lineage.sql. */
+/** Primary keys and unique (org, project, environment, slug); by user connection_by_user. See 0039_call_policies.sql. */
 export async function readProxyTarget(pool: Pool, ask: ProxyTargetAsk): Promise<ProxyTarget> {
   const values = [ask.org, ask.project, ask.environment, ask.slug, ask.connection ?? null, ask.endUserId ?? null]
   const { rows } = await translated(() => pool.query<Row>('select * from sallyport.proxy_target($1, $2, $3, $4, $5, $6)', values))
   const [first] = rows
   return {
     now: first?.now,
-    integration: first && { id: first.integration_id, provider: first.provider },
+    integration: first && { id: first.integration_id, provider: first.provider, policy: readCallPolicy(first.call_policy) },
     connections: alike(rows.flatMap(targetConnection)),
   }
 }

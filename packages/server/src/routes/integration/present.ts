@@ -11,6 +11,11 @@ export function presentIntegration(integration: Integration, publicUrl: string):
     provider: integration.provider,
     client_id: integration.clientId,
     scopes: [...integration.scopes],
+    call_policy: {
+      retries: integration.callPolicy.retries,
+      qps: integration.callPolicy.qps,
+      concurrency: integration.callPolicy.concurrency,
+    },
     redirect_uri: new URL(`/oauth/cb/${integration.context}`, publicUrl).href,
     created_at: integration.createdAt.toISOString(),
   }

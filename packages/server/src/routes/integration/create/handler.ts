@@ -1,12 +1,13 @@
 import { formatId, hasCode, newId, randomBase62, Secret } from '@sallyport/core'
 import type { Provider } from '@sallyport/core'
 import { appendAudit } from '../../../audit/index.ts'
-import { integrationInsert } from '../../../db/index.ts'
+import { integrationInsert, PLAIN_CALLS } from '../../../db/index.ts'
 import { ProblemError } from '../../../http/index.ts'
 import { principalRef } from '../../../identity/index.ts'
 import { clientSecretPlace } from '../../../vault/index.ts'
 import { implement } from '../../operation.ts'
 import { inEnvironment } from '../../tenant.ts'
+import { policyWith } from '../policy.ts'
 import { presentIntegration } from '../present.ts'
 
 /** The last segment of the redirect URI: 190 random bits, so that one integration's callback can't be guessed from another's. */
@@ -30,9 +31,11 @@ export const integrationCreate = implement('integrationCreate', async (call) => 
         clientId: body.client_id,
         clientSecret: sealed,
         scopes: [...new Set(scopes)],
+        callPolicy: policyWith(PLAIN_CALLS, body.call_policy),
       }),
     )
-    const detail = { slug: body.slug, provider: provider.id, client_id: body.client_id, scopes: [...integration.scopes] }
+    const policy = body.call_policy === undefined ? {} : { call_policy: { ...integration.callPolicy } }
+    const detail = { slug: body.slug, provider: provider.id, client_id: body.client_id, scopes: [...integration.scopes], ...policy }
     await appendAudit(tx, { action: 'integration.created', actor: principalRef(principal), target: formatId('int', id), detail })
     return integration
   })

@@ -9,6 +9,7 @@ import { principalRef } from '../../../identity/index.ts'
 import { clientSecretPlace } from '../../../vault/index.ts'
 import { implement } from '../../operation.ts'
 import { found, inEnvironment } from '../../tenant.ts'
+import { policyWith } from '../policy.ts'
 import { presentIntegration } from '../present.ts'
 
 /**
@@ -20,7 +21,11 @@ export const integrationUpdate = implement('integrationUpdate', (call) => {
   const secret = body.client_secret === undefined ? undefined : new Secret(body.client_secret)
   return inEnvironment(call, async (tx, at) => {
     const before = found(await integrationHold(tx, at, ids.integration))
-    const wanted = { clientId: body.client_id ?? before.clientId, scopes: [...new Set(body.scopes ?? before.scopes)] }
+    const wanted = {
+      clientId: body.client_id ?? before.clientId,
+      scopes: [...new Set(body.scopes ?? before.scopes)],
+      callPolicy: policyWith(before.callPolicy, body.call_policy),
+    }
     if (wanted.clientId !== before.clientId && (await integrationNeeds(tx, before.id)).connections) {
       throw new ProblemError(
         'conflict',
@@ -38,10 +43,13 @@ export const integrationUpdate = implement('integrationUpdate', (call) => {
 })
 
 /** For the log. A secret that is given counts as another one: nothing compares it with the one before. */
-function changes(before: Integration, wanted: Pick<Integration, 'clientId' | 'scopes'>, secretGiven: boolean): JsonObject {
+function changes(before: Integration, wanted: Pick<Integration, 'clientId' | 'scopes' | 'callPolicy'>, secretGiven: boolean): JsonObject {
   return {
     ...(wanted.clientId === before.clientId ? {} : { client_id: { from: before.clientId, to: wanted.clientId } }),
     ...(isDeepStrictEqual(wanted.scopes, before.scopes) ? {} : { scopes: { from: [...before.scopes], to: [...wanted.scopes] } }),
+    ...(isDeepStrictEqual(wanted.callPolicy, before.callPolicy)
+      ? {}
+      : { call_policy: { from: { ...before.callPolicy }, to: { ...wanted.callPolicy } } }),
     ...(secretGiven ? { client_secret: 'replaced' } : {}),
   }
 }
