@@ -74,10 +74,13 @@ describe('a code for a device', () => {
     for (const page of [verificationUri, verificationUriComplete!]) expect(page).toMatch(/^https:\/\/issuer\.example\/[!#-;=?-~]+$/u)
   })
 
-  it('says that the client is wrong when the provider does', async () => {
-    const { made } = grant(() => json({ error: 'unauthorized_client' }, 400))
-    await expect(deviceAuthorization(made)).rejects.toMatchObject({ code: 'provider_misconfigured' })
-  })
+  it.each(['unauthorized_client', 'device_flow_disabled', 'invalid_resource'])(
+    'says that the client is wrong when the provider does: %s',
+    async (error) => {
+      const { made } = grant(() => json({ error }, 400))
+      await expect(deviceAuthorization(made)).rejects.toMatchObject({ code: 'provider_misconfigured' })
+    },
+  )
 })
 
 describe('the outcome of a device’s code', () => {

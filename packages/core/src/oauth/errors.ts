@@ -31,13 +31,14 @@ export class OAuthError extends SallyportError<OAuthErrorCode> {
   }
 }
 
-/** What each known `error` means here. RFC 6749 sections 4.1.2.1 and 5.2, OpenID Connect Core 3.1.2.6, and GitHub's own words. */
+/** What each known `error` means here. RFC 6749 sections 4.1.2.1 and 5.2, OpenID Connect Core 3.1.2.6, and words of GitHub's and Microsoft's own. */
 const MEANING: Readonly<Record<string, OAuthErrorCode>> = {
   access_denied: 'connect_denied',
   consent_required: 'connect_denied',
   interaction_required: 'connect_denied',
   login_required: 'connect_denied',
   account_selection_required: 'connect_denied',
+  authorization_declined: 'connect_denied',
   invalid_client: 'provider_misconfigured',
   unauthorized_client: 'provider_misconfigured',
   unsupported_response_type: 'provider_misconfigured',
@@ -46,9 +47,12 @@ const MEANING: Readonly<Record<string, OAuthErrorCode>> = {
   redirect_uri_mismatch: 'provider_misconfigured',
   incorrect_client_credentials: 'provider_misconfigured',
   application_suspended: 'provider_misconfigured',
+  device_flow_disabled: 'provider_misconfigured',
+  invalid_resource: 'provider_misconfigured',
   invalid_request: 'connect_exchange_failed',
   invalid_grant: 'connect_exchange_failed',
   bad_verification_code: 'connect_exchange_failed',
+  incorrect_device_code: 'connect_exchange_failed',
   server_error: 'connect_exchange_failed',
   temporarily_unavailable: 'connect_exchange_failed',
 }

@@ -125,6 +125,14 @@ describe('a refusal', () => {
     expect(read(JSON.stringify(body), { status: 400 })).toEqual({ kind: 'refused', trouble: 'grant_expired' })
   })
 
+  // Otherwise the owner of the integration would be told to correct what is right.
+  it.each(['interaction_required', 'consent_required', 'login_required'])(
+    'O-21 that only the person can answer is one of the grant: %s',
+    (error) => {
+      expect(read(JSON.stringify({ error, error_codes: [50_076] }), { status: 400 })).toEqual({ kind: 'refused', trouble: 'grant_expired' })
+    },
+  )
+
   it('F-17 with status 200 is a refusal', () => {
     expect(read('{"error":"invalid_grant"}')).toEqual({ kind: 'refused', trouble: 'grant_expired' })
     expect(read('{"ok":false,"error":"ratelimited"}', { headers: { 'retry-after': '7' } })).toEqual({

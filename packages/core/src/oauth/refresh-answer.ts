@@ -60,6 +60,11 @@ const MEANING: Readonly<Record<string, 'refused' | 'revoked' | 'misconfigured' |
   bad_refresh_token: 'refused',
   incorrect_client_credentials: 'misconfigured',
   application_suspended: 'misconfigured',
+  // Microsoft: only the person can go on, by signing in or agreeing anew
+  interaction_required: 'refused',
+  consent_required: 'refused',
+  login_required: 'refused',
+  invalid_resource: 'misconfigured',
   // Slack
   invalid_refresh_token: 'refused',
   token_expired: 'refused',
