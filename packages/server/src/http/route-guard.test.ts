@@ -4,10 +4,16 @@ import type { RouteAccess } from '@sallyport/contract'
 import { guardRoutes, PUBLIC_READ } from './route-guard.ts'
 
 const tenant: RouteAccess = { audience: 'tenant', role: 'ADMIN', tenant: 'org', audit: 'thing.made', bodyLimit: 100 }
-const add = (url: string, access: RouteAccess | undefined, method = 'POST') => {
+const add = (url: string, access: RouteAccess | undefined, method = 'POST', operation = 'thingMake') => {
   const app = Fastify()
   guardRoutes(app)
-  return () => app.route({ method, url, ...(access === undefined ? {} : { config: { access } }), handler: async () => 'x' })
+  return () =>
+    app.route({
+      method,
+      url,
+      ...(access === undefined ? {} : { config: { access, ...(operation === '' ? {} : { operation }) } }),
+      handler: async () => 'x',
+    })
 }
 
 describe('the route guard', () => {
@@ -26,6 +32,14 @@ describe('the route guard', () => {
     ['asks a role of everybody', '/open', { ...PUBLIC_READ, role: 'ADMIN' }],
   ] as const)('T-07 stops the start when a route %s', (_what, url, access) => {
     expect(add(url, access as RouteAccess | undefined)).toThrow(TypeError)
+  })
+
+  it('J-20 stops the start when a route outside the contract changes something by a credential: the same-site rule would not hold for it', () => {
+    const outside = (access: RouteAccess, method?: string) => add('/orgs/:org', access, method, '')
+    expect(outside(tenant)).toThrow(TypeError)
+    expect(outside({ audience: 'principal', tenant: 'none', audit: 'none', bodyLimit: 0 }, 'DELETE')).toThrow(TypeError)
+    expect(outside({ ...tenant, audit: 'none', bodyLimit: 0 }, 'GET')).not.toThrow()
+    expect(outside({ ...PUBLIC_READ, bodyLimit: 100 })).not.toThrow()
   })
 
   it('T-07 stops the start when a plugin adds a route in a scope that declares nothing', async () => {

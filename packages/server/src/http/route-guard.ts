@@ -26,12 +26,18 @@ export function guardRoutes(app: FastifyInstance): void {
   app.decorate('routeAccess', undefined)
   app.addHook('onRoute', function guard(this: FastifyInstance, route) {
     const access = route.config?.access ?? this.routeAccess
-    const fault = access === undefined ? 'declares no access' : accessFault(access, route)
+    const fault = access === undefined ? 'declares no access' : (accessFault(access, route) ?? outsideFault(access, route))
     if (access === undefined || fault !== undefined) throw new TypeError(`route ${String(route.method)} ${route.url} ${fault}`)
     route.config = { ...route.config, access }
     // Fastify wants a positive limit; a body where none is taken is refused before it is read (see request-guard.ts).
     route.bodyLimit = Math.max(1, access.bodyLimit)
   })
+}
+
+/** Operations of the contract are held to the same-site rule; what is none of them must take no credential that a browser adds by itself. */
+function outsideFault(access: RouteAccess, { method, config }: Pick<RouteOptions, 'method' | 'config'>): string | undefined {
+  const outside = config?.operation === undefined && changes(method) && access.audience !== 'public'
+  return outside ? 'changes something by a credential and is no operation of the contract' : undefined
 }
 
 const TENANT_PARAMS: Readonly<Record<RouteAccess['tenant'], readonly string[]>> = {
