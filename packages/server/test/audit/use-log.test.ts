@@ -126,7 +126,7 @@ describe('a batched organization', () => {
     await log.close()
   })
 
-  it('is held while PostgreSQL is away up to the bound, then refused; nothing admitted is lost or doubled', async () => {
+  it('D-18 is held while PostgreSQL is away up to the bound, then refused; nothing admitted is lost or doubled', async () => {
     const log = logOn({ database, maxBuffered: 40 })
     const org = newId('org')
     await line.cut()

@@ -101,7 +101,7 @@ describe('a lost database', () => {
     expect(await narrow.withTenant(tenant.org, organizationFind)).toBeDefined()
   })
 
-  it('gives up on a statement that runs too long', async () => {
+  it('D-19 gives up on a statement that runs too long', async () => {
     const hasty = await fresh.open({ statementTimeoutMs: 100 })
     await expect(hasty.withTenant(tenant.org, (tx) => sql`select pg_sleep(30)`.execute(tx))).rejects.toMatchObject({
       code: 'database_unavailable',
