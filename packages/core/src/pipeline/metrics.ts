@@ -17,6 +17,22 @@ export const CIRCUIT_METRICS: readonly MetricDefinition[] = [
   },
 ]
 
+/** Of what providers announce. */
+export const DEPRECATION_METRICS: readonly MetricDefinition[] = [
+  {
+    name: 'http_deprecated_answers_total',
+    kind: 'counter',
+    help: 'Answers of providers that announce the end of what was asked (Deprecation, Sunset).',
+    labels: { provider: 'open' },
+  },
+  {
+    name: 'provider_sunset_timestamp_seconds',
+    kind: 'gauge',
+    help: 'The earliest end that a provider announced for something that is asked of it, in seconds since 1970.',
+    labels: { provider: 'open' },
+  },
+]
+
 /** Of tries and turns. */
 export const OUTBOUND_METRICS: readonly MetricDefinition[] = [
   {
@@ -37,6 +53,7 @@ export const OUTBOUND_METRICS: readonly MetricDefinition[] = [
 export const PIPELINE_METRICS: readonly MetricDefinition[] = [
   ...CIRCUIT_METRICS,
   ...OUTBOUND_METRICS,
+  ...DEPRECATION_METRICS,
   {
     name: 'http_cache_hits_total',
     kind: 'counter',

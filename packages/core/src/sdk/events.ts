@@ -7,6 +7,7 @@ import type { Feature } from '../catalog/index.ts'
 import type { CredentialHealth, RefreshTrouble } from '../tokens/index.ts'
 import type { Logger } from '../observability/index.ts'
 import type { RefreshEvent } from '../refresh/index.ts'
+import type { DeprecationNotice } from '../pipeline/index.ts'
 import type { Revocation, RevocationEnd } from './disconnecting.ts'
 
 /** Whose connection an event is about. */
@@ -36,6 +37,8 @@ export interface SallyportEvents {
   /** A host of a provider is left alone for a while, and no longer. */
   circuit_opened: { readonly provider: string; readonly host: string }
   circuit_closed: { readonly provider: string; readonly host: string }
+  /** An answer announced the end of what was asked (RFC 9745, RFC 8594). Once a day for each notice, while it goes on. */
+  deprecation_announced: DeprecationNotice
   /** `provider` can't be asked now, and items are `alternative`'s. */
   alternative_used: ConnectionName & { readonly feature: Feature; readonly alternative: string; readonly reason: AlternativeReason }
   disconnected: ConnectionName & { readonly revocation: Revocation }

@@ -11,8 +11,8 @@ import type { Logger, Traces } from '../observability/index.ts'
 import { createDpopNonces, createServerDirectory } from '../oauth/index.ts'
 import type { OutboundFetch } from '../oauth/index.ts'
 import { checkedApiRecord, idleRenewalMs } from '../catalog/index.ts'
-import { MemoryAnswerStore } from '../pipeline/index.ts'
-import type { CircuitChange } from '../pipeline/index.ts'
+import { Deprecations, MemoryAnswerStore } from '../pipeline/index.ts'
+import type { CircuitChange, DeprecationNotice } from '../pipeline/index.ts'
 import { createRefresher, systemRest } from '../refresh/index.ts'
 import type { Refresher } from '../refresh/index.ts'
 import { FileSpill, openSharedAnswers, openTokenStore } from '../stores/index.ts'
@@ -435,11 +435,13 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
       tellCircuit(change, events, logger)
     },
   })
+  const deprecations = new Deprecations({ onNotice: (notice) => tellDeprecation(notice, events, logger), clock, metrics })
   const sending = new Sending({
     egress,
     timeoutMs,
     clock,
     metrics,
+    onHead: (name, host, headers) => deprecations.note({ provider: name, host }, headers),
     onOutcome: (name, fault) => (name === FEED ? undefined : health.note(name, fault)),
   })
   const credentials = new Credentials(refresher, { nonces, clock })
@@ -493,6 +495,12 @@ function tellHealth({ provider, state }: HealthChange, events: Events, logger: L
   if (state === 'failing') logger.warn('A provider fails', { provider })
   else logger.info('A provider answers again', { provider })
   events.tell(state === 'failing' ? 'provider_failing' : 'provider_up', { provider })
+}
+
+/** Its address is the provider's word, and stays out of the log. */
+function tellDeprecation({ documentation, ...notice }: DeprecationNotice, events: Events, logger: Logger): void {
+  logger.warn('A provider announces the end of what is asked of it', { ...notice })
+  events.tell('deprecation_announced', { ...notice, documentation })
 }
 
 function tellCircuit({ provider, host, from, to }: CircuitChange, events: Events, logger: Logger): void {

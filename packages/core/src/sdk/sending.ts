@@ -15,6 +15,8 @@ export interface SendingParts {
   readonly timeoutMs: number
   readonly clock: Clock
   readonly metrics: Metrics
+  /** Shown the head of each answer that comes. */
+  readonly onHead: (provider: string, host: string, headers: Headers) => void
   /** Told of each try and whose fault it was, if anybody's. */
   readonly onOutcome: (provider: string, fault: Fault) => void
 }
@@ -47,7 +49,10 @@ export class Sending {
       ...(call.signal === undefined ? {} : { signal: call.signal }),
     })
     const over = Promise.withResolvers<void>()
-    const headed = sink.head.then((head): Answer => ({ ...head, ended: over.promise }))
+    const headed = sink.head.then((head): Answer => {
+      this.#parts.onHead(call.provider, new URL(call.url).host, head.headers)
+      return { ...head, ended: over.promise }
+    })
     const whole = done.then(
       ({ status, aborted }) => {
         if (aborted !== undefined) sink.cut(causeOf(aborted, call, own))

@@ -174,6 +174,20 @@ describe('a call through the SDK', () => {
     expect(told).toEqual(['strict fails', 'strict is up'])
   })
 
+  it('S53 tells of what its provider announces the end of, and logs it without the provider’s words', async () => {
+    await start()
+    const told: object[] = []
+    sallyport.on('deprecation_announced', (event) => told.push(event))
+    const headers = { deprecation: '@1688169599', link: '<https://docs.example/v1-canary>; rel="deprecation"' }
+    api.answer((_request, response) => void response.writeHead(200, headers).end())
+    for (let i = 0; i < 2; i++) await (await sallyport.request({ ...of, path: '/v1/things' })).text()
+    const notice = { provider: 'strict', host: new URL(api.origin).host, deprecatedAt: 1_688_169_599_000, sunsetAt: null }
+    expect(told).toEqual([{ ...notice, documentation: 'https://docs.example/v1-canary' }])
+    expect(lines.filter((line) => line.includes('announces the end'))).toHaveLength(1)
+    expect(lines.join()).not.toContain('v1-canary')
+    expect(sallyport.metricsText()).toContain('http_deprecated_answers_total{provider="strict"} 2')
+  })
+
   it('S48 finds by its probe, without a credential, that a provider is back, and asks it when it is told to', async () => {
     const record = recordAt(ground.origin, api.origin) as { api: object }
     const connectors = [{ ...record, api: { ...record.api, probe: { method: 'HEAD', path: '/lives' } } }]

@@ -1,6 +1,6 @@
 /** Owns the data plane with its memories: where calls go, under which route, and how much of an origin one organization gets. */
 import { DEFAULT_REFRESH_LIMITS, formatId } from '@sallyport/core'
-import type { CircuitChange, IntegrationId, Logger, OrgId } from '@sallyport/core'
+import type { CircuitChange, DeprecationNotice, IntegrationId, Logger, OrgId } from '@sallyport/core'
 import type { Database } from '../db/index.ts'
 import { connectionFind } from '../db/index.ts'
 import { addressOf, transportHeaders, trustedProxies } from '../http/index.ts'
@@ -68,7 +68,13 @@ export function openDataPlane(
     }),
     explained: (error, principal, connection) => explain(error, principal, principal, connection),
     shares: createCallShares(config.egress.maxConnectionsPerOrigin),
-    guard: createProviderGuard({ ...config.breaker, onChange: (change) => tellCircuit(change, logger), clock, metrics }),
+    guard: createProviderGuard({
+      ...config.breaker,
+      onChange: (change) => tellCircuit(change, logger),
+      onDeprecation: (notice) => tellDeprecation(notice, logger),
+      clock,
+      metrics,
+    }),
     outbound: createOutbound({ clock, metrics }),
     useLog,
     clock,
@@ -80,6 +86,16 @@ export function openDataPlane(
     maxRequestBytes: config.limits.maxRequestBytes,
   })
   return { dataPlane, stopListening: database.onChange((change) => targets.drop(change)) }
+}
+
+/** For the operator: what calls are made of goes by the day that is said. The address for more is the provider's word, and stays out of the log. */
+function tellDeprecation({ provider, host, deprecatedAt, sunsetAt }: DeprecationNotice, logger: Logger): void {
+  const said = { deprecatedAt: dayOf(deprecatedAt), sunsetAt: dayOf(sunsetAt) }
+  logger.warn('A provider announces the end of what is asked of it', { event: 'deprecation.announced', provider, host, ...said })
+}
+
+function dayOf(at: number | null): string | null {
+  return at === null || Number.isNaN(new Date(at).getTime()) ? null : new Date(at).toISOString().slice(0, 10)
 }
 
 /** By ids alone; whose provider it is, its organization sees. */

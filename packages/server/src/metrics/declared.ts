@@ -2,7 +2,7 @@
  * Owns the one list of what the gateway counts. A metric that isn't here can't be counted, and a test holds docs/metrics.md against it.
  * Refuses labels that name a tenant: an organization, a connection or a key never is a label.
  */
-import { CALL_METRICS, CIRCUIT_METRICS, OUTBOUND_METRICS, REFRESH_METRICS } from '@sallyport/core'
+import { CALL_METRICS, CIRCUIT_METRICS, DEPRECATION_METRICS, OUTBOUND_METRICS, REFRESH_METRICS } from '@sallyport/core'
 import type { MetricDefinition } from '@sallyport/core'
 
 const KEY_METRICS: readonly MetricDefinition[] = [
@@ -104,6 +104,7 @@ export const METRICS: readonly MetricDefinition[] = [
   ...CALL_METRICS,
   ...CIRCUIT_METRICS,
   ...OUTBOUND_METRICS,
+  ...DEPRECATION_METRICS,
   ...KEY_METRICS,
   ...REVOCATION_METRICS,
   ...AUDIT_METRICS,

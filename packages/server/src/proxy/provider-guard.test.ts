@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { EgressError, ManualClock, newId, noMetrics, providerRoute, resolveProvider } from '@sallyport/core'
+import type { DeprecationNotice } from '@sallyport/core'
 import { createProviderGuard } from './provider-guard.ts'
 import type { GuardedCall } from './provider-guard.ts'
 
@@ -8,7 +9,15 @@ const MINUTE = 60_000
 function trial() {
   const clock = new ManualClock()
   const changes: string[] = []
-  const guard = createProviderGuard({ failures: 5, openMs: MINUTE, onChange: ({ to }) => changes.push(to), clock, metrics: noMetrics })
+  const announced: DeprecationNotice[] = []
+  const guard = createProviderGuard({
+    failures: 5,
+    openMs: MINUTE,
+    onChange: ({ to }) => changes.push(to),
+    onDeprecation: (notice) => announced.push(notice),
+    clock,
+    metrics: noMetrics,
+  })
   const id = <Kind extends 'org' | 'int' | 'conn'>(kind: Kind) => newId(kind, clock.now())
   const call: GuardedCall = {
     org: id('org'),
@@ -19,12 +28,29 @@ function trial() {
     counted: undefined,
   }
   const answer = (status: number, headers: Record<string, string> = {}, of = call): void => guard.admit(of).answered(status, headers)
-  return { clock, changes, guard, call, answer, id }
+  return { clock, changes, announced, guard, call, answer, id }
 }
 
 const refused = (code: string, retryAfterMs: number) => expect.objectContaining({ code, retryAfterMs }) as Error
 
 describe('asking a provider for the data plane', () => {
+  it('S53 hears what it announces the end of, whatever the status, once for all who ask', () => {
+    const { announced, answer, call, id } = trial()
+    const headers = { deprecation: '@1688169599', sunset: 'Sun, 11 Nov 2029 23:59:59 GMT' }
+    answer(200)
+    for (const status of [200, 404]) answer(status, headers)
+    answer(200, headers, { ...call, org: id('org') })
+    expect(announced).toEqual([
+      {
+        provider: 'p',
+        host: 'api.example',
+        deprecatedAt: 1_688_169_599_000,
+        sunsetAt: Date.UTC(2029, 10, 11, 23, 59, 59),
+        documentation: null,
+      },
+    ])
+  })
+
   it('S43 D-12 ends after five failures in a row, for this organization, integration and host alone', () => {
     const { guard, call, answer, changes, id } = trial()
     for (let i = 0; i < 5; i++) answer(503)
