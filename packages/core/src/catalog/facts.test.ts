@@ -14,11 +14,11 @@ describe('what a record says', () => {
 
   it('S28 is said to be unshown where nothing that was read shows it, and the documentation says so', () => {
     const slack = resolveProvider('slack')!
-    expect(unshownFacts(slack)).toEqual(['client', 'proofKey', 'scopes'])
+    expect(unshownFacts(slack)).toEqual(['proofKey', 'scopes'])
     expect(unshownFacts({ ...slack, held: undefined })).toEqual(statedFacts(slack))
     const text = providerReference()
     const section = text.slice(text.indexOf('## Slack (bot)'), text.indexOf('## Slack (user)'))
-    expect(section).toContain(`Not shown by what was read: ${FACTS.client}, ${FACTS.proofKey}, ${FACTS.scopes}.`)
+    expect(section).toContain(`Not shown by what was read: ${FACTS.proofKey}, ${FACTS.scopes}.`)
   })
 
   it('S28 of endpoints of devices, and of tokens of the client itself, is shown at every provider that has them', () => {

@@ -205,22 +205,24 @@ describe('every record', () => {
       expect(record(id).defaultScopes).toContain(scope)
   })
 
-  it('is renewed as its reference shows: Atlassian with an object, GitLab with the redirect URI of the sign-in', async () => {
+  it('is renewed as its reference shows: Atlassian with an object, GitLab and Asana with the redirect URI of the sign-in', async () => {
     const body = { access_token: 't', refresh_token: 'r2', token_type: 'Bearer', expires_in: 3600, scope: 'read:me' }
     for (const { sent } of [await exchanged('atlassian', body), await refreshed('atlassian', body)]) {
       const { headers, body: text } = sent[0]!.request
       expect(headers['content-type']).toBe('application/json')
       expect(JSON.parse(text!)).toMatchObject({ client_id: 'client', client_secret: 'notasecret' })
     }
-    const { sent, answer } = await refreshed('gitlab', body)
-    expect(answer.kind).toBe('tokens')
-    expect(Object.fromEntries(new URLSearchParams(sent[0]!.request.body))).toEqual({
-      grant_type: 'refresh_token',
-      refresh_token: 'old-refresh',
-      redirect_uri: redirectUri,
-      client_id: 'client',
-      client_secret: 'notasecret',
-    })
+    for (const id of ['gitlab', 'asana']) {
+      const { sent, answer } = await refreshed(id, body)
+      expect(answer.kind).toBe('tokens')
+      expect(Object.fromEntries(new URLSearchParams(sent[0]!.request.body))).toEqual({
+        grant_type: 'refresh_token',
+        refresh_token: 'old-refresh',
+        redirect_uri: redirectUri,
+        client_id: 'client',
+        client_secret: 'notasecret',
+      })
+    }
     const other = await refreshed('github', body)
     expect(new URLSearchParams(other.sent[0]!.request.body).has('redirect_uri')).toBe(false)
   })

@@ -9,10 +9,19 @@ export const asana: z.input<typeof providerSchema> = {
   held: {
     on: '2026-11-22',
     pages: [
-      { page: 'https://github.com/Asana/openapi', dated: '2026-06-11', shows: ['authorization', 'token', 'account', 'api', 'scopes'] },
+      {
+        page: 'https://github.com/Asana/openapi',
+        dated: '2026-06-11',
+        shows: ['authorization', 'token', 'account', 'api', 'scopes'],
+      },
+      {
+        page: 'https://github.com/Asana/developer-docs',
+        dated: '2022-10-17',
+        shows: ['authorization', 'token', 'client', 'proofKey', 'revocation', 'rotation', 'quirks'],
+      },
     ],
   },
-  notes: ['Answers 429 to more calls than it allows.'],
+  notes: ['Access tokens live an hour.', 'Answers 429 to more calls than it allows.'],
   oauth: {
     issuer: 'https://app.asana.com',
     responseIssuer: 'checked',
@@ -21,6 +30,8 @@ export const asana: z.input<typeof providerSchema> = {
     tokenAuth: 'client_secret_post',
     scopeSeparator: ' ',
     authorizationParams: {},
+    // Its table of the token endpoint's parameters demands it of both grants.
+    refreshNamesRedirect: true,
     tokenQuirks: [],
   },
   userinfo: {
@@ -41,8 +52,8 @@ export const asana: z.input<typeof providerSchema> = {
     'profile.read': ['users:read'],
     'tasks.read': ['tasks:read'],
   },
-  // Whether a refresh token that was used works again is not documented: strict.
-  rotation: { kind: 'strict' },
+  // A refresh token is given with a code alone, and may be used again and again.
+  rotation: { kind: 'none' },
   // Access tokens are refused there.
   revocation: {
     kind: 'rfc7009',

@@ -14,6 +14,7 @@ export const slack: z.input<typeof providerSchema> = {
         dated: '2021-09-07',
         shows: ['token', 'account', 'api', 'revocation'],
       },
+      { page: 'https://github.com/slackapi/python-slack-sdk', dated: '2026-08-05', shows: ['client'] },
       { page: 'https://github.com/slackapi/node-slack-sdk', dated: '2026-07-14', shows: ['authorization', 'token', 'quirks'] },
     ],
   },

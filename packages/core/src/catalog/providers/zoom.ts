@@ -14,8 +14,15 @@ export const zoom: z.input<typeof providerSchema> = {
         dated: '2025-01-23',
         shows: ['authorization', 'token', 'client', 'account', 'api'],
       },
+      {
+        // Its part that Zoom wrote.
+        page: 'https://github.com/anthropics/knowledge-work-plugins',
+        dated: '2026-04-10',
+        shows: ['token', 'client', 'proofKey', 'revocation', 'account', 'scopes', 'rotation'],
+      },
     ],
   },
+  notes: ['Access tokens live an hour.', 'All applications of one account share its quota: `X-RateLimit-Remaining`.'],
   oauth: {
     issuer: 'https://zoom.us',
     responseIssuer: 'checked',
