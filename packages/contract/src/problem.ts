@@ -45,6 +45,7 @@ export const PROBLEM_CODES = [
   // Organizations and their members
   'confirmation_mismatch',
   'last_owner',
+  'organization_limit',
   'role_exceeded',
   'invitation_invalid',
   'invitation_email_mismatch',

@@ -11,6 +11,7 @@ import { doctorCommand } from './cli/doctor.ts'
 import { isBareGenerate, keysCommand, printRootKey } from './cli/keys.ts'
 import { initCommand } from './cli/init.ts'
 import { migrateCommand } from './cli/migrate.ts'
+import { organizationsCommand } from './cli/organizations.ts'
 import { serveCommand } from './cli/serve.ts'
 import { loadConfig } from './config.ts'
 
@@ -33,6 +34,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: connectionsCommand,
     words: true,
     about: 'list connections, and end one or many; docs/revocation.md leads through it',
+  },
+  organizations: {
+    run: organizationsCommand,
+    words: true,
+    about: 'list, export and delete organizations; docs/organizations.md leads through it',
   },
   audit: {
     run: auditCommand,
@@ -67,7 +73,7 @@ function unknownWords(words: readonly string[]): string[] {
 }
 
 function usage(): string {
-  const lines = Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(13)}${about}`)
+  const lines = Object.entries(COMMANDS).map(([name, { about }]) => `  ${name.padEnd(15)}${about}`)
   return `sallyport <command> [--json]\n\n${lines.join('\n')}\n\nConfiguration: sallyport.yaml and SALLYPORT_* variables; docs/config.md lists them.\n`
 }
 

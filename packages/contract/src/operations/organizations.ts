@@ -49,6 +49,21 @@ export const organizationsOperations = {
     response: s.organization,
     status: 200,
   }),
+  organizationExport: define({
+    method: 'GET',
+    path: `${ORG}/export`,
+    tag: 'Organizations',
+    summary:
+      'Everything of the organization as one stream of JSON Lines, its last line a count of what went out: no secret, no credential and no sealed text; the log has an export of its own',
+    access: { audience: 'tenant', role: 'OWNER', stepUp: true, tenant: 'org', audit: 'organization.exported', bodyLimit: 0 },
+    params: inOrg,
+    query: z.strictObject({
+      requests: z.enum(['true', 'false']).default('true').describe('Whether the records of calls are part of it; there may be very many'),
+    }),
+    response: z.string(),
+    media: ['application/jsonl'],
+    status: 200,
+  }),
   organizationDelete: define({
     method: 'POST',
     path: `${ORG}/deletion`,

@@ -115,6 +115,7 @@ async function createServer(
         keys,
         sessions,
         people,
+        organizationsPerOwner: config.organizationsPerOwner,
         now: () => clock.now(),
         stepUp,
         connect,

@@ -9,6 +9,8 @@ import type { Database } from '../db/index.ts'
 import { openHome, openRootKeys } from '../home/index.ts'
 import type { OpenRootKeys } from '../home/index.ts'
 import { METRICS } from '../metrics/index.ts'
+import { createOrganizationDeletions } from '../organizations/index.ts'
+import type { OrganizationDeletions } from '../organizations/index.ts'
 import { createBulkRevocations } from '../revocation/index.ts'
 import type { BulkRevocations } from '../revocation/index.ts'
 import { createKeeper, createPersonal, createVault } from '../vault/index.ts'
@@ -24,6 +26,8 @@ export interface Keyroom {
   readonly personal: Personal
   /** Works on what it begins while it is open; gateways go on with it, and tell the providers. */
   readonly bulk: BulkRevocations
+  /** Asks for the end of organizations; gateways carry it out. */
+  readonly deletions: Pick<OrganizationDeletions, 'request' | 'takeBack' | 'find'>
   /** Milliseconds since 1970. */
   readonly now: () => number
   close(): Promise<void>
@@ -46,6 +50,7 @@ export async function openKeyroom(config: Config, options: { readonly provesRoot
     const { vault, personal, keeper } = openVault(config, home.database, rootKeys, { logger, metrics: new MetricsRegistry(METRICS) })
     const checkpointer = openCheckpointer(config, { database: home.database, vault }, { logger, metrics: new MetricsRegistry(METRICS) })
     const bulk = createBulkRevocations({ database: home.database, vault, logger, onPage: () => undefined })
+    const deletions = createOrganizationDeletions({ database: home.database, bulk, logger })
     opened.push(
       async () => vault.close(),
       () => keeper.close(),
@@ -53,7 +58,7 @@ export async function openKeyroom(config: Config, options: { readonly provesRoot
       () => bulk.close(),
     )
     if (options.provesRootKeys) await vault.checkRootKeys()
-    return { keeper, checkpointer, database: home.database, vault, personal, bulk, now: () => systemClock.now(), close }
+    return { keeper, checkpointer, database: home.database, vault, personal, bulk, deletions, now: () => systemClock.now(), close }
   } catch (error) {
     await close()
     throw error

@@ -201,6 +201,10 @@ export const configSchema = z.strictObject({
   jwtIssuers,
   jwtSecrets,
   firstOwner,
+  organizationsPerOwner: integer(
+    { min: 1, max: 100_000, by: 20 },
+    'How many organizations one person may own before making another is refused.',
+  ),
   stepUpMaxAgeS: integer(
     { min: 60, max: 86_400, by: 3_600 },
     'How long ago a person may have given the second factor, at most, for what can not be undone. In seconds.',

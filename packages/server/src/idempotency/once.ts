@@ -40,6 +40,14 @@ export interface Idempotency {
    * @throws IdempotencyError, and whatever `work` throws
    */
   once<Answer>(asked: AskedCreation, work: () => Promise<Answer>): Promise<{ readonly answer: Answer; readonly replayed: boolean }>
+  /** By what a creation is known that is in no organization yet, for whoever keeps it itself. @throws IdempotencyError `idempotency_key_invalid` */
+  hashes(asked: Pick<AskedCreation, 'caller' | 'key' | 'operation' | 'request'>): CreationHashes
+}
+
+/** Keyed: neither the key nor the request can be read from them. */
+export interface CreationHashes {
+  readonly keyHash: Buffer
+  readonly requestHash: Buffer
 }
 
 /**
@@ -50,7 +58,7 @@ const DEAD_AFTER_S = 60
 const KEY = /^[!-~]{1,255}$/u
 
 export function createIdempotency(options: IdempotencyOptions): Idempotency {
-  return { once: (asked, work) => once(options, asked, work) }
+  return { once: (asked, work) => once(options, asked, work), hashes: (asked) => hashesOf(options.key, asked) }
 }
 
 async function once<Answer>(
@@ -58,10 +66,7 @@ async function once<Answer>(
   asked: AskedCreation,
   work: () => Promise<Answer>,
 ): Promise<{ answer: Answer; replayed: boolean }> {
-  if (!KEY.test(asked.key))
-    throw new IdempotencyError('idempotency_key_invalid', 'Idempotency-Key takes 1 to 255 visible ASCII characters.')
-  const keyHash = hmacSha256(options.key, frame(['key', asked.caller, asked.key]))
-  const requestHash = hmacSha256(options.key, frame(['request', asked.operation, ordered(asked.request)]))
+  const { keyHash, requestHash } = hashesOf(options.key, asked)
   const creation: Creation = { org: asked.org, keyHash, attempt: randomUUID(), action: asked.action }
   const standing = await options.database.withTenant(asked.org, async (tx) => {
     const begun = await creationBegin(tx, { keyHash, requestHash, attempt: creation.attempt }, DEAD_AFTER_S)
@@ -71,6 +76,21 @@ async function once<Answer>(
   if (standing === 'freed') throw underWay()
   if (standing !== undefined) return { answer: (await answerOf(options, asked.org, requestHash, standing)) as Answer, replayed: true }
   return { answer: await perform(options, creation, work), replayed: false }
+}
+
+function hashesOf(by: KeyObject, { caller, key, operation, request }: Parameters<Idempotency['hashes']>[0]): CreationHashes {
+  if (!KEY.test(key)) throw new IdempotencyError('idempotency_key_invalid', 'Idempotency-Key takes 1 to 255 visible ASCII characters.')
+  return {
+    keyHash: hmacSha256(by, frame(['key', caller, key])),
+    requestHash: hmacSha256(by, frame(['request', operation, ordered(request)])),
+  }
+}
+
+/** What was made under the key is something else than is asked for now. */
+export function requireSameRequest(made: Buffer, asked: Buffer): void {
+  if (!digestEquals(made, asked)) {
+    throw new IdempotencyError('idempotency_mismatch', 'This Idempotency-Key was used for another request: take another.')
+  }
 }
 
 async function perform<Answer>(options: IdempotencyOptions, creation: Creation, work: () => Promise<Answer>): Promise<Answer> {
@@ -94,9 +114,7 @@ async function perform<Answer>(options: IdempotencyOptions, creation: Creation, 
 }
 
 async function answerOf({ vault }: IdempotencyOptions, org: OrgId, requestHash: Buffer, standing: IdempotentCreation): Promise<unknown> {
-  if (!digestEquals(standing.requestHash, requestHash)) {
-    throw new IdempotencyError('idempotency_mismatch', 'This Idempotency-Key was used for another request: take another.')
-  }
+  requireSameRequest(standing.requestHash, requestHash)
   if (standing.state === 'running' || (standing.answer === null && standing.ageS < DEAD_AFTER_S)) throw underWay()
   if (standing.answer === null) {
     throw new IdempotencyError('idempotency_answer_lost', `It was done and its answer was lost: see ${standing.target ?? 'the list'}.`)

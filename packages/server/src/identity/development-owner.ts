@@ -5,7 +5,7 @@
 import { formatId, frame, hasCode, newId, sha256 } from '@sallyport/core'
 import type { OrgId, ProjectId, Secret, UserId, Uuid } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
-import { membershipPut, organizationCreate, organizationFind, projectCreate } from '../db/index.ts'
+import { auditEndFind, membershipPut, organizationCreate, organizationFind, projectCreate } from '../db/index.ts'
 import type { Database, Lookups, TenantTx } from '../db/index.ts'
 import { LOCAL_ISSUER } from './outside-issuers.ts'
 import { asked, newToken } from './sessions.ts'
@@ -41,19 +41,40 @@ interface Names {
   readonly project: string
 }
 
-/** The organization and project that begin with a person: their ids follow from the person's. */
-export function derivedPlace(person: UserId): { readonly org: OrgId; readonly project: ProjectId } {
-  return { org: derivedId<'org'>('organization', person), project: derivedId<'proj'>('project', person) }
+interface OwnPlace {
+  readonly org: OrgId
+  readonly project: ProjectId
 }
 
-/** Both, owned by the person, made when they are not there. @throws DatabaseError */
+/**
+ * The organization and project that begin with a person: their ids follow from the person's, and from how many of those were deleted before. One that was
+ * never comes back under its old id, whose log has ended.
+ */
+export async function ownPlace(database: Pick<Database, 'withTenant'>, person: UserId): Promise<OwnPlace> {
+  for (let before = 0; ; before++) {
+    const org = derivedId<'org'>('organization', person, before)
+    if (!(await database.withTenant(org, isGone))) return { org, project: derivedId<'proj'>('project', person, before) }
+  }
+}
+
+/** It is not there, and has been. In this order: what another makes between the two has its log and is there. */
+async function isGone(tx: TenantTx): Promise<boolean> {
+  if ((await auditEndFind(tx)).last === null) return false
+  return (await organizationFind(tx)) === undefined
+}
+
+/**
+ * Both, owned by the person, made when they are not there and `mayMake` does not throw, which is asked in the transaction that makes them.
+ * @throws DatabaseError, and whatever `mayMake` throws
+ */
 export async function ensureOwned(
   database: Pick<Database, 'withTenant'>,
   person: UserId,
   names: Names,
+  mayMake: (tx: TenantTx) => Promise<void> = () => Promise.resolve(),
 ): Promise<Omit<DevelopmentOwner, 'person'>> {
-  const { org, project } = derivedPlace(person)
-  const attempt = () => database.withTenant(org, (tx) => make(tx, person, project, names))
+  const { org, project } = await ownPlace(database, person)
+  const attempt = () => database.withTenant(org, (tx) => make(tx, person, project, names, mayMake))
   const created = await attempt().catch((error: unknown) => {
     if (!hasCode(error, 'conflict')) throw error
     // Another process made them between our look and our insert: now they are there to be found.
@@ -72,7 +93,14 @@ export async function ownerLink(lookups: Pick<Lookups, 'ownerLinkPut'>, person: 
   return token
 }
 
-async function make(tx: TenantTx, person: UserId, project: ProjectId, names: Names): Promise<boolean> {
+async function make(
+  tx: TenantTx,
+  person: UserId,
+  project: ProjectId,
+  names: Names,
+  mayMake: (tx: TenantTx) => Promise<void>,
+): Promise<boolean> {
+  await mayMake(tx)
   if ((await organizationFind(tx)) !== undefined) return false
   await organizationCreate(tx, { name: names.organization })
   await projectCreate(tx, { id: project, name: names.project })
@@ -88,8 +116,10 @@ async function make(tx: TenantTx, person: UserId, project: ProjectId, names: Nam
 }
 
 /** A UUIDv8 (RFC 9562 section 5.8) that follows from a person's id; those are random, so it is as unique as they are. */
-function derivedId<Kind extends 'org' | 'proj'>(what: string, person: UserId): Uuid<Kind> {
-  const bytes = sha256(frame(['sallyport/development/1', what, person])).subarray(0, 16)
+function derivedId<Kind extends 'org' | 'proj'>(what: string, person: UserId, before: number): Uuid<Kind> {
+  // The first as it always was.
+  const count = before === 0 ? [] : [String(before)]
+  const bytes = sha256(frame(['sallyport/development/1', what, person, ...count])).subarray(0, 16)
   bytes[6] = 0x80 | (bytes[6]! & 0x0f)
   bytes[8] = 0x80 | (bytes[8]! & 0x3f)
   const hex = bytes.toString('hex')

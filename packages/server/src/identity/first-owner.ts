@@ -4,9 +4,9 @@
  */
 import { newId, SallyportError } from '@sallyport/core'
 import type { OrgId, ProjectId, Secret, UserId } from '@sallyport/core'
-import { memberFind } from '../db/index.ts'
-import type { Database } from '../db/index.ts'
-import { derivedPlace, ensureOwned, LOCAL_OWNER, ownerLink } from './development-owner.ts'
+import { installationHold, memberFind, organizationFind } from '../db/index.ts'
+import type { Database, TenantTx } from '../db/index.ts'
+import { ensureOwned, LOCAL_OWNER, ownerLink, ownPlace } from './development-owner.ts'
 import { LOCAL_ISSUER } from './outside-issuers.ts'
 
 export interface FirstOwner {
@@ -43,12 +43,18 @@ export async function ensureFirstOwner(
 ): Promise<FirstOwner> {
   const who = named ?? LOCAL_OWNER
   const person = await database.lookups.personUpsert({ id: newId('user'), name: 'Owner', issuer: who.issuer, subject: who.subject })
-  const { org } = derivedPlace(person)
+  const { org } = await ownPlace(database, person)
   const [first] = await database.lookups.organizationPage({ limit: 1 })
   if (!(await isTheirs(database, org, person)) && first !== undefined) throw new InstallationOwned()
-  const owned = await ensureOwned(database, person, NAMES)
+  const owned = await ensureOwned(database, person, NAMES, requireNone)
   const link = who.issuer === LOCAL_ISSUER ? await ownerLink(database.lookups, person) : undefined
   return { person, ...owned, link }
+}
+
+/** Asked again with the installation held: two that begin at the same moment, for two people, make one beginning. Their own is no other. */
+async function requireNone(tx: TenantTx): Promise<void> {
+  const { hasOrganizations } = await installationHold(tx)
+  if (hasOrganizations && (await organizationFind(tx)) === undefined) throw new InstallationOwned()
 }
 
 /** Whether the organization that was made for this person is there, and the person still owns it. */

@@ -4,7 +4,7 @@
  * transaction, and a killed node's work is taken up where the last one was committed.
  */
 import { formatId, frame, hasCode, Rounds, sha256 } from '@sallyport/core'
-import type { BulkRevocationId, Logger, OrgId } from '@sallyport/core'
+import type { BulkRevocationId, Logger, OrgId, UserId } from '@sallyport/core'
 import { appendAudit, INSTALLATION } from '../audit/index.ts'
 import {
   dataKeyList,
@@ -15,6 +15,7 @@ import {
   deletionInsert,
   deletionRemove,
   deletionRevoking,
+  memberFind,
   organizationEnd,
   organizationFind,
   organizationHold,
@@ -25,6 +26,7 @@ import type { Database, OrganizationDeletion, TenantTx } from '../db/index.ts'
 import type { BulkRevocations } from '../revocation/index.ts'
 import { shredIn } from '../vault/index.ts'
 import { OrganizationError } from './organization-error.ts'
+import { requireRole } from './standing.ts'
 
 export interface DeletionOptions {
   readonly database: Pick<Database, 'withTenant' | 'lookups'>
@@ -32,6 +34,9 @@ export interface DeletionOptions {
   readonly logger: Logger
   readonly pollMs?: number
 }
+
+/** A person, who must own the organization at that moment; or whoever is at the terminal of the installation. */
+export type Asker = UserId | 'system'
 
 export interface WantedDeletion {
   /** The organization's name, exactly. */
@@ -47,9 +52,9 @@ export interface OrganizationDeletions {
    * Closes the organization: from the commit on its keys, sessions and links are refused here, and within a second everywhere.
    * @throws OrganizationError `not_found`; `confirmation_mismatch` for another name; `conflict` when it is closed already
    */
-  request(org: OrgId, actor: string, wanted: WantedDeletion): Promise<OrganizationDeletion>
+  request(org: OrgId, by: Asker, wanted: WantedDeletion): Promise<OrganizationDeletion>
   /** Opens it again. @throws OrganizationError `not_found` when it isn't being deleted, `conflict` when it is too late */
-  takeBack(org: OrgId, actor: string): Promise<void>
+  takeBack(org: OrgId, by: Asker): Promise<void>
   /** @throws OrganizationError `not_found` when it isn't being deleted */
   find(org: OrgId): Promise<OrganizationDeletion>
   /** Takes one that is due a step further. False when there was none. */
@@ -83,10 +88,11 @@ class Deletions implements OrganizationDeletions {
     this.#rounds = new Rounds({ round: () => this.work(), failed: (error) => this.#failed(error), everyMs: pollMs })
   }
 
-  request(org: OrgId, actor: string, wanted: WantedDeletion): Promise<OrganizationDeletion> {
+  request(org: OrgId, by: Asker, wanted: WantedDeletion): Promise<OrganizationDeletion> {
     return this.#o.database.withTenant(org, async (tx) => {
       const organization = await organizationHold(tx)
       if (organization === undefined) throw new OrganizationError('not_found')
+      const actor = await requireOwner(tx, by)
       if (organization.state !== 'active') throw new OrganizationError('conflict', 'The organization is being deleted already.')
       if (organization.name !== wanted.confirm)
         throw new OrganizationError('confirmation_mismatch', 'Nothing was done: that is not its name.')
@@ -98,9 +104,10 @@ class Deletions implements OrganizationDeletions {
     })
   }
 
-  takeBack(org: OrgId, actor: string): Promise<void> {
+  takeBack(org: OrgId, by: Asker): Promise<void> {
     return this.#o.database.withTenant(org, async (tx) => {
       await organizationHold(tx)
+      const actor = await requireOwner(tx, by)
       if ((await deletionHold(tx)) === undefined) throw new OrganizationError('not_found')
       if (!(await deletionRemove(tx))) throw new OrganizationError('conflict', 'It is too late: what was in it is being destroyed.')
       await tell(tx, 'organization.deletion_cancelled', actor, {})
@@ -196,6 +203,15 @@ class Deletions implements OrganizationDeletions {
     })
     this.#o.logger.info('Deleted an organization', { org })
   }
+}
+
+/** As what the asker stands in the log. What authentication remembers is not enough to end everything by. */
+async function requireOwner(tx: TenantTx, by: Asker): Promise<string> {
+  if (by === 'system') return by
+  const member = await memberFind(tx, by)
+  if (member === undefined) throw new OrganizationError('not_found')
+  requireRole(member.role, 'OWNER')
+  return formatId('user', by)
 }
 
 function tell(tx: TenantTx, action: string, actor: string, detail: Parameters<typeof appendAudit>[1]['detail']): Promise<void> {

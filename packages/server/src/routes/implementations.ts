@@ -42,6 +42,7 @@ import { organizationProviderKeyList, providerKeyList } from './provider-key/lis
 import { organizationProviderKeyRevoke, providerKeyRevoke } from './provider-key/revoke/handler.ts'
 import { organizationProviderKeyRotate, providerKeyRotate } from './provider-key/rotate/handler.ts'
 import { organizationContain } from './organization/contain/handler.ts'
+import { organizationExport } from './organization/export/handler.ts'
 import { organizationList } from './organization/list/handler.ts'
 import { organizationCreate } from './organization/create/handler.ts'
 import { organizationUpdate } from './organization/update/handler.ts'
@@ -92,6 +93,7 @@ export const implementations: Implementations = {
   organizationCreate,
   organizationGet,
   organizationUpdate,
+  organizationExport,
   organizationDelete,
   organizationDeletionGet,
   organizationDeletionCancel,

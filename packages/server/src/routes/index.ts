@@ -1,3 +1,4 @@
 /** The control plane's operations over the features. */
 export { registerOperations } from './register.ts'
 export type { RouteDeps } from './operation.ts'
+export { organizationLines } from './organization/export/lines.ts'

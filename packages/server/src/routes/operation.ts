@@ -35,6 +35,8 @@ export interface RouteDeps {
   readonly keys: Pick<KeyAuthenticator, 'mint'>
   readonly sessions: Sessions
   readonly people: Pick<People, 'signIn' | 'end' | 'issuerKind'>
+  /** How many one person may own. */
+  readonly organizationsPerOwner: number
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly stepUp: () => StepUp
@@ -85,7 +87,9 @@ export interface Call<Name extends OperationName> {
   readonly address: string
   /** The session's token that the browser sent, valid or not. */
   readonly sessionToken: Secret | undefined
-  /** For setting and clearing the session's cookie only. */
+  /** The `Idempotency-Key` as it came, for a creation that is in no organization. */
+  readonly idempotencyKey: string | undefined
+  /** For the session's cookie and for headers of the answer only. */
   readonly reply: FastifyReply
 }
 

@@ -72,5 +72,7 @@ function callOf(name: OperationName, request: FastifyRequest, reply: FastifyRepl
   const { principal, ids, address } = request.caller
   const [sessionToken] = cookieValues(request.raw.rawHeaders, deps.sessionCookie.name)
   const { query, body } = request
-  return { name, principal, ids, query, body, deps, address, sessionToken, reply } as AnyCall
+  const key = request.headers['idempotency-key']
+  const idempotencyKey = key === undefined ? undefined : String(key)
+  return { name, principal, ids, query, body, deps, address, sessionToken, idempotencyKey, reply } as AnyCall
 }

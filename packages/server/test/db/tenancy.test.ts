@@ -23,6 +23,7 @@ import {
   invitationInsert,
   leaseTake,
   membershipPut,
+  organizationCreateOnce,
   organizationCreate,
   organizationFind,
   projectList,
@@ -80,6 +81,7 @@ async function fillTables(tenant: Tenant): Promise<void> {
   const used: KeyId[] = []
   await database.withTenant(org, async (tx) => {
     await membershipPut(tx, person, 'OWNER')
+    await organizationCreateOnce(tx, { keyHash: Buffer.alloc(32, 7), requestHash: Buffer.alloc(32) })
     await deletionInsert(tx, { requestedBy: 'system', graceS: 3600, patienceS: 0 })
     await creationBegin(tx, { keyHash: Buffer.alloc(32, 9), requestHash: Buffer.alloc(32), attempt: randomUUID() }, 60)
     await settingPut(tx, 'audit_use_mode', 'batched', 'system')
@@ -205,13 +207,23 @@ const NO_TENANT: Readonly<Record<string, string>> = {
   system_secret: 'sealed under a root key, of the installation; the gateway may add and read',
 }
 /** Behind row security with no policy for the gateway at all: only lookup functions see them. */
-const FUNCTIONS_ONLY = ['console_session', 'dpop_proof', 'ended_sign_in', 'logout_token', 'node', 'owner_link', 'person']
+const FUNCTIONS_ONLY = [
+  'console_session',
+  'dpop_proof',
+  'ended_sign_in',
+  'logout_token',
+  'node',
+  'organization_creation',
+  'owner_link',
+  'person',
+]
 /** A column of each, to be changed. */
 const COLUMN_OF: Readonly<Record<string, string>> = {
   dpop_proof: 'hash',
   ended_sign_in: 'issuer_session',
   logout_token: 'token_hash',
   node: 'id',
+  organization_creation: 'request_hash',
   person: 'name',
 }
 
@@ -416,6 +428,8 @@ const FUNCTIONS: Readonly<Record<string, 'tenant' | 'secret' | 'pure' | { readon
   key_use_note: { installation: 'writes times alone' },
   node_beat: { installation: 'nodes of the installation' },
   node_leave: { installation: 'nodes of the installation' },
+  organization_creation_once: { installation: 'who makes an organization is in none yet; under a key that is hashed with its caller' },
+  organizations_owned: { installation: 'gives counts alone' },
   organization_deletion_claim: { installation: 'gives ids alone, and moves the time of the next claim' },
   organization_page: { installation: 'gives ids alone' },
   owner_link_put: { installation: 'a person belongs to no organization' },

@@ -56,9 +56,9 @@ describe('security event tokens', () => {
     const made = (await world.source(SET, tenant)).source
     const id = await connected('leaving', tenant)
     const deletions = createOrganizationDeletions({ database: node.database, bulk: node.service.bulk, logger: silent })
-    await deletions.request(tenant.org, 'user_of_a_test', { confirm: 'An organization', graceS: 3_600, patienceS: 60 })
+    await deletions.request(tenant.org, 'system', { confirm: 'An organization', graceS: 3_600, patienceS: 60 })
     expect((await world.push(made.context, await world.set(about(EVENT.tokensRevoked, 'leaving')))).status).toBe(202)
-    await deletions.takeBack(tenant.org, 'user_of_a_test')
+    await deletions.takeBack(tenant.org, 'system')
     expect(await statusOf(id)).toBe('revoked')
   })
 
@@ -297,7 +297,7 @@ describe('security event tokens', () => {
       expect((await world.push(wrong, await world.set(about(EVENT.sessionRevoked, 'nobody')))).status).toBe(404)
     }
     const gone = await world.source(SET)
-    await world.service.sources.remove(world.tenant.org, world.tenant.place, world.tenant.integration, gone.source.id, 'user_of_a_test')
+    await world.service.sources.remove(world.tenant.org, world.tenant.place, world.tenant.integration, gone.source.id, 'system')
     expect((await world.push(gone.source.context, await world.set(about(EVENT.sessionRevoked, 'nobody')))).status).toBe(404)
   })
 

@@ -89,6 +89,14 @@ describe('a logout token', () => {
     expect(await whoami(bearer(later))).toBe(200)
   })
 
+  it('J-11 that names a session and a person ends console sessions of theirs that name none, which could be the one', async () => {
+    const unnamed = await sessionOf(await corp.accessToken('frank', { claims: { jti: 'names no session' } }))
+    const named = await sessionOf(await corp.accessToken('frank', { claims: { sid: randomUUID() } }))
+    expect(await Promise.all([whoami(unnamed), whoami(named)])).toEqual([200, 200])
+    expect((await logOut(await logoutToken({ sid: randomUUID(), sub: 'frank' }))).status).toBe(200)
+    expect(await Promise.all([whoami(unnamed), whoami(named)])).toEqual([401, 200])
+  })
+
   it('J-11 of a person who was never here holds for their older tokens all the same', async () => {
     const older = await corp.accessToken('never-here', { claims: longAgo() })
     expect((await logOut(await logoutToken({ sub: 'never-here' }))).status).toBe(200)

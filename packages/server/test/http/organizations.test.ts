@@ -354,6 +354,81 @@ describe('an organization', () => {
     expect(byKey.json).toMatchObject({ status: 403, code: 'forbidden' })
   })
 
+  const found = (person: Person, name: string, key: string): Promise<Answer> =>
+    send(world, '/api/v1/orgs', { method: 'POST', headers: { ...asPerson(person), 'idempotency-key': key }, body: { name } })
+  const ownedBy = async (person: Person): Promise<number> => {
+    const rows = await asAdmin(world.adminUrl, `select 1 from sallyport.membership where person_id = $1 and role = 'OWNER'`, [person.id])
+    return rows.length
+  }
+
+  it('is made once under an Idempotency-Key, also when it is asked for many times at once, and answered alike', async () => {
+    const { people } = await makeStaff()
+    const answers = await Promise.all(Array.from({ length: 6 }, () => found(people.OWNER, 'Once', 'a-key')))
+    expect(answers.map(({ status }) => status)).toEqual(Array(6).fill(201))
+    expect(new Set(answers.map(({ text }) => text)).size).toBe(1)
+    expect(answers.filter(({ headers }) => headers['idempotency-replayed'] === 'true')).toHaveLength(5)
+    expect(await ownedBy(people.OWNER)).toBe(2)
+    const later = await found(people.OWNER, 'Once', 'a-key')
+    expect([later.text, later.headers['idempotency-replayed']]).toEqual([answers[0]!.text, 'true'])
+    expect((await found(people.OWNER, 'Another', 'a-key')).json).toMatchObject({ status: 409, code: 'idempotency_mismatch' })
+    expect((await found(people.OWNER, 'Once', 'another-key')).json.id).not.toBe(later.json.id)
+    expect((await found(people.OWNER, 'Once', 'with a space')).json.code).toBe('idempotency_key_invalid')
+  })
+
+  it('is another under the same key for another person, and for the same one after a day', async () => {
+    const [one, two] = [await makeStaff(), await makeStaff()]
+    const first = await found(one.people.OWNER, 'Mine', 'shared')
+    expect((await found(two.people.OWNER, 'Mine', 'shared')).json.id).not.toBe(first.json.id)
+    await asAdmin(world.adminUrl, `update sallyport.organization_creation set made_at = made_at - interval '25 hours'`)
+    const again = await found(one.people.OWNER, 'Mine', 'shared')
+    expect([again.status, again.headers['idempotency-replayed']]).toEqual([201, undefined])
+    expect(again.json.id).not.toBe(first.json.id)
+  })
+
+  it('leaves its key free when it was refused, and keeps neither key nor request', async () => {
+    const { people } = await makeStaff()
+    expect((await found(people.ADMIN, 'Refused', 'a-telling-key')).json.code).toBe('forbidden')
+    await found(people.OWNER, 'A telling name', 'a-telling-key')
+    const stored = await asAdmin(world.adminUrl, 'select * from sallyport.organization_creation')
+    expect(stored.length).toBeGreaterThan(0)
+    for (const { key_hash: key, request_hash: request } of stored)
+      expect(`${(key as Buffer).toString('latin1')}${(request as Buffer).toString('latin1')}`).not.toMatch(/telling/u)
+  })
+
+  it('is one of so many that a person may own, also when many are asked for at once', async () => {
+    const its = await createWorld(inject('postgresUrl'), { organizationsPerOwner: 3 })
+    try {
+      const make = () => send(its, '/api/v1/orgs', { method: 'POST', headers: asPerson(its.a.people.OWNER), body: { name: 'More' } })
+      const codes = (await Promise.all(Array.from({ length: 8 }, make))).map(({ status, json }) => json.code ?? status)
+      expect(codes.filter((code) => code === 201)).toHaveLength(2)
+      expect(codes.filter((code) => code === 'organization_limit')).toHaveLength(6)
+      expect((await make()).status).toBe(409)
+      // Of others it is no matter.
+      const other = { method: 'POST', headers: asPerson(its.b.people.OWNER), body: { name: 'More' } }
+      expect((await send(its, '/api/v1/orgs', other)).status).toBe(201)
+    } finally {
+      await its.close()
+    }
+  })
+
+  it('T-26 is deleted, and its sign-in policy changed, by nobody who was demoted a moment ago, whatever this node remembers', async () => {
+    const { org, path, people } = await makeStaff()
+    await world.makePerson(org, 'OWNER')
+    expect((await call(people.OWNER, 'GET', path)).status).toBe(200)
+    // By a hand that tells no node.
+    await asAdmin(world.adminUrl, `alter table sallyport.membership disable trigger changed`)
+    await asAdmin(world.adminUrl, `update sallyport.membership set role = 'VIEWER' where org_id = $1 and person_id = $2`, [
+      org,
+      people.OWNER.id,
+    ])
+    await asAdmin(world.adminUrl, `alter table sallyport.membership enable trigger changed`)
+    expect((await call(people.OWNER, 'POST', `${path}/deletion`, { confirm: 'Staffed' })).json.code).toBe('role_exceeded')
+    expect((await call(people.OWNER, 'PATCH', `${path}/sign-in-policy`, { ways: null })).json.code).toMatch(
+      /^(?:role_exceeded|forbidden)$/u,
+    )
+    expect(await actions(org)).toEqual([])
+  })
+
   it('is listed, in pages, to its members and to nobody else', async () => {
     const { org, people } = await makeStaff()
     const other = await makeStaff()

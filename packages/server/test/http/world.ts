@@ -167,6 +167,8 @@ export interface WorldOptions {
   readonly secrets?: Secret
   readonly fetchKeys?: Parameters<typeof createKeySets>[0]['egress']['fetch']
   readonly dataPlane?: Parameters<typeof createHttpServer>[0]['dataPlane']
+  /** 1,000 when absent. */
+  readonly organizationsPerOwner?: number
   /** What a session by a link is worth; `aal2` when absent. */
   readonly linkAssurance?: 'aal1' | 'aal2'
   /** Absent: so high that nobody meets them. */
@@ -350,6 +352,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
         keys,
         sessions,
         people,
+        organizationsPerOwner: options.organizationsPerOwner ?? 1_000,
         now: () => Date.now(),
         stepUp,
         connect,

@@ -45,6 +45,37 @@ describe('the first owner', () => {
     await expect(ensureFirstOwner(database, undefined)).rejects.toMatchObject({ code: 'installation_owned' })
   })
 
+  it('is one, also when two begin at the same moment for two people: the other is told who is there', async () => {
+    const empty = await freshDatabase(inject('postgresUrl'))
+    try {
+      const nodes = [await empty.open(), await empty.open()]
+      const named = [undefined, ADA, { ...ADA, subject: 'grace' }, { ...ADA, subject: 'alan' }]
+      const outcomes = await Promise.allSettled(named.map((who, i) => ensureFirstOwner(nodes[i % 2]!, who)))
+      expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+      for (const outcome of outcomes)
+        if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'installation_owned' })
+      const [count] = await empty.asSuperuser<{ n: number }>('select count(*)::int as n from sallyport.organization')
+      expect(count!.n).toBe(1)
+    } finally {
+      await empty.drop()
+    }
+  })
+
+  it('whose organization was deleted begins with another, and not under the id whose log has ended', async () => {
+    const empty = await freshDatabase(inject('postgresUrl'))
+    try {
+      const its = await empty.open()
+      const { person, org, project } = await ensureFirstOwner(its, ADA)
+      await empty.asSuperuser(`delete from sallyport.organization where id = '${org}'`)
+      const again = await ensureFirstOwner(its, ADA)
+      expect(again).toMatchObject({ person, created: true })
+      expect([again.org === org, again.project === project]).toEqual([false, false])
+      expect(await ensureFirstOwner(its, ADA)).toEqual({ ...again, created: false })
+    } finally {
+      await empty.drop()
+    }
+  })
+
   it('is the person of an issuer that the configuration names, who needs no link', async () => {
     const empty = await freshDatabase(inject('postgresUrl'))
     try {

@@ -31,7 +31,7 @@ beforeAll(async () => {
 afterAll(() => world?.close())
 
 const NOW = { confirm: 'An organization', graceS: 0, patienceS: 86_400 }
-const ACTOR = 'user_of_a_test'
+const ACTOR = 'system'
 
 const deletionsOf = (node: RevokingNode, database: Pick<Database, 'withTenant' | 'lookups'> = node.database): OrganizationDeletions =>
   createOrganizationDeletions({ database, bulk: node.service.bulk, logger: silent })
