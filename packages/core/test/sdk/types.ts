@@ -2,6 +2,7 @@
 import type {
   ApiRequest,
   ConnectionHealth,
+  DiscoverableConnector,
   FetchedItem,
   ProviderAnswer,
   Sallyport,
@@ -90,3 +91,21 @@ true satisfies SdkError extends SallyportError ? true : false
 // @ts-expect-error: it is no text
 const leaked: string = new Secret('a secret')
 void leaked
+
+// A server that is known by its issuer: what it publishes may be left out, its name may not.
+const known = {
+  id: 'acme',
+  name: 'Acme',
+  docs: 'https://docs.acme.example/',
+  oauth: { issuer: 'https://id.acme.example', tokenBinding: 'offered' },
+  api: {
+    base: 'https://api.acme.example',
+    injection: { kind: 'header', name: 'authorization', template: 'Bearer {token}' },
+    defaultHeaders: {},
+  },
+} as const
+known satisfies DiscoverableConnector
+// @ts-expect-error -- without an issuer nobody can be asked
+;({ ...known, oauth: {} }) satisfies DiscoverableConnector
+// @ts-expect-error -- only these ways of binding tokens are known
+;({ ...known, oauth: { ...known.oauth, tokenBinding: 'mtls' } }) satisfies DiscoverableConnector
