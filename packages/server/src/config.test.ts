@@ -340,6 +340,16 @@ describe('production', () => {
   })
 })
 
+describe('the address that calls out begin at', () => {
+  it('X-08 is one address, or what the system chooses', () => {
+    expect(load(production()).egress.localAddress).toBeUndefined()
+    for (const at of ['192.0.2.7', '2001:db8::7', '::1'])
+      expect(load(production({ SALLYPORT_EGRESS_LOCAL_ADDRESS: at })).egress.localAddress).toBe(at)
+    for (const at of ['0.0.0.0', '::', 'fe80::1%eth0', '192.0.2.0/24', 'eth0', '192.0.2.7,192.0.2.8'])
+      expect(settingsOf(production({ SALLYPORT_EGRESS_LOCAL_ADDRESS: at })), at).toEqual(['egress.localAddress'])
+  })
+})
+
 describe('stores without TLS', () => {
   const allowed = { SALLYPORT_INSECURE_ALLOW_PLAINTEXT_STORES: 'true' }
   const plain: readonly [string, Env][] = [

@@ -4,6 +4,7 @@
  * environment (it never looks), TLS below 1.2 and unverified certificates, whatever the environment says.
  */
 import { lookup as dnsLookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
 import type { LookupFunction, Socket } from 'node:net'
 import { buildConnector } from 'undici'
 import { judgeAddress } from './address.ts'
@@ -23,6 +24,8 @@ export type Resolver = (hostname: string) => Promise<readonly ResolvedAddress[]>
 export interface ConnectPolicy extends OriginPolicy {
   readonly connectTimeoutMs: number
   readonly resolver?: Resolver
+  /** Address of this machine that connections begin at; other machines are then reached by addresses of its family alone. */
+  readonly localAddress?: string | undefined
   /** PEM certificates trusted instead of the built-in ones. */
   readonly caCertificates?: readonly string[]
 }
@@ -31,9 +34,10 @@ const systemResolver: Resolver = (hostname) => dnsLookup(hostname, { all: true }
 
 /** A connector for undici that enforces the policy. Calls back with EgressErrors only. */
 export function createConnector(policy: ConnectPolicy): buildConnector.connector {
+  const { localAddress } = policy
   const resolver = policy.resolver ?? systemResolver
-  const judged = buildConnector(connectOptions(policy, judgingLookup(resolver)))
-  const insecure = buildConnector(connectOptions(policy, plainLookup(resolver)))
+  const judged = buildConnector(connectOptions(policy, plainLookup(ofFamily(judging(resolver), localAddress))))
+  const insecure = buildConnector(connectOptions(policy, plainLookup(ofFamily(resolver, localAddress))))
   return (target, callback) => {
     const exempt = policy.insecureAllowOrigins.includes(`${target.protocol}//${target.host ?? ''}`)
     if (!exempt && !mayDial(target, policy)) {
@@ -41,7 +45,7 @@ export function createConnector(policy: ConnectPolicy): buildConnector.connector
       return
     }
     const connect = exempt ? insecure : judged
-    connect(withServerName(target), (error, socket) => {
+    connect({ ...withServerName(target), localAddress: localAddress ?? null }, (error, socket) => {
       if (error !== null) callback(toEgressError(error, false), null)
       else if (exempt || isJudgedPublic(socket)) callback(null, socket)
       else callback(new EgressError('egress_refused', 'address'), null)
@@ -86,13 +90,20 @@ function isJudgedPublic(socket: Socket): boolean {
   return false
 }
 
+/** From an address of one family nothing of the other is reached. */
+function ofFamily(resolver: Resolver, localAddress: string | undefined): Resolver {
+  if (localAddress === undefined) return resolver
+  const wanted = isIP(localAddress)
+  return async (hostname) => (await resolver(hostname)).filter(({ family }) => family === wanted)
+}
+
 /** One internal address among several refuses the name: an answer that mixes them is an attack or a mistake. */
-function judgingLookup(resolver: Resolver): LookupFunction {
-  return plainLookup(async (hostname) => {
+function judging(resolver: Resolver): Resolver {
+  return async (hostname) => {
     const found = await resolver(hostname)
     if (found.some(({ address }) => judgeAddress(address) !== undefined)) throw new EgressError('egress_refused', 'address')
     return found
-  })
+  }
 }
 
 function plainLookup(resolver: Resolver): LookupFunction {

@@ -1,18 +1,25 @@
 /**
- * `sallyport doctor`: the configuration as it took effect, redacted, and where each part came from; whether a Redis that it names answers, and which
- * stores are spoken to without verified TLS.
+ * `sallyport doctor`: the configuration as it took effect, redacted, and where each part came from; whether a Redis that it names answers, until when
+ * the certificate is good, and which stores are spoken to without verified TLS.
  * Starts nothing and changes nothing.
  */
+import { createLogger, noMetrics, systemClock } from '@sallyport/core'
 import { describeConfig, redisAddress } from '../config.ts'
 import type { Config } from '../config.ts'
 import { redisAnswers } from '../credentials/index.ts'
+import { openConfiguredCertificate } from '../http/index.ts'
 import { plaintextStores } from '../home/index.ts'
 import type { PlaintextStore } from '../home/index.ts'
 import type { CommandContext } from './command.ts'
-import { EXIT } from './explain.ts'
+import { EXIT, explain } from './explain.ts'
 
 export async function doctorCommand({ config, json, print }: CommandContext): Promise<number> {
-  const described = { ...describeConfig(config), ...(await healthOf(config)), ...(await warningsOf(config)) }
+  const described = {
+    ...describeConfig(config),
+    ...(await healthOf(config)),
+    ...(await certificateOf(config)),
+    ...(await warningsOf(config)),
+  }
   print(
     json
       ? JSON.stringify(described, undefined, 2)
@@ -28,6 +35,17 @@ async function healthOf(config: Config): Promise<Readonly<Record<string, string>
   const redis = redisAddress(config)
   if (redis === undefined) return {}
   return { 'health.redis': (await redisAnswers(redis)) ? 'answers' : 'does not answer; everything goes on without it, slower' }
+}
+
+/** What a start would find. */
+async function certificateOf({ tls }: Config): Promise<Readonly<Record<string, string>>> {
+  const logger = createLogger({ level: 'silent', format: 'text' })
+  try {
+    const certificate = await openConfiguredCertificate(tls, { clock: systemClock, logger, metrics: noMetrics })
+    return certificate === undefined ? {} : { 'health.tls': `the certificate ends ${certificate.endsAt.toISOString()}` }
+  } catch (error) {
+    return { 'health.tls': explain(error).message }
+  }
 }
 
 const LEADS_TO: Readonly<Record<PlaintextStore['leadsTo'], string>> = {

@@ -8,7 +8,7 @@ import type { Logger, Secret } from '@sallyport/core'
 import type { Config } from '../config.ts'
 import { migrateGiven, openHome, openRootKeys } from '../home/index.ts'
 import type { Home, OpenRootKeys } from '../home/index.ts'
-import { openTlsCertificate } from '../http/index.ts'
+import { openConfiguredCertificate } from '../http/index.ts'
 import type { TlsCertificate } from '../http/index.ts'
 import { ensureDevelopmentOwner, ownerLink } from '../identity/index.ts'
 import type { DevelopmentOwner } from '../identity/index.ts'
@@ -76,7 +76,7 @@ async function startEngine(config: Config, home: Home, rootKeys: OpenRootKeys, l
   rootKeys.watch((keys) => vault.useRootKeys(keys))
   const owner = config.mode === 'development' ? await ensureDevelopmentOwner(database) : undefined
   const checkpointer = openCheckpointer(config, { database, vault }, { logger, metrics })
-  const certificate = await openCertificate(config, { clock, logger, metrics })
+  const certificate = await openConfiguredCertificate(config.tls, { clock, logger, metrics })
   const engine = await createEngine({
     config,
     database,
@@ -103,12 +103,6 @@ async function startEngine(config: Config, home: Home, rootKeys: OpenRootKeys, l
   checkpointer.start()
   logger.info('Listening', { url: config.publicUrl })
   return gatewayOf(config, { home, rootKeys, engine, scraped, certificate }, owner)
-}
-
-/** Undefined where a proxy in front ends TLS. @throws TlsError */
-async function openCertificate({ tls }: Config, parts: Parameters<typeof openTlsCertificate>[1]): Promise<TlsCertificate | undefined> {
-  const { certFile, keyFile, ...clients } = tls
-  return certFile === undefined || keyFile === undefined ? undefined : openTlsCertificate({ certFile, keyFile, ...clients }, parts)
 }
 
 interface Running {

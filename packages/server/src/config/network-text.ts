@@ -37,6 +37,13 @@ export function hostFault(text: string): string | undefined {
   return isIP(text) !== 0 || (isName && !/^[\d.]+$/.test(text)) ? undefined : 'must be an IP address or a host name'
 }
 
+/** Why no connection can begin there. */
+export function localAddressFault(text: string): string | undefined {
+  return isIP(text) !== 0 && !text.includes('%') && !/^(?:0\.0\.0\.0|[0:]+)$/u.test(text)
+    ? undefined
+    : 'must be an IP address of this machine'
+}
+
 /** True for names and addresses of this machine alone. `host` as a URL prints it (`[::1]`) or plain. */
 export function isLoopback(host: string): boolean {
   const plain = host.replace(/^\[(.*)\]$/, '$1')

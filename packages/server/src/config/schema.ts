@@ -8,7 +8,7 @@ import { audit } from './audit.ts'
 import { firstOwner, jwtIssuers, jwtSecrets } from './issuers.ts'
 import { keys } from './keys.ts'
 import { metrics } from './metrics.ts'
-import { endpointFault, hostFault, originFault, rangeFault } from './network-text.ts'
+import { endpointFault, hostFault, localAddressFault, originFault, rangeFault } from './network-text.ts'
 import { rate } from './rate.ts'
 import { postgresUrlFaults, redisUrlFaults, rootKeyFaults } from './secret-fault.ts'
 import { integer, list, oneOf, secret, setting, textWithout } from './setting.ts'
@@ -75,6 +75,13 @@ const egress = z.strictObject({
     { min: 1, max: 4096, by: DEFAULT_EGRESS_POLICY.maxConnectionsPerOrigin },
     'Connections kept to one provider.',
   ),
+  localAddress: setting(textWithout(localAddressFault).optional(), {
+    ...text,
+    expects: 'an IP address of this machine',
+    otherwise: 'not set: the system chooses',
+    about:
+      'Address that every call out begins at, to providers, their token endpoints, issuers and key services alike, for providers that list who may call. With one of IPv4 they are reached by IPv4 alone, with one of IPv6 by IPv6 alone.',
+  }),
 })
 
 const limits = z.strictObject({

@@ -72,7 +72,7 @@ const LOOK_AGAIN_MS = 5_000
  * @throws HomeError | KeySourceError | CryptoError `key_invalid`; nothing is left open then
  */
 export async function openRootKeys(config: Config, fresh: boolean, logger: Logger): Promise<OpenRootKeys> {
-  const holders = new Holders(config.keys, logger)
+  const holders = new Holders(config, logger)
   const watches: Watch[] = []
   let lookedAt = Number.NEGATIVE_INFINITY
   let looking: Promise<void> | undefined
@@ -110,14 +110,16 @@ export async function openRootKeys(config: Config, fresh: boolean, logger: Logge
 
 class Holders {
   readonly #keys: Keys
+  readonly #localAddress: string | undefined
   readonly #logger: Logger
   readonly #doors: Door[] = []
   readonly #awsClients = new Map<string, AwsClient>()
   #hashicorp: HashicorpClient | undefined
   #device: Pkcs11Device | undefined
 
-  constructor(keys: Keys, logger: Logger) {
+  constructor({ keys, egress }: Pick<Config, 'keys' | 'egress'>, logger: Logger) {
     this.#keys = keys
+    this.#localAddress = egress.localAddress
     this.#logger = logger
   }
 
@@ -218,6 +220,7 @@ class Holders {
   #door(named: string | undefined, ca?: Secret): Door {
     const door = createEgress({
       ...DEFAULT_EGRESS_POLICY,
+      localAddress: this.#localAddress,
       insecureAllowOrigins: named === undefined ? [] : [named],
       ...(ca === undefined ? {} : { caCertificates: [ca.reveal()] }),
       connectTimeoutMs: CONNECT_TIMEOUT_MS,

@@ -42,6 +42,8 @@ interface Terms {
 export interface TlsCertificate {
   readonly terms: Terms
   readonly clients: 'none' | 'optional' | 'required'
+  /** Of the certificate in use. */
+  readonly endsAt: Date
   /** Is told of each change; the one listener is the server. */
   onChange(listener: (terms: Terms) => void): void
   /** Looks whether the files have changed, and whether the certificate nears its end. Never rejects. */
@@ -72,6 +74,18 @@ export async function openTlsCertificate(files: TlsFiles, parts: TlsParts): Prom
   return new WatchedCertificate(files, await readPair(files, parts.clock.now()), parts)
 }
 
+/** By the settings of a gateway; undefined where a proxy in front ends TLS. @throws TlsError */
+export async function openConfiguredCertificate(
+  {
+    certFile,
+    keyFile,
+    ...clients
+  }: Omit<TlsFiles, 'certFile' | 'keyFile'> & { readonly certFile?: string | undefined; readonly keyFile?: string | undefined },
+  parts: TlsParts,
+): Promise<TlsCertificate | undefined> {
+  return certFile === undefined || keyFile === undefined ? undefined : openTlsCertificate({ certFile, keyFile, ...clients }, parts)
+}
+
 interface Pair {
   readonly terms: Terms
   readonly endsAt: number
@@ -99,6 +113,10 @@ class WatchedCertificate implements TlsCertificate {
 
   get terms(): Terms {
     return this.#pair.terms
+  }
+
+  get endsAt(): Date {
+    return new Date(this.#pair.endsAt)
   }
 
   onChange(listener: (terms: Terms) => void): void {
