@@ -32,6 +32,9 @@ export const SCOPES = [
 /** One of `SCOPES`. */
 export type Scope = (typeof SCOPES)[number]
 
+/** What a key of an organization may hold: all but calling out, which needs a project to call from. */
+export const ORGANIZATION_KEY_SCOPES = SCOPES.filter((scope) => scope !== 'proxy:call')
+
 /** The two halves of every project. */
 export const ENVIRONMENTS = ['live', 'test'] as const
 /** One of `ENVIRONMENTS`. */
@@ -56,7 +59,7 @@ export interface RouteAccess {
   readonly stepUp?: true
   /** It is there for people of an organization that is being deleted, too: it shows that, or takes it back. */
   readonly whileClosing?: true
-  /** How far the path names the tenant. A key is held to its own project and environment; `org` routes refuse project keys unless `scope` is set. */
+  /** How far the path names the tenant. A project's key is held to its project and environment, and uses no `org` route; an organization's to its environment. */
   readonly tenant: 'none' | 'org' | 'project' | 'environment'
   /** The action of the audit event a success writes (`noun.verb`), or `none` for reads that are not audited. */
   readonly audit: string

@@ -104,7 +104,13 @@ export const whoami = z
       .nullable()
       .describe('How this session or token was signed in; of people only'),
     key: z
-      .object({ org: orgId, project: projectId, environment, scopes: z.array(z.enum(SCOPES)), connection: connectionId.nullable() })
+      .object({
+        org: orgId,
+        project: projectId.nullable().describe('null: a key of the organization'),
+        environment,
+        scopes: z.array(z.enum(SCOPES)),
+        connection: connectionId.nullable(),
+      })
       .nullable(),
   })
   .meta({ id: 'WhoAmI' })
@@ -284,6 +290,9 @@ export const apiKey = z
     last_used_at: timestamp.nullable().describe('To the minute, and up to two minutes late. null: not since the gateway keeps this'),
   })
   .meta({ id: 'ApiKey' })
+
+/** Of the organization itself: it lies in no project. */
+export const organizationKey = apiKey.extend({ environment: environment.describe('Of every project') }).meta({ id: 'OrganizationKey' })
 
 /** How calls of an integration go out beyond one plain try. */
 export const callPolicy = z

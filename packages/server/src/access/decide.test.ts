@@ -85,7 +85,10 @@ describe('decide', () => {
       for (const held of SCOPES)
         for (const needed of SCOPES) {
           const expected = held === needed ? 'allowed' : 'insufficient_scope'
-          expect(code(key([held]), access({ scope: needed, tenant }), placeFor(tenant, HERE)), `${held} on ${needed}`).toBe(expected)
+          const ofProject = tenant === 'org' ? 'forbidden' : expected
+          const label = `${held} on ${needed} at ${tenant}`
+          expect(code(key([held]), access({ scope: needed, tenant }), placeFor(tenant, HERE)), label).toBe(ofProject)
+          expect(code(key([held], { project: null }), access({ scope: needed, tenant }), placeFor(tenant, HERE)), label).toBe(expected)
         }
   })
 
@@ -99,7 +102,9 @@ describe('decide', () => {
       }
       for (const scope of SCOPES) {
         const expected = route.access.scope === undefined ? 'forbidden' : route.access.scope === scope ? 'allowed' : 'insufficient_scope'
-        expect(code(key([scope]), route.access, at), `${scope} ${route.name}`).toBe(expected)
+        const ofProject = route.access.tenant === 'org' ? 'forbidden' : expected
+        expect(code(key([scope]), route.access, at), `${scope} ${route.name}`).toBe(ofProject)
+        expect(code(key([scope], { project: null }), route.access, at), `${scope} ${route.name}`).toBe(expected)
       }
     }
   })
@@ -173,6 +178,28 @@ describe('decide', () => {
         expect(code(key(SCOPES, at), access, { org, project: otherProject })).toBe('not_found')
       }
     }
+  })
+
+  it('T-09 K-13 lets a key of the organization work in each of its projects, in its own environment, and no test key change what is shared', () => {
+    const live = key(SCOPES, { project: null })
+    const test = key(SCOPES, { project: null, environment: 'test' })
+    const declared = access({ scope: 'keys:read' })
+    for (const at of [HERE, { ...HERE, project: otherProject }]) {
+      expect([code(live, declared, at), code(test, declared, at)]).toEqual(['allowed', 'environment_mismatch'])
+      expect([code(live, declared, { ...at, org: otherOrg }), code(test, declared, { ...at, environment: 'test' })]).toEqual([
+        'not_found',
+        'allowed',
+      ])
+    }
+    for (const { name, access: its } of ROUTES.filter(
+      ({ access: { tenant, audit, scope } }) => tenant === 'org' && audit !== 'none' && scope,
+    ))
+      expect([name, code(live, its, { org }), code(test, its, { org }), code(live, its, { org: otherOrg })]).toEqual([
+        name,
+        'allowed',
+        'forbidden',
+        'not_found',
+      ])
   })
 
   it('T-06 never takes a tenant from the caller when the path names none or too little', () => {

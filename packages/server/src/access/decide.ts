@@ -19,7 +19,7 @@ export interface AccessPlace {
  * - `not_found`: another organization or project, or none named. Looks exactly like absence.
  * - `environment_mismatch`: the key's own project, but the environment that isn't the key's.
  * - `forbidden`: the route isn't for this kind of caller, the person's role is too small, or the key is a test key or bound to one
- *   connection and the route changes what the whole project shares.
+ *   connection and the route changes what environments share; or it is a project's and the route the organization's.
  * - `insufficient_scope`: the key lacks the scope.
  * - `sso_required`: the person is a member, and this session was signed in another way than the organization takes.
  * - `step_up_required`: the route can't be undone, and this session has no second factor, or one from too long ago.
@@ -61,20 +61,21 @@ function namesTenant(access: RouteAccess, at: AccessPlace): boolean {
 
 function decideKey(key: KeyPrincipal, access: RouteAccess, at: AccessPlace): AccessDecision {
   if (at.org !== key.org) return denied('not_found')
-  if (at.project !== undefined && at.project !== key.project) return denied('not_found')
+  if (at.project !== undefined && key.project !== null && at.project !== key.project) return denied('not_found')
   if (at.environment !== undefined && at.environment !== key.environment) return denied('environment_mismatch')
-  if (access.scope === undefined) return denied('forbidden')
+  // A project's key has no say above its project, whatever it holds: no scope can make it one of the organization.
+  if (access.scope === undefined || (access.tenant === 'org' && key.project !== null)) return denied('forbidden')
   if (!key.scopes.has(access.scope)) return denied('insufficient_scope')
-  return changesWholeProject(access) && !speaksForProject(key) ? denied('forbidden') : ALLOWED
+  return changesWhatIsShared(access) && !speaksForAll(key) ? denied('forbidden') : ALLOWED
 }
 
 /** What lies above the environments works in all of them: the origins that live sessions return to, for one. */
-function changesWholeProject({ tenant, audit }: RouteAccess): boolean {
-  return tenant === 'project' && audit !== 'none'
+function changesWhatIsShared({ tenant, audit }: RouteAccess): boolean {
+  return tenant !== 'environment' && audit !== 'none'
 }
 
 /** A test key has no say in live, and a key bound to one connection has none beyond it. */
-function speaksForProject({ environment, connection }: KeyPrincipal): boolean {
+function speaksForAll({ environment, connection }: KeyPrincipal): boolean {
   return environment === 'live' && connection === null
 }
 

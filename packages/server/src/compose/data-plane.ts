@@ -66,7 +66,11 @@ export function openDataPlane(
       // What it means for the connection is on record already; the call it stood beside has gone on.
       onFailure: (error) => logger.debug('A credential was not renewed beside a call', { error }),
     }),
-    explained: (error, principal, connection) => explain(error, principal, principal, connection),
+    explained: async (error, principal, connection) => {
+      const { org, project, environment } = principal
+      // A connection was found, so that there is one.
+      return project === null ? error : explain(error, principal, { org, project, environment }, connection)
+    },
     shares: createCallShares(config.egress.maxConnectionsPerOrigin),
     guard: createProviderGuard({
       ...config.breaker,

@@ -24,7 +24,8 @@ import type { AuditUseMode } from './schema.ts'
 export interface KeyRecord {
   readonly org: OrgId
   readonly id: KeyId
-  readonly project: ProjectId
+  /** Null: of the organization. */
+  readonly project: ProjectId | null
   readonly environment: Environment
   /** Rises when the stored hashes change; what was verified for one version says nothing of the next. */
   readonly version: number
@@ -463,7 +464,7 @@ interface CensusRow {
 interface KeyLookupRow {
   org_id: OrgId
   id: KeyId
-  project_id: ProjectId
+  project_id: ProjectId | null
   environment: Environment
   version: number
   secret_hmac: Buffer

@@ -111,7 +111,8 @@ export interface Schema {
   'sallyport.api_key': {
     org_id: OrgId
     id: KeyId
-    project_id: ProjectId
+    /** Null: of the organization. */
+    project_id: ProjectId | null
     environment: Environment
     name: string
     secret_hmac: Buffer

@@ -7,7 +7,7 @@ import type { RouteAccess } from '@sallyport/contract'
 import { decide } from '../access/index.ts'
 import type { AccessPlace, DenialCode, StepUp } from '../access/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
-import type { BreakGlassRecord, KeyAuthenticator, KeyUses, People, Principal, Sessions } from '../identity/index.ts'
+import type { BreakGlassRecord, KeyAuthenticator, KeyPrincipal, KeyUses, People, Principal, Sessions } from '../identity/index.ts'
 import { fieldsOf } from '../limits/index.ts'
 import type { Limiter } from '../limits/index.ts'
 import { clientAddress, rawValues } from './client-address.ts'
@@ -68,7 +68,10 @@ async function admit(request: FastifyRequest, reply: FastifyReply, access: Route
   const principal = access.audience === 'public' ? undefined : await identify(request, credential, address, options)
   // Every answer depends on who asks: a page that may read it, or none.
   reply.header('vary', 'Origin')
-  if (principal?.kind === 'key') reply.headers((await options.crossOrigin.answerFor(request.raw.rawHeaders, principal)) ?? {})
+  if (principal?.kind === 'key' && principal.project !== null) {
+    const { org, project } = principal
+    reply.headers((await options.crossOrigin.answerFor(request.raw.rawHeaders, { org, project })) ?? {})
+  }
   // Before anything is decided or read: a refusal counts as well.
   if (principal !== undefined) reply.headers(fieldsOf(await options.limiter.admit(principal)))
   const ids = access.audience === 'public' ? {} : pathIds(request.params)
@@ -104,19 +107,26 @@ async function identify(request: FastifyRequest, credential: Credential, address
 
 function authorize(principal: Principal, access: RouteAccess, ids: AccessPlace, stepUp: StepUp): void {
   const decision = decide(principal, access, ids, stepUp)
-  if (!decision.allowed) throw denial(decision.code, access, stepUp)
+  if (!decision.allowed) throw denial(decision.code, principal, access, stepUp)
 }
 
-function denial(code: DenialCode, access: RouteAccess, stepUp: StepUp): ProblemError {
+function denial(code: DenialCode, principal: Principal, access: RouteAccess, stepUp: StepUp): ProblemError {
   if (code === 'not_found') return notFound()
   if (code === 'environment_mismatch') return new ProblemError(code, 'This key belongs to the other environment of the project.')
   if (code === 'insufficient_scope') return new ProblemError(code, `This needs a key with the scope ${access.scope ?? 'of another kind'}.`)
   if (code === 'sso_required') return new ProblemError(code, SSO_REQUIRED)
   if (code === 'step_up_required') return stepUpRequired(stepUp.maxAgeS)
+  if (principal.kind === 'key') return new ProblemError(code, keyDenial(principal, access))
   return new ProblemError(
     code,
     access.role === undefined ? 'This is not for people.' : `This needs the role ${access.role} or a larger one.`,
   )
+}
+
+function keyDenial({ project }: KeyPrincipal, { scope, tenant }: RouteAccess): string {
+  if (scope === undefined) return 'This is for people, and for no key.'
+  if (tenant === 'org' && project !== null) return 'This takes a key of the organization, and this is one of a project.'
+  return 'This changes what environments share, and takes a live key that is bound to no connection.'
 }
 
 const SSO_REQUIRED =

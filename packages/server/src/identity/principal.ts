@@ -17,12 +17,13 @@ export interface KeyBounds {
   readonly sender: KeySender | null
 }
 
-/** A gateway key: one project, one environment, a set of scopes. */
+/** A gateway key: one project or the organization, one environment, a set of scopes. */
 export interface KeyPrincipal {
   readonly kind: 'key'
   readonly keyId: KeyId
   readonly org: OrgId
-  readonly project: ProjectId
+  /** Null: of the organization. It manages all its projects, and calls nothing. */
+  readonly project: ProjectId | null
   readonly environment: Environment
   readonly scopes: ReadonlySet<Scope>
   /** The one connection the key may use; null: any of its environment. */

@@ -72,6 +72,8 @@ const MAX_QUESTIONS = 8
 const COME_BACK_MS = 1_000
 
 const KEY_KINDS: readonly HolderKind[] = ['organization', 'project', 'key']
+/** Of a key that lies in no project. */
+const ORGANIZATION_KEY_KINDS: readonly HolderKind[] = ['organization', 'key']
 const PERSON_KINDS: readonly HolderKind[] = ['person']
 
 export function createLimiter(options: LimiterOptions): Limiter {
@@ -129,7 +131,8 @@ class BucketLimiter implements Limiter {
 
   #keyCaller({ org, project, keyId }: Pick<KeyPrincipal, 'org' | 'project' | 'keyId'>): Caller {
     const unread = { readAt: -Infinity, usedAt: 0, changed: true, reading: undefined }
-    return { org, ids: [org, project, keyId], kinds: KEY_KINDS, holdings: this.#holdings(KEY_KINDS, []), ...unread }
+    const kinds = project === null ? ORGANIZATION_KEY_KINDS : KEY_KINDS
+    return { org, ids: project === null ? [org, keyId] : [org, project, keyId], kinds, holdings: this.#holdings(kinds, []), ...unread }
   }
 
   #personCaller(id: string): Caller {

@@ -185,7 +185,8 @@ class Passage {
     this.#trace.principal = principal
     if (principal.bounds !== null || key.asBound) await this.#admit(principal, key)
     this.#o.keyUses.note(principal.keyId)
-    const page = this.#o.crossOrigin.answerFor(this.#request.rawHeaders, principal)
+    const { org, project } = principal
+    const page = project === null ? undefined : this.#o.crossOrigin.answerFor(this.#request.rawHeaders, { org, project })
     if (page !== undefined) this.#page = { ...(await page), vary: 'Origin' }
     const standing = this.#o.limiter.admit(principal)
     this.#standing = standing instanceof Promise ? await standing : standing
@@ -441,11 +442,11 @@ class Passage {
     return ms
   }
 
-  /** Calls without a known caller belong to no organization and leave no record. */
+  /** Calls without a known caller belong to no organization, and those of an organization's key to no project: neither leaves a record. */
   #record(status: number, source: 'gateway' | 'provider', error: string | null, bytesIn: number, bytesOut: number): void {
     const { principal, call, target } = this.#trace
     const ms = this.#count(status, source)
-    if (principal === undefined) return
+    if (principal === undefined || principal.project === null) return
     this.#o.useLog.request({
       org: principal.org,
       id: this.#id,
@@ -480,10 +481,16 @@ function nameOf<Kind extends 'key' | 'conn'>(owner: KeyPrincipal | ProxyTargetCo
 }
 
 function wantedBy(principal: KeyPrincipal, call: ProxyCall): TargetWanted {
+  const { org, project, environment } = principal
+  if (project === null) {
+    throw new CallError('insufficient_scope', 'a key of an organization', {
+      publicDetail: 'A key of an organization calls nothing: use a key of the project.',
+    })
+  }
   return {
-    org: principal.org,
-    project: principal.project,
-    environment: principal.environment,
+    org,
+    project,
+    environment,
     integration: call.integration,
     selector: selectorFor(principal, call.selector),
   }

@@ -29,12 +29,12 @@ import { integrationDelete } from './integration/delete/handler.ts'
 import { integrationGet } from './integration/get/handler.ts'
 import { integrationList } from './integration/list/handler.ts'
 import { integrationUpdate } from './integration/update/handler.ts'
-import { keyCreate } from './key/create/handler.ts'
-import { keyGet } from './key/get/handler.ts'
-import { keyList } from './key/list/handler.ts'
-import { keyRotate } from './key/rotate/handler.ts'
-import { keyRevoke } from './key/revoke/handler.ts'
-import { keyUpdate } from './key/update/handler.ts'
+import { keyCreate, organizationKeyCreate } from './key/create/handler.ts'
+import { keyGet, organizationKeyGet } from './key/get/handler.ts'
+import { keyList, organizationKeyList } from './key/list/handler.ts'
+import { keyRotate, organizationKeyRotate } from './key/rotate/handler.ts'
+import { keyRevoke, organizationKeyRevoke } from './key/revoke/handler.ts'
+import { keyUpdate, organizationKeyUpdate } from './key/update/handler.ts'
 import type { Implementations } from './operation.ts'
 import { modelProviderList } from './model-provider/list/handler.ts'
 import { organizationProviderKeyCreate, providerKeyCreate } from './provider-key/create/handler.ts'
@@ -129,11 +129,20 @@ export const implementations: Implementations = {
   keyUpdate,
   keyRotate,
   keyRevoke,
+  organizationKeyList,
+  organizationKeyCreate,
+  organizationKeyGet,
+  organizationKeyUpdate,
+  organizationKeyRotate,
+  organizationKeyRevoke,
   integrationList,
   integrationCreate,
   integrationGet,
   integrationUpdate,
   integrationDelete,
+  eventSourceList,
+  eventSourceCreate,
+  eventSourceDelete,
   modelProviderList,
   organizationProviderKeyList,
   organizationProviderKeyCreate,
@@ -143,9 +152,6 @@ export const implementations: Implementations = {
   providerKeyCreate,
   providerKeyRotate,
   providerKeyRevoke,
-  eventSourceList,
-  eventSourceCreate,
-  eventSourceDelete,
   connectSessionCreate,
   connectSessionGet,
   connectSessionComplete,
@@ -169,7 +175,7 @@ export const implementations: Implementations = {
   organizationContain,
   auditEventList,
   auditExport,
-  auditForget,
   auditVerify,
+  auditForget,
   auditSigningKeyList,
 }

@@ -315,7 +315,7 @@ describe('keys', () => {
     const child = newId('key')
     const [made, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
     const making = database.withTenant(tenant.org, async (tx) => {
-      expect(await apiKeyHold(tx, tenant.place, maker)).toBe(true)
+      expect(await apiKeyHold(tx, maker)).toBe(true)
       await apiKeyInsert(tx, { ...keyOf(child), createdBy: formatId('key', maker) })
       made.resolve()
       await release.promise
@@ -329,7 +329,7 @@ describe('keys', () => {
     release.resolve()
     await making
     expect((await revoking)?.ended.map((key) => key.id).toSorted()).toEqual([maker, child].toSorted())
-    expect(await database.withTenant(tenant.org, (tx) => apiKeyHold(tx, tenant.place, maker))).toBe(false)
+    expect(await database.withTenant(tenant.org, (tx) => apiKeyHold(tx, maker))).toBe(false)
   })
 
   it('T-10 with a line of makers that no gateway makes count as revoked', async () => {

@@ -20,7 +20,12 @@ interface Caller {
   readonly headers: Record<string, string>
   readonly home: TestOrg
   readonly role?: Role
-  readonly key?: { readonly scopes: readonly Scope[]; readonly environment: Environment; readonly bound: boolean }
+  readonly key?: {
+    readonly scopes: readonly Scope[]
+    readonly environment: Environment
+    readonly bound: boolean
+    readonly ofOrganization?: boolean
+  }
 }
 
 interface Target {
@@ -52,6 +57,12 @@ beforeAll(async () => {
       key: { scopes, environment, bound },
     }
   }
+  const ofOrganization = async (home: TestOrg, environment: Environment): Promise<Caller> => ({
+    name: `a ${environment} key of the organization`,
+    headers: asKey(await world.makeKey(home, { scopes: SCOPES, environment, project: null })),
+    home,
+    key: { scopes: SCOPES, environment, bound: false, ofOrganization: true },
+  })
   const one: Caller[] = []
   for (const scope of SCOPES) one.push(await key(a, [scope]))
   callers = [
@@ -62,6 +73,9 @@ beforeAll(async () => {
     await key(b, SCOPES),
     await key(a, SCOPES, 'live'),
     await key(a, SCOPES, 'test', true),
+    await ofOrganization(a, 'live'),
+    await ofOrganization(a, 'test'),
+    await ofOrganization(b, 'live'),
   ]
 }, 300_000)
 afterAll(async () => {
@@ -124,12 +138,12 @@ type Verdict = 'may' | 'not_found' | 'forbidden' | 'insufficient_scope' | 'envir
 function verdictOf(caller: Caller, access: RouteAccess, target: Target): Verdict {
   if (target.org !== 'own') return 'not_found'
   if (caller.role !== undefined) return access.role !== undefined && ROLE_CONTAINS[caller.role].includes(access.role) ? 'may' : 'forbidden'
-  const { scopes, environment, bound } = caller.key!
-  if (access.tenant !== 'org' && target.project !== 'own') return 'not_found'
+  const { scopes, environment, bound, ofOrganization = false } = caller.key!
+  if (access.tenant !== 'org' && target.project !== 'own' && !ofOrganization) return 'not_found'
   if (access.tenant === 'environment' && target.params['environment'] !== environment) return 'environment_mismatch'
-  if (access.scope === undefined) return 'forbidden'
+  if (access.scope === undefined || (access.tenant === 'org' && !ofOrganization)) return 'forbidden'
   if (!scopes.includes(access.scope)) return 'insufficient_scope'
-  return access.tenant === 'project' && access.audit !== 'none' && (bound || environment === 'test') ? 'forbidden' : 'may'
+  return access.tenant !== 'environment' && access.audit !== 'none' && (bound || environment === 'test') ? 'forbidden' : 'may'
 }
 
 interface Told {

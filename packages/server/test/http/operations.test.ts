@@ -10,11 +10,13 @@ import { asKey, asPerson, createWorld, send } from './world.ts'
 import type { Answer, TestOrg, World } from './world.ts'
 
 let world: World
-const scopeKeys = new Map<`${Environment} ${Scope}`, string>()
+const scopeKeys = new Map<`${Environment | 'organization'} ${Scope}`, string>()
 beforeAll(async () => {
   world = await createWorld(inject('postgresUrl'))
   for (const environment of ENVIRONMENTS)
     for (const scope of SCOPES) scopeKeys.set(`${environment} ${scope}`, await world.makeKey(world.a, { environment, scopes: [scope] }))
+  const ofOrganization = { project: null, environment: 'live' } as const
+  for (const scope of SCOPES) scopeKeys.set(`organization ${scope}`, await world.makeKey(world.a, { ...ofOrganization, scopes: [scope] }))
 })
 afterAll(() => world?.close())
 
@@ -49,6 +51,9 @@ const BODIES: Partial<Record<OperationName, () => unknown>> = {
   keyCreate: () => ({ name: 'made', scopes: ['proxy:call'] }),
   keyUpdate: () => ({ name: 'Renamed', allowed_addresses: ['0.0.0.0/0', '::/0'] }),
   keyRotate: () => ({ overlap_s: 3_600 }),
+  organizationKeyCreate: () => ({ name: 'made', scopes: ['projects:read'] }),
+  organizationKeyUpdate: () => ({ name: 'Renamed' }),
+  organizationKeyRotate: () => ({ overlap_s: 3_600 }),
   integrationCreate: () => ({
     slug: `s${newId('int').replaceAll('-', '')}`,
     provider: 'github',
@@ -77,6 +82,9 @@ const NEEDS_MORE: ReadonlySet<OperationName> = new Set([
   'memberUpdate',
   'memberRemove',
   'organizationLeave',
+  'organizationKeyUpdate',
+  'organizationKeyRotate',
+  'organizationKeyRevoke',
   'projectArchive',
   'projectRestore',
   'integrationDelete',
@@ -89,7 +97,7 @@ const NEEDS_MORE: ReadonlySet<OperationName> = new Set([
 /** They end the key that they are given, or give what it may to somebody. */
 const FRESH_KEYS: ReadonlySet<OperationName> = new Set(['keyRevoke', 'keyRotate'])
 /** A key gives away no scope that it lacks: with its one scope alone it gives none of those that are asked for here. */
-const GIVES_AWAY: ReadonlySet<OperationName> = new Set(['keyCreate', 'keyRotate'])
+const GIVES_AWAY: ReadonlySet<OperationName> = new Set(['keyCreate', 'keyRotate', 'organizationKeyCreate'])
 /** Parameters that name nothing of a tenant's. */
 const NO_TENANTS: ReadonlySet<string> = new Set(['environment', 'root_key'])
 
@@ -131,8 +139,8 @@ describe('every operation', () => {
   })
 
   it.each(inTenant)('T-09 %s takes exactly the scope that its table row names', async (name, operation) => {
-    // What the whole project shares, only live keys change.
-    const environment = operation.access.tenant === 'project' ? 'live' : 'test'
+    // What environments share, only live keys change; and what is the organization's, only its own keys.
+    const environment = { org: 'organization', project: 'live', environment: 'test', none: 'test' }[operation.access.tenant] as 'live'
     for (const scope of SCOPES) {
       const params = await paramsFor(name)
       const answer = await ask([name, operation], params, asKey(scopeKeys.get(`${environment} ${scope}`)!))

@@ -142,7 +142,13 @@ export interface World {
   readonly log: readonly string[]
   makeKey(
     at: TestOrg,
-    options: { project?: ProjectId; environment?: Environment; scopes?: readonly Scope[]; connection?: ConnectionId; expiresInS?: number },
+    options: {
+      project?: ProjectId | null
+      environment?: Environment
+      scopes?: readonly Scope[]
+      connection?: ConnectionId
+      expiresInS?: number
+    },
   ): Promise<string>
   /** Somebody new in the organization, signed in; with a verified e-mail address where one is given. */
   makePerson(org: OrgId, role: Role | undefined, email?: string): Promise<{ readonly id: UserId; readonly cookie: string }>
@@ -617,7 +623,8 @@ async function ownerToken(database: Database, person: UserId): Promise<string> {
 }
 
 interface WantedKey {
-  readonly project: ProjectId
+  /** Null: a key of the organization. */
+  readonly project: ProjectId | null
   readonly environment?: Environment
   readonly scopes?: readonly Scope[]
   readonly connection?: ConnectionId

@@ -9,6 +9,8 @@ export const SCOPE_WORDS: Readonly<Record<Scope, string>> = {
   'keys:write': 'Make and revoke API keys',
   'integrations:read': 'List integrations',
   'integrations:write': 'Add integrations',
+  'provider_keys:read': 'List keys of model providers, never their text',
+  'provider_keys:write': 'Store, change and revoke keys of model providers',
   'connect_sessions:write': 'Begin connecting accounts',
   'connections:read': 'List connections',
   'connections:write': 'Refresh, import and disconnect connections, and forget end users',

@@ -1,6 +1,6 @@
 /** Owns the rows of gateway keys. Refuses to give their hashes: those are read by `Lookups.keyLookup` alone. */
 import { sql } from 'kysely'
-import type { Selectable } from 'kysely'
+import type { ExpressionBuilder, Selectable } from 'kysely'
 import type { Scope } from '@sallyport/contract'
 import type { ConnectionId, Environment, KeyId, ProjectId } from '@sallyport/core'
 import type { Schema } from '../schema.ts'
@@ -8,9 +8,13 @@ import { noteChange } from '../tenant.ts'
 import type { TenantTx } from '../tenant.ts'
 import type { Page, Place } from './page.ts'
 
+/** Where keys lie: in an environment of a project, or in the organization alone, of one environment or (null) of either. */
+export type KeyPlace = Place | { readonly project: null; readonly environment: Environment | null }
+
 export interface ApiKey {
   readonly id: KeyId
-  readonly project: ProjectId
+  /** Null: of the organization. */
+  readonly project: ProjectId | null
   readonly environment: Environment
   readonly name: string
   readonly scopes: readonly Scope[]
@@ -37,7 +41,10 @@ export interface KeySender {
   readonly thumbprint: string
 }
 
-export interface NewApiKey extends Place {
+export interface NewApiKey {
+  /** Null: of the organization. */
+  readonly project: ProjectId | null
+  readonly environment: Environment
   readonly id: KeyId
   readonly name: string
   readonly secretHmac: Buffer
@@ -104,13 +111,12 @@ export async function apiKeyInsert(tx: TenantTx, key: NewApiKey): Promise<ApiKey
 }
 
 /** Oldest first; index api_key_list. `only`: those bound to this connection, null for all. */
-export async function apiKeyList(tx: TenantTx, at: Place, only: ConnectionId | null, page: Page<KeyId>): Promise<ApiKey[]> {
+export async function apiKeyList(tx: TenantTx, at: KeyPlace, only: ConnectionId | null, page: Page<KeyId>): Promise<ApiKey[]> {
   const rows = await tx
     .selectFrom('sallyport.api_key')
     .select(SHOWN)
     .where('org_id', '=', tx.org)
-    .where('project_id', '=', at.project)
-    .where('environment', '=', at.environment)
+    .where(liesIn(at))
     .$if(only !== null, (query) => query.where('connection_id', '=', only))
     .$if(page.after !== undefined, (query) => query.where('id', '>', page.after!))
     .orderBy('id')
@@ -119,14 +125,13 @@ export async function apiKeyList(tx: TenantTx, at: Place, only: ConnectionId | n
   return rows.map(apiKey)
 }
 
-export async function apiKeyFind(tx: TenantTx, at: Place, id: KeyId): Promise<ApiKey | undefined> {
+export async function apiKeyFind(tx: TenantTx, at: KeyPlace, id: KeyId): Promise<ApiKey | undefined> {
   const row = await tx
     .selectFrom('sallyport.api_key')
     .select(SHOWN)
     .where('org_id', '=', tx.org)
     .where('id', '=', id)
-    .where('project_id', '=', at.project)
-    .where('environment', '=', at.environment)
+    .where(liesIn(at))
     .executeTakeFirst()
   return row && apiKey(row)
 }
@@ -141,14 +146,12 @@ export interface Revocation {
  * Whether a key is on, and held so until the end of the transaction: whoever revokes it meanwhile waits, and then finds what it made. For its
  * expiry and its own makers ask `key_lookup`.
  */
-export async function apiKeyHold(tx: TenantTx, at: Place, id: KeyId): Promise<boolean> {
+export async function apiKeyHold(tx: TenantTx, id: KeyId): Promise<boolean> {
   const row = await tx
     .selectFrom('sallyport.api_key')
     .select('id')
     .where('org_id', '=', tx.org)
     .where('id', '=', id)
-    .where('project_id', '=', at.project)
-    .where('environment', '=', at.environment)
     .where('revoked_at', 'is', null)
     .forShare()
     .executeTakeFirst()
@@ -156,7 +159,7 @@ export async function apiKeyHold(tx: TenantTx, at: Place, id: KeyId): Promise<bo
 }
 
 /** Turns a key off for good, at the database's time, and with it all that came of it. Repeating it keeps the first time. */
-export async function apiKeyRevoke(tx: TenantTx, at: Place, id: KeyId): Promise<Revocation | undefined> {
+export async function apiKeyRevoke(tx: TenantTx, at: KeyPlace, id: KeyId): Promise<Revocation | undefined> {
   const line = await lockLine(tx, { at, id }, 'made and successors')
   if (line.length === 0) return undefined
   const ended = await revokeAll(tx, line)
@@ -208,7 +211,7 @@ export interface KeyChange {
  * Changes a key that is on; undefined when there is none. Every key that came of it is written too, unchanged, so that all nodes read it anew:
  * what holds for a maker holds for them.
  */
-export async function apiKeyUpdate(tx: TenantTx, at: Place, id: KeyId, change: KeyChange): Promise<ApiKey | undefined> {
+export async function apiKeyUpdate(tx: TenantTx, at: KeyPlace, id: KeyId, change: KeyChange): Promise<ApiKey | undefined> {
   const line = await lockLine(tx, { at, id }, 'made')
   if (line.length === 0) return undefined
   const { name, allowedAddresses, allowedOrigins } = change
@@ -245,7 +248,7 @@ export interface Succession {
  */
 export async function apiKeyOutlive(
   tx: TenantTx,
-  at: Place,
+  at: KeyPlace,
   id: KeyId,
   { overlapS, itself }: { readonly overlapS: number; readonly itself: boolean },
 ): Promise<Succession | undefined> {
@@ -294,7 +297,7 @@ async function announce(tx: TenantTx, ids: readonly KeyId[]): Promise<void> {
 type Descent = 'made' | 'made and successors'
 
 /** One key, or all that somebody made. */
-type LineStart = { readonly at: Place; readonly id: KeyId } | { readonly createdBy: string }
+type LineStart = { readonly at: KeyPlace; readonly id: KeyId } | { readonly createdBy: string }
 
 /** The key and all that came of it, locked until the end of the transaction. Until one look finds no more: a lock may have waited for a key being made. */
 async function lockLine(tx: TenantTx, from: LineStart, descent: Descent): Promise<readonly KeyId[]> {
@@ -315,9 +318,7 @@ async function lockSeenLine(tx: TenantTx, from: LineStart, descent: Descent): Pr
         .select('id')
         .where('org_id', '=', tx.org)
         .where((key) =>
-          'createdBy' in from
-            ? key('created_by', '=', from.createdBy)
-            : key.and([key('id', '=', from.id), key('project_id', '=', from.at.project), key('environment', '=', from.at.environment)]),
+          'createdBy' in from ? key('created_by', '=', from.createdBy) : key.and([key('id', '=', from.id), liesIn(from.at)(key)]),
         )
         // Without ALL: a circle, which no gateway makes, ends.
         .union(
@@ -363,6 +364,14 @@ function apiKey(row: Row): ApiKey {
     revokedAt: row.revoked_at,
     lastUsedAt: row.used_at,
   }
+}
+
+function liesIn({ project, environment }: KeyPlace) {
+  return (key: ExpressionBuilder<Schema, 'sallyport.api_key'>) =>
+    key.and([
+      project === null ? key('project_id', 'is', null) : key('project_id', '=', project),
+      ...(environment === null ? [] : [key('environment', '=', environment)]),
+    ])
 }
 
 /** The two columns as one. */

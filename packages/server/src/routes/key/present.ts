@@ -3,6 +3,11 @@ import type { schemas } from '@sallyport/contract'
 import { formatId } from '@sallyport/core'
 import type { ApiKey } from '../../db/index.ts'
 
+/** The same of a key of the organization, whose path does not say of which environment it is. */
+export function presentOrganizationKey(key: ApiKey): z.input<typeof schemas.organizationKey> {
+  return { ...presentKey(key), environment: key.environment }
+}
+
 /** A key without its secret, which no row holds in a form that could be shown (battery K-01). */
 export function presentKey(key: ApiKey): z.input<typeof schemas.apiKey> {
   return {

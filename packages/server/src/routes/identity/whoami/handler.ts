@@ -4,6 +4,7 @@ import { apiKeyFind } from '../../../db/index.ts'
 import type { Database } from '../../../db/index.ts'
 import { principalRef } from '../../../identity/index.ts'
 import type { KeyPrincipal } from '../../../identity/index.ts'
+import { keyPlaceOf } from '../../key/place.ts'
 import { implement } from '../../operation.ts'
 
 export const whoami = implement('whoami', async ({ principal, deps }) => {
@@ -32,14 +33,14 @@ export const whoami = implement('whoami', async ({ principal, deps }) => {
 })
 
 async function nameOf(key: KeyPrincipal, database: Pick<Database, 'withTenant'>): Promise<string | null> {
-  const row = await database.withTenant(key.org, (tx) => apiKeyFind(tx, key, key.keyId))
+  const row = await database.withTenant(key.org, (tx) => apiKeyFind(tx, keyPlaceOf(key), key.keyId))
   return row?.name ?? null
 }
 
 function place({ org, project, environment, scopes, connection }: KeyPrincipal) {
   return {
     org: formatId('org', org),
-    project: formatId('proj', project),
+    project: project && formatId('proj', project),
     environment,
     scopes: [...scopes],
     connection: connection && formatId('conn', connection),

@@ -181,11 +181,12 @@ export function ended(): ProblemError {
 
 /**
  * The role a person needs to give a scope away: the largest that any operation under the scope asks of people. Calling out is no
- * operation of the table; it is what developers make keys for.
+ * operation of the table; it is what developers make keys for. What lies above projects is opened by keys of the organization alone, which are an
+ * administrator's to make.
  */
 export function roleBehind(scope: Scope): Role {
   const asked = Object.values<Operation>(operations).flatMap(({ access }) =>
-    access.scope === scope && access.role !== undefined ? [access.role] : [],
+    access.scope === scope && access.role !== undefined && access.tenant !== 'org' ? [access.role] : [],
   )
   return [...asked, 'DEVELOPER' as const].reduce(
     (largest, role) => (ROLE_CONTAINS[role].includes(largest) ? role : largest),

@@ -1,22 +1,50 @@
-import { formatId, newId, parseId } from '@sallyport/core'
-import type { ConnectionId } from '@sallyport/core'
+import type { Scope } from '@sallyport/contract'
+import { newId, parseId } from '@sallyport/core'
+import type { ConnectionId, Environment } from '@sallyport/core'
 import { appendAudit } from '../../../audit/index.ts'
 import { apiKeyInsert, connectionFind } from '../../../db/index.ts'
+import type { ApiKey, KeySender } from '../../../db/index.ts'
+import { ProblemError } from '../../../http/index.ts'
 import { principalRef } from '../../../identity/index.ts'
+import type { Principal } from '../../../identity/index.ts'
 import { implement } from '../../operation.ts'
 import { checkedOrigins } from '../../project/update/return-origins.ts'
-import { found, inEnvironment } from '../../tenant.ts'
-import { presentKey } from '../present.ts'
+import { found } from '../../tenant.ts'
 import { holdMaker } from '../hold.ts'
+import { inKeysOfEnvironment, inKeysOfOrganization } from '../place.ts'
+import type { KeyCall } from '../place.ts'
+import { presentKey, presentOrganizationKey } from '../present.ts'
 import { grantFrom } from './grant.ts'
+
+interface Wanted {
+  readonly name: string
+  readonly scopes: readonly Scope[]
+  readonly connection?: string | undefined
+  readonly expires_in_s?: number | undefined
+  readonly allowed_addresses?: readonly string[] | undefined
+  readonly allowed_origins?: readonly string[] | undefined
+  readonly sender?: KeySender | undefined
+}
+
+export const keyCreate = implement('keyCreate', async (call) => {
+  const { key, secret } = await makeKey(inKeysOfEnvironment(call), call.ids.environment)
+  return { key: presentKey(key), secret }
+})
+
+export const organizationKeyCreate = implement('organizationKeyCreate', async (call) => {
+  const { environment } = call.body
+  requireOwnEnvironment(call.principal, environment)
+  const { key, secret } = await makeKey(inKeysOfOrganization(call), environment)
+  return { key: presentOrganizationKey(key), secret }
+})
 
 /**
  * The text of the key leaves in this answer and is kept nowhere (battery K-01). Hashing takes long, so it is done between two
  * transactions: not before the place is known to be the caller's, and not while a connection waits.
  */
-export const keyCreate = implement('keyCreate', async (call) => {
-  const { body, deps, ids, principal } = call
-  await inEnvironment(call, () => Promise.resolve())
+async function makeKey(call: KeyCall<Wanted>, environment: Environment): Promise<{ key: ApiKey; secret: string }> {
+  const { body, deps, ids, principal, inPlace } = call
+  await inPlace(() => Promise.resolve())
   const wanted = {
     scopes: body.scopes,
     connection: boundTo(body.connection),
@@ -28,23 +56,36 @@ export const keyCreate = implement('keyCreate', async (call) => {
   const grant = await grantFrom(deps.database.lookups, principal, ids.org, wanted)
   const id = newId('key')
   const createdBy = principalRef(principal)
-  const { text, hmac, argon2id } = await deps.keys.mint(ids.environment, id, ids.org)
-  const key = await inEnvironment(call, async (tx, at) => {
-    await holdMaker(tx, at, principal)
-    if (grant.connection !== null) found(await connectionFind(tx, at, grant.connection))
-    const made = await apiKeyInsert(tx, { ...at, ...grant, id, name: body.name, secretHmac: hmac, secretArgon2id: argon2id, createdBy })
-    const { scopes, connection, expires_at, allowed_addresses, allowed_origins, sender } = presentKey(made)
-    const bounds = {
-      ...(allowed_addresses && { allowed_addresses }),
-      ...(allowed_origins && { allowed_origins }),
-      ...(sender && { sender: { ...sender } }),
+  const { text, hmac, argon2id } = await deps.keys.mint(environment, id, ids.org)
+  const hashes = { secretHmac: hmac, secretArgon2id: argon2id }
+  const key = await inPlace(async (tx, { project }) => {
+    await holdMaker(tx, principal)
+    if (grant.connection !== null) {
+      found(project === null ? undefined : await connectionFind(tx, { project, environment }, grant.connection))
     }
-    const detail = { name: body.name, scopes, connection, expires_at, ...bounds }
-    await appendAudit(tx, { action: 'key.created', actor: createdBy, target: formatId('key', id), detail })
+    const made = await apiKeyInsert(tx, { project, environment, ...grant, ...hashes, id, name: body.name, createdBy })
+    await appendAudit(tx, created(made, createdBy))
     return made
   })
-  return { key: presentKey(key), secret: text.reveal() }
-})
+  return { key, secret: text.reveal() }
+}
+
+function created(made: ApiKey, actor: string) {
+  const { id, name, scopes, connection, expires_at, allowed_addresses, allowed_origins, sender } = presentKey(made)
+  const bounds = {
+    ...(allowed_addresses && { allowed_addresses }),
+    ...(allowed_origins && { allowed_origins }),
+    ...(sender && { sender: { ...sender } }),
+  }
+  const where = made.project === null ? { environment: made.environment } : {}
+  return { action: 'key.created', actor, target: id, detail: { name, scopes, connection, expires_at, ...where, ...bounds } }
+}
+
+/** A key makes keys of its own environment alone, here too, where no path says which one it is. */
+function requireOwnEnvironment(principal: Principal, environment: Environment): void {
+  if (principal.kind === 'person' || principal.environment === environment) return
+  throw new ProblemError('environment_mismatch', 'A key makes keys of its own environment.')
+}
 
 /** A misspelt id is as absent as a foreign one. */
 function boundTo(text: string | undefined): ConnectionId | null {

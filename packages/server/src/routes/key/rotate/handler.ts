@@ -9,11 +9,29 @@ import type { Principal } from '../../../identity/index.ts'
 import { boundConnection } from '../../connection/bound.ts'
 import { implement } from '../../operation.ts'
 import type { RouteDeps } from '../../operation.ts'
-import { found, inEnvironment } from '../../tenant.ts'
+import { found } from '../../tenant.ts'
 import { grantFrom } from '../create/grant.ts'
 import type { Grant } from '../create/grant.ts'
 import { holdMaker } from '../hold.ts'
-import { presentKey } from '../present.ts'
+import { inKeysOfEnvironment, inKeysOfOrganization } from '../place.ts'
+import type { OneKeyCall } from '../place.ts'
+import { presentKey, presentOrganizationKey } from '../present.ts'
+
+interface Rotated {
+  readonly made: ApiKey
+  readonly replaced: ApiKey
+  readonly secret: string
+}
+
+export const keyRotate = implement('keyRotate', async (call) => {
+  const { made, replaced, secret } = await rotateKey(inKeysOfEnvironment(call))
+  return { key: presentKey(made), secret, replaced: presentKey(replaced) }
+})
+
+export const organizationKeyRotate = implement('organizationKeyRotate', async (call) => {
+  const { made, replaced, secret } = await rotateKey(inKeysOfOrganization(call))
+  return { key: presentOrganizationKey(made), secret, replaced: presentOrganizationKey(replaced) }
+})
 
 /**
  * The successor stands in the same place of the same line, and its maker is who was handed its secret. It is no wider than the replaced key in anything. Nor is it wider than who rotates: else a small role, or a narrow key, would be
@@ -21,9 +39,8 @@ import { presentKey } from '../present.ts'
  * made. For the same reason a key that rotates itself hands on its own revocation, and a successor of that kind ends when somebody else replaces
  * the key. One transaction: killed at any moment there is the old key alone, or both (K-11).
  */
-export const keyRotate = implement('keyRotate', async (call) => {
-  const { body, deps, ids, principal } = call
-  const wanted = await inEnvironment(call, async (tx, at) => {
+async function rotateKey({ body, deps, ids, principal, inPlace }: OneKeyCall<{ readonly overlap_s: number }>): Promise<Rotated> {
+  const wanted = await inPlace(async (tx, at) => {
     const key = found(await apiKeyFind(tx, at, ids.key))
     const only = boundConnection(principal)
     if (only !== null && key.connection !== only) throw notFound()
@@ -34,27 +51,27 @@ export const keyRotate = implement('keyRotate', async (call) => {
   const id = newId('key')
   const itself = principal.kind === 'key' && principal.keyId === ids.key
   const actor = principalRef(principal)
-  const { text, hmac, argon2id } = await deps.keys.mint(ids.environment, id, ids.org)
-  const { made, replaced } = await inEnvironment(call, async (tx, at) => {
+  const { text, hmac, argon2id } = await deps.keys.mint(wanted.environment, id, ids.org)
+  const { made, replaced } = await inPlace(async (tx, at) => {
     // Itself it is held by what follows: two that share it first would wait for one another.
-    if (!itself) await holdMaker(tx, at, principal)
+    if (!itself) await holdMaker(tx, principal)
     const outlived = await apiKeyOutlive(tx, at, ids.key, { overlapS: body.overlap_s, itself })
     if (outlived === undefined) throw over()
     const { before, after } = outlived
     // Changed while the hash was made: then what was granted is of another key.
     if (!isSame(before, wanted)) throw new ProblemError('conflict', 'The key was changed at this moment. Rotate it again.')
-    const { name } = before
+    const { name, project, environment } = before
     const createdBy = makerAfter(before, principal)
     const succeeds = itself ? ids.key : null
-    const successor = { ...at, ...grant, id, name, secretHmac: hmac, secretArgon2id: argon2id, createdBy, succeeds }
+    const successor = { project, environment, ...grant, id, name, secretHmac: hmac, secretArgon2id: argon2id, createdBy, succeeds }
     const key = await apiKeyInsert(tx, successor)
     const target = formatId('key', ids.key)
     const detail = { from: target, to: formatId('key', id), overlap_s: body.overlap_s, ends_at: after.expiresAt!.toISOString() }
     await appendAudit(tx, { action: 'key.rotated', actor, target, detail })
     return { made: key, replaced: after }
   })
-  return { key: presentKey(made), secret: text.reveal(), replaced: presentKey(replaced) }
-})
+  return { made, replaced, secret: text.reveal() }
+}
 
 async function grantLike(
   key: ApiKey,
