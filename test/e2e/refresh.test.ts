@@ -65,7 +65,7 @@ describe('a token that is due', () => {
     await eventually(() => stage.showings(connection)).toHaveLength(1)
   })
 
-  it('F-11 goes out while the database is gone, and nothing is shown to the provider', async () => {
+  it('F-11 S46 goes out while the database is gone, with a warning, and nothing is shown to the provider', async () => {
     const { gateway, wire } = stage.nodes[2]!
     const failures = (): number => gateway.output().split('not renewed beside a call').length
     // Due 7 to 15 seconds from now, and used as it is for 10 more.
@@ -81,10 +81,12 @@ describe('a token that is due', () => {
       }).toBeGreaterThan(before)
       expect([...answers]).toEqual([connection.first])
       expect((await fetch(`${gateway.url}/readyz`)).status).toBe(503)
+      expect((await stage.call(connection, 2)).headers.get('sallyport-warning')).toBe('database_unavailable')
       expect(await stage.showings(connection)).toEqual([])
     } finally {
       wire.mend()
     }
+    await eventually(async () => (await stage.call(connection, 2)).headers.get('sallyport-warning')).toBe(null)
     // The next calls begin it again.
     await eventually(async () => {
       await stage.call(connection, 2)

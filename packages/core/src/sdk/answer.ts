@@ -11,6 +11,14 @@ import type { Answer } from '../pipeline/index.ts'
 export const MAX_GATHERED = 32 * 1024 * 1024
 const AHEAD = 64 * 1024
 
+/**
+ * What went on although something was away:
+ * - `answer_stale`: it is what was kept of the provider, which fails.
+ * - `credential_stale`: the token is the last known one: it could not be renewed in time, or the token store is away. A revocation may not have been heard of.
+ * - `credential_unsaved`: the token was renewed and the store could not keep it yet.
+ */
+export type AnswerWarning = 'answer_stale' | 'credential_stale' | 'credential_unsaved'
+
 /** An answer of a provider's API, whatever its status. Its body is read, or `discard`ed; left alone, a long one holds its connection until the call's timeout. */
 export class ProviderAnswer {
   readonly status: number
@@ -18,18 +26,19 @@ export class ProviderAnswer {
   readonly headers: Headers
   /** It was kept here: `fresh` without asking, `confirmed` by the provider, `stale` in place of a provider that fails. Null: it has just come. */
   readonly kept: 'fresh' | 'confirmed' | 'stale' | null
+  /** Empty when all is well. */
+  readonly warnings: readonly AnswerWarning[]
   readonly #stream: ReadableStream<Uint8Array> | null
   #body: Readable | undefined
 
-  constructor({
-    status,
-    headers,
-    body,
-    kept = null,
-  }: Pick<Answer, 'status' | 'headers' | 'body'> & { readonly kept?: Answer['kept'] | null }) {
+  constructor(
+    { status, headers, body, kept = null }: Pick<Answer, 'status' | 'headers' | 'body'> & { readonly kept?: Answer['kept'] | null },
+    warnings: readonly AnswerWarning[] = [],
+  ) {
     this.status = status
     this.headers = headers
     this.kept = kept
+    this.warnings = kept === 'stale' ? ['answer_stale', ...warnings] : warnings
     this.#stream = body
   }
 

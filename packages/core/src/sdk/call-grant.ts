@@ -6,6 +6,7 @@ import { hasCode } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import type { FreshOptions } from '../refresh/index.ts'
 import type { CredentialRef, CredentialStore } from '../tokens/index.ts'
+import type { AnswerWarning } from './answer.ts'
 import type { ConfiguredProvider } from './config.ts'
 import type { CallCredential, Credentials } from './credentials.ts'
 
@@ -62,6 +63,12 @@ export class CallGrant {
       grant.#failure = error
       return grant
     }
+  }
+
+  /** What is to be said of the credential that was used last. */
+  get warnings(): readonly AnswerWarning[] {
+    const { stale = false, unsaved = false } = this.#last?.credential ?? {}
+    return [...(stale ? (['credential_stale'] as const) : []), ...(unsaved ? (['credential_unsaved'] as const) : [])]
   }
 
   /** For one try. @throws as `Credentials.fresh`; GrantReplaced. */

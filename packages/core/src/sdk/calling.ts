@@ -80,7 +80,7 @@ export class Calling {
     const prepared = this.#prepared(request)
     for (let round = 1; ; round++) {
       try {
-        return new ProviderAnswer(await this.#run(prepared))
+        return await this.#run(prepared)
       } catch (error) {
         request.signal?.throwIfAborted()
         if (!(error instanceof GrantReplaced)) throw error
@@ -125,11 +125,12 @@ export class Calling {
     return route
   }
 
-  async #run(prepared: Prepared): Promise<Answer> {
+  async #run(prepared: Prepared): Promise<ProviderAnswer> {
     const { policies } = this.#parts
     const grant = await CallGrant.of(this.#parts, prepared.provider, prepared.ref, prepared.signal)
     const send = composePipeline(policies.of(prepared.provider.name), (call) => this.#authorized(prepared, grant, call))
-    return send({ ...prepared.call, generation: grant.generation })
+    const answer = await send({ ...prepared.call, generation: grant.generation })
+    return new ProviderAnswer(answer, grant.warnings)
   }
 
   /** One try; a second one with a renewed credential when the first was refused for it, or with the same one for want of a nonce. */

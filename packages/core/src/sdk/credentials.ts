@@ -14,6 +14,8 @@ export interface CallCredential {
   readonly generation: number
   readonly seq: bigint
   readonly unsaved: boolean
+  /** It is the last known: it could not be renewed in time, or its store is away. */
+  readonly stale: boolean
   /** For one try: what is signed or proven holds for this request only. @throws as `authorize` */
   readonly authorize: (route: ProviderRoute, request: OutgoingRequest) => AuthorizedCall
 }
@@ -30,9 +32,9 @@ export class Credentials {
   /** @throws as `Refresher.fresh` */
   async fresh({ scheme }: ConfiguredProvider, ref: CredentialRef, options: FreshOptions): Promise<CallCredential> {
     // Whoever asks for nothing of a person's is nobody's connection.
-    if (scheme.kind === 'none') return { generation: 0, seq: 0n, unsaved: false, authorize: this.#authorize(null, scheme) }
-    const { tokens, generation, seq, unsaved } = await this.#refresher.fresh(ref, options)
-    return { generation, seq, unsaved, authorize: this.#authorize(tokens, scheme) }
+    if (scheme.kind === 'none') return { generation: 0, seq: 0n, unsaved: false, stale: false, authorize: this.#authorize(null, scheme) }
+    const { tokens, generation, seq, unsaved, stale } = await this.#refresher.fresh(ref, options)
+    return { generation, seq, unsaved, stale, authorize: this.#authorize(tokens, scheme) }
   }
 
   #authorize(tokens: TokenSet | null, scheme: ConfiguredScheme): CallCredential['authorize'] {

@@ -123,14 +123,15 @@ describe('a connection of the SDK', () => {
     await expect(sallyport.request({ ...of, path: '/kept' })).rejects.toMatchObject({ code: 'reconnect_required' })
   })
 
-  it('goes on with a token that lives while it can not be renewed, and recovers', async () => {
+  it('S46 goes on with a token that lives while it can not be renewed, with a warning, and recovers', async () => {
     refreshing = 'limits'
+    expect((await sallyport.request({ ...of, path: '/a' })).warnings).toEqual([])
     vi.advanceTimersByTime(56 * MINUTE)
-    expect((await sallyport.request({ ...of, path: '/a' })).status).toBe(200)
+    expect(await sallyport.request({ ...of, path: '/a' })).toMatchObject({ status: 200, warnings: ['credential_stale'] })
     expect(told).toEqual(['refresh_failed'])
     refreshing = 'gives'
     vi.advanceTimersByTime(3 * MINUTE)
-    expect((await sallyport.request({ ...of, path: '/a' })).status).toBe(200)
+    expect(await sallyport.request({ ...of, path: '/a' })).toMatchObject({ status: 200, warnings: [] })
     expect(told).toEqual(['refresh_failed', 'recovered'])
   })
 })

@@ -166,7 +166,7 @@ describe('answers that an SDK keeps', () => {
     await (await sallyport.request({ ...ada, path: other })).text()
     api.answer((_request, response) => void response.writeHead(503).end())
     const stale = await sallyport.request({ ...ada, path: '/a' })
-    expect([await stale.text(), stale.kept, stale.status]).toEqual([own, 'stale', 200])
+    expect([await stale.text(), stale.kept, stale.status, stale.warnings]).toEqual([own, 'stale', 200, ['answer_stale']])
     expect(stale.headers.get('cache-status')).toContain('stale-if-error')
     expect(await (await sallyport.request({ ...ada, path: other })).text()).toMatch(/page=2 of/u)
     expect((await sallyport.request({ ...ada, path: '/a?page=3' })).status).toBe(503)

@@ -88,6 +88,7 @@ export function openDataPlane(
     publicUrl: config.publicUrl,
     transport: { fields: transport, flat: Object.entries(transport).flatMap(([name, value]) => [name, value]) },
     maxRequestBytes: config.limits.maxRequestBytes,
+    isFromMemory: () => !database.health.ok,
   })
   return { dataPlane, stopListening: database.onChange((change) => targets.drop(change)) }
 }

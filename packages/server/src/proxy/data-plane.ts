@@ -75,6 +75,8 @@ export interface DataPlaneOptions {
   /** What every answer says of the way to us, in both forms. */
   readonly transport: { readonly fields: Readonly<Record<string, string>>; readonly flat: readonly string[] }
   readonly maxRequestBytes: number
+  /** Whether the database is away, so that calls go on by what is remembered. */
+  readonly isFromMemory: () => boolean
 }
 
 export interface DataPlane {
@@ -95,6 +97,8 @@ const CONTAINMENT = [
   'referrer-policy',
   'no-referrer',
 ]
+/** To whoever would rather wait than go on by what was true a moment ago. */
+const FROM_MEMORY = ['sallyport-warning', 'database_unavailable']
 /** How long a refused upload may go on before its connection is cut, so that its sender can read the refusal first. */
 const LINGER_MS = 2_000
 /** In records only; nobody is left to be told. */
@@ -328,6 +332,7 @@ class Passage {
         this.#name,
         'sallyport-error-source',
         'provider',
+        ...(this.#o.isFromMemory() ? FROM_MEMORY : []),
         ...CONTAINMENT,
         ...this.#o.transport.flat,
       ],
