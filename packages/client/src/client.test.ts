@@ -31,6 +31,15 @@ describe('the client', () => {
     expect(withSession.asked[0]!.init.credentials).toBe('same-origin')
   })
 
+  it('sends the Idempotency-Key that it was given, and none by itself', async () => {
+    const made = () => Response.json(project, { status: 201 })
+    const { client, asked } = scripted([made(), made()])
+    const input = { params: { org }, body: { name: 'p' } }
+    await client.call('projectCreate', input, { idempotencyKey: 'a-key' })
+    await client.call('projectCreate', input)
+    expect(asked.map(({ init }) => init.headers.get('idempotency-key'))).toEqual(['a-key', null])
+  })
+
   it('builds the address from the contract, on the origin it was given', async () => {
     const { client, asked } = scripted([Response.json({ data: [], next_cursor: null })])
     await client.call('connectionList', { params: at, query: { end_user_id: 'a b&c/..', limit: 5 } })

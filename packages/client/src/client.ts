@@ -11,7 +11,7 @@ import { SallyportAnswerError, SallyportApiError } from './errors.ts'
 export interface ClientOptions {
   /** The gateway's address; paths of the contract are resolved against its origin. */
   readonly baseUrl: string | URL
-  /** A gateway key. Without one the browser's console session is used. */
+  /** A gateway key, or a token of an issuer that the gateway takes. Without one the browser's console session is used. */
   readonly key?: string
   /** Default: the global fetch. */
   readonly fetch?: typeof globalThis.fetch
@@ -46,9 +46,15 @@ export type ListName = { [Name in OperationName]: Output<Name> extends { next_cu
 /** A row of a list. */
 export type Item<Name extends ListName> = Output<Name> extends { data: (infer Row)[] } ? Row : never
 
-/** `signal` ends the call: it rejects with its reason. */
+/** How one call is made, beside its parts. */
 export interface CallOptions {
+  /** Ends the call: it rejects with its reason. */
   readonly signal?: AbortSignal
+  /**
+   * Of a creation: sent again with the same key and the same parts within a day, nothing is made again and the answer is the one from before. 1 to 255
+   * visible ASCII characters, best a random UUID.
+   */
+  readonly idempotencyKey?: string
 }
 
 /** An operation without parts takes none: an object that may be empty would take anything. */
@@ -78,12 +84,12 @@ interface WireInput {
 
 /** A client of one gateway, with one method for each operation of the contract. It keeps nothing and repeats nothing. */
 export function createClient(options: ClientOptions): Client {
-  const send = async (name: OperationName, input: WireInput = {}, { signal }: CallOptions = {}): Promise<unknown> => {
+  const send = async (name: OperationName, input: WireInput = {}, { signal, idempotencyKey }: CallOptions = {}): Promise<unknown> => {
     const operation: Operation = operations[name]
     const fetch = options.fetch ?? globalThis.fetch
     const response = await fetch(addressOf(options.baseUrl, operation, input), {
       method: operation.method,
-      headers: headersOf(options, input),
+      headers: headersOf(options, input, idempotencyKey),
       // The session's cookie goes to our own origin only; with a key there must be no second credential.
       credentials: options.key === undefined ? 'same-origin' : 'omit',
       redirect: 'error',
@@ -121,11 +127,12 @@ function addressOf(baseUrl: string | URL, { path, params: shape }: Operation, { 
   return url
 }
 
-function headersOf({ key, cookies, headers }: ClientOptions, { body }: WireInput): Headers {
+function headersOf({ key, cookies, headers }: ClientOptions, { body }: WireInput, idempotencyKey: string | undefined): Headers {
   const all = new Headers({ accept: 'application/json, application/problem+json', ...headers })
   if (key !== undefined) all.set('authorization', `Bearer ${key}`)
   if (cookies !== undefined) all.set('cookie', cookies)
   if (body !== undefined) all.set('content-type', 'application/json')
+  if (idempotencyKey !== undefined) all.set('idempotency-key', idempotencyKey)
   return all
 }
 

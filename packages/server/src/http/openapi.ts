@@ -14,6 +14,7 @@ import { PUBLIC_READ } from './route-guard.ts'
 /** One operation of the document. */
 interface Described {
   readonly responses?: object
+  readonly parameters?: readonly object[]
   readonly [name: string]: unknown
 }
 
@@ -26,6 +27,16 @@ interface Document {
 const PROBLEM = {
   description: 'A problem (RFC 9457)',
   content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+}
+
+/** As docs/organizations.md says. */
+const IDEMPOTENCY_KEY = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description:
+    'Best a random UUID. Within 24 hours the same caller gets the same answer to the same request under the same key, with `Idempotency-Replayed: true`, and nothing is made again',
+  schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[!-~]+$' },
 }
 
 const NOTHING = { '204': { description: 'Done; there is nothing to say' } }
@@ -91,13 +102,20 @@ function completed(document: Document): Document {
   return { ...document, paths }
 }
 
-function additions(name: string, { access, response }: Operation, described: Described): Described {
+function additions(name: string, operation: Operation, described: Described): Described {
+  const { access, response } = operation
   return {
     operationId: name,
+    ...(isCreation(operation) ? { parameters: [...(described.parameters ?? []), IDEMPOTENCY_KEY] } : {}),
     security: access.audience === 'public' ? [] : securityOf(access),
     'x-sallyport-access': access,
     responses: { ...(response === null ? NOTHING : described.responses), default: PROBLEM },
   }
+}
+
+/** What takes `Idempotency-Key` (routes/register.ts): whatever somebody who is known makes. */
+function isCreation({ access, method, status }: Operation): boolean {
+  return access.audience !== 'public' && method === 'POST' && status === 201
 }
 
 function securityOf(access: Operation['access']): Record<string, string[]>[] {

@@ -91,6 +91,9 @@ describe('OpenAPI', () => {
       expect(Object.keys(described.responses), name).toEqual([String(operation.status), 'default'])
       expect(described.responses.default.content['application/problem+json'].schema).toEqual({ $ref: '#/components/schemas/Problem' })
       expect(described.requestBody !== undefined, name).toBe(operation.body !== undefined)
+      const headers = (described.parameters ?? []).flatMap((one: { in: string; name: string }) => (one.in === 'header' ? [one.name] : []))
+      const creates = operation.method === 'POST' && operation.status === 201 && operation.access.audience !== 'public'
+      expect(headers, name).toEqual(creates ? ['Idempotency-Key'] : [])
     }
     expect(document.components.schemas.Problem.properties.code.enum).toEqual(PROBLEM_CODES)
     expect(Object.keys(document.paths['/proxy/{integration}/{path}'])).toContain('patch')
