@@ -15,6 +15,4 @@ export const SCOPE_WORDS: Readonly<Record<Scope, string>> = {
   'connections:read': 'List connections',
   'connections:write': 'Refresh, import and disconnect connections, and forget end users',
   'requests:read': 'List requests',
-  'provider_keys:read': 'List keys of model providers',
-  'provider_keys:write': 'Keep and remove keys of model providers',
 }
