@@ -7,7 +7,7 @@ import type { SallyportConfig, SallyportEvent } from '../../src/index.ts'
 import { startUpstream } from '../../../testkit/src/upstream/index.ts'
 import type { Upstream } from '../../../testkit/src/upstream/index.ts'
 import { signIn } from '../oauth/sign-in.ts'
-import { CLIENT_SECRET, configOn, REDIRECT_URI, recordAt, startGround } from './ground.ts'
+import { CLIENT_SECRET, configOn, REDIRECT_URI, recordAt, renewed, startGround } from './ground.ts'
 import type { Ground } from './ground.ts'
 
 const of = { provider: 'strict', userId: 'ada' }
@@ -232,7 +232,7 @@ describe('the SDK', () => {
     )
     const answer = await sallyport.request({ ...of, path: '/a' })
     const echoed = [await answer.text(), ...answer.headers.values()]
-    await sallyport.refresh(of)
+    await renewed(sallyport, of)
     await sallyport.request({ ...of, path: '/a' })
     api.answer((request) => void request.socket.resetAndDestroy())
     await failing(sallyport.request({ ...of, method: 'POST', path: '/a' }))

@@ -1,5 +1,6 @@
 /** Owns what the SDK's tests stand on: a certified authorization server as provider and API, and configurations for it. */
-import type { ProviderConfig, SallyportConfig } from '../../src/index.ts'
+import { hasCode } from '../../src/index.ts'
+import type { ConnectionName, ProviderConfig, Sallyport, SallyportConfig } from '../../src/index.ts'
 import { startCertifiedServer } from '../oauth/certified-server.ts'
 
 export const REDIRECT_URI = 'https://app.example/callback'
@@ -81,5 +82,16 @@ export function configOn(
     insecureAllowOrigins: [ground.origin],
     logging: { level: 'silent' },
     ...changes,
+  }
+}
+
+/** A caller waits a second for a refresh whose token can be used yet. On a busy machine that is too short for one that goes well: it is asked for again. */
+export async function renewed(sallyport: Sallyport, of: ConnectionName): Promise<{ readonly expiresAt: number | null }> {
+  for (;;) {
+    try {
+      return await sallyport.refresh(of)
+    } catch (error) {
+      if (!hasCode(error, 'refresh_pending')) throw error
+    }
   }
 }

@@ -12,7 +12,7 @@ import { createDatabase, dropDatabase, startTestRedis } from '../../../testkit/s
 import { startCertifiedServer } from '../oauth/certified-server.ts'
 import type { CertifiedServer } from '../oauth/certified-server.ts'
 import { agreeOnDevice, signIn } from '../oauth/sign-in.ts'
-import { REDIRECT_URI } from './ground.ts'
+import { REDIRECT_URI, renewed } from './ground.ts'
 
 const encryption = { key: randomBytes(32).toString('hex'), algorithm: 'aes-256-gcm' }
 const SECRET = 'not-a-secret-client-of-a-test'
@@ -184,7 +184,7 @@ describe.each(Object.keys(STORES))('schemes with their credentials in %s', (kind
         const first = await other.request({ ...of, path: '/thing' })
         expect(await first.json()).toEqual({ client: 'machine', scope: 'read' })
         const before = seen.at(-1)!.authorization
-        expect((await other.refresh(of)).expiresAt).toBeGreaterThan(Date.now())
+        expect((await renewed(other, of)).expiresAt).toBeGreaterThan(Date.now())
         expect(await (await other.request({ ...of, path: '/thing' })).json()).toEqual({ client: 'machine', scope: 'read' })
         expect(seen.at(-1)!.authorization).not.toBe(before)
         expect(await other.getConnectionHealth(of)).toMatchObject({ health: 'active', renewable: true })
@@ -212,7 +212,7 @@ describe.each(Object.keys(STORES))('schemes with their credentials in %s', (kind
         expect(connected).toMatchObject({ ...of, account: { id: 'grace', label: 'grace@test.example' } })
         await expect(other.awaitDevice(handle, { userId: 'ada' })).rejects.toMatchObject({ code: 'state_used' })
         expect(await (await other.request({ ...of, path: '/me' })).json()).toMatchObject({ sub: 'grace' })
-        expect((await other.refresh(of)).expiresAt).toBeGreaterThan(Date.now())
+        expect((await renewed(other, of)).expiresAt).toBeGreaterThan(Date.now())
         expect((await other.request({ ...of, path: '/me' })).status).toBe(200)
         expect(await other.disconnect(of)).toEqual({ kind: 'done' })
       },
@@ -239,7 +239,7 @@ describe.each(Object.keys(STORES))('schemes with their credentials in %s', (kind
         expect(await (await other.request({ ...of, path: '/me' })).json()).toMatchObject({ sub: 'grace' })
         const posted = await other.request({ ...of, method: 'POST', path: '/me', body: new URLSearchParams({ a: 'b' }) })
         expect(posted.status).toBe(200)
-        expect((await other.refresh(of)).expiresAt).toBeGreaterThan(Date.now())
+        expect((await renewed(other, of)).expiresAt).toBeGreaterThan(Date.now())
         const third = await program(kind)
         // It knows no nonce yet, and the first body can be sent again.
         expect((await third.request({ ...of, method: 'POST', path: '/me', body: '' })).status).toBe(200)

@@ -9,7 +9,7 @@ import type { SallyportConfig, SallyportEvent } from '../../src/index.ts'
 import { createDatabase, dropDatabase, startTestRedis } from '../../../testkit/src/servers/index.ts'
 import { startUpstream } from '../../../testkit/src/upstream/index.ts'
 import { signIn } from '../oauth/sign-in.ts'
-import { configOn, recordAt, REDIRECT_URI, startGround } from './ground.ts'
+import { configOn, recordAt, REDIRECT_URI, renewed, startGround } from './ground.ts'
 import type { Ground } from './ground.ts'
 
 const encryption = { key: randomBytes(32).toString('hex'), algorithm: 'aes-256-gcm' }
@@ -53,7 +53,7 @@ describe.each(Object.keys(STORES))('a program with its tokens in %s', (kind) => 
     expect(connected).toMatchObject({ ...of, account: { id: 'grace', label: 'grace@test.example' }, missingScopes: [] })
     const answer = await sallyport.request({ ...of, path: '/me' })
     expect(await answer.json()).toMatchObject({ sub: 'grace' })
-    expect((await sallyport.refresh(of)).expiresAt).toBeGreaterThan(Date.now())
+    expect((await renewed(sallyport, of)).expiresAt).toBeGreaterThan(Date.now())
     expect((await sallyport.request({ ...of, path: '/me' })).status).toBe(200)
     expect(await sallyport.getConnectionHealth(of)).toMatchObject({ health: 'active', trouble: null, renewable: true })
     expect(await sallyport.getHealth()).toMatchObject({
