@@ -9,7 +9,7 @@ import { Sallyport } from '../../src/index.ts'
 import type { Item } from '../../src/index.ts'
 import { startUpstream } from '../../../testkit/src/upstream/index.ts'
 import type { Upstream } from '../../../testkit/src/upstream/index.ts'
-import { configOn, recordAt, REDIRECT_URI } from './ground.ts'
+import { configOn, recordAt, REDIRECT_URI, renewed } from './ground.ts'
 
 const of = { provider: 'strict', userId: 'ada-of-the-traces' }
 const NOTHING: Item = {
@@ -157,7 +157,7 @@ describe('traces of the SDK', () => {
   })
 
   it('have a refresh and its wait for the lease, and the token call within', async () => {
-    await sallyport.refresh(of)
+    await renewed(sallyport, of)
     const [refresh, wait, call] = [named('sallyport.token.refresh'), named('sallyport.lease.wait'), named('POST')]
     expect(refresh.attributes).toEqual({
       'sallyport.provider': 'strict',
@@ -184,7 +184,7 @@ describe('traces of the SDK', () => {
   })
 
   it('N15 L-07 hold no token, code, path, query, header or user', async () => {
-    await sallyport.refresh(of)
+    await renewed(sallyport, of)
     await (await sallyport.request({ ...of, path: '/things?token=canary-in-a-query', headers: { 'x-own': 'canary-header' } })).text()
     provider.answer((request) => void request.socket.resetAndDestroy())
     await expect(sallyport.request({ ...of, method: 'POST', path: '/things', body: 'canary-body' })).rejects.toThrow()
@@ -206,7 +206,7 @@ describe('traces of the SDK', () => {
     const instrument = (): void => application.startSpan('by an instrumentation', {}, context.active()).end()
     subscribe('undici:request:create', instrument)
     await (await sallyport.request({ ...of, path: '/things' })).text()
-    await sallyport.refresh(of)
+    await renewed(sallyport, of)
     unsubscribe('undici:request:create', instrument)
     application.startSpan('of its own').end()
     expect(named('of its own')).toBeDefined()

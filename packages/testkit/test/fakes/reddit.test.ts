@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ProviderConfig, Sallyport } from '@sallyport/core'
 import { startFakeReddit } from '../../src/fakes/index.ts'
 import type { FakeReddit } from '../../src/fakes/index.ts'
-import { itemsOf, personOf, REDIRECT_URI, sdkAt, signIn } from './through-sdk.ts'
+import { itemsOf, personOf, REDIRECT_URI, renewed, sdkAt, signIn } from './through-sdk.ts'
 
 const of = personOf('reddit')
 const FEATURES: Partial<ProviderConfig> = { features: ['posts.read', 'profile.read'] }
@@ -50,8 +50,8 @@ describe('the SDK at Reddit', () => {
 
   it('renews with the same refresh token again and again, though the answer does not name it', async () => {
     await connected()
-    await sallyport.refresh(of)
-    await sallyport.refresh(of)
+    await renewed(sallyport, 'reddit')
+    await renewed(sallyport, 'reddit')
     const shown = tokenForms().flatMap((form) => form.getAll('refresh_token'))
     expect([shown.length, new Set(shown).size]).toEqual([2, 1])
     expect((await sallyport.request({ ...of, path: '/api/v1/me' })).status).toBe(200)
@@ -67,7 +67,7 @@ describe('the SDK at Reddit', () => {
         ? { status: 400, headers: { 'content-type': 'application/json' }, body: '{"error":"invalid_request"}' }
         : undefined,
     )
-    await expect(sallyport.refresh(of)).rejects.toMatchObject({ code: 'reconnect_required' })
+    await expect(renewed(sallyport, 'reddit')).rejects.toMatchObject({ code: 'reconnect_required' })
     expect(await sallyport.getConnectionHealth(of)).toMatchObject({ health: 'reconnect_required', trouble: 'grant_expired' })
   })
 

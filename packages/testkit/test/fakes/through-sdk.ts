@@ -1,5 +1,5 @@
 /** Owns an SDK in front of a fake provider: signed in as its person, and read from through a connector. */
-import { CONNECTORS, Sallyport } from '@sallyport/core'
+import { CONNECTORS, hasCode, Sallyport } from '@sallyport/core'
 import type { CollectionOptions, Item, ProviderConfig, SallyportConfig } from '@sallyport/core'
 import type { FakeEndpoint } from '../../src/fakes/index.ts'
 
@@ -34,6 +34,18 @@ export async function sdkAt(
 export async function signIn(sallyport: Sallyport, provider: string, agree: (url: string) => string) {
   const { url } = await sallyport.connect(personOf(provider))
   return sallyport.handleCallback(agree(url), { userId: 'ada' })
+}
+
+/** A caller waits a second for a refresh whose token can be used yet. On a busy machine that is too short: what is under way is waited for again. */
+export async function renewed(sallyport: Sallyport, provider: string): Promise<void> {
+  for (;;) {
+    try {
+      await sallyport.refresh(personOf(provider))
+      return
+    } catch (error) {
+      if (!hasCode(error, 'refresh_pending')) throw error
+    }
+  }
 }
 
 export async function itemsOf(sallyport: Sallyport, provider: string, list: string, options?: CollectionOptions): Promise<Item[]> {

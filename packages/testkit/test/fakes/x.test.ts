@@ -12,7 +12,7 @@ import { CONNECTORS, Secret, systemClock } from '@sallyport/core'
 import type { OAuth1Exchange, ProviderConfig, Sallyport } from '@sallyport/core'
 import { startFakeX } from '../../src/fakes/index.ts'
 import type { FakeX, FakeXOptions } from '../../src/fakes/index.ts'
-import { itemsOf, personOf, REDIRECT_URI, sdkAt, signIn } from './through-sdk.ts'
+import { itemsOf, personOf, REDIRECT_URI, renewed, sdkAt, signIn } from './through-sdk.ts'
 
 const of = personOf('x')
 const FEATURES: Partial<ProviderConfig> = { features: ['posts.read', 'posts.write'] }
@@ -48,7 +48,7 @@ describe('the SDK at X', () => {
 
   it('shows each refresh token once', async () => {
     await connected()
-    for (let i = 0; i < 3; i++) await sallyport.refresh(of)
+    for (let i = 0; i < 3; i++) await renewed(sallyport, 'x')
     const shown = x.asked.flatMap(({ url, body }) =>
       url.pathname === '/2/oauth2/token' ? new URLSearchParams(body).getAll('refresh_token') : [],
     )
@@ -64,7 +64,7 @@ describe('the SDK at X', () => {
       const spent = { error: 'invalid_request', error_description: 'Value passed for the token was invalid.' }
       return { status: 400, headers: { 'content-type': 'application/json;charset=utf-8' }, body: JSON.stringify(spent) }
     })
-    await expect(sallyport.refresh(of)).rejects.toMatchObject({ code: 'reconnect_required' })
+    await expect(renewed(sallyport, 'x')).rejects.toMatchObject({ code: 'reconnect_required' })
   })
 
   it('reads posts over the pages, once each', async () => {
