@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { formatId, generateKeyBytes, hmacKey, newId, systemClock } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
-import { INSTALLATION, verifyOrganization } from '../../src/audit/index.ts'
+import { appendAudit, INSTALLATION, verifyOrganization } from '../../src/audit/index.ts'
 import {
   apiKeyInsert,
   connectSessionInsert,
@@ -16,6 +16,7 @@ import type { Database } from '../../src/db/index.ts'
 import { createKeyAuthenticator } from '../../src/identity/index.ts'
 import { createOrganizationDeletions } from '../../src/organizations/index.ts'
 import type { OrganizationDeletions } from '../../src/organizations/index.ts'
+import { createPersonal } from '../../src/vault/index.ts'
 import { silent } from '../db/fresh-database.ts'
 import { connect, createRevocationWorld, makeRevocableTenant, tokenSet } from '../revocation/world.ts'
 import type { RevocableTenant, RevocationWorld, RevokingNode } from '../revocation/world.ts'
@@ -62,6 +63,9 @@ async function isThere(org: OrgId): Promise<boolean> {
   return (await world.rows('select id from sallyport.organization where id = $1', [org])).length > 0
 }
 
+/** What stays: nothing else of it, the keys by which its log said who somebody was least of all. */
+const LOG = ['audit_event', 'audit_head']
+
 /** Tables that still hold rows of it. */
 async function remains(org: OrgId): Promise<string[]> {
   const tables = await world.rows<{ name: string }>(
@@ -74,7 +78,7 @@ async function remains(org: OrgId): Promise<string[]> {
   return left
 }
 
-/** Connections, a key, a member, an invitation, a link and records. */
+/** Connections, a key, a member, an invitation, a link, records, and an event that says who it was. */
 async function makeFull(name: string): Promise<RevocableTenant & { readonly link: Buffer; readonly key: ReturnType<typeof newId<'key'>> }> {
   const tenant = await makeRevocableTenant(one)
   for (const n of [1, 2, 3]) await connect(one, tenant, tokenSet(`${name}-${n}`), { endUser: `user-${n}`, account: `${name}-${n}` })
@@ -107,6 +111,10 @@ async function makeFull(name: string): Promise<RevocableTenant & { readonly link
       consoleSessionHash: null,
       ttlSeconds: 600,
     })
+    const event = { action: 'session.created', actor: 'user_1', target: 'user_1', detail: {} }
+    const about = { subject: 'user_1', facts: { email: `${name}@example.test` } }
+    const personal = await createPersonal({ vault: one.vault, logger: silent }).seal(tx, event, about)
+    await appendAudit(tx, { ...event, personal })
     await requestRecordInsertMany(
       tx,
       Array.from({ length: 1200 }, () => ({
@@ -134,15 +142,14 @@ async function makeFull(name: string): Promise<RevocableTenant & { readonly link
 const told = (name: string): string[] => world.provider.asked.map(({ token }) => token).filter((token) => token.includes(`${name}-`))
 
 describe('the deletion of an organization', () => {
-  it('S69 ends every connection at its provider, destroys the keys, leaves no row but the log, and the log verifies', async () => {
+  it('S69 A-04 ends every connection at its provider, destroys the keys, leaves no row but the log, and the log verifies', async () => {
     const tenant = await makeFull('whole')
     const other = await makeFull('bystander')
     await deletionsOf(one).request(tenant.org, ACTOR, NOW)
     await finish(tenant.org)
 
     expect(new Set(told('whole'))).toEqual(new Set([1, 2, 3].flatMap((n) => [`refresh-whole-${n}`, `access-whole-${n}`])))
-    expect((await remains(tenant.org)).filter((name) => !name.startsWith('audit_'))).toEqual([])
-    expect(await remains(tenant.org)).toEqual(expect.arrayContaining(['audit_event', 'audit_head']))
+    expect(await remains(tenant.org)).toEqual(LOG)
     expect(await verifyOrganization(one.database, tenant.org)).toMatchObject({ intact: true })
     const actions = (await world.events(tenant.org)).map(({ action }) => action)
     expect(actions).toEqual(
@@ -156,7 +163,9 @@ describe('the deletion of an organization', () => {
     expect(installation.map(({ target }) => target)).toContain(formatId('org', tenant.org))
 
     expect(told('bystander')).toEqual([])
-    expect(await remains(other.org)).toEqual(expect.arrayContaining(['api_key', 'connection', 'data_key', 'request_record']))
+    expect(await remains(other.org)).toEqual(
+      expect.arrayContaining(['api_key', 'audit_subject_key', 'connection', 'data_key', 'request_record']),
+    )
     expect(await one.database.withTenant(other.org, dataKeyList)).toHaveLength(1)
   })
 
@@ -173,6 +182,7 @@ describe('the deletion of an organization', () => {
     expect((await known()).every((found) => found !== undefined)).toBe(true)
     expect(told('closing')).toEqual([])
     expect((await world.events(org)).map(({ action }) => action)).toEqual([
+      'session.created',
       'organization.deletion_requested',
       'organization.deletion_cancelled',
     ])
@@ -268,7 +278,7 @@ describe('the deletion of an organization', () => {
     expect(new Set(told('behind'))).toEqual(new Set(['refresh-behind-0', 'access-behind-0']))
     const untold = (await world.events(tenant.org)).find(({ action }) => action === 'organization.providers_not_told')
     expect(untold?.detail).toEqual({ grants: 1 })
-    expect((await remains(tenant.org)).filter((name) => !name.startsWith('audit_'))).toEqual([])
+    expect(await remains(tenant.org)).toEqual(LOG)
     const actions = (await world.events(tenant.org)).map(({ action }) => action)
     expect(actions.at(-1)).toBe('organization.deleted')
     const said = await world.rows(
@@ -287,7 +297,7 @@ describe('the deletion of an organization', () => {
       await deletionsOf(one).request(tenant.org, ACTOR, NOW)
       interrupted = await workUntilCut(tenant.org, survives)
       await finish(tenant.org)
-      expect((await remains(tenant.org)).filter((name) => !name.startsWith('audit_'))).toEqual([])
+      expect(await remains(tenant.org)).toEqual(LOG)
       const actions = (await world.events(tenant.org)).map(({ action }) => action)
       for (const once of ['bulk_revocation.started', 'connection.revoked', 'data_key.destroyed', 'organization.deleted']) {
         expect(
@@ -330,7 +340,7 @@ describe('the deletion of an organization', () => {
       await gone
     }
     await finish(tenant.org)
-    expect((await remains(tenant.org)).filter((name) => !name.startsWith('audit_'))).toEqual([])
+    expect(await remains(tenant.org)).toEqual(LOG)
     expect(await verifyOrganization(one.database, tenant.org)).toMatchObject({ intact: true })
     expect(new Set(told('killed')).size).toBe(6)
   }, 120_000)
