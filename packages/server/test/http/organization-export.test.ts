@@ -45,7 +45,7 @@ describe('an export of an organization', () => {
     const lines = linesOf(answer)
     expect(lines[0]).toMatchObject({ type: 'sallyport-organization-export', version: 1, org: world.a.params.org, requests: true })
     const counts = { organization: 1, settings: 1, sign_in_policy: 1, data_key: 1, member: 5, invitation: 1, project: 2, integration: 1 }
-    expect(lines.at(-1)).toEqual({ type: 'end', rows: { ...counts, event_source: 1, key: 1, connection: 1, request: 1 } })
+    expect(lines.at(-1)).toEqual({ type: 'end', rows: { ...counts, event_source: 1, key: 1, provider_key: 2, connection: 1, request: 1 } })
     const of = (type: string): Line | undefined => lines.find((line) => line.type === type)
     expect(of('key')).toMatchObject({ id: world.a.params.key, project: world.a.params.project, environment: 'test', rate_limit: null })
     expect(of('connection')).toMatchObject({ id: world.a.params.connection, status: 'active' })
@@ -64,7 +64,8 @@ describe('an export of an organization', () => {
       world.adminUrl,
       `select client_secret as bytes from sallyport.integration union all select sealed from sallyport.credential_version
        union all select secret_hmac from sallyport.api_key union all select secret from sallyport.event_source
-       union all select token_hash from sallyport.invitation union all select wrapped from sallyport.data_key`,
+       union all select token_hash from sallyport.invitation union all select wrapped from sallyport.data_key
+       union all select sealed from sallyport.provider_key where sealed is not null union all select fingerprint from sallyport.provider_key`,
     )
     expect(stored.length).toBeGreaterThan(8)
     for (const { bytes } of stored)

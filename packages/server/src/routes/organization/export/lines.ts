@@ -17,6 +17,7 @@ import {
   memberList,
   organizationFind,
   projectList,
+  providerKeyList,
   rateLimitFind,
   requestRecordList,
   signInPolicyFind,
@@ -30,6 +31,7 @@ import { presentInvitation } from '../../invitation/present.ts'
 import { presentKey } from '../../key/present.ts'
 import { presentMember } from '../../member/present.ts'
 import { presentProject } from '../../project/present.ts'
+import { presentProviderKey } from '../../provider-key/present.ts'
 import { presentRecord } from '../../request/present.ts'
 import { presentSettings } from '../../setting/present.ts'
 import { presentSignInPolicy } from '../../sign-in-policy/present.ts'
@@ -82,6 +84,7 @@ async function* things(database: Source, wanted: ExportWanted): AsyncGenerator<L
   yield* await within(itself)
   for await (const member of paged(memberList, ({ person }) => person)) yield { type: 'member', ...presentMember(member) }
   for await (const made of paged(invitationList, ({ id }) => id)) yield { type: 'invitation', ...presentInvitation(made) }
+  yield* providerKeys(within, null, wanted)
   for await (const project of paged(projectList, ({ id }) => id)) {
     const [limit, origins] = await within(async (tx) => [await limitOf(tx, project.id), await browserOriginsFind(tx, project.id)] as const)
     yield { type: 'project', ...presentProject(project), rate_limit: limit, browser_origins: origins }
@@ -105,7 +108,8 @@ async function itself(tx: TenantTx): Promise<Line[]> {
   ]
 }
 
-async function* inPlace(within: Within, at: Place, { publicUrl, requests }: ExportWanted): AsyncGenerator<Line> {
+async function* inPlace(within: Within, at: Place, wanted: ExportWanted): AsyncGenerator<Line> {
+  const { publicUrl, requests } = wanted
   const where = { project: formatId('proj', at.project), environment: at.environment }
   for await (const integration of pages(
     within,
@@ -129,6 +133,7 @@ async function* inPlace(within: Within, at: Place, { publicUrl, requests }: Expo
   )) {
     yield { type: 'key', ...where, ...presentKey(key), rate_limit: await within((tx) => limitOf(tx, key.id)) }
   }
+  yield* providerKeys(within, at, wanted)
   for await (const connection of pages(
     within,
     (tx, page: ConnectionPage) => connectionList(tx, at, {}, page),
@@ -146,6 +151,19 @@ async function* inPlace(within: Within, at: Place, { publicUrl, requests }: Expo
   }
 }
 
+/** Without what the API shows of their texts: nothing of a secret leaves with an export. */
+async function* providerKeys(within: Within, at: Place | null, wanted: ExportWanted): AsyncGenerator<Line> {
+  for await (const key of pages(
+    within,
+    (tx, page: ProviderKeyPage) => providerKeyList(tx, at, page),
+    ({ id }) => id,
+  )) {
+    const { masked: _, fingerprint: __, ...shown } = presentProviderKey(key, wanted.at.getTime())
+    yield { type: 'provider_key', ...shown }
+  }
+}
+
+type ProviderKeyPage = Parameters<typeof providerKeyList>[2]
 type SourcePage = Parameters<typeof eventSourceList>[3]
 type KeyPage = Parameters<typeof apiKeyList>[3]
 type ConnectionPage = Parameters<typeof connectionList>[3]
