@@ -66,6 +66,9 @@ const keyOf = (id: KeyId): Parameters<typeof apiKeyInsert>[1] => ({
   expiresAt: null,
 })
 
+/** What an integration has that nobody gave a policy. */
+const UNTRIED = { cache: false, concurrency: null, qps: null, retries: 0 }
+
 describe('proxyTarget', () => {
   const ask = (over: object) => database.proxyTarget({ org: tenant.org, ...tenant.place, slug: 'github', ...over })
 
@@ -77,7 +80,7 @@ describe('proxyTarget', () => {
     ]) {
       expect(await ask(over)).toEqual({
         now: expect.any(Date),
-        integration: { id: tenant.integration, provider: 'github' },
+        integration: { id: tenant.integration, provider: 'github', policy: UNTRIED },
         connections: [
           {
             id: tenant.connection,
@@ -101,7 +104,7 @@ describe('proxyTarget', () => {
     ]) {
       expect(await ask(over)).toEqual({
         now: expect.any(Date),
-        integration: { id: tenant.integration, provider: 'github' },
+        integration: { id: tenant.integration, provider: 'github', policy: UNTRIED },
         connections: [],
       })
     }
