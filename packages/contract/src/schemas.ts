@@ -303,6 +303,9 @@ export const callPolicy = z
       .max(3)
       .describe('Further tries of calls that may be repeated: idempotent or with an Idempotency-Key, and without a body'),
     qps: z.number().positive().max(10_000).nullable().describe('Calls a second to the provider, of all connections together, on each node'),
+    cache: z
+      .boolean()
+      .describe('Whether answers to GET are kept as their providers allow, asked about again, and stand in while a provider fails'),
     concurrency: z.int().min(1).max(1_000).nullable().describe('Calls to the provider at once, of all connections together, on each node'),
   })
   .meta({ id: 'CallPolicy' })

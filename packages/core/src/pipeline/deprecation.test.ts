@@ -4,7 +4,7 @@ import { ManualClock } from '../kernel/index.ts'
 import { MetricsRegistry } from '../observability/index.ts'
 import { deprecationOf, Deprecations } from './deprecation.ts'
 import type { DeprecationNotice } from './deprecation.ts'
-import { DEPRECATION_METRICS } from './metrics.ts'
+import { PIPELINE_METRICS } from './metrics.ts'
 
 const DAY = 24 * 3_600_000
 const SUNSET = 'Sun, 11 Nov 2029 23:59:59 GMT'
@@ -52,7 +52,7 @@ describe('notices of providers', () => {
   it('S53 are told once a day, counted each time, and the earliest end is measured', () => {
     const clock = new ManualClock()
     const told: DeprecationNotice[] = []
-    const metrics = new MetricsRegistry(DEPRECATION_METRICS)
+    const metrics = new MetricsRegistry(PIPELINE_METRICS)
     const deprecations = new Deprecations({ onNotice: (notice) => told.push(notice), clock, metrics })
     const place = { provider: 'p', host: 'api.example' }
     const said = new Headers({ sunset: SUNSET })

@@ -1,8 +1,8 @@
 /** Owns the metrics of the pipeline. Refuses labels that name an owner, a connection or a URL. */
 import type { MetricDefinition } from '../observability/index.ts'
 
-/** Of the breaker alone. */
-export const CIRCUIT_METRICS: readonly MetricDefinition[] = [
+/** Of the policies around a call. */
+export const PIPELINE_METRICS: readonly MetricDefinition[] = [
   {
     name: 'circuit_breaker_state',
     kind: 'gauge',
@@ -15,26 +15,6 @@ export const CIRCUIT_METRICS: readonly MetricDefinition[] = [
     help: 'Changes of circuits, by the state they came to.',
     labels: { provider: 'open', to: ['closed', 'open', 'half_open'] },
   },
-]
-
-/** Of what providers announce. */
-export const DEPRECATION_METRICS: readonly MetricDefinition[] = [
-  {
-    name: 'http_deprecated_answers_total',
-    kind: 'counter',
-    help: 'Answers of providers that announce the end of what was asked (Deprecation, Sunset).',
-    labels: { provider: 'open' },
-  },
-  {
-    name: 'provider_sunset_timestamp_seconds',
-    kind: 'gauge',
-    help: 'The earliest end that a provider announced for something that is asked of it, in seconds since 1970.',
-    labels: { provider: 'open' },
-  },
-]
-
-/** Of tries and turns. */
-export const OUTBOUND_METRICS: readonly MetricDefinition[] = [
   {
     name: 'http_retries_total',
     kind: 'counter',
@@ -47,13 +27,18 @@ export const OUTBOUND_METRICS: readonly MetricDefinition[] = [
     help: 'Calls that wait for their turn under a limit of calls to a provider.',
     labels: { provider: 'open' },
   },
-]
-
-/** Of the policies around a call. */
-export const PIPELINE_METRICS: readonly MetricDefinition[] = [
-  ...CIRCUIT_METRICS,
-  ...OUTBOUND_METRICS,
-  ...DEPRECATION_METRICS,
+  {
+    name: 'http_deprecated_answers_total',
+    kind: 'counter',
+    help: 'Answers of providers that announce the end of what was asked (Deprecation, Sunset).',
+    labels: { provider: 'open' },
+  },
+  {
+    name: 'provider_sunset_timestamp_seconds',
+    kind: 'gauge',
+    help: 'The earliest end that a provider announced for something that is asked of it, in seconds since 1970.',
+    labels: { provider: 'open' },
+  },
   {
     name: 'http_cache_hits_total',
     kind: 'counter',

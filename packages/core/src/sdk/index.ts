@@ -1,8 +1,9 @@
 /** The SDK: the engine inside one Node program, without a gateway. */
 export type { ActionRequest, DoneItem, KnownActions } from './acting.ts'
-export { MAX_GATHERED, ProviderAnswer } from './answer.ts'
+export { AnswerSink, MAX_GATHERED, ProviderAnswer } from './answer.ts'
 export type { AnswerWarning } from './answer.ts'
 export type { ApiRequest } from './calling.ts'
+export { isRenewalOutage } from './call-grant.ts'
 export type { ProviderConfig, SallyportConfig } from './config-form.ts'
 export type { DeviceRequest, DeviceStart, DeviceWait } from './device-sign-in.ts'
 export type { Revocation, RevocationEnd } from './disconnecting.ts'

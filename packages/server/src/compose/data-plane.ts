@@ -1,10 +1,11 @@
 /** Owns the data plane with its memories: where calls go, under which route, and how much of an origin one organization gets. */
 import { DEFAULT_REFRESH_LIMITS, formatId } from '@sallyport/core'
 import type { CircuitChange, DeprecationNotice, IntegrationId, Logger, OrgId } from '@sallyport/core'
-import type { Database } from '../db/index.ts'
+import type { Change, Database } from '../db/index.ts'
 import { connectionFind } from '../db/index.ts'
 import { addressOf, transportHeaders, trustedProxies } from '../http/index.ts'
 import {
+  createAnswers,
   createCallShares,
   createCredentialLife,
   createDataPlane,
@@ -13,7 +14,7 @@ import {
   createTargetCache,
   routeOut,
 } from '../proxy/index.ts'
-import type { DataPlane, TargetWanted } from '../proxy/index.ts'
+import type { Answers, DataPlane, TargetCache, TargetWanted } from '../proxy/index.ts'
 import type { Callers } from './callers.ts'
 import type { Credentials } from './credentials.ts'
 import type { Ground } from './parts.ts'
@@ -47,6 +48,7 @@ export function openDataPlane(
   const routes = new Map([...providers].map(([id, provider]) => [id, routeOut(provider, config.egress, { nonces: dpopNonces, clock })]))
   const transport = transportHeaders(config.publicUrl)
   const proxies = trustedProxies(config.trustedProxies)
+  const answers = createAnswers({ clock, metrics })
   const dataPlane = createDataPlane({
     keyGuard,
     keyUses,
@@ -80,6 +82,7 @@ export function openDataPlane(
       metrics,
     }),
     outbound: createOutbound({ clock, metrics }),
+    answers,
     useLog,
     clock,
     logger,
@@ -90,7 +93,14 @@ export function openDataPlane(
     maxRequestBytes: config.limits.maxRequestBytes,
     isFromMemory: () => !database.health.ok,
   })
-  return { dataPlane, stopListening: database.onChange((change) => targets.drop(change)) }
+  return { dataPlane, stopListening: database.onChange(forgetting(targets, answers)) }
+}
+
+function forgetting(targets: TargetCache, answers: Answers): (change: Change | 'unknown') => void {
+  return (change) => {
+    targets.drop(change)
+    answers.drop(change)
+  }
 }
 
 /** For the operator: what calls are made of goes by the day that is said. The address for more is the provider's word, and stays out of the log. */

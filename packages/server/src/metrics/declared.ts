@@ -2,7 +2,7 @@
  * Owns the one list of what the gateway counts. A metric that isn't here can't be counted, and a test holds docs/metrics.md against it.
  * Refuses labels that name a tenant: an organization, a connection or a key never is a label.
  */
-import { CALL_METRICS, CIRCUIT_METRICS, DEPRECATION_METRICS, OUTBOUND_METRICS, REFRESH_METRICS } from '@sallyport/core'
+import { CALL_METRICS, PIPELINE_METRICS, REFRESH_METRICS } from '@sallyport/core'
 import type { MetricDefinition } from '@sallyport/core'
 
 const KEY_METRICS: readonly MetricDefinition[] = [
@@ -102,9 +102,7 @@ const PROCESS_METRICS: readonly MetricDefinition[] = [
 export const METRICS: readonly MetricDefinition[] = [
   ...REFRESH_METRICS,
   ...CALL_METRICS,
-  ...CIRCUIT_METRICS,
-  ...OUTBOUND_METRICS,
-  ...DEPRECATION_METRICS,
+  ...PIPELINE_METRICS,
   ...KEY_METRICS,
   ...REVOCATION_METRICS,
   ...AUDIT_METRICS,

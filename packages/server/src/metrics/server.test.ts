@@ -114,7 +114,18 @@ describe('the list of metrics', () => {
 
   it('N8 has no label that names a tenant, and keeps the names that clients depend on', () => {
     const labels = new Set(METRICS.flatMap(({ labels: of }) => Object.keys(of)))
-    expect([...labels].toSorted()).toEqual(['holder', 'method', 'outcome', 'provider', 'quantile', 'source', 'state', 'status', 'to'])
+    expect([...labels].toSorted()).toEqual([
+      'answer',
+      'holder',
+      'method',
+      'outcome',
+      'provider',
+      'quantile',
+      'source',
+      'state',
+      'status',
+      'to',
+    ])
     expect(METRICS.map(({ name }) => name)).toEqual(
       expect.arrayContaining([
         'token_refresh_total',

@@ -3,7 +3,10 @@
  * buffers a body, and with warm caches nothing on it waits for the database. Refuses to hold a credential longer than the call's start.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import {
+  AnswerSink,
   cleanRequestHeaders,
   EgressError,
   formatId,
@@ -15,13 +18,17 @@ import {
   RefreshError,
 } from '@sallyport/core'
 import type {
+  Answer,
   Clock,
   ConnectionId,
   Egress,
+  ForwardCall,
+  ForwardResult,
   IntegrationId,
   JudgedPath,
   Logger,
   Metrics,
+  ParsedHeaders,
   Provider,
   RequestId,
   TokenSet,
@@ -38,6 +45,7 @@ import { fieldsOf } from '../limits/index.ts'
 import type { Limiter, Standing } from '../limits/index.ts'
 import { credentialPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
+import type { AnsweredCall, Answers } from './answers.ts'
 import { absent, CallError, isProxyUrl, presentedKey, readCall } from './call.ts'
 import type { PresentedKey, ProxyCall, Selector } from './call.ts'
 import type { CallShares } from './call-shares.ts'
@@ -65,6 +73,7 @@ export interface DataPlaneOptions {
   readonly shares: CallShares
   readonly guard: ProviderGuard
   readonly outbound: Outbound
+  readonly answers: Pick<Answers, 'answer' | 'changed'>
   readonly useLog: UseLog
   readonly clock: Clock
   readonly logger: Logger
@@ -101,6 +110,9 @@ const CONTAINMENT = [
 const FROM_MEMORY = ['sallyport-warning', 'database_unavailable']
 /** How long a refused upload may go on before its connection is cut, so that its sender can read the refusal first. */
 const LINGER_MS = 2_000
+const COOKIE = 'set-cookie'
+/** RFC 9110 section 9.2.1. */
+const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 /** In records only; nobody is left to be told. */
 const CLIENT_GONE = 499
 
@@ -143,8 +155,22 @@ interface Destination {
   readonly integration: IntegrationId
   readonly policy: CallPolicy
   readonly route: RouteOut
-  readonly renewed: RenewedTokens | undefined
+  readonly target: KnownTarget
 }
+
+/** Who asks for what. */
+interface Asked {
+  readonly principal: KeyPrincipal
+  readonly call: ProxyCall
+  /** Those that may go on. */
+  readonly headers: readonly string[]
+  readonly wanted: TargetWanted
+  /** The only one of the connection that will do; absent: whichever it has. */
+  readonly generation?: number
+}
+
+/** Where the answer goes, and what is added to it there. */
+type Handing = Pick<ForwardCall, 'response' | 'responseHeaders' | 'responseAdds' | 'responseDefaults' | 'signal'>
 
 class Passage {
   readonly #o: DataPlaneOptions
@@ -160,6 +186,8 @@ class Passage {
   /** What a web page of another origin is told, if one asks. */
   #page: Readonly<Record<string, string>> = {}
   #going: AbortController | undefined
+  /** What the cache has to know of the provider's answer beside what is passed on. */
+  #noted: Noted = { pointers: new Headers(), setsCookie: false }
 
   constructor(options: DataPlaneOptions, request: IncomingMessage, response: ServerResponse) {
     this.#o = options
@@ -197,17 +225,85 @@ class Passage {
     const call = readCall(this.#request.url!, this.#request.rawHeaders)
     this.#trace.call = call
     const headers = this.#judge(principal, call)
-    const wanted = wantedBy(principal, call)
-    const bodiless = call.contentLength === 0
-    let tries: Tries | undefined
+    const asked: Asked = { principal, call, headers, wanted: wantedBy(principal, call) }
+    const out = await this.#destination(asked)
+    if (out.policy.cache && this.#request.method === 'GET' && call.contentLength === 0) return await this.#answered(asked, out)
+    const { status, aborted, bytesIn, bytesOut } = await this.#sent(asked, out, this.#directly())
+    this.#record(status, 'provider', aborted ?? null, bytesIn, bytesOut)
+  }
+
+  /** From what was kept, or by a call whose answer is kept as it passes. */
+  async #answered(asked: Asked, out: Destination): Promise<void> {
+    const gone = this.#gone()
+    const { generation } = out.candidate
+    const answer = await this.#o.answers.answer({ ...answeredCall(asked, out, 'GET'), gone }, async (headers) => {
+      const sink = new AnswerSink('GET')
+      const sent = this.#sent({ ...asked, headers: [...headers].flat(), generation }, out, { response: sink, signal: gone })
+      const over = Promise.withResolvers<void>()
+      const headed = sink.head.then((head): Answer => {
+        if (this.#noted.setsCookie) head.headers.set(COOKIE, '')
+        return { ...head, ended: over.promise }
+      })
+      const whole = sent.then(({ aborted }) => {
+        if (aborted !== undefined) sink.cut(new EgressError(aborted, 'cut', true))
+        over.resolve()
+        return headed
+      })
+      return Promise.race([headed, whole])
+    })
+    await this.#deliver(answer)
+  }
+
+  async #deliver({ status, headers, body }: Answer): Promise<void> {
+    const { responseHeaders, responseAdds } = this.#directly()
+    const own = new Set([COOKIE, ...responseHeaders.filter((_text, at) => at % 2 === 0)])
+    const flat = [...headers].filter(([name]) => !own.has(name)).flat()
+    const defaults = [this.#standing?.standard, this.#standing?.older].filter(
+      (group) => group !== undefined && !group.some((name, at) => at % 2 === 0 && headers.has(name)),
+    )
+    this.#response.writeHead(status, [...flat, ...responseHeaders, ...responseAdds, ...defaults.flat()] as string[])
+    let bytes = 0
+    let cut: string | null = null
     try {
-      for (let first = true; ; first = false) {
-        // Anew for each try: the connection may have ended while this one waited, or its credential been renewed.
-        const out = await this.#destination(principal, call, wanted)
-        if (first) tries = this.#triesOf(principal, out, bodiless)
-        const pauseMs = await this.#try(principal, out, call, headers, tries)
-        if (pauseMs === undefined) return
-        await this.#o.outbound.pause(pauseMs, this.#gone())
+      await pipeline(
+        body === null ? Readable.from([]) : Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]),
+        async function* counted(chunks: AsyncIterable<Uint8Array>) {
+          for await (const chunk of chunks) {
+            bytes += chunk.length
+            yield chunk
+          }
+        },
+        this.#response,
+      )
+    } catch (error) {
+      // Headers are out: the connection is cut with it, as half an answer must not look whole.
+      cut = error instanceof EgressError ? error.code : 'client_gone'
+    }
+    this.#record(status, 'provider', cut, bytes, bytes)
+  }
+
+  /** Sends the call by as many tries as it takes. What it may have changed is forgotten, where answers are kept. */
+  async #sent(asked: Asked, first: Destination, handing: Handing): Promise<ForwardResult> {
+    if (!first.policy.cache || SAFE.has(this.#request.method!)) return await this.#tried(asked, first, handing)
+    const changing = answeredCall(asked, first, this.#request.method!)
+    try {
+      const result = await this.#tried(asked, first, handing)
+      await this.#o.answers.changed(changing, { status: result.status, headers: this.#noted.pointers })
+      return result
+    } catch (error) {
+      await this.#o.answers.changed(changing, { error })
+      throw error
+    }
+  }
+
+  async #tried(asked: Asked, first: Destination, handing: Handing): Promise<ForwardResult> {
+    const tries = this.#triesOf(asked, first)
+    try {
+      // Anew for each further try: the connection may have ended while this one waited, or its credential been renewed.
+      for (let out = first; ; out = await this.#destination(asked)) {
+        const came = await this.#try(asked, out, handing, tries)
+        if (typeof came !== 'number') return came
+        await this.#o.outbound.pause(came, this.#gone())
         if (this.#response.destroyed) throw new EgressError('client_gone', 'connection')
       }
     } finally {
@@ -215,8 +311,27 @@ class Passage {
     }
   }
 
+  /** To the caller, as the provider gives it. */
+  #directly(): Required<Pick<ForwardCall, 'response' | 'responseHeaders' | 'responseAdds'>> & Pick<ForwardCall, 'responseDefaults'> {
+    return {
+      response: this.#response,
+      responseHeaders: [
+        'sallyport-request-id',
+        this.#name,
+        'sallyport-error-source',
+        'provider',
+        ...(this.#o.isFromMemory() ? FROM_MEMORY : []),
+        ...CONTAINMENT,
+        ...this.#o.transport.flat,
+      ],
+      responseAdds: Object.entries(this.#page).flatMap(([name, value]) => [name, value]),
+      // A provider's own figures are about the provider; where it has none, ours.
+      ...(this.#standing === undefined ? {} : { responseDefaults: [this.#standing.standard, this.#standing.older] }),
+    }
+  }
+
   /** Where the call goes, and with what. @throws CallError, RefreshError */
-  async #destination(principal: KeyPrincipal, call: ProxyCall, wanted: TargetWanted): Promise<Destination> {
+  async #destination({ call, wanted }: Omit<Asked, 'generation'>): Promise<Destination> {
     const target = this.#o.targets.peek(wanted) ?? (await this.#o.targets.load(wanted))
     const { candidate, provider, integration, policy } = await this.#choose(target, wanted)
     this.#trace.target = candidate
@@ -229,26 +344,27 @@ class Passage {
         publicDetail: 'This method and path are not allowed by the integration.',
       })
     }
-    const renewed = await this.#renewed(principal, candidate, target)
-    return { candidate, provider, integration, policy, route, renewed }
+    return { candidate, provider, integration, policy, route, target }
   }
 
-  #triesOf(principal: KeyPrincipal, { policy, integration, provider, route }: Destination, isBodiless: boolean): Tries | undefined {
+  #triesOf(
+    { principal, call }: Pick<Asked, 'principal' | 'call'>,
+    { policy, integration, provider, route }: Destination,
+  ): Tries | undefined {
     if (policy.retries === 0) return undefined
+    const isBodiless = call.contentLength === 0
     const isHarmless = this.#request.headers['idempotency-key'] !== undefined
     const of = { org: principal.org, integration, provider, host: route.host, method: this.#request.method!, isHarmless, isBodiless }
     return this.#o.outbound.tries(policy, of)
   }
 
-  /** One try. How long to wait before another one, or undefined: the caller has the answer. */
-  async #try(
-    principal: KeyPrincipal,
-    out: Destination,
-    call: ProxyCall,
-    headers: readonly string[],
-    tries: Tries | undefined,
-  ): Promise<number | undefined> {
-    const { candidate, integration, provider, policy, route } = out
+  /** One try: what came of it, or how long to wait before another one. */
+  async #try(asked: Asked, out: Destination, handing: Handing, tries: Tries | undefined): Promise<ForwardResult | number> {
+    const { principal, call } = asked
+    const { candidate, integration, provider, policy, route, target } = out
+    if (asked.generation !== undefined && asked.generation !== candidate.generation) throw new RefreshError('refresh_pending')
+    const renewal = this.#renewed(principal, candidate, target)
+    const renewed = renewal === undefined ? undefined : await renewal
     const of = { org: principal.org, integration, provider, connection: candidate.id }
     const limited = policy.qps !== null || policy.concurrency !== null
     const endTurn = limited ? await this.#o.outbound.turn(policy, { ...of, gone: this.#gone() }) : undefined
@@ -256,7 +372,7 @@ class Passage {
       // Behind the queue: who waited while the circuit opened is not sent after all, and who waits takes no connection's place.
       return await this.#shared(principal, route, () => {
         const admitted = this.#o.guard.admit({ ...of, host: route.host, counted: route.counts(this.#request.method!, call.path) })
-        return this.#guarded(admitted, tries, () => this.#callOut(principal, out, call, [...headers], admitted, tries))
+        return this.#guarded(admitted, tries, () => this.#callOut(asked, out, renewed, handing, admitted, tries))
       })
     } finally {
       endTurn?.()
@@ -283,7 +399,7 @@ class Passage {
   }
 
   /** Whatever happens before an answer is judged, so that a probe of an open circuit ends in any case. */
-  async #guarded(admitted: Admitted, tries: Tries | undefined, callOut: () => Promise<number | undefined>): Promise<number | undefined> {
+  async #guarded<T>(admitted: Admitted, tries: Tries | undefined, callOut: () => Promise<T>): Promise<T | number> {
     try {
       return await callOut()
     } catch (error) {
@@ -297,13 +413,13 @@ class Passage {
 
   /** As `#try`. */
   async #callOut(
-    principal: KeyPrincipal,
-    { candidate, renewed, route }: Destination,
-    call: ProxyCall,
-    headers: string[],
+    { principal, call, headers }: Asked,
+    { candidate, policy, route }: Destination,
+    renewed: RenewedTokens | undefined,
+    handing: Handing,
     admitted: Admitted,
     tries: Tries | undefined,
-  ): Promise<number | undefined> {
+  ): Promise<ForwardResult | number> {
     const method = this.#request.method!
     let pauseMs: number | undefined
     await this.#o.useLog.use(principal.org, principal.auditUseMode, this.#useEvent(principal, candidate, renewed, method, call))
@@ -313,10 +429,11 @@ class Passage {
       base: route.base,
       method,
       path: call.path as JudgedPath,
-      headers: route.withDefaults(headers),
+      headers: route.withDefaults([...headers]),
       ...(proven?.parts ?? { inject: route.inject(tokens.accessToken) }),
       again: (status, received) => {
         admitted.answered(status, received)
+        if (policy.cache) this.#noted = notedOf(received)
         const injections = proven?.parts.again?.(status, received)
         if (injections !== undefined || tries === undefined) return injections
         pauseMs = tries.after({ answer: { status, headers: { get: (name) => headerText(received, name) ?? null } } })
@@ -325,26 +442,13 @@ class Passage {
       body: call.contentLength === 0 ? null : this.#request,
       ...(call.contentLength === undefined ? {} : { contentLength: call.contentLength }),
       maxRequestBytes: this.#o.maxRequestBytes,
-      response: this.#response,
       rewriteTo: `${this.#o.publicUrl}/proxy/${call.integration}`,
-      responseHeaders: [
-        'sallyport-request-id',
-        this.#name,
-        'sallyport-error-source',
-        'provider',
-        ...(this.#o.isFromMemory() ? FROM_MEMORY : []),
-        ...CONTAINMENT,
-        ...this.#o.transport.flat,
-      ],
-      responseAdds: Object.entries(this.#page).flatMap(([name, value]) => [name, value]),
-      // A provider's own figures are about the provider; where it has none, ours.
-      ...(this.#standing === undefined ? {} : { responseDefaults: [this.#standing.standard, this.#standing.older] }),
+      ...handing,
     })
-    if (result.withheld === true) return pauseMs
+    if (result.withheld === true && pauseMs !== undefined) return pauseMs
     // The answer is the caller's as it is; that the token was refused is worth a renewal beside it.
     if (result.status === 401 && proven?.wantedNonce() !== true) this.#o.life.refused(principal.org, candidate, renewed?.seq)
-    this.#record(result.status, 'provider', result.aborted ?? null, result.bytesIn, result.bytesOut)
-    return undefined
+    return result
   }
 
   #admit(principal: KeyPrincipal, { text, asBound }: PresentedKey): Promise<void> | undefined {
@@ -472,6 +576,27 @@ class Passage {
       bytesOut,
     } satisfies RequestRecordRow)
   }
+}
+
+function answeredCall({ principal, call, headers }: Asked, { candidate, provider, route }: Destination, method: string): AnsweredCall {
+  const of = { org: principal.org, connection: candidate.id, generation: candidate.generation, provider }
+  return { ...of, method, url: `${route.base.origin}${route.base.basePath}${call.path}`, headers }
+}
+
+interface Noted {
+  /** Where it points to: what stands there may have been changed. */
+  readonly pointers: Headers
+  /** No cookie is passed on; an answer that sets one is not kept either. */
+  readonly setsCookie: boolean
+}
+
+function notedOf(received: ParsedHeaders): Noted {
+  const pointers = new Headers()
+  for (const name of ['location', 'content-location']) {
+    const value = headerText(received, name)
+    if (value !== undefined) pointers.set(name, value)
+  }
+  return { pointers, setsCookie: received[COOKIE] !== undefined }
 }
 
 const names = new WeakMap<KeyPrincipal | ProxyTargetConnection, string>()

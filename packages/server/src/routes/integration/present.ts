@@ -12,6 +12,7 @@ export function presentIntegration(integration: Integration, publicUrl: string):
     client_id: integration.clientId,
     scopes: [...integration.scopes],
     call_policy: {
+      cache: integration.callPolicy.cache,
       retries: integration.callPolicy.retries,
       qps: integration.callPolicy.qps,
       concurrency: integration.callPolicy.concurrency,
