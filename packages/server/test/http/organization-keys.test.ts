@@ -100,6 +100,18 @@ describe('a key of an organization', () => {
   })
 })
 
+describe('an export of the organization', () => {
+  it('T-15 K-01 names its own keys beside those of projects, and not their text', async () => {
+    const { key, secret } = await make()
+    const { text } = await send(world, `/api/v1/orgs/${org().org}/export`, {
+      headers: { cookie: world.a.people.OWNER.cookie, origin: 'http://127.0.0.1:7255' },
+    })
+    const lines = text.split('\n').filter((line) => line.includes(key.id))
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([{ type: 'key', project: null, ...key, rate_limit: null }])
+    expect(text).not.toContain(secret.split('_')[3])
+  })
+})
+
 describe('making a key of an organization', () => {
   it('T-11 takes an administrator, or a key of the organization', async () => {
     const body = { name: 'no', scopes: ['keys:read' as const] }

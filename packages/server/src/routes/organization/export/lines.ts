@@ -28,7 +28,7 @@ import { presentConnection } from '../../connection/present.ts'
 import { presentEventSource } from '../../event-source/present.ts'
 import { presentIntegration } from '../../integration/present.ts'
 import { presentInvitation } from '../../invitation/present.ts'
-import { presentKey } from '../../key/present.ts'
+import { presentKey, presentOrganizationKey } from '../../key/present.ts'
 import { presentMember } from '../../member/present.ts'
 import { presentProject } from '../../project/present.ts'
 import { presentProviderKey } from '../../provider-key/present.ts'
@@ -85,6 +85,13 @@ async function* things(database: Source, wanted: ExportWanted): AsyncGenerator<L
   for await (const member of paged(memberList, ({ person }) => person)) yield { type: 'member', ...presentMember(member) }
   for await (const made of paged(invitationList, ({ id }) => id)) yield { type: 'invitation', ...presentInvitation(made) }
   yield* providerKeys(within, null, wanted)
+  const ofNoProject = { project: null, environment: null } as const
+  for await (const key of paged(
+    (tx, page: KeyPage) => apiKeyList(tx, ofNoProject, null, page),
+    ({ id }) => id,
+  )) {
+    yield { type: 'key', project: null, ...presentOrganizationKey(key), rate_limit: await within((tx) => limitOf(tx, key.id)) }
+  }
   for await (const project of paged(projectList, ({ id }) => id)) {
     const [limit, origins] = await within(async (tx) => [await limitOf(tx, project.id), await browserOriginsFind(tx, project.id)] as const)
     yield { type: 'project', ...presentProject(project), rate_limit: limit, browser_origins: origins }
