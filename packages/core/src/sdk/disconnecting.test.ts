@@ -166,6 +166,25 @@ describe('tokens that are to be taken back', () => {
     await disconnecting.close()
   })
 
+  it('V-08 are taken back beside a new connection of the person, which keeps its own, and not where it has the same', async () => {
+    const { open, shown } = trial([503, 200])
+    const { store, disconnecting } = open()
+    await disconnecting.connect(REF, tokens('a'))
+    await disconnecting.disconnect(REF)
+    await disconnecting.connect(REF, tokens('b'))
+    await disconnecting.close()
+    expect(shown).toEqual(['fake-refresh-a', 'fake-refresh-a', 'fake-access-a'])
+    expect((await store.read(REF))!.head.tokens.accessToken.reveal()).toBe('fake-access-b')
+    const same = trial([503])
+    const again = same.open()
+    await again.disconnecting.connect(REF, tokens('a'))
+    await again.disconnecting.disconnect(REF)
+    await again.disconnecting.connect(REF, tokens('a'))
+    await again.disconnecting.close()
+    expect(same.shown).toHaveLength(1)
+    expect(await again.disconnecting.pending()).toBe(0)
+  })
+
   it('are said to be unavailable when the store is away at the end', async () => {
     const { open } = trial([200])
     const { store } = open()

@@ -8,7 +8,7 @@ import type { Clock } from '../kernel/index.ts'
 import type { Logger, Metrics } from '../observability/index.ts'
 import type { ImpossibleReason, OutboundFetch, RetryReason, RevokeAnswer } from '../oauth/index.ts'
 import type { Pause } from '../refresh/index.ts'
-import { revocationKey } from '../tokens/index.ts'
+import { revocationKey, sharesToken } from '../tokens/index.ts'
 import type { CredentialRef, CredentialState, CredentialStore, EndedGrant, EndedGrants, LeaseKeeper, TokenSet } from '../tokens/index.ts'
 import type { ConfiguredProvider } from './config.ts'
 import { takeBack } from './taking-back.ts'
@@ -59,6 +59,7 @@ const MOST_COUNTED = 1_000
 export class Disconnecting {
   readonly #parts: DisconnectingParts
   readonly #over = new AbortController()
+  readonly #beside = new Set<Promise<void>>()
   #looking: Promise<void> = Promise.resolve()
 
   constructor(parts: DisconnectingParts) {
@@ -82,10 +83,35 @@ export class Disconnecting {
     }
   }
 
+  /**
+   * Keeps what a person agreed to anew. What an earlier connection left that was ended, and is not taken back yet, is taken back beside it, once: with
+   * the new one nobody knows it any more. The new one's own tokens stay, whatever the reach of the provider's way. @throws as `CredentialStore.connect`
+   */
+  async connect(ref: CredentialRef, tokens: TokenSet): ReturnType<CredentialStore['connect']> {
+    const { store } = this.#parts
+    const before = await store.read(ref)
+    const left = before?.status === 'revoked' ? await this.#setsOf(ref, before) : []
+    const made = await store.connect(ref, tokens)
+    const old = left.filter((one) => !sharesToken(one, tokens))
+    if (old.length > 0) this.#asSideline(this.#revokeLeft(ref, old))
+    return made
+  }
+
   /** Takes tokens back that came for a connection that had ended. Tried once: nobody knows them any more. */
   async revokeOrphan(ref: CredentialRef, tokens: TokenSet): Promise<void> {
-    const answer = await this.#revoke(ref, [tokens], true)
-    if (answer.kind !== 'done') this.#parts.logger.warn('Tokens that came late were not taken back', { ref, answer })
+    await this.#revokeLeft(ref, [tokens])
+  }
+
+  async #revokeLeft(ref: CredentialRef, sets: readonly TokenSet[]): Promise<void> {
+    const answer = await this.#revoke(ref, sets, true)
+    if (answer.kind !== 'done') this.#parts.logger.warn('Tokens that nobody uses any more were not taken back', { ref, answer })
+  }
+
+  #asSideline(work: Promise<void>): void {
+    const done = work
+      .catch((error: unknown) => this.#parts.logger.warn('Tokens that nobody uses any more were not taken back', { error }))
+      .finally(() => this.#beside.delete(done))
+    this.#beside.add(done)
   }
 
   /** Takes up what is pending, from whichever process, now and every while until `close`. */
@@ -96,7 +122,7 @@ export class Disconnecting {
   /** Begins nothing more, and waits for what is under way. */
   async close(): Promise<void> {
     this.#over.abort()
-    await this.#looking
+    await Promise.all([this.#looking, ...this.#beside])
   }
 
   /** Grants whose tokens are not taken back yet, counted up to 1,000. @throws TokenError `store_unavailable` */
@@ -155,9 +181,7 @@ export class Disconnecting {
   async #takeBack(ref: CredentialRef, state: CredentialState): Promise<Revocation> {
     const { store, forgetAnswers } = this.#parts
     await forgetAnswers(ref)
-    const siblings = await store.siblings(ref)
-    const sets = [state.head, ...siblings].filter(({ generation }) => generation === state.generation).map(({ tokens }) => tokens)
-    const answer = await this.#revoke(ref, sets, false)
+    const answer = await this.#revoke(ref, await this.#setsOf(ref, state), false)
     if (answer.kind !== 'retry') return await this.#forgotten(ref, state.generation, answer)
     // As long again as it has been tried, so that the waits double whoever makes them.
     const ageMs = state.status === 'revoked' && state.failure !== null ? state.readAt - state.failure.at : 0
@@ -165,6 +189,12 @@ export class Disconnecting {
     const waitMs = Math.max(FIRST_WAIT_MS, Math.min(LAST_WAIT_MS, ageMs), answer.afterMs ?? 0)
     await store.putOff(ref, state.generation, waitMs)
     return { kind: 'pending', reason: answer.reason }
+  }
+
+  /** Newest first. */
+  async #setsOf(ref: CredentialRef, { head, generation }: CredentialState): Promise<TokenSet[]> {
+    const siblings = await this.#parts.store.siblings(ref)
+    return [head, ...siblings].filter((one) => one.generation === generation).map(({ tokens }) => tokens)
   }
 
   async #revoke(ref: CredentialRef, sets: readonly TokenSet[], accountShared: boolean): Promise<RevokeAnswer> {

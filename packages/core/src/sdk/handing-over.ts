@@ -37,7 +37,7 @@ export interface CredentialConnected extends ConnectionName {
 
 export interface HandingOverParts {
   readonly provider: (name: string) => ConfiguredProvider
-  readonly store: CredentialStore
+  readonly store: Pick<CredentialStore, 'read' | 'connect'>
   readonly fetch: OutboundFetch
   readonly nonces: DpopNonces
   readonly servers: ServerDirectory

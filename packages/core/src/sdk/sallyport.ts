@@ -18,7 +18,7 @@ import type { Refresher } from '../refresh/index.ts'
 import { FileSpill, openSharedAnswers, openTokenStore } from '../stores/index.ts'
 import type { OpenTokenStore, SharedAnswers } from '../stores/index.ts'
 import { healthOf } from '../tokens/index.ts'
-import type { CredentialHealth, CredentialRef, RefreshTrouble, StoreDurability } from '../tokens/index.ts'
+import type { CredentialHealth, CredentialRef, CredentialStore, RefreshTrouble, StoreDurability } from '../tokens/index.ts'
 import { Acting } from './acting.ts'
 import type { ActionRequest, DoneItem } from './acting.ts'
 import type { ProviderAnswer } from './answer.ts'
@@ -451,7 +451,11 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
   const connectors = new KnownConnectors(provider)
   const fetching = new Fetching({ connectors, calling, feeds, health, alternatives: config.alternatives ?? {}, events, logger, traces })
   const servers = createServerDirectory({ fetch: send, clock })
-  const connecting = { provider, states, store, fetch: send, nonces, servers, clock }
+  const kept: Pick<CredentialStore, 'read' | 'connect'> = {
+    read: (ref) => store.read(ref),
+    connect: (ref, tokens) => disconnecting.connect(ref, tokens),
+  }
+  const connecting = { provider, states, store: kept, fetch: send, nonces, servers, clock }
   return {
     opened,
     egress,

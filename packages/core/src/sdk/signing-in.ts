@@ -77,7 +77,7 @@ type SignIn = CodeSignIn | SigningSignIn | (Begun & { readonly kind: 'device' })
 export interface SigningInParts {
   readonly provider: (name: string) => ConfiguredProvider
   readonly states: ConnectStates
-  readonly store: CredentialStore
+  readonly store: Pick<CredentialStore, 'read' | 'connect'>
   readonly fetch: OutboundFetch
   readonly nonces: DpopNonces
   readonly servers: ServerDirectory

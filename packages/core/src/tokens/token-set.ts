@@ -194,3 +194,9 @@ function parsed(text: Secret): unknown {
     return undefined
   }
 }
+
+/** Whether taking the one back would take something of the other along: some providers give the same token again to who comes back. */
+export function sharesToken(one: TokenSet, other: TokenSet): boolean {
+  if (digestEquals(sha256(one.accessToken), sha256(other.accessToken))) return true
+  return one.refreshToken !== null && sameRefreshToken(one, other)
+}
