@@ -21,8 +21,8 @@ export interface AboutPerson {
 
 export interface PersonalSealer {
   /**
-   * The facts for this event, whose action and target they are bound to. Undefined when none is known, and in an organization that is on its way out.
-   * The first of a subject makes its key, in the same transaction.
+   * The facts for this event, whose action and target they are bound to. Undefined when none is known, in an organization that is on its way out, and while
+   * they can't be sealed: an event says less then. The first of a subject makes its key, in the same transaction. @throws DatabaseError
    */
   seal(tx: TenantTx, event: Pick<AuditEvent, 'action' | 'target'>, about: AboutPerson): Promise<SealedPersonal | undefined>
 }

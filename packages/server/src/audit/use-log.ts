@@ -297,20 +297,11 @@ class GroupingUseLog implements UseLog {
 
   async #sealed(tx: TenantTx, entries: readonly Entry[]): Promise<NewAuditEvent[]> {
     const events: NewAuditEvent[] = []
-    for (const { event, about } of entries) events.push(about === undefined ? event : await this.#about(tx, event, about))
-    return events
-  }
-
-  /** That it happened is on record even where it can't be said of whom. */
-  async #about(tx: TenantTx, event: NewAuditEvent, about: AboutPerson): Promise<NewAuditEvent> {
-    try {
-      const personal = await this.#personal.seal(tx, event, about)
-      return personal === undefined ? event : { ...event, personal }
-    } catch (error) {
-      if (error instanceof DatabaseError) throw error
-      this.#logger.warn('What an event says of a person could not be sealed; it says less', { action: event.action, error })
-      return event
+    for (const { event, about } of entries) {
+      const personal = about === undefined ? undefined : await this.#personal.seal(tx, event, about)
+      events.push(personal === undefined ? event : { ...event, personal })
     }
+    return events
   }
 
   #wroteGroup(queue: Queue, group: Group): void {

@@ -2,11 +2,29 @@
  * Owns what audit events say of people: sealed under a key of whom it is about, and opened for those who may see it. Forgetting somebody destroys that
  * key: the events stay, and say nothing of them any more. Refuses to hold such a key between two transactions, so that nobody is remembered past that.
  */
-import { CryptoError, envelopeKeyId, generateKeyBytes, isUuid, newId, openBytes, seal, Secret, sealingKey } from '@sallyport/core'
+import {
+  CryptoError,
+  envelopeKeyId,
+  generateKeyBytes,
+  isUuid,
+  newId,
+  openBytes,
+  SallyportError,
+  seal,
+  Secret,
+  sealingKey,
+} from '@sallyport/core'
 import type { Logger, SealingKey } from '@sallyport/core'
 import { canonicalJson } from '../audit/index.ts'
 import type { AboutPerson, AuditEvent, PersonalFacts, PersonalOpener, PersonalSealer, SealedPersonal } from '../audit/index.ts'
-import { auditSubjectKeyDelete, auditSubjectKeyFind, auditSubjectKeyInsert, auditSubjectKeyList, auditSubjectsTaken } from '../db/index.ts'
+import {
+  auditSubjectKeyDelete,
+  auditSubjectKeyFind,
+  auditSubjectKeyInsert,
+  auditSubjectKeyList,
+  auditSubjectsTaken,
+  DatabaseError,
+} from '../db/index.ts'
 import type { AuditSubjectKey, StoredAuditEvent, TenantTx } from '../db/index.ts'
 import { auditPersonalPlace, auditSubjectKeyPlace } from './sealed-columns.ts'
 import { isLost } from './vault-error.ts'
@@ -36,7 +54,18 @@ class SubjectKeys implements Personal {
     this.#o = options
   }
 
-  async seal(
+  async seal(tx: TenantTx, event: Pick<AuditEvent, 'action' | 'target'>, about: AboutPerson): Promise<SealedPersonal | undefined> {
+    try {
+      return await this.#sealed(tx, event, about)
+    } catch (error) {
+      // That it happened is on record even where it can't be said of whom, as while whoever holds the root keys is away.
+      if (!(error instanceof SallyportError) || error instanceof DatabaseError) throw error
+      this.#o.logger.warn('What an audit event says of a person could not be sealed; it says less', { action: event.action, error })
+      return undefined
+    }
+  }
+
+  async #sealed(
     tx: TenantTx,
     event: Pick<AuditEvent, 'action' | 'target'>,
     { subject, facts }: AboutPerson,

@@ -267,6 +267,7 @@ describe('organizations beside each other', () => {
     log.request(record(other))
     expect(log.buffered).toBe(35 + 20 + 1)
     await line.restore()
+    await log.flush()
     await log.close()
     expect([await targets(greedy), await targets(other), await targets(third)].map(({ length }) => length)).toEqual([20, 10, 5])
   })
