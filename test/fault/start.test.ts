@@ -13,7 +13,7 @@ const running: GatewayProcess[] = []
 
 afterEach(async () => {
   await Promise.all(running.splice(0).map((gateway) => gateway.stop()))
-  await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true, force: true })))
+  await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true, force: true, maxRetries: 5 })))
 })
 
 async function newDataDir(): Promise<string> {
