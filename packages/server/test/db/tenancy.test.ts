@@ -73,9 +73,9 @@ async function fillTables(tenant: Tenant): Promise<void> {
   await database.lookups.signInEnd(Buffer.alloc(32, 4), 3600)
   const logout = { tokenHash: Buffer.alloc(32, 5), keepS: 3600, issuer: 'local', issuerSession: Buffer.alloc(32, 6), lifeS: 3600 }
   await database.lookups.signInLogout({ ...logout, subject: null, id: newId('user') })
-  await database.lookups.ownerLinkPut({ hash: Buffer.alloc(32, 1), person, ttlSeconds: 60 })
-  await database.lookups.ownerLinkPut({ hash: Buffer.alloc(32, 2), person, ttlSeconds: 60 })
-  await database.lookups.sessionOpen({ linkHash: Buffer.alloc(32, 2), sessionHash: Buffer.alloc(32, 3), ttlSeconds: 60 })
+  await database.lookups.ownerLinkPut({ hash: Buffer.alloc(32, 1), person, ttlSeconds: 3_600 })
+  await database.lookups.ownerLinkPut({ hash: Buffer.alloc(32, 2), person, ttlSeconds: 3_600 })
+  await database.lookups.sessionOpen({ linkHash: Buffer.alloc(32, 2), sessionHash: Buffer.alloc(32, 3), ttlSeconds: 3_600 })
   const { org, place, integration, connection } = tenant
   const session = newId('cs')
   const used: KeyId[] = []
@@ -664,6 +664,23 @@ describe('withTenant', () => {
     expect(hasCode(error, 'conflict')).toBe(true)
     expect(JSON.stringify([String(error), { ...(error as object) }])).not.toContain(canary)
     expect((error as Error).cause).toBeUndefined()
+  })
+})
+
+describe('a key of an organization', () => {
+  it('T-12 lies in one that is there, goes with it, and is bound to no connection', async () => {
+    const orphan = database.withTenant(newId('org'), (tx) => insertKey(tx, b, { project: null }))
+    await expect(orphan).rejects.toMatchObject({ code: 'conflict', sqlState: '23503' })
+    const bound = database.withTenant(b.org, (tx) => insertKey(tx, b, { project: null, connection: b.connection }))
+    await expect(bound).rejects.toMatchObject({ sqlState: '23514' })
+    const gone = newId('org')
+    const { id } = await database.withTenant(gone, async (tx) => {
+      await organizationCreate(tx, { name: 'To be gone' })
+      return insertKey(tx, b, { project: null })
+    })
+    expect(await database.lookups.keyLookup(id)).toMatchObject({ org: gone, project: null })
+    await fresh.asSuperuser('delete from sallyport.organization where id = $1', [gone])
+    expect(await fresh.asSuperuser('select id from sallyport.api_key where id = $1', [id])).toEqual([])
   })
 })
 
