@@ -269,7 +269,8 @@ describe('the SDK', () => {
   it('V-08 keeps tokens that are not taken back yet, ended, and goes on when it is asked again', async () => {
     const record = recordAt(ground.origin, api.origin) as { revocation: object; origins: string[] }
     await start({ connectors: [{ ...record, revocation: { ...record.revocation, endpoint: `${api.origin}/revoke` } }] })
-    api.answer((_request, response) => void response.writeHead(503).end())
+    // So long that nothing but this test asks again.
+    api.answer((_request, response) => void response.writeHead(503, { 'retry-after': '3600' }).end())
     expect(await sallyport.disconnect(of)).toEqual({ kind: 'pending', reason: 'provider_down' })
     await expect(sallyport.request({ ...of, path: '/a' })).rejects.toMatchObject({ code: 'reconnect_required' })
     expect(await sallyport.getConnectionHealth(of)).toMatchObject({ health: 'revoked' })
