@@ -186,8 +186,8 @@ class Passage {
   /** What a web page of another origin is told, if one asks. */
   #page: Readonly<Record<string, string>> = {}
   #going: AbortController | undefined
-  /** What the cache has to know of the provider's answer beside what is passed on. */
-  #noted: Noted = { pointers: new Headers(), setsCookie: false }
+  /** What the cache has to know of the provider's answer beside what is passed on; where answers are kept. */
+  #noted: Noted | undefined
 
   constructor(options: DataPlaneOptions, request: IncomingMessage, response: ServerResponse) {
     this.#o = options
@@ -241,7 +241,7 @@ class Passage {
       const sent = this.#sent({ ...asked, headers: [...headers].flat(), generation }, out, { response: sink, signal: gone })
       const over = Promise.withResolvers<void>()
       const headed = sink.head.then((head): Answer => {
-        if (this.#noted.setsCookie) head.headers.set(COOKIE, '')
+        if (this.#noted?.setsCookie === true) head.headers.set(COOKIE, '')
         return { ...head, ended: over.promise }
       })
       const whole = sent.then(({ aborted }) => {
@@ -288,7 +288,7 @@ class Passage {
     const changing = answeredCall(asked, first, this.#request.method!)
     try {
       const result = await this.#tried(asked, first, handing)
-      await this.#o.answers.changed(changing, { status: result.status, headers: this.#noted.pointers })
+      await this.#o.answers.changed(changing, { status: result.status, headers: this.#noted?.pointers ?? new Headers() })
       return result
     } catch (error) {
       await this.#o.answers.changed(changing, { error })
