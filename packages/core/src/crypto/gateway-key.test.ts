@@ -103,7 +103,7 @@ describe('GATEWAY_KEY_PATTERN', () => {
   })
 
   // In pages of many lines: the rule crosses no line, so a page without a hit is as many texts without one.
-  it('K-15 finds none in 10,000,000 random texts, among them some that begin like a key', () => {
+  it('K-15 finds none in 10,000,000 random texts, among them some that begin like a key', { timeout: 300_000 }, () => {
     const LINES = 10_000
     const WIDTH = 88
     let texts = 0
