@@ -58,13 +58,17 @@ describe('a gateway that is told to end', () => {
     expect(await first).toBe(1)
   })
 
-  it('F-26 ends although its own PostgreSQL no longer hears, and the next start finds every acknowledged row', async () => {
-    const dataDir = await newDataDir()
-    stage = await setStage({ dataDir, variables: { SALLYPORT_DRAIN_TIMEOUT_MS: '1000' } })
-    await freezePostgres(dataDir)
-    await stage.gateway.stop()
-    const again = await startGatewayProcess({ dataDir })
-    expect((await fetch(`${again.url}/readyz`)).status).toBe(200)
-    expect(await again.stop()).toBe(0)
-  })
+  it(
+    'F-26 ends although its own PostgreSQL no longer hears, and the next start finds every acknowledged row',
+    { timeout: 180_000 },
+    async () => {
+      const dataDir = await newDataDir()
+      stage = await setStage({ dataDir, variables: { SALLYPORT_DRAIN_TIMEOUT_MS: '1000' } })
+      await freezePostgres(dataDir)
+      await stage.gateway.stop()
+      const again = await startGatewayProcess({ dataDir })
+      expect((await fetch(`${again.url}/readyz`)).status).toBe(200)
+      expect(await again.stop()).toBe(0)
+    },
+  )
 })
