@@ -5,7 +5,7 @@
  */
 import { hasCode, Rounds } from '@sallyport/core'
 import type { Logger, Metrics, OrgId } from '@sallyport/core'
-import { checkpointPut, checkpointStart } from '../db/index.ts'
+import { checkpointPut, checkpointStart, isBusy } from '../db/index.ts'
 import type { AuditSigningKey, Database, StoredCheckpoint } from '../db/index.ts'
 import type { CheckpointSink } from './checkpoint-sink.ts'
 import { checkpointDigest, checkpointStatement } from './checkpoint.ts'
@@ -168,8 +168,11 @@ class DatabaseCheckpointer implements Checkpointer {
 
   /** Said once, and counted each time. @throws the error when it is not about this log. */
   #refused(org: OrgId, error: unknown): undefined {
-    if (hasCode(error, 'database_unavailable')) throw error
+    const busy = isBusy(error)
+    if (!busy && hasCode(error, 'database_unavailable')) throw error
     this.#o.metrics.count('sallyport_audit_checkpoints_total', { outcome: 'failed' })
+    // Nothing is wrong with it; it stays due.
+    if (busy) return
     if (this.#unsigned.has(org) || this.#unsigned.size >= MOST_UNSIGNED) return
     this.#unsigned.add(org)
     this.#o.logger.error('The audit log of an organization can not be signed: verify it', { org, error })

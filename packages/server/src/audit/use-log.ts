@@ -11,7 +11,7 @@
  */
 import { hasCode, isUuid } from '@sallyport/core'
 import type { Logger, OrgId } from '@sallyport/core'
-import { auditAppend, auditEventFind, DatabaseError, requestRecordInsertMany, useAppend } from '../db/index.ts'
+import { auditAppend, auditEventFind, isBusy, requestRecordInsertMany, useAppend } from '../db/index.ts'
 import type { AuditHead, AuditUseMode, Database, NewAuditEvent, RequestRecordRow, TenantTx } from '../db/index.ts'
 import { AuditError } from './audit-error.ts'
 import { storable } from './event.ts'
@@ -104,9 +104,6 @@ const LONG_MS = 500
 const MAX_BUFFERED_CHARACTERS = 32 * 1024 * 1024
 const FIRST_PAUSE_MS = 50
 const LAST_PAUSE_MS = 1_000
-/** By a limit of time (PostgreSQL's appendix A). */
-const LOCK_NOT_AVAILABLE = '55P03'
-const QUERY_CANCELED = '57014'
 
 export function createUseLog(options: UseLogOptions): UseLog {
   return new GroupingUseLog(options)
@@ -385,11 +382,7 @@ function nextPauseMs(pauseMs: number): number {
   return Math.min(Math.max(pauseMs * 2, FIRST_PAUSE_MS), LAST_PAUSE_MS)
 }
 
-/** Somebody held this log for too long. The database is there for everybody else. */
-function isBusy(error: unknown): boolean {
-  return error instanceof DatabaseError && (error.sqlState === LOCK_NOT_AVAILABLE || error.sqlState === QUERY_CANCELED)
-}
-
+/** Of one that is busy with this organization alone, everybody else gets answers. */
 function isAway(error: unknown): boolean {
   return hasCode(error, 'database_unavailable') && !isBusy(error)
 }

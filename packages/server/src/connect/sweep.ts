@@ -5,7 +5,7 @@
 import { formatId, hasCode } from '@sallyport/core'
 import type { ConnectSessionId, OrgId } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
-import { connectSessionFail } from '../db/index.ts'
+import { connectSessionFail, isBusy } from '../db/index.ts'
 import { takeBackPending } from '../revocation/index.ts'
 import type { ConnectContext } from './options.ts'
 import { connectionOf } from './store.ts'
@@ -46,7 +46,7 @@ async function takeBackUnconfirmed(context: ConnectContext): Promise<void> {
       try {
         await takeBack(context, org, session)
       } catch (error) {
-        if (hasCode(error, 'database_unavailable')) throw error
+        if (hasCode(error, 'database_unavailable') && !isBusy(error)) throw error
         failures.push(error)
       }
     }

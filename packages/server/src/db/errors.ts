@@ -37,17 +37,21 @@ export interface DatabaseErrorFacts {
   /** Five characters of PostgreSQL's appendix A, or undefined when the failure was not PostgreSQL's. */
   readonly sqlState?: string | undefined
   readonly constraint?: string | undefined
+  /** What was waited for was the organization's own turn. */
+  readonly turn?: boolean
 }
 
 export class DatabaseError extends SallyportError<DatabaseErrorCode> {
   override readonly name = 'DatabaseError'
   readonly sqlState: string | undefined
   readonly constraint: string | undefined
+  readonly turn: boolean
 
   constructor(code: DatabaseErrorCode, message: string, facts: DatabaseErrorFacts = {}) {
     super(code, message)
     this.sqlState = facts.sqlState
     this.constraint = facts.constraint
+    this.turn = facts.turn === true
   }
 }
 
@@ -56,6 +60,17 @@ export class DatabaseError extends SallyportError<DatabaseErrorCode> {
  * limits, 25P03 idle too long, 25006 a standby, 3D000/28xxx a server that doesn't know us (yet).
  */
 const UNAVAILABLE = /^(?:08...|53...|57P0.|57014|55P03|25P03|25006|3D000|28...)$/
+/** Limits of time, where the database is there and answers others. */
+const TIME_LIMITS = new Set(['55P03', '57014'])
+
+/**
+ * Whether one organization's work waited for too long, for its turn or for what another transaction holds. The database is there, and nothing follows
+ * from this for any other organization.
+ */
+export function isBusy(error: unknown): boolean {
+  return error instanceof DatabaseError && (error.turn || TIME_LIMITS.has(error.sqlState ?? ''))
+}
+
 /** Codes that Node's sockets give, and messages of pg's client, which has no codes. */
 const SOCKET_CODES = new Set([
   'ECONNREFUSED',

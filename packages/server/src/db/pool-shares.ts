@@ -28,14 +28,14 @@ export class PoolShares {
 
   /**
    * `work` in the organization's turn. What is asked from within another's turn goes at once: who waited for itself would wait for ever.
-   * @throws DatabaseError `database_unavailable` when there is no turn in time.
+   * @throws DatabaseError `database_unavailable` when there is no turn in time (`isBusy`).
    */
   async run<T>(org: OrgId, work: () => Promise<T>): Promise<T> {
     if (this.#inside.getStore()?.open === true) return work()
     const entered = this.#turns.enter(org)
     const leave = entered instanceof Promise ? await entered : entered
     if (leave === undefined)
-      throw new DatabaseError('database_unavailable', 'too much waits for the database, of this organization or of all')
+      throw new DatabaseError('database_unavailable', 'too much waits for the database, of this organization or of all', { turn: true })
     const turn = { open: true }
     try {
       return await this.#inside.run(turn, work)

@@ -5,6 +5,7 @@ import { createUseLog, verifyOrganization } from '../../src/audit/index.ts'
 import type { AuditEvent, UseLog, UseLogOptions } from '../../src/audit/index.ts'
 import { auditAppend, auditEventListAscending, DatabaseError, requestRecordList } from '../../src/db/index.ts'
 import type { Database, RequestRecordRow } from '../../src/db/index.ts'
+import { PoolShares } from '../../src/db/pool-shares.ts'
 import { freshDatabase, lineTo, silent } from '../db/fresh-database.ts'
 import type { FreshDatabase, Line } from '../db/fresh-database.ts'
 
@@ -245,6 +246,24 @@ describe('organizations beside each other', () => {
     expect(await targets(bad)).toEqual(['held'])
     expect(await records(bad)).toHaveLength(1)
     expect(await targets(good)).toHaveLength(5)
+    await log.close()
+  })
+
+  it('D-14 A-09 are written while one gets no turn at the database, whose own requests wait for all that it has', async () => {
+    const shares = new PoolShares(5)
+    const [loud, good] = [newId('org'), newId('org')]
+    const { promise: held, resolve: letGo } = Promise.withResolvers<void>()
+    // More than may go and wait, all together.
+    const flood = Promise.allSettled(Array.from({ length: 2_000 }, () => shares.run(loud, () => held)))
+    const log = logOn({ database: { withTenant: (org, fn) => shares.run(org, () => steady.withTenant(org, fn)) } })
+    admit(log, loud, used('held'))
+    await expect(strictly(log, loud, used('refused'))).rejects.toMatchObject({ code: 'audit_unavailable' })
+    for (let i = 0; i < 5; i++) await strictly(log, good, used(i))
+    expect(await targets(good)).toHaveLength(5)
+    letGo()
+    await flood
+    await log.flush()
+    expect(await targets(loud)).toEqual(['held'])
     await log.close()
   })
 
