@@ -1,7 +1,11 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
+/** What is awaited comes when it comes: a busy machine is no failure. */
+const patient = { poll: { timeout: 20_000 } }
+
 const integration = {
+  expect: patient,
   globalSetup: ['test/setup/servers.ts'],
   testTimeout: 60_000,
   hookTimeout: 120_000,
@@ -17,6 +21,7 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/src/**/*.test.{ts,tsx}', 'test/architecture/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'],
           testTimeout: 30_000,
+          expect: patient,
         },
       },
       {
