@@ -58,6 +58,11 @@ function trial(statuses: readonly number[], headers: Record<string, string> = {}
   return { time, open, shown, ended, lines, metrics }
 }
 
+function withStore(store: DisconnectingParts['store']) {
+  const { open, lines } = trial([200])
+  return { lines, store, disconnecting: open({ store }).disconnecting }
+}
+
 /** What is begun by now has come to where it waits. */
 const settled = (): Promise<void> => new Promise((resolve) => void setTimeout(resolve, 0))
 
@@ -183,6 +188,20 @@ describe('tokens that are to be taken back', () => {
     await again.disconnecting.close()
     expect(same.shown).toHaveLength(1)
     expect(await again.disconnecting.pending()).toBe(0)
+  })
+
+  it('keep nobody from connecting anew who has tokens there that no key opens any more', async () => {
+    const memory = new CredentialMemory()
+    const stored = (id: string) => createMemoryStore({ memory, encryption: { keys: [{ id, key: randomBytes(32).toString('hex') }] } })
+    const lost = stored('lost')
+    await lost.connect(REF, tokens('a'))
+    const { disconnecting, store, lines } = withStore(stored('new'))
+    expect(await disconnecting.before(REF)).toBeUndefined()
+    await disconnecting.connect(REF, tokens('b'))
+    expect((await store.read(REF))!.head.tokens.accessToken.reveal()).toBe('fake-access-b')
+    expect(lines.filter((line) => line.includes('do not open'))).toHaveLength(2)
+    const away = { ...store, durability: store.durability, read: () => Promise.reject(new TokenError('store_unavailable', 'away')) }
+    await expect(withStore(away).disconnecting.connect(REF, tokens('c'))).rejects.toMatchObject({ code: 'store_unavailable' })
   })
 
   it('are said to be unavailable when the store is away at the end', async () => {

@@ -56,6 +56,9 @@ const AT_ONCE = 8
 /** Counted no further, for health and metrics. */
 const MOST_COUNTED = 1_000
 
+/** Of sealed tokens: their key is gone, or they are not what was sealed. Waiting helps none of them. */
+const UNREADABLE = ['key_unknown', 'decrypt_failed', 'envelope_malformed', 'envelope_version_unknown', 'credential_malformed'] as const
+
 export class Disconnecting {
   readonly #parts: DisconnectingParts
   readonly #over = new AbortController()
@@ -88,13 +91,35 @@ export class Disconnecting {
    * the new one nobody knows it any more. The new one's own tokens stay, whatever the reach of the provider's way. @throws as `CredentialStore.connect`
    */
   async connect(ref: CredentialRef, tokens: TokenSet): ReturnType<CredentialStore['connect']> {
-    const { store } = this.#parts
-    const before = await store.read(ref)
-    const left = before?.status === 'revoked' ? await this.#setsOf(ref, before) : []
-    const made = await store.connect(ref, tokens)
+    const left = await this.#leftOf(ref)
+    const made = await this.#parts.store.connect(ref, tokens)
     const old = left.filter((one) => !sharesToken(one, tokens))
     if (old.length > 0) this.#asSideline(this.#revokeLeft(ref, old))
     return made
+  }
+
+  /**
+   * How a connection stands that a new one would take the place of. One that does not open is none: its tokens can't be taken back, and its person
+   * must not be kept out. @throws as `CredentialStore.read`, but for what the sealed bytes are.
+   */
+  async before(ref: CredentialRef): Promise<CredentialState | undefined> {
+    return await this.#opened(ref, () => this.#parts.store.read(ref))
+  }
+
+  async #leftOf(ref: CredentialRef): Promise<readonly TokenSet[]> {
+    const before = await this.before(ref)
+    if (before?.status !== 'revoked') return []
+    return (await this.#opened(ref, () => this.#setsOf(ref, before))) ?? [before.head.tokens]
+  }
+
+  async #opened<T>(ref: CredentialRef, read: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await read()
+    } catch (error) {
+      if (!UNREADABLE.some((code) => hasCode(error, code))) throw error
+      this.#parts.logger.warn('Tokens of an earlier connection do not open, and are not taken back', { ref, error })
+      return undefined
+    }
   }
 
   /** Takes tokens back that came for a connection that had ended. Tried once: nobody knows them any more. */

@@ -452,7 +452,7 @@ function compose(config: ReadConfig, opened: OpenTokenStore, providers: Map<stri
   const fetching = new Fetching({ connectors, calling, feeds, health, alternatives: config.alternatives ?? {}, events, logger, traces })
   const servers = createServerDirectory({ fetch: send, clock })
   const kept: Pick<CredentialStore, 'read' | 'connect'> = {
-    read: (ref) => store.read(ref),
+    read: (ref) => disconnecting.before(ref),
     connect: (ref, tokens) => disconnecting.connect(ref, tokens),
   }
   const connecting = { provider, states, store: kept, fetch: send, nonces, servers, clock }
