@@ -41,7 +41,7 @@ export const membersOperations = {
         .enum(['end', 'take_over'])
         .default('end')
         .describe(
-          'What becomes of keys that they made, whose secrets they have seen; `take_over`: the caller answers for them from now on',
+          'What becomes of keys that they made, whose secrets they have seen; `take_over`: the caller, who stays, answers for them from now on',
         ),
     }),
     response: null,

@@ -29,13 +29,19 @@ export async function changeRole(tx: TenantTx, actor: PersonPrincipal, person: U
 /** What becomes of keys that somebody made who goes: the secrets were shown to them, so the keys end, unless whoever takes them out answers for them. */
 export type KeysLeft = 'end' | 'take_over'
 
-/** Takes somebody out. @throws OrganizationError `not_found`, `role_exceeded`, `last_owner`, `step_up_required` for an owner */
+/**
+ * Takes somebody out. @throws OrganizationError `not_found`, `role_exceeded`, `last_owner`, `step_up_required` for an owner; `conflict` for who would
+ * take their own keys over: nobody would answer for them
+ */
 export async function removeMember(
   tx: TenantTx,
   actor: PersonPrincipal,
   person: UserId,
   { stepUp, keys }: { readonly stepUp: StepUp; readonly keys: KeysLeft },
 ): Promise<void> {
+  if (keys === 'take_over' && person === actor.userId) {
+    throw new OrganizationError('conflict', 'Who goes answers for no keys. Let somebody who stays take you out and the keys over.')
+  }
   const { member } = await holdBoth(tx, actor, person, stepUp)
   await requireAnotherOwner(tx, member)
   await membershipDelete(tx, person)

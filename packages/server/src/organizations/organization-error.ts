@@ -4,7 +4,7 @@ import { SallyportError } from '@sallyport/core'
 /**
  * - `not_found`: no such member, invitation or organization here; or the caller is no member any more.
  * - `forbidden`: not for keys, or not for people who own no organization.
- * - `conflict`: it is so already: the person is a member.
+ * - `conflict`: it is so already: the person is a member. Or it would be taken over by who goes.
  * - `confirmation_mismatch`: what was to be typed again is something else.
  * - `last_owner`: it would leave the organization without an owner.
  * - `role_exceeded`: a role that the caller does not have, given or taken.

@@ -491,6 +491,17 @@ describe('the keys of somebody who goes', () => {
     expect((await own(world.a.people.OWNER).get(child.key.id)).created_by).toBe(made.key.id)
   })
 
+  it('K-14 are taken over by somebody who stays, and never by who goes', async () => {
+    const person = await world.makePerson(world.a.org, 'ADMIN')
+    const made = await own(person).create({ name: 'kept by who goes', scopes: MAKES })
+    const params = { org: world.a.params.org, member: formatId('user', person.id) }
+    await expect(personOf(person).call('memberRemove', { params, query: { keys: 'take_over' } })).rejects.toMatchObject({
+      code: 'conflict',
+    })
+    await personOf(person).call('memberRemove', { params })
+    await expect.poll(() => status(made.secret), PATIENT).toBe(401)
+  })
+
   it('K-14 are those of whoever rotated them before', async () => {
     const person = await world.makePerson(world.a.org, 'DEVELOPER')
     const made = await own(person).create({ name: 'handed on', scopes: ['keys:read'] })
