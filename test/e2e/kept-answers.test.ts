@@ -20,9 +20,11 @@ beforeEach(() => {
   path = `/kept-${turn}`
 })
 
-function keeping(cache: boolean): Promise<unknown> {
-  return stage.owner.client.call('integrationUpdate', { params: { ...stage.owner.place, integration }, body: { call_policy: { cache } } })
+function setPolicy(policy: { cache?: boolean; retries?: number }): Promise<unknown> {
+  return stage.owner.client.call('integrationUpdate', { params: { ...stage.owner.place, integration }, body: { call_policy: policy } })
 }
+
+const keeping = (cache: boolean): Promise<unknown> => setPolicy({ cache })
 
 /** Answers with its own number and the end of the token that it was asked with; 304 to who has `etag` already. */
 function answering(headers: Record<string, string>, over: { status?: number; etag?: string } = {}): void {
@@ -37,6 +39,16 @@ function answering(headers: Record<string, string>, over: { status?: number; eta
 }
 
 const failing = (): void => stage.upstream.answer((_request, response) => void response.writeHead(503).end('down'))
+
+/** Connects the account anew, and waits until calls go out with what came of it. */
+async function connectedAnew(connection: string): Promise<void> {
+  await connectAccount(stage.owner, `user-${turn}`, connection)
+  const headers = { authorization: `Bearer ${stage.key}`, 'sallyport-connection': connection }
+  const sent = (): unknown => stage.upstream.seen.at(-1)!.headers['authorization']
+  await expect
+    .poll(async () => (await stage.call('/who', { headers })).ok && sent(), { timeout: 30_000 })
+    .toContain(stage.issuer.tokens.at(-1)!)
+}
 
 async function got(init: RequestInit = {}, connection = stage.connection) {
   const headers = { authorization: `Bearer ${stage.key}`, 'sallyport-connection': connection, ...(init.headers as Record<string, string>) }
@@ -103,6 +115,24 @@ describe('an answer that the gateway keeps', () => {
     await connectAccount(stage.owner, `user-${turn}`, other)
     failing()
     expect(await got({}, other)).toMatchObject({ status: 503 })
+  })
+
+  it('S45 does not stand in for a grant that took the place of its own while the call was tried', async () => {
+    answering({}, { etag: '"one"' })
+    const other = await connectAccount(stage.owner, `user-${turn}`)
+    expect((await got({}, other)).text).toBe('answer 1')
+    await setPolicy({ retries: 1 })
+    let anew: Promise<void> | undefined
+    stage.upstream.answer((request, response) => {
+      if (request.url === '/who') return void response.end()
+      anew ??= connectedAnew(other)
+      return void anew.then(
+        () => response.writeHead(503, { 'retry-after': '0' }).end('down'),
+        () => response.destroy(),
+      )
+    })
+    expect(await got({}, other)).toMatchObject({ status: 503, text: 'down', age: null })
+    await setPolicy({ retries: 0 })
   })
 
   it('V-06 is given to nobody once its connection is disconnected', async () => {

@@ -116,6 +116,12 @@ const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 /** In records only; nobody is left to be told. */
 const CLIENT_GONE = 499
 
+/** Rounds of a call whose connection is connected anew while it is under way. */
+const ROUNDS = 3
+
+/** The connection was connected anew between two tries: what was kept of the grant before is nothing to the new one. Never seen outside. */
+class GrantReplaced extends Error {}
+
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
   let underWay = 0
   const waiting: (() => void)[] = []
@@ -233,10 +239,22 @@ class Passage {
   }
 
   /** From what was kept, or by a call whose answer is kept as it passes. */
-  async #answered(asked: Asked, out: Destination): Promise<void> {
+  async #answered(asked: Asked, first: Destination): Promise<void> {
+    for (let [out, round] = [first, 1]; ; out = await this.#destination(asked), round++) {
+      try {
+        return await this.#deliver(await this.#keptOrSent(asked, out))
+      } catch (error) {
+        if (!(error instanceof GrantReplaced)) throw error
+        if (round === ROUNDS) throw new RefreshError('refresh_pending')
+      }
+    }
+  }
+
+  /** @throws GrantReplaced */
+  #keptOrSent(asked: Asked, out: Destination): Promise<Answer> {
     const gone = this.#gone()
     const { generation } = out.candidate
-    const answer = await this.#o.answers.answer({ ...answeredCall(asked, out, 'GET'), gone }, async (headers) => {
+    return this.#o.answers.answer({ ...answeredCall(asked, out, 'GET'), gone }, async (headers) => {
       const sink = new AnswerSink('GET')
       const sent = this.#sent({ ...asked, headers: [...headers].flat(), generation }, out, { response: sink, signal: gone })
       const over = Promise.withResolvers<void>()
@@ -251,7 +269,6 @@ class Passage {
       })
       return Promise.race([headed, whole])
     })
-    await this.#deliver(answer)
   }
 
   async #deliver({ status, headers, body }: Answer): Promise<void> {
@@ -362,7 +379,7 @@ class Passage {
   async #try(asked: Asked, out: Destination, handing: Handing, tries: Tries | undefined): Promise<ForwardResult | number> {
     const { principal, call } = asked
     const { candidate, integration, provider, policy, route, target } = out
-    if (asked.generation !== undefined && asked.generation !== candidate.generation) throw new RefreshError('refresh_pending')
+    if (asked.generation !== undefined && asked.generation !== candidate.generation) throw new GrantReplaced()
     const renewal = this.#renewed(principal, candidate, target)
     const renewed = renewal === undefined ? undefined : await renewal
     const of = { org: principal.org, integration, provider, connection: candidate.id }
