@@ -14,7 +14,8 @@ const awsKey = z.strictObject({ access_key_id: part, secret_access_key: part, se
 /** Of the file that Google gives out: it holds more, which is kept as it is. */
 const serviceAccount = z.looseObject({
   type: z.literal('service_account'),
-  client_email: z.string().regex(/^[^\s@]{1,128}@[^\s@]{1,253}$/u),
+  // Shown to people and written down: nothing that moves a cursor, turns text around, or that the database refuses.
+  client_email: z.string().regex(/^[!-?A-~]{1,128}@[!-?A-~]{1,253}$/u),
   private_key: z.string().startsWith('-----BEGIN PRIVATE KEY-----'),
 })
 

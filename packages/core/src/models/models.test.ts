@@ -103,6 +103,9 @@ describe('a model provider’s credential', () => {
     ['aws', aws({ region: 'unasked' })],
     ['google_service_account', account({ type: 'authorized_user' })],
     ['google_service_account', account({ private_key: 'none' })],
+    ['google_service_account', account({ client_email: 'robot\u0000@project.example' })],
+    ['google_service_account', account({ client_email: 'robot@project\u001b[2Jexample' })],
+    ['google_service_account', account({ client_email: 'robot@\ud800.example' })],
     ['google_service_account', 'null'],
   ] as const)('of kind %s is refused as %j, and not repeated', (kind, text) => {
     const fault = credentialFault(kind, new Secret(text))
