@@ -68,11 +68,22 @@ describe('notices of providers', () => {
     expect(told).toHaveLength(3)
   })
 
+  it('S53 are told once a day where a provider counts the time to its end from each answer', () => {
+    let told = 0
+    const deprecations = new Deprecations({ onNotice: () => told++, clock: new ManualClock() })
+    const from = Date.UTC(2029, 10, 11, 8)
+    for (let second = 0; second < 3_600; second++) {
+      const sunset = new Date(from + second * 1_000).toUTCString()
+      deprecations.note({ provider: 'p', host: 'h' }, new Headers({ deprecation: `@${from / 1_000 + second}`, sunset }))
+    }
+    expect(told).toBe(1)
+  })
+
   it('are remembered up to a bound, however many a provider makes up', () => {
     let told = 0
     const deprecations = new Deprecations({ onNotice: () => told++, clock: new ManualClock() })
-    for (let i = 0; i < 1_500; i++) deprecations.note({ provider: 'p', host: 'h' }, new Headers({ deprecation: `@${i}` }))
-    deprecations.note({ provider: 'p', host: 'h' }, new Headers({ deprecation: '@1499' }))
+    for (let i = 0; i < 1_500; i++) deprecations.note({ provider: 'p', host: 'h' }, new Headers({ deprecation: `@${i * 86_400}` }))
+    deprecations.note({ provider: 'p', host: 'h' }, new Headers({ deprecation: `@${1_499 * 86_400}` }))
     expect(told).toBe(1_500)
     deprecations.note({ provider: 'p', host: 'h' }, new Headers({ deprecation: '@0' }))
     expect(told).toBe(1_501)

@@ -32,7 +32,8 @@ export interface DeprecationsOptions {
   readonly metrics?: Metrics
 }
 
-const AGAIN_MS = 24 * 3_600_000
+const DAY_MS = 24 * 3_600_000
+const AGAIN_MS = DAY_MS
 const MAX_KNOWN = 1_000
 const MAX_LINK = 16_384
 const MAX_ADDRESS = 2_048
@@ -68,7 +69,7 @@ function addressIn(link: string | null): string | null {
   return null
 }
 
-/** Tells of each notice of each provider and host once a day. One for all calls of a process; safe for concurrent use, and nothing to close. */
+/** Tells of each notice of each provider and host once a day; those of the same days are one. One for all calls of a process; safe for concurrent use, and nothing to close. */
 export class Deprecations {
   readonly #o: DeprecationsOptions
   readonly #clock: Clock
@@ -89,7 +90,7 @@ export class Deprecations {
     if (found === undefined) return
     this.#metrics.count('http_deprecated_answers_total', { provider })
     if (found.sunsetAt !== null) this.#measure(provider, found.sunsetAt)
-    const [name, now] = [JSON.stringify([provider, host, found.deprecatedAt, found.sunsetAt]), this.#clock.monotonic()]
+    const [name, now] = [JSON.stringify([provider, host, dayOf(found.deprecatedAt), dayOf(found.sunsetAt)]), this.#clock.monotonic()]
     const before = this.#told.get(name)
     if (before !== undefined && now - before < AGAIN_MS) return
     remember(this.#told, name, now)
@@ -101,6 +102,11 @@ export class Deprecations {
     remember(this.#earliest, provider, earliest)
     this.#metrics.gauge('provider_sunset_timestamp_seconds', { provider }, Math.max(0, Math.floor(earliest / 1_000)))
   }
+}
+
+/** Some count the time to the end from the moment of each answer: to the second, no two of theirs were the same. */
+function dayOf(at: number | null): number | null {
+  return at === null ? null : Math.floor(at / DAY_MS)
 }
 
 function remember(all: Map<string, number>, name: string, value: number): void {
