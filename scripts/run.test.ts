@@ -22,7 +22,7 @@ beforeEach(async () => {
   await writeFile(join(root, 'package-lock.json'), '{"lockfileVersion":3}')
   await task('console.log(process.argv.slice(2).join())')
 })
-afterEach(() => rm(root, { recursive: true, force: true }))
+afterEach(() => rm(root, { recursive: true, force: true, maxRetries: 10 }))
 
 const task = (source: string): Promise<void> => writeFile(join(root, 'scripts/check.ts'), source)
 const installs = async (): Promise<number> => (await readFile(join(root, 'npm-ran'), 'utf8').catch(() => '')).split('\n').length - 1

@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterEach(async () => {
   await Promise.all([...alive].map((child) => stop(child, 'SIGTERM')))
 }, TIMEOUT)
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }))
 
 async function freePort(): Promise<number> {
   const server = createServer()

@@ -154,6 +154,7 @@ describe('the limits of an integration', () => {
     const calls = Array.from({ length: 8 }, (_, n) =>
       stage.call('/a', { headers: headers(n % 2 === 0 ? {} : { 'sallyport-connection': other }) }),
     )
+    await expect.poll(() => answers.length, { timeout: 20_000 }).toBe(2)
     for (let answered = 0; answered < 8; answered++) {
       await expect.poll(() => answers.length, { timeout: 20_000 }).toBeGreaterThan(0)
       answers.shift()!()

@@ -37,7 +37,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await stage?.close()
   await server?.stop()
-  await rm(logs, { recursive: true, force: true })
+  await rm(logs, { recursive: true, force: true, maxRetries: 10 })
 })
 
 async function onServer<T>(work: (client: Client) => Promise<T>): Promise<T> {

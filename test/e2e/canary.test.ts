@@ -30,7 +30,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await stage.close()
-  await Promise.all(folders.map((path) => rm(path, { recursive: true, force: true })))
+  await Promise.all(folders.map((path) => rm(path, { recursive: true, force: true, maxRetries: 10 })))
 })
 
 async function keep(response: Response): Promise<void> {

@@ -169,7 +169,12 @@ describe('an answer that the gateway keeps', () => {
       response.writeHead(200, { 'cache-control': 'max-age=600', 'content-length': '100' })
       response.write('half', () => response.destroy())
     })
-    await expect(got()).rejects.toThrow()
+    // Cut as well, or a failure where the gateway saw the end before it passed the head on.
+    const outcome = await got().then(
+      ({ status, text }) => [status, text.includes('half')],
+      () => 'cut',
+    )
+    expect(['cut', [502, false]]).toContainEqual(outcome)
     answering({})
     expect((await got()).text).toBe('answer 1')
   })

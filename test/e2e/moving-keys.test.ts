@@ -74,7 +74,7 @@ it(
 
 async function moveTo({ settings, wrapper, rootKeyId, secret }: Holder): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-moving-'))
-  cleanups.push(() => rm(folder, { recursive: true, force: true }))
+  cleanups.push(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }))
   const dataDir = join(folder, 'data')
   const hex = randomBytes(32).toString('hex')
   const environment: Variables = { SALLYPORT_ENCRYPTION_KEYS: `env-1:${hex}` }

@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await stage?.close()
-  await rm(dataDir, { recursive: true, force: true })
+  await rm(dataDir, { recursive: true, force: true, maxRetries: 10 })
 })
 
 /** Answers that wait on disk, written through. */

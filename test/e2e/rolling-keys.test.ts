@@ -141,6 +141,6 @@ async function sallyport(variables: Readonly<Record<string, string>>, args: read
       })
     })
   } finally {
-    await rm(cwd, { recursive: true, force: true })
+    await rm(cwd, { recursive: true, force: true, maxRetries: 10 })
   }
 }

@@ -29,7 +29,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await gateway?.stop()
-  await rm(folder, { recursive: true })
+  await rm(folder, { recursive: true, maxRetries: 10 })
 })
 
 function ask(path: string): Promise<{ status: number | undefined; transport: string | undefined }> {

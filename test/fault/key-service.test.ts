@@ -21,7 +21,7 @@ const kms = (aws: Aws, key: string): Record<string, string> => ({
 describe('a key service that goes away', () => {
   it('C-09 stops no call whose data key is in memory, refuses the others with 503, and needs no restart when it is back', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'sallyport-kms-'))
-    cleanups.push(() => rm(folder, { recursive: true, force: true }))
+    cleanups.push(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }))
     const aws = await startAws()
     cleanups.push(() => aws.close())
     const settings = { dataDir: join(folder, 'data'), variables: kms(aws, aws.createKey()) }

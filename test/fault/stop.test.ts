@@ -12,7 +12,7 @@ let stage: Stage | undefined
 afterEach(async () => {
   await stage?.close()
   stage = undefined
-  await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true, force: true })))
+  await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true, force: true, maxRetries: 10 })))
 })
 
 async function newDataDir(): Promise<string> {

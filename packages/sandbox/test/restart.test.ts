@@ -13,7 +13,7 @@ let folder: string
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sandbox-test-'))
 })
-afterEach(() => rm(folder, { recursive: true, force: true }))
+afterEach(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }))
 
 const start = (): Promise<Sandbox> => startSandbox({ github: { port: 0 }, google: { port: 0 }, stateFile: join(folder, 'grants.json') })
 

@@ -18,7 +18,7 @@ async function mountedSecret() {
     await rename(join(folder, '..data_new'), join(folder, '..data'))
   }
   await symlink(join('..data', 'root-keys'), join(folder, 'root-keys'))
-  return { folder, turn, remove: () => rm(folder, { recursive: true }) }
+  return { folder, turn, remove: () => rm(folder, { recursive: true, maxRetries: 10 }) }
 }
 
 keySourceSuite(
@@ -47,7 +47,7 @@ describe('a mounted folder', () => {
     const away = { code: 'key_source_unavailable' }
     await expect(folderSource(folder, 5).load()).rejects.toMatchObject({ ...away, message: expect.stringContaining('EISDIR') as string })
     await expect(folderSource(`/${'x'.repeat(5000)}`, 5).load()).rejects.toMatchObject(away)
-    await rm(folder, { recursive: true })
+    await rm(folder, { recursive: true, maxRetries: 10 })
   })
 
   it('is named by no path when it fails', async () => {

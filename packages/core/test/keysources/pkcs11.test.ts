@@ -112,7 +112,7 @@ describe('a PKCS#11 token', () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'sallyport-pkcs11-'))
   })
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
   beforeEach(async () => {
     hsm = await startSoftHsm()
     await hsm.makeKey('root')
@@ -281,7 +281,7 @@ describe('a PKCS#11 module', () => {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'sallyport-module-'))
   })
-  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+  afterEach(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
 
   const refusalOf = async (module: string, start?: (environment: Readonly<Record<string, string | undefined>>) => DeviceProcess) => {
     const device = openPkcs11Device({

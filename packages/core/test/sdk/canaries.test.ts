@@ -51,7 +51,7 @@ afterAll(async () => {
   watching.disconnect()
   await provider.close()
   await redis.stop()
-  await rm(folder, { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true, maxRetries: 10 })
 })
 
 async function run(ending: string): Promise<typeof quiet> {

@@ -35,7 +35,7 @@ describe('a token store in Postgres over TLS', () => {
   })
   afterAll(async () => {
     await server?.stop()
-    await rm(folder, { recursive: true })
+    await rm(folder, { recursive: true, maxRetries: 10 })
   })
 
   it('X-04 speaks to a server that proves itself', async () => {

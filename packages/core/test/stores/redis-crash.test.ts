@@ -71,6 +71,6 @@ describe('a token store in a Redis that is killed', () => {
     console.info(`redis: ${acknowledged.size} acknowledged writes, 5 kills, none lost`)
     await store.close()
     await killed(server)
-    await rm(folder, { recursive: true })
+    await rm(folder, { recursive: true, maxRetries: 10 })
   })
 })

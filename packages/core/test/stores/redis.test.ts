@@ -281,6 +281,6 @@ describe('a token store in Redis', () => {
     await trusting.close()
     await strict.close()
     await server.stop()
-    await rm(folder, { recursive: true })
+    await rm(folder, { recursive: true, maxRetries: 10 })
   })
 })

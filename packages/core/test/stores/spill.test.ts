@@ -17,7 +17,7 @@ spillSuite('a folder', async () => {
     litter: (name, text) => writeFile(join(folder, name), text),
     lies: async (name) => existsSync(join(folder, name)),
     dump: async () => Buffer.concat(await Promise.all((await readdir(folder)).map((name) => readFile(join(folder, name))))),
-    close: () => rm(above, { recursive: true }),
+    close: () => rm(above, { recursive: true, maxRetries: 10 }),
   }
 })
 
@@ -52,14 +52,14 @@ describe('a spill in a folder', () => {
     expect((await stat(join(folder, name!))).mode & 0o777).toBe(0o600)
     await writeFile(join(folder, `${'0'.repeat(64)}.half.writing`), '{"v":1,')
     expect(await spill.list()).toHaveLength(1)
-    await rm(folder, { recursive: true })
+    await rm(folder, { recursive: true, maxRetries: 10 })
   })
 
   it('says that an answer was not put when it was not', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'sallyport-spill-'))
     await writeFile(join(folder, 'file'), '')
     await expect(new FileSpill(join(folder, 'file')).put(someAnswer())).rejects.toThrow()
-    await rm(folder, { recursive: true })
+    await rm(folder, { recursive: true, maxRetries: 10 })
   })
 })
 

@@ -42,7 +42,7 @@ describe('readMigrations', () => {
       const folder = mkdtempSync(join(tmpdir(), 'sallyport-migrations-'))
       for (const file of files) writeFileSync(join(folder, file), 'select 1')
       expect(() => readMigrations(folder)).toThrow('out of order')
-      rmSync(folder, { recursive: true })
+      rmSync(folder, { recursive: true, maxRetries: 10 })
     }
   })
 })

@@ -327,7 +327,7 @@ describe('outside the database', () => {
     await world.append(org, thing(2))
     expect(await slow.checkpoint(org)).toBeDefined()
     expect(world.metrics.render()).toContain('sallyport_audit_checkpoints_outside_total{outcome="failed"} 1')
-    await rm(file, { recursive: true })
+    await rm(file, { recursive: true, maxRetries: 10 })
     await writeFile(file, '{"type":"checkpoint","org":"org_')
     await world.append(org, thing(3))
     expect(await slow.checkpoint(org)).toBeDefined()

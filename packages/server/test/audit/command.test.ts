@@ -28,7 +28,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await fresh.drop()
-  await rm(folder, { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true, maxRetries: 10 })
 })
 
 /** `sallyport audit ...` as `main.ts` runs it, on the test's database. */

@@ -63,7 +63,7 @@ describe('what an event says of a person', () => {
       "select e::text || (select coalesce(string_agg(k::text, ''), '') from sallyport.audit_subject_key k) as row from sallyport.audit_event e where org_id = $1",
       [org],
     )
-    for (const { row } of rows) expect(row).not.toMatch(/somebody|203\.0\.113|xxxx/u)
+    for (const { row } of rows) expect(row).not.toMatch(/somebody|203\.0\.113|x{16}/u)
     expect(await told(org)).toEqual([
       { email: 'somebody@example.test', address: '203.0.113.7' },
       { name: 'Ünï "code"', user_agent: 'x'.repeat(256) },

@@ -77,7 +77,7 @@ export async function auditWorld(serverUrl: string): Promise<AuditWorld> {
     async close() {
       vault.close()
       await fresh.drop()
-      await rm(folder, { recursive: true, force: true })
+      await rm(folder, { recursive: true, force: true, maxRetries: 10 })
     },
   }
 }

@@ -72,7 +72,7 @@ afterAll(async () => {
   await issuer.close()
   application.closeAllConnections()
   await new Promise((resolve) => application.close(resolve))
-  await rm(profile, { recursive: true, force: true })
+  await rm(profile, { recursive: true, force: true, maxRetries: 10 })
 })
 
 describe('a person in a browser', () => {

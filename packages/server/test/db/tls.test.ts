@@ -28,7 +28,7 @@ describe('a database over TLS', () => {
   })
   afterAll(async () => {
     await server?.stop()
-    await rm(folder, { recursive: true })
+    await rm(folder, { recursive: true, maxRetries: 10 })
   })
 
   async function opened(host: string, authority?: string, of = server.url): Promise<unknown> {

@@ -15,7 +15,7 @@ import type { Report } from './gateway-process.ts'
 /** A path in a fresh private folder, which goes with the test. The path itself does not exist yet. */
 export async function freshDataDir(): Promise<string> {
   const parent = await mkdtemp(join(tmpdir(), 'sallyport-embedded-'))
-  onTestFinished(() => rm(parent, { recursive: true, force: true }))
+  onTestFinished(() => rm(parent, { recursive: true, force: true, maxRetries: 10 }))
   return join(parent, 'data')
 }
 

@@ -6,7 +6,7 @@ import { reachableBinaries } from '../../src/db/embedded/reachable.ts'
 
 const made: string[] = []
 afterEach(async () => {
-  await Promise.all(made.splice(0).map((path) => rm(path, { recursive: true, force: true })))
+  await Promise.all(made.splice(0).map((path) => rm(path, { recursive: true, force: true, maxRetries: 10 })))
 })
 
 /** An installation behind a folder with `mode`. */

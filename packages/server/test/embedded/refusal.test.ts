@@ -10,7 +10,7 @@ type Damage = { what: string; code: string; says: RegExp; harm: (dataDir: string
 const cluster = (dataDir: string, ...path: string[]): string => join(dataDir, 'postgres', ...path)
 
 async function foreignFolder(dataDir: string): Promise<void> {
-  await rm(cluster(dataDir), { recursive: true })
+  await rm(cluster(dataDir), { recursive: true, maxRetries: 10 })
   await mkdir(cluster(dataDir), { mode: 0o700 })
   await writeFile(cluster(dataDir, 'holiday.txt'), 'not a database')
 }
@@ -64,8 +64,8 @@ const DAMAGES: Damage[] = [
     code: 'data_dir_corrupt',
     says: /lacks pg_notify, pg_wal/,
     harm: async (dir) => {
-      await rm(cluster(dir, 'pg_wal'), { recursive: true })
-      await rm(cluster(dir, 'pg_notify'), { recursive: true })
+      await rm(cluster(dir, 'pg_wal'), { recursive: true, maxRetries: 10 })
+      await rm(cluster(dir, 'pg_notify'), { recursive: true, maxRetries: 10 })
     },
   },
   { what: 'foreign files are where the cluster should be', code: 'data_dir_corrupt', says: /but holiday.txt/, harm: foreignFolder },
@@ -74,7 +74,7 @@ const DAMAGES: Damage[] = [
     code: 'data_dir_corrupt',
     says: /is empty/,
     harm: async (dir) => {
-      await rm(cluster(dir), { recursive: true })
+      await rm(cluster(dir), { recursive: true, maxRetries: 10 })
       await mkdir(cluster(dir), { mode: 0o700 })
     },
   },
@@ -83,7 +83,7 @@ const DAMAGES: Damage[] = [
     code: 'data_dir_corrupt',
     says: /is not a folder/,
     harm: async (dir) => {
-      await rm(cluster(dir), { recursive: true })
+      await rm(cluster(dir), { recursive: true, maxRetries: 10 })
       await writeFile(cluster(dir), '')
     },
   },
@@ -111,7 +111,7 @@ describe('a data folder that cannot be used', { timeout: 60_000 }, () => {
     await query(database, 'CREATE TABLE kept AS SELECT 5 AS n')
     await database.stop()
   })
-  afterAll(() => rm(parent, { recursive: true, force: true }))
+  afterAll(() => rm(parent, { recursive: true, force: true, maxRetries: 10 }))
 
   async function copyOfPristine(): Promise<string> {
     const dataDir = await freshDataDir()

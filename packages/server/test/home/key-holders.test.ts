@@ -40,7 +40,7 @@ let log: string[]
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sallyport-keys-'))
 })
-afterAll(() => rm(folder, { recursive: true }))
+afterAll(() => rm(folder, { recursive: true, maxRetries: 10 }))
 beforeEach(async () => {
   log = []
   fresh = await freshDatabase(inject('postgresUrl'))

@@ -127,6 +127,9 @@ describe('requests that are sent ahead of their answers', () => {
   })
 })
 
+/** Long enough for a busy machine to read a request that has been sent: a connection that is silent before one is cut, too. */
+const SILENCE_MS = 1_500
+
 describe('a client that does not read', () => {
   const endless: RequestListener = (_request, response) => {
     const chunk = Buffer.alloc(1024 * 1024, 0x20)
@@ -140,7 +143,7 @@ describe('a client that does not read', () => {
   it('D-08 is cut, and the answer with it', async () => {
     let gone = false
     const { dial } = await serve({
-      limits: { stallTimeoutMs: 500 },
+      limits: { stallTimeoutMs: SILENCE_MS },
       requests: (request, response) => {
         response.once('close', () => (gone = true))
         endless(request, response)
@@ -157,7 +160,7 @@ describe('a client that does not read', () => {
     let silent: () => void = () => undefined
     const passed = new Promise<void>((resolve) => (silent = resolve))
     const { base, dial } = await serve({
-      limits: { stallTimeoutMs: 200 },
+      limits: { stallTimeoutMs: SILENCE_MS },
       requests: (_request, response) => {
         say = (text) => void response.end(text)
         response.write('first')

@@ -18,7 +18,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await world?.close()
-  await rm(consoleFolder, { recursive: true, force: true })
+  await rm(consoleFolder, { recursive: true, force: true, maxRetries: 10 })
 })
 
 const piece = fc.constantFrom(

@@ -43,6 +43,6 @@ it('shows the operations in a browser without breaking its content policy or ask
   } finally {
     await browser.close()
     await world.close()
-    await rm(profile, { recursive: true, force: true })
+    await rm(profile, { recursive: true, force: true, maxRetries: 10 })
   }
 })

@@ -37,7 +37,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await world?.close()
-  await rm(folder, { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true, maxRetries: 10 })
   await rm(outside, { force: true })
 })
 

@@ -33,7 +33,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sallyport-tls-'))
   await write('clients.pem', clients.cert)
 })
-afterAll(() => rm(folder, { recursive: true }))
+afterAll(() => rm(folder, { recursive: true, maxRetries: 10 }))
 
 const file = (name: string) => join(folder, name)
 const write = (name: string, text: string) => writeFile(file(name), text)

@@ -30,7 +30,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await fresh?.drop()
-  await rm(folder, { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true, maxRetries: 10 })
 })
 
 /** As `main.ts` runs it. What a command refuses is what it throws. */

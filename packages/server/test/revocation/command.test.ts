@@ -22,7 +22,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await world?.close()
-  await rm(folder, { recursive: true, force: true })
+  await rm(folder, { recursive: true, force: true, maxRetries: 10 })
 })
 
 function run(words: string): Promise<{ code: number; stdout: string; stderr: string }> {

@@ -66,7 +66,9 @@ export async function openGatewayField(options: GatewayFieldOptions): Promise<Fi
     return opened
   }
   try {
-    const folder = await keeping(mkdtemp(join(tmpdir(), 'sallyport-proof-')), (path) => rm(path, { recursive: true, force: true }))
+    const folder = await keeping(mkdtemp(join(tmpdir(), 'sallyport-proof-')), (path) =>
+      rm(path, { recursive: true, force: true, maxRetries: 10 }),
+    )
     const upstream = await keeping(startUpstream(), (one) => one.close())
     upstream.answer((_request, response) => void response.end('{}'))
     const redis = await keeping(startTestRedis(), (one) => one.stop())

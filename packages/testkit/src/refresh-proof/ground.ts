@@ -34,7 +34,7 @@ export async function openGround(server: StoreServer, seed: string): Promise<Gro
   try {
     const place = await makePlace(server, cleanups)
     const folder = await mkdtemp(join(tmpdir(), 'sallyport-proof-'))
-    cleanups.push(() => rm(folder, { recursive: true, force: true }))
+    cleanups.push(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }))
     const encryptionKey = randomBytes(32).toString('hex')
     const { store, close: closeStore } = openStore(place, encryptionKey)
     cleanups.push(closeStore)

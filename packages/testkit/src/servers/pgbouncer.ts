@@ -33,7 +33,7 @@ export async function startPgBouncer(url: string): Promise<TestPgBouncer> {
   try {
     return await onFreePort((port) => startOn(port, program, folder, new URL(url)))
   } catch (error) {
-    await rm(folder, { recursive: true, force: true })
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 })
     throw error
   }
 }
@@ -77,7 +77,7 @@ async function startOn(port: number, program: string, folder: string, to: URL): 
         child.kill('SIGKILL')
         await exit
       }
-      await rm(folder, { recursive: true, force: true })
+      await rm(folder, { recursive: true, force: true, maxRetries: 10 })
     },
   }
 }

@@ -48,7 +48,7 @@ export async function startTestPostgres({ major, settings = {}, logFile }: TestP
   try {
     return await startIn(folder, binaries, settings, logFile)
   } catch (error) {
-    await rm(folder, { recursive: true, force: true })
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 })
     throw error
   }
 }
@@ -75,7 +75,7 @@ async function startIn(
     version: launch.version,
     async stop() {
       await server.stop()
-      await rm(folder, { recursive: true, force: true })
+      await rm(folder, { recursive: true, force: true, maxRetries: 10 })
     },
   }
 }

@@ -28,7 +28,7 @@ export async function startTestRedis(settings: readonly string[] = []): Promise<
   try {
     return await onFreePort((port) => startOn(port, program, folder, settings))
   } catch (error) {
-    await rm(folder, { recursive: true, force: true })
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 })
     throw error
   }
 }
@@ -64,7 +64,7 @@ async function startOn(port: number, program: string, folder: string, more: read
         child.kill('SIGKILL')
         await exit
       }
-      await rm(folder, { recursive: true, force: true })
+      await rm(folder, { recursive: true, force: true, maxRetries: 10 })
     },
   }
 }

@@ -17,7 +17,7 @@ async function sweep(parent: string): Promise<void> {
     if (maker === 0 || isAlive(maker)) continue
     const folder = join(parent, name)
     const found = await stat(folder).catch(() => undefined)
-    if (found?.uid === process.getuid?.()) await rm(folder, { recursive: true, force: true })
+    if (found?.uid === process.getuid?.()) await rm(folder, { recursive: true, force: true, maxRetries: 10 })
   }
 }
 

@@ -111,7 +111,7 @@ export async function startSoftHsm(label = 'sallyport'): Promise<SoftHsm> {
     },
     showKeys() {
       for (const name of readdirSync(hidden)) renameSync(join(hidden, name), join(own, name))
-      rmSync(hidden, { recursive: true })
+      rmSync(hidden, { recursive: true, maxRetries: 10 })
     },
     leaveOneTry() {
       const file = join(own, 'token.object')
@@ -121,6 +121,6 @@ export async function startSoftHsm(label = 'sallyport'): Promise<SoftHsm> {
       bytes[at + FLAGS_TYPE.length + FINAL_TRY_BYTE]! |= FINAL_TRY
       writeFileSync(file, bytes)
     },
-    close: () => rm(folder, { recursive: true, force: true }),
+    close: () => rm(folder, { recursive: true, force: true, maxRetries: 10 }),
   }
 }
