@@ -6,7 +6,9 @@ import {
   apiKeyHold,
   apiKeyInsert,
   apiKeyList,
+  apiKeyOutlive,
   apiKeyRevoke,
+  apiKeyTakeOver,
   connectionActivate,
   connectionFind,
   connectionFindAnywhere,
@@ -65,6 +67,16 @@ const keyOf = (id: KeyId): Parameters<typeof apiKeyInsert>[1] => ({
   createdBy: 'system',
   expiresAt: null,
 })
+
+/** Until one of this database's transactions stands behind a lock. */
+const somebodyWaits = (): Promise<void> =>
+  vi.waitFor(
+    async () => {
+      const waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+      expect(await fresh.asSuperuser(waiting)).toHaveLength(1)
+    },
+    { timeout: 30_000 },
+  )
 
 /** What an integration has that nobody gave a policy. */
 const UNTRIED = { cache: false, concurrency: null, qps: null, retries: 0 }
@@ -325,14 +337,32 @@ describe('keys', () => {
     })
     await made.promise
     const revoking = database.withTenant(tenant.org, (tx) => apiKeyRevoke(tx, tenant.place, maker))
-    await vi.waitFor(async () => {
-      const waiting = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-      expect(await fresh.asSuperuser(waiting)).toHaveLength(1)
-    })
+    await somebodyWaits()
     release.resolve()
     await making
     expect((await revoking)?.ended.map((key) => key.id).toSorted()).toEqual([maker, child].toSorted())
     expect(await database.withTenant(tenant.org, (tx) => apiKeyHold(tx, maker))).toBe(false)
+  })
+
+  it('K-14 are taken over with what one of them rotates itself into meanwhile', async () => {
+    const [from, to] = [formatId('user', newId('user')), formatId('user', newId('user'))]
+    const [key, next] = [newId('key'), newId('key')]
+    await database.withTenant(tenant.org, (tx) => apiKeyInsert(tx, { ...keyOf(key), createdBy: from }))
+    const [made, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const rotating = database.withTenant(tenant.org, async (tx) => {
+      await apiKeyOutlive(tx, tenant.place, key, { overlapS: 600, itself: true })
+      await apiKeyInsert(tx, { ...keyOf(next), createdBy: from, succeeds: key })
+      made.resolve()
+      await release.promise
+    })
+    await made.promise
+    const taking = database.withTenant(tenant.org, (tx) => apiKeyTakeOver(tx, from, to))
+    await somebodyWaits()
+    release.resolve()
+    await rotating
+    expect((await taking).toSorted()).toEqual([key, next].toSorted())
+    const found = await database.withTenant(tenant.org, (tx) => apiKeyFind(tx, tenant.place, next))
+    expect(found?.createdBy).toBe(to)
   })
 
   it('T-10 with a line of makers that no gateway makes count as revoked', async () => {

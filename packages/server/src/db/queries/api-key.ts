@@ -186,8 +186,9 @@ async function revokeAll(tx: TenantTx, ids: readonly KeyId[]): Promise<ApiKey[]>
   return rows.map(apiKey)
 }
 
-/** Gives the keys that are on and that one person made to another. Their ids; each works on as it is. */
+/** Gives the keys that are on and that one person made to another, what one of them rotates itself into meanwhile too. Their ids; each works on as it is. */
 export async function apiKeyTakeOver(tx: TenantTx, from: string, to: string): Promise<readonly KeyId[]> {
+  await lockLine(tx, { createdBy: from }, 'made and successors')
   const rows = await tx
     .updateTable('sallyport.api_key')
     .set({ created_by: to })
