@@ -18,8 +18,12 @@ function stage({ held = false } = {}) {
     return known
   }
   const origins = createProjectOrigins({ of: async () => [...listed], isKnown }, clock, (address) => address)
-  const letGo = async (): Promise<void> => {
-    for (; waiting.length > 0; await new Promise<void>((resolve) => setImmediate(resolve))) for (const go of waiting.splice(0)) go()
+  /** Lets those go that ask now, and so on until nobody does, or so many times. */
+  const letGo = async (times = Infinity): Promise<void> => {
+    for (let time = 0; time < times && waiting.length > 0; time++) {
+      for (const go of waiting.splice(0)) go()
+      await new Promise<void>((resolve) => setImmediate(resolve))
+    }
   }
   return { at, clock, listed, origins, letGo }
 }
@@ -43,6 +47,21 @@ describe('what pages are known', () => {
     await letGo()
     expect(await page).toBe(true)
     await Promise.all(again)
+  })
+
+  it('S96 is told of a listed one that the crowd of another address waits to ask about, too', async () => {
+    const { at, origins, letGo } = stage({ held: true })
+    const flood = Array.from({ length: 400 }, (_, n) => origins.isKnown(madeUp(n), '198.51.100.7'))
+    const last = origins.isKnown('https://app.test', '198.51.100.7')
+    const page = origins.isKnown('https://app.test', '192.0.2.1')
+    let answered: boolean | undefined
+    void page.then((known) => (answered = known))
+    expect(at.asked).toBeLessThan(10)
+    await letGo(1)
+    expect(answered).toBe(true)
+    await letGo()
+    expect(await last).toBe(true)
+    await Promise.all(flood)
   })
 
   it('S96 is told from many addresses in turn, to no more at once than the database should bear', async () => {

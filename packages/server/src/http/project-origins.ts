@@ -37,15 +37,25 @@ export function createProjectOrigins(
   const listed = new Remembered<boolean>(clock)
   const unlisted = new Remembered<boolean>(clock)
   const strangers = new FairTurns(STRANGERS)
+  /** Under way, by who asks: who joined another's question would wait in another's crowd. */
+  const asking = new Map<string, Promise<boolean>>()
   let changes = 0
   const asked = async (origin: string): Promise<boolean> => {
     const before = changes
     const known = await ask.isKnown(origin)
     // What was changed while it was asked is asked again.
     if (before !== changes) return known
-    if (known) void listed.put(origin, Promise.resolve(true))
-    else listed.delete(origin)
+    void (known ? listed : unlisted).put(origin, Promise.resolve(known))
+    if (!known) listed.delete(origin)
     return known
+  }
+  const inTurn = async (origin: string, group: string): Promise<boolean> => {
+    try {
+      return await strangers.run(group, () => unlisted.get(origin) ?? asked(origin))
+    } catch (error) {
+      if (hasCode(error, 'queue_full')) return false
+      throw error
+    }
   }
   return {
     of: (org, project) => lists.get(project) ?? lists.put(project, ask.of(org, project)),
@@ -55,14 +65,13 @@ export function createProjectOrigins(
       if (remembered !== undefined) return remembered
       // What was listed a moment ago is asked about at once: there are no more of these than are listed.
       if (listed.has(origin)) return listed.put(origin, asked(origin))
-      const answer = unlisted.put(
-        origin,
-        strangers.run(addressGroup(address), () => asked(origin)),
-      )
-      return answer.catch((error: unknown) => {
-        if (hasCode(error, 'queue_full')) return false
-        throw error
-      })
+      const group = addressGroup(address)
+      const name = `${group} ${origin}`
+      const under = asking.get(name)
+      if (under !== undefined) return under
+      const answer = inTurn(origin, group).finally(() => asking.get(name) === answer && asking.delete(name))
+      asking.set(name, answer)
+      return answer
     },
     heard(change) {
       if (change !== 'unknown' && change.table !== 'browser_access') return
@@ -70,6 +79,7 @@ export function createProjectOrigins(
       lists.clear()
       listed.grow()
       unlisted.clear()
+      asking.clear()
     },
   }
 }
