@@ -81,6 +81,18 @@ describe('the cache of answers', () => {
     expect(asked).toHaveLength(2)
   })
 
+  it('S45 asks anew for what came longer ago than answers are kept, however long it would be fresh, whatever the store forgets', async () => {
+    const { get, clock, asked } = trial((_one, nth) => reply(200, { 'cache-control': 'max-age=86400', etag: '"v1"' }, `body ${nth}`), {
+      keepMs: HOUR,
+    })
+    await get()
+    clock.advance(HOUR - SECOND)
+    expect((await get()).text).toBe('body 1')
+    clock.advance(SECOND)
+    expect((await get()).text).toBe('body 2')
+    expect(asked[1]!.headers.has('if-none-match')).toBe(false)
+  })
+
   it('S45 asks about an answer that has an ETag alone each time, and merges the 304', async () => {
     const { get, asked } = trial(tagged({ 'content-type': 'text/plain' }))
     await get()

@@ -41,7 +41,7 @@ export interface CacheOptions {
   readonly maxBodyBytes?: number
   /** How long a stale answer may stand in at most. Milliseconds; an hour when absent, and never more. */
   readonly maxStaleMs?: number
-  /** How long an answer that can be confirmed is kept for that. Milliseconds; a day when absent. */
+  /** How long an answer is kept at most, fresh or to be confirmed, from when it came or was confirmed last. Milliseconds; a day when absent. */
   readonly keepMs?: number
   /** Further failures in which a kept answer may stand in: those of getting a credential from a provider that is down. None when absent. */
   readonly isOutage?: (error: unknown) => boolean
@@ -219,8 +219,10 @@ class Caching {
     const place = 'vary' in record ? this.#variant(call, primary, record) : primary
     const kept = 'vary' in record ? (await this.#get(call, place))?.record : record
     if (kept === undefined || 'vary' in kept || kept.receivedAt <= this.#distrusted) return nothing
-    const headers = new Headers(kept.headers.map(([name, value]) => [name, value]))
     const now = this.#options.clock.now()
+    // Not every store forgets by time, and a provider's word of a year is not what an answer is kept for.
+    if (now - kept.receivedAt >= this.#options.keepMs) return nothing
+    const headers = new Headers(kept.headers.map(([name, value]) => [name, value]))
     return { found: { kept, headers, place, age: ageMs(kept, headers, now), lifetime: lifetimeMs(headers, kept.receivedAt) }, seen }
   }
 
