@@ -40,6 +40,24 @@ describe('rounds', () => {
     expect(ends).toHaveLength(2)
   })
 
+  it('come behind whoever asks as one ends, too, at whichever step of its end', async () => {
+    for (let steps = 0; steps < 12; steps++) {
+      let count = 0
+      const askLater = async (): Promise<void> => {
+        for (let step = 0; step < steps; step++) await Promise.resolve()
+        rounds.poke()
+      }
+      const round = async (): Promise<boolean> => {
+        if (++count === 1) void askLater()
+        return false
+      }
+      const rounds = new Rounds({ everyMs: 1_000, round, failed: () => undefined })
+      rounds.poke()
+      await settled()
+      expect([steps, count]).toEqual([steps, 2])
+    }
+  })
+
   it('follow each other while there may be more', async () => {
     let left = 3
     const round = vi.fn<() => Promise<boolean>>(async () => --left > 0)

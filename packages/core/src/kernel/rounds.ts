@@ -41,7 +41,11 @@ export class Rounds {
   poke(): void {
     this.#asked = true
     if (this.#closed || this.#working !== undefined) return
-    this.#working = this.#work().finally(() => (this.#working = undefined))
+    this.#working = this.#work().finally(() => {
+      this.#working = undefined
+      // Asked for after its last look, and before anybody could see that it ends.
+      if (this.#asked) this.poke()
+    })
   }
 
   /** Resolves after the round that is under way. Idempotent. */
