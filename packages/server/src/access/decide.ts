@@ -3,7 +3,7 @@
  * guess a tenant: what the path doesn't name is never taken from the caller.
  */
 import { ROLE_CONTAINS } from '@sallyport/contract'
-import type { Role, RouteAccess } from '@sallyport/contract'
+import type { Role, RouteAccess, Scope } from '@sallyport/contract'
 import type { Environment, OrgId, ProjectId } from '@sallyport/core'
 import { admission } from '../identity/index.ts'
 import type { KeyPrincipal, PersonPrincipal, Principal } from '../identity/index.ts'
@@ -19,7 +19,8 @@ export interface AccessPlace {
  * - `not_found`: another organization or project, or none named. Looks exactly like absence.
  * - `environment_mismatch`: the key's own project, but the environment that isn't the key's.
  * - `forbidden`: the route isn't for this kind of caller, the person's role is too small, or the key is a test key or bound to one
- *   connection and the route changes what environments share; or it is a project's and the route the organization's.
+ *   connection and the route changes what environments share; or it is bound to one and the route changes what others stand on; or it is a
+ *   project's and the route the organization's.
  * - `insufficient_scope`: the key lacks the scope.
  * - `sso_required`: the person is a member, and this session was signed in another way than the organization takes.
  * - `step_up_required`: the route can't be undone, and this session has no second factor, or one from too long ago.
@@ -66,12 +67,21 @@ function decideKey(key: KeyPrincipal, access: RouteAccess, at: AccessPlace): Acc
   // A project's key has no say above its project, whatever it holds: no scope can make it one of the organization.
   if (access.scope === undefined || (access.tenant === 'org' && key.project !== null)) return denied('forbidden')
   if (!key.scopes.has(access.scope)) return denied('insufficient_scope')
-  return changesWhatIsShared(access) && !speaksForAll(key) ? denied('forbidden') : ALLOWED
+  if (changesWhatIsShared(access) && !speaksForAll(key)) return denied('forbidden')
+  return changesOtherConnections(access) && key.connection !== null ? denied('forbidden') : ALLOWED
 }
 
 /** What lies above the environments works in all of them: the origins that live sessions return to, for one. */
 function changesWhatIsShared({ tenant, audit }: RouteAccess): boolean {
   return tenant !== 'environment' && audit !== 'none'
+}
+
+/** Scopes for what all connections of an environment stand on: the client, word of its end, the key of a model provider. */
+const BENEATH_CONNECTIONS: ReadonlySet<Scope> = new Set(['integrations:write', 'provider_keys:write'])
+
+/** With another client secret, or an event source whose secret it was shown, a key would end connections that are none of its own. */
+function changesOtherConnections({ scope, audit }: RouteAccess): boolean {
+  return audit !== 'none' && scope !== undefined && BENEATH_CONNECTIONS.has(scope)
 }
 
 /** A test key has no say in live, and a key bound to one connection has none beyond it. */

@@ -7,7 +7,7 @@ const HEAD = `# Who may use what
 Made from the contract's declarations by \`npm run docs\`; nothing here is written by hand, and the gateway decides by the same table. An operation without a declaration stops the start.
 
 - **Role**: the least role of a person in the organization of the path; larger ones contain it. "-": people can't use it.
-- **Scope**: what a gateway key must hold. "-": keys can't use it. A key acts in its own project and environment alone; a key of the organization in all its projects, of its environment, and it alone where the tenant is the organization. What environments share is not changed by test keys, nor by keys that are bound to a connection.
+- **Scope**: what a gateway key must hold. "-": keys can't use it. A key acts in its own project and environment alone; a key of the organization in all its projects, of its environment, and it alone where the tenant is the organization. What environments share is not changed by test keys, nor by keys that are bound to a connection; nor do the latter change integrations, event sources and keys of model providers, which other connections stand on.
 - **Tenant**: how far the path names it. What lies in another organization, and for keys in another project, is answered like what doesn't exist: 404.
 - **Audit**: the event that a success leaves in the organization's log.
 - **Body**: the largest request body; "-": none is taken.

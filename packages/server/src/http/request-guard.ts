@@ -126,6 +126,7 @@ function denial(code: DenialCode, principal: Principal, access: RouteAccess, ste
 function keyDenial({ project }: KeyPrincipal, { scope, tenant }: RouteAccess): string {
   if (scope === undefined) return 'This is for people, and for no key.'
   if (tenant === 'org' && project !== null) return 'This takes a key of the organization, and this is one of a project.'
+  if (tenant === 'environment') return 'This changes what other connections stand on, and takes a key that is bound to none.'
   return 'This changes what environments share, and takes a live key that is bound to no connection.'
 }
 

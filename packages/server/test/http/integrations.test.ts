@@ -51,6 +51,25 @@ describe('an integration', () => {
     expect(world.log.join('\n')).not.toContain(canary)
   })
 
+  it('T-10 is changed in nothing by a key that is bound to one connection, whatever it holds', async () => {
+    const bound = await world.makeKey(world.a, { connection: world.a.connection })
+    const id = world.a.params.integration
+    const before = await secretOf(id)
+    const spare = await made('spare')
+    const asked: [string, Sent][] = [
+      ['', { method: 'POST', body: { slug: 'another', provider: 'github', client_id: 'c', client_secret: 'not-a-real-secret' } }],
+      [id, { method: 'PATCH', body: { client_secret: 'not-a-real-hostile-secret' } }],
+      [spare, { method: 'DELETE' }],
+      [`${id}/event-sources`, { method: 'POST', body: { kind: 'github' } }],
+    ]
+    for (const [path, sent] of asked) {
+      const answer = await send(world, at(path), { ...sent, headers: asKey(bound) })
+      expect([path, answer.status, answer.json.code]).toEqual([path, 403, 'forbidden'])
+    }
+    expect([await secretOf(id), (await owner(at(spare))).status]).toEqual([before, 200])
+    expect((await send(world, at(id), { headers: asKey(bound) })).status).toBe(200)
+  })
+
   it('asks for other scopes from then on, says what was before, and what stands already is no change', async () => {
     const id = await made('scoped')
     expect((await change(id, { scopes: ['repo', 'repo', 'gist'] })).json.scopes).toEqual(['repo', 'gist'])
