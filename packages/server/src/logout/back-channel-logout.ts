@@ -102,12 +102,11 @@ async function tell(options: BackChannelLogoutOptions, { issuer, issuerSession }
   const detail = { by: 'issuer', issuer, what: issuerSession === null ? 'every session' : 'one session' }
   for (const person of people) {
     const who = formatId('user', person)
-    try {
-      const standing = await database.lookups.personStanding(person, null)
-      for (const { org } of standing?.standings ?? [])
-        await database.withTenant(org, (tx) => appendAudit(tx, { action: 'session.ended', actor: who, target: who, detail }))
-    } catch (error) {
-      logger.error('The end of a session by its issuer could not be written down everywhere', { person: who, error })
-    }
+    const failed = (error: unknown): undefined =>
+      void logger.error('The end of a session by its issuer could not be written down everywhere', { person: who, error })
+    const standing = await database.lookups.personStanding(person, null).catch(failed)
+    // One organization's log that can't be written keeps no other's from saying it.
+    for (const { org } of standing?.standings ?? [])
+      await database.withTenant(org, (tx) => appendAudit(tx, { action: 'session.ended', actor: who, target: who, detail })).catch(failed)
   }
 }

@@ -120,6 +120,31 @@ describe('a logout token', () => {
     }
   })
 
+  it('D-14 is on record in the others when one organization’s log can not be written', async () => {
+    const token = await corp.accessToken('emil', { claims: longAgo() })
+    const { json } = await send(world, '/api/v1/whoami', { headers: bearer(token) })
+    const [row] = await asAdmin(world.adminUrl, `select id from sallyport.person where subject = 'emil'`)
+    for (const { org } of [world.a, world.b]) await world.database.withTenant(org, (tx) => membershipPut(tx, row!['id'] as never, 'VIEWER'))
+    const recorded = async (at: World['a']): Promise<number> => {
+      const path = `/api/v1/orgs/${at.params.org}/audit-events?action=session.ended&target=${json.id}`
+      return (await send(world, path, { headers: asPerson(at.people.OWNER) })).json.data.length
+    }
+    const log = 'alter table sallyport.audit_event'
+    for (const [closed, at, other] of [
+      [world.a.org, world.a, world.b],
+      [world.b.org, world.b, world.a],
+    ] as const) {
+      const before = [await recorded(at), await recorded(other)] as const
+      await asAdmin(world.adminUrl, `${log} add constraint closed check (org_id <> '${closed}') not valid`)
+      try {
+        expect((await logOut(await logoutToken({ sub: 'emil' }))).status).toBe(200)
+      } finally {
+        await asAdmin(world.adminUrl, `${log} drop constraint closed`)
+      }
+      expect([await recorded(at), await recorded(other)]).toEqual([before[0], before[1] + 1])
+    }
+  })
+
   it('is carried out once, also when it comes many times at the same moment', async () => {
     const token = await logoutToken({ sub: 'twice' })
     const statuses = (await Promise.all(Array.from({ length: 8 }, () => logOut(token)))).map(({ status }) => status)
