@@ -102,8 +102,9 @@ async function tell(options: BackChannelLogoutOptions, { issuer, issuerSession }
   const detail = { by: 'issuer', issuer, what: issuerSession === null ? 'every session' : 'one session' }
   for (const person of people) {
     const who = formatId('user', person)
-    const failed = (error: unknown): undefined =>
-      void logger.error('The end of a session by its issuer could not be written down everywhere', { person: who, error })
+    const failed = (error: unknown): undefined => {
+      logger.error('The end of a session by its issuer could not be written down everywhere', { person: who, error })
+    }
     const standing = await database.lookups.personStanding(person, null).catch(failed)
     // One organization's log that can't be written keeps no other's from saying it.
     for (const { org } of standing?.standings ?? [])
