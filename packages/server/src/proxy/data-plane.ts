@@ -409,7 +409,10 @@ class Passage {
   #gone(): AbortSignal {
     if (this.#going === undefined) {
       const going = new AbortController()
-      this.#response.once('close', () => going.abort(new EgressError('client_gone', 'connection')))
+      const go = (): void => going.abort(new EgressError('client_gone', 'connection'))
+      // Who went while the call's place was looked up has been told of for the last time.
+      if (this.#response.destroyed) go()
+      else this.#response.once('close', go)
       this.#going = going
     }
     return this.#going.signal
