@@ -25,8 +25,12 @@ export function createSweep(context: ConnectContext): () => Promise<void> {
 }
 
 async function sweep(context: ConnectContext): Promise<void> {
-  await takeBackUnconfirmed(context)
-  await clearExpired(context)
+  try {
+    await takeBackUnconfirmed(context)
+  } finally {
+    // One organization that refuses, again and again, keeps nothing from being cleared.
+    await clearExpired(context)
+  }
 }
 
 async function clearExpired({ database, logger }: ConnectContext): Promise<void> {

@@ -429,14 +429,18 @@ describe('the sweep', () => {
     expect(new Set(told.map(({ actor, org_id }) => `${actor} ${org_id}`))).toEqual(new Set([`system ${gateway.place.org}`]))
   })
 
-  it('A-06 takes no connection back whose event is refused, and says so', async () => {
+  it('A-06 takes no connection back whose event is refused, says so, and clears what expired all the same', async () => {
     const { session } = await authorized()
+    const { link } = await gateway.begin()
+    await new Browser(gateway.nodes[0]).authorize(link)
+    await gateway.rows("update sallyport.oauth_state set expires_at = now() - interval '1 second'")
     await gateway.rows("update sallyport.connection set created_at = now() - interval '31 minutes' where id = $1", [uuid(session)])
     await gateway.rows(`create function public.refuse() returns trigger language plpgsql as $$ begin raise 'full'; end $$`)
     await gateway.rows('create trigger refused before insert on sallyport.audit_event execute function public.refuse()')
     try {
       await expect(gateway.connect.sweepExpired()).rejects.toThrow()
       expect(await left(session)).toMatchObject({ status: 'awaiting_confirmation', connections: 1, credentials: 1 })
+      expect(await gateway.rows('select 1 from sallyport.oauth_state')).toEqual([])
     } finally {
       await gateway.rows('drop function public.refuse cascade')
     }
