@@ -26,6 +26,14 @@ export async function appendAudit(tx: TenantTx, ...events: readonly AuditEvent[]
   if (events.length > 0) await auditAppend(tx, events.map(storable))
 }
 
+/** Events that one statement appends. */
+const BATCH = 1_000
+
+/** The same of however many there are, one behind the other in this transaction. */
+export async function appendAuditAll(tx: TenantTx, events: readonly AuditEvent[]): Promise<void> {
+  for (let at = 0; at < events.length; at += BATCH) await appendAudit(tx, ...events.slice(at, at + BATCH))
+}
+
 /** @throws TypeError for empty or malformed text, and as `canonicalJson` does. */
 export function storable({ action, actor, target, detail, personal }: AuditEvent): NewAuditEvent {
   const event = {

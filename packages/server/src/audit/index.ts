@@ -1,5 +1,5 @@
 /** The audit log: appending to it, writing uses in groups, and proving it whole. */
-export { appendAudit } from './event.ts'
+export { appendAudit, appendAuditAll } from './event.ts'
 export type { AuditEvent } from './event.ts'
 export type { AboutPerson, PersonalFacts, PersonalOpener, PersonalSealer, SealedPersonal } from './personal.ts'
 export { createUseLog } from './use-log.ts'

@@ -7,7 +7,7 @@ import { formatId } from '@sallyport/core'
 import type { UserId } from '@sallyport/core'
 import { hasSteppedUp } from '../access/index.ts'
 import type { StepUp } from '../access/index.ts'
-import { appendAudit } from '../audit/index.ts'
+import { appendAudit, appendAuditAll } from '../audit/index.ts'
 import { apiKeyRevokeOf, apiKeyTakeOver, memberFind, membershipDelete, membershipPut } from '../db/index.ts'
 import type { Member, TenantTx } from '../db/index.ts'
 import type { PersonPrincipal } from '../identity/index.ts'
@@ -63,9 +63,9 @@ async function endKeys(tx: TenantTx, actor: PersonPrincipal, person: UserId): Pr
   const maker = formatId('user', person)
   const ended = await apiKeyRevokeOf(tx, maker)
   const by = formatId('user', actor.userId)
-  await appendAudit(
+  await appendAuditAll(
     tx,
-    ...ended.map(({ id }) => ({ action: 'key.revoked', actor: by, target: formatId('key', id), detail: { with: maker } })),
+    ended.map(({ id }) => ({ action: 'key.revoked', actor: by, target: formatId('key', id), detail: { with: maker } })),
   )
 }
 
@@ -73,7 +73,8 @@ async function endKeys(tx: TenantTx, actor: PersonPrincipal, person: UserId): Pr
 async function takeKeysOver(tx: TenantTx, actor: PersonPrincipal, person: UserId): Promise<void> {
   const [from, to] = [formatId('user', person), formatId('user', actor.userId)]
   const taken = await apiKeyTakeOver(tx, from, to)
-  await appendAudit(tx, ...taken.map((id) => ({ action: 'key.taken_over', actor: to, target: formatId('key', id), detail: { from, to } })))
+  const events = taken.map((id) => ({ action: 'key.taken_over', actor: to, target: formatId('key', id), detail: { from, to } }))
+  await appendAuditAll(tx, events)
 }
 
 async function holdBoth(tx: TenantTx, actor: PersonPrincipal, person: UserId, stepUp: StepUp): Promise<{ own: Member; member: Member }> {

@@ -365,6 +365,22 @@ describe('keys', () => {
     expect(found?.createdBy).toBe(to)
   })
 
+  it('K-04 are revoked however many they made: no number of them keeps a key on', { timeout: 300_000 }, async () => {
+    const { org, place } = await makeTenant(database)
+    const maker = newId('key')
+    await database.withTenant(org, (tx) => apiKeyInsert(tx, { ...keyOf(maker), ...place }))
+    // More than a statement takes parameters.
+    await fresh.asSuperuser(
+      `insert into sallyport.api_key (org_id, id, project_id, environment, name, secret_hmac, secret_argon2id, scopes, created_by)
+        select org_id, gen_random_uuid(), project_id, environment, name, secret_hmac, secret_argon2id, scopes, $2
+        from sallyport.api_key, generate_series(1, 65536) where id = $1`,
+      [maker, formatId('key', maker)],
+    )
+    const revoked = await database.withTenant(org, (tx) => apiKeyRevoke(tx, place, maker))
+    expect(revoked?.ended.length).toBe(65_537)
+    expect((await database.lookups.keyLookup(maker))?.revokedAt).not.toBeNull()
+  })
+
   it('T-10 with a line of makers that no gateway makes count as revoked', async () => {
     const line = await lineOf(18)
     expect((await database.lookups.keyLookup(line[16]!))?.revokedAt).toBeNull()

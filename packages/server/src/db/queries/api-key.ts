@@ -174,16 +174,22 @@ export async function apiKeyRevokeOf(tx: TenantTx, createdBy: string): Promise<r
 }
 
 async function revokeAll(tx: TenantTx, ids: readonly KeyId[]): Promise<ApiKey[]> {
-  const rows = await tx
-    .updateTable('sallyport.api_key')
-    .set({ revoked_at: sql<Date>`clock_timestamp()` })
-    .where('org_id', '=', tx.org)
-    .where('id', 'in', [...ids])
-    .where('revoked_at', 'is', null)
-    .returning(SHOWN)
-    .execute()
-  for (const row of rows) noteChange(tx, 'api_key', row.id)
-  return rows.map(apiKey)
+  const ended: ApiKey[] = []
+  for (const some of batchesOf(ids)) {
+    const rows = await tx
+      .updateTable('sallyport.api_key')
+      .set({ revoked_at: sql<Date>`clock_timestamp()` })
+      .where('org_id', '=', tx.org)
+      .where(isAmong(some))
+      .where('revoked_at', 'is', null)
+      .returning(SHOWN)
+      .execute()
+    for (const row of rows) {
+      noteChange(tx, 'api_key', row.id)
+      ended.push(apiKey(row))
+    }
+  }
+  return ended
 }
 
 /** Gives the keys that are on and that one person made to another, what one of them rotates itself into meanwhile too. Their ids; each works on as it is. */
@@ -274,24 +280,40 @@ export async function apiKeyOutlive(
 
 /** Keys go on no longer than until `end`. */
 async function endWith(tx: TenantTx, end: Date, ids: readonly KeyId[]): Promise<void> {
-  await tx
-    .updateTable('sallyport.api_key')
-    .set({ expires_at: sql<Date>`least(expires_at, ${end}::timestamptz)` })
-    .where('org_id', '=', tx.org)
-    .where('id', 'in', [...ids])
-    .execute()
+  for (const some of batchesOf(ids)) {
+    await tx
+      .updateTable('sallyport.api_key')
+      .set({ expires_at: sql<Date>`least(expires_at, ${end}::timestamptz)` })
+      .where('org_id', '=', tx.org)
+      .where(isAmong(some))
+      .execute()
+  }
   for (const id of ids) noteChange(tx, 'api_key', id)
 }
 
 /** Writes rows as they are: the trigger on the table tells every node. */
 async function announce(tx: TenantTx, ids: readonly KeyId[]): Promise<void> {
-  await tx
-    .updateTable('sallyport.api_key')
-    .set((row) => ({ name: row.ref('name') }))
-    .where('org_id', '=', tx.org)
-    .where('id', 'in', [...ids])
-    .execute()
+  for (const some of batchesOf(ids)) {
+    await tx
+      .updateTable('sallyport.api_key')
+      .set((row) => ({ name: row.ref('name') }))
+      .where('org_id', '=', tx.org)
+      .where(isAmong(some))
+      .execute()
+  }
   for (const id of ids) noteChange(tx, 'api_key', id)
+}
+
+/** Keys that one statement writes. A line is as long as its keys made it, and none may be too long to be revoked. */
+const BATCH = 5_000
+
+function* batchesOf(ids: readonly KeyId[]): Generator<readonly KeyId[]> {
+  for (let at = 0; at < ids.length; at += BATCH) yield ids.slice(at, at + BATCH)
+}
+
+/** As one parameter: a statement takes 65,535 of them. */
+function isAmong(ids: readonly KeyId[]) {
+  return sql<boolean>`sallyport.api_key.id = any(${[...ids]}::uuid[])`
 }
 
 /** Which keys came of a key: those that it made, and those made; or these and the ones that it rotated itself into, with all that came of them. */

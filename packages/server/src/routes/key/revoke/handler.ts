@@ -1,5 +1,5 @@
 import { formatId } from '@sallyport/core'
-import { appendAudit } from '../../../audit/index.ts'
+import { appendAuditAll } from '../../../audit/index.ts'
 import { apiKeyFind, apiKeyRevoke } from '../../../db/index.ts'
 import type { ApiKey } from '../../../db/index.ts'
 import { notFound } from '../../../http/index.ts'
@@ -33,7 +33,7 @@ function revokeKey({ ids, principal, inPlace }: OneKeyCall): Promise<ApiKey> {
       const detail = id === key.id ? {} : { with: formatId('key', key.id) }
       return { action: 'key.revoked', actor, target: formatId('key', id), detail }
     })
-    await appendAudit(tx, ...events)
+    await appendAuditAll(tx, events)
     return key
   })
 }
