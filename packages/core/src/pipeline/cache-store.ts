@@ -52,6 +52,8 @@ interface Entry {
 
 interface Scope {
   readonly entries: Map<string, Entry>
+  /** Keys by group: word of a change comes for connections that have nothing here, a hundred thousand at once where many end. */
+  readonly groups: Map<string, Set<string>>
   bytes: number
 }
 
@@ -95,10 +97,11 @@ export class MemoryAnswerStore implements AnswerStore {
     const { maxBytes, maxBytesPerScope, maxEntriesPerScope } = this.#options
     const cost = bytes.length + OVERHEAD
     if (cost > Math.min(maxBytes, maxBytesPerScope)) return false
-    const scope = this.#scopes.get(name) ?? { entries: new Map(), bytes: 0 }
+    const scope = this.#scopes.get(name) ?? { entries: new Map(), groups: new Map(), bytes: 0 }
     this.#scopes.delete(name)
     this.#scopes.set(name, scope)
     scope.entries.set(key, { group, bytes })
+    scope.groups.set(group, (scope.groups.get(group) ?? new Set()).add(key))
     scope.bytes += cost
     this.#bytes += cost
     while (scope.bytes > maxBytesPerScope || scope.entries.size > maxEntriesPerScope) this.#dropOldest(name)
@@ -117,7 +120,7 @@ export class MemoryAnswerStore implements AnswerStore {
 
   async forgetGroup(place: Pick<AnswerPlace, 'scope' | 'group'>): Promise<void> {
     this.#forgotten.note(groupOf(place))
-    for (const [key, { group }] of this.#scopes.get(place.scope)?.entries ?? []) if (group === place.group) this.#drop(place.scope, key)
+    for (const key of this.#scopes.get(place.scope)?.groups.get(place.group) ?? []) this.#drop(place.scope, key)
   }
 
   #dropOldest(name: string): void {
@@ -129,6 +132,9 @@ export class MemoryAnswerStore implements AnswerStore {
     const found = scope?.entries.get(key)
     if (scope === undefined || found === undefined) return
     scope.entries.delete(key)
+    const own = scope.groups.get(found.group)!
+    own.delete(key)
+    if (own.size === 0) scope.groups.delete(found.group)
     scope.bytes -= found.bytes.length + OVERHEAD
     this.#bytes -= found.bytes.length + OVERHEAD
     if (scope.entries.size === 0) this.#scopes.delete(name)

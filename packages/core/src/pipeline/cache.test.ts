@@ -526,6 +526,28 @@ describe('the store of answers in memory', () => {
     )
   })
 
+  it('V-06 forgets all of a connection and nothing of another, whatever was put, pushed out and put anew before', async () => {
+    const put = fc.record({ group: fc.constantFrom('g', 'h', 'i'), key: fc.nat(20), bytes: fc.nat(300) })
+    await fc.assert(
+      fc.asyncProperty(fc.array(put, { maxLength: 100 }), async (puts) => {
+        const store = new MemoryAnswerStore({ maxBytesPerScope: 4_000, maxEntriesPerScope: 10 })
+        const group = new Map(puts.map((one) => [one.key, one.group]))
+        for (const one of puts) await store.put({ ...at('s', String(one.key)), group: one.group }, new Uint8Array(one.bytes), KEPT)
+        const held = async () => {
+          const keys = [...group.keys()]
+          const found = await Promise.all(keys.map((key) => store.get(at('s', String(key)))))
+          return keys.filter((_key, i) => found[i]!.bytes !== undefined).toSorted((a, b) => a - b)
+        }
+        const before = await held()
+        await store.forgetGroup({ scope: 's', group: 'g' })
+        expect(await held()).toEqual(before.filter((key) => group.get(key) !== 'g'))
+        for (const other of ['h', 'i']) await store.forgetGroup({ scope: 's', group: other })
+        expect(store.size).toBe(0)
+      }),
+      { numRuns: 100 },
+    )
+  })
+
   it('forgets what was used least lately first', async () => {
     const store = new MemoryAnswerStore({ maxEntriesPerScope: 2 })
     for (const key of ['a', 'b']) await store.put(at('s', key), Uint8Array.of(1), KEPT)
