@@ -94,7 +94,7 @@ const WORK: Readonly<Record<string, (room: Keyroom, asked: Asked, context: Comma
 function read(args: readonly string[]): Asked | undefined {
   try {
     const { values, positionals } = parseArgs({
-      args: [...args],
+      args: withKeysNamed(args),
       allowPositionals: true,
       options: {
         org: { type: 'string' },
@@ -116,6 +116,17 @@ function read(args: readonly string[]): Asked | undefined {
     // parseArgs throws for options it doesn't know, and a key that is none is as misspelt: the usage says what there is.
     return undefined
   }
+}
+
+/** A public key in base64url may begin with a hyphen, which would be read as an option. */
+const HYPHENED_KEY = /^-[\w-]{42}$/u
+
+function withKeysNamed(args: readonly string[]): string[] {
+  return args.flatMap((word, at) => {
+    if (args[at - 1] === '--key' && HYPHENED_KEY.test(word)) return []
+    const next = args[at + 1]
+    return word === '--key' && next !== undefined && HYPHENED_KEY.test(next) ? [`--key=${next}`] : [word]
+  })
 }
 
 async function enter(config: Config): Promise<Keyroom> {

@@ -86,6 +86,9 @@ describe('sallyport audit', { timeout: 300_000 }, () => {
     await writeFile(file, exported.stdout.replace('thing 7', 'thing 8'))
     const changed = await audit(['verify', '--export', file, '--key', key])
     expect([changed.code, changed.stdout]).toEqual([5, expect.stringContaining('NOT WHOLE  content at event 8')])
+    // One key in 64 begins so.
+    const hyphened = `-${'A'.repeat(42)}`
+    expect((await audit(['verify', '--export', file, '--key', hyphened, '--key', key])).code).toBe(5)
     const absent = audit(['verify', '--export', join(folder, 'absent'), '--key', key])
     await expect(absent).rejects.toThrow("absent can't be read (ENOENT)")
     for (const words of [
