@@ -1,5 +1,6 @@
 /** An organization as one stream, over HTTP. */
 import { get } from 'node:http'
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { formatId, newId } from '@sallyport/core'
 import { appendAudit } from '../../src/audit/index.ts'
@@ -96,14 +97,25 @@ describe('an export of an organization', () => {
   })
 
   it('A-15 is on record as broken off when it was, and holds up nobody', async () => {
-    await new Promise<void>((resolve, reject) => {
-      const request = get(`${world.url}${pathOf(world.b)}`, { headers: asPerson(world.b.people.OWNER) }, (response) => {
-        response.once('data', () => response.destroy())
-        response.once('close', () => resolve())
-      })
-      request.once('error', reject)
-    })
-    await expect.poll(async () => (await exports(world.b)).at(-1)?.[0], { timeout: 30_000 }).toBe('organization.export_ended')
+    // So that it can't be whole before its reader goes.
+    const admin = new Client({ connectionString: world.adminUrl })
+    await admin.connect()
+    await admin.query('begin; lock table sallyport.request_record in access exclusive mode')
+    const before = (await exports(world.b)).length
+    const reading = get(`${world.url}${pathOf(world.b)}`, { headers: asPerson(world.b.people.OWNER) })
+    reading.on('error', () => undefined)
+    await expect.poll(async () => (await exports(world.b)).length, { timeout: 30_000 }).toBeGreaterThan(before)
+    reading.destroy()
+    // Whoever answers these has seen by then that the other is gone.
+    for (let asked = 0; asked < 2; asked++) await send(world, '/healthz')
+    await admin.query('rollback')
+    await admin.end()
+    await expect
+      .poll(async () => (await exports(world.b)).slice(before), { timeout: 30_000 })
+      .toMatchObject([
+        ['organization.exported', {}],
+        ['organization.export_ended', { complete: false }],
+      ])
     expect((await exportOf(world.b, '?requests=false')).status).toBe(200)
   })
 
