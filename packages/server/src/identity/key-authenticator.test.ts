@@ -8,6 +8,7 @@ import { createKeyAuthenticator } from './key-authenticator.ts'
 import type { KeyAuthenticatorLimits } from './key-authenticator.ts'
 import { argon2idHasher } from './key-hasher.ts'
 import type { KeyHasher } from './key-hasher.ts'
+import { RecentMap } from './recent-map.ts'
 
 // The real function, watched: that a dummy is compared when there is no key can't be seen from outside by anything but its cost.
 vi.mock('@sallyport/core', async (original) => {
@@ -405,6 +406,31 @@ describe('cached', () => {
     expect(keyring.cached(revoked.text)).toBeUndefined()
     expect(keyring.cached(untouched.text)).toBeDefined()
     expect(await outcome(keyring.authenticate(revoked.text, ADDRESS))).toBe('unauthenticated')
+  })
+
+  it('K-04 looks at the keys it remembers once for however many changed together, and drops what changed', async () => {
+    const { keyring, put, changed, keys } = setup()
+    const [gone, stays] = [await put(), await put()]
+    for (const { text } of [gone, stays]) await keyring.authenticate(text, ADDRESS)
+    const walks = vi.spyOn(RecentMap.prototype, 'deleteWhere')
+    for (let n = 0; n < 1_000; n++) changed(newId('key'))
+    keys.rows.set(gone.id, { ...gone.row, revokedAt: keys.now() })
+    changed(gone.id)
+    expect([keyring.cached(gone.text), keyring.cached(stays.text)?.keyId]).toEqual([undefined, stays.id])
+    expect(walks.mock.calls).toHaveLength(1)
+    walks.mockRestore()
+    expect(await outcome(keyring.authenticate(gone.text, ADDRESS))).toBe('unauthenticated')
+  })
+
+  it('K-04 remembers no more changes than keys: past that nothing is believed without being read again', async () => {
+    const { keyring, put, changed, keys } = setup({ maxProven: 4 })
+    const { id, text, row } = await put()
+    await keyring.authenticate(text, ADDRESS)
+    keys.rows.set(id, { ...row, revokedAt: keys.now() })
+    changed(id)
+    for (let n = 0; n < 9; n++) changed(newId('key'))
+    expect(keyring.cached(text)).toBeUndefined()
+    expect(await outcome(keyring.authenticate(text, ADDRESS))).toBe('unauthenticated')
   })
 
   it('K-04 refuses a revoked key after ten seconds even when no notification ever comes', async () => {

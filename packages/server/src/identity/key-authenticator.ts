@@ -146,6 +146,8 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
   readonly #hasher: KeyHasher
   readonly #limits: KeyAuthenticatorLimits
   readonly #proven: RecentMap<string, Proven>
+  /** Keys that changed since the proven ones were last looked at. They are taken out in one walk, since a line that ends may be very long. */
+  readonly #changed = new Set<KeyId>()
   /** Texts that passed argon2id here, and for which version of their key. Without age: it spares work, and lets nobody in. */
   readonly #hashed: RecentMap<string, number>
   readonly #underWay = new Map<string, Proof>()
@@ -232,13 +234,13 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
   }
 
   #recall(index: string): KeyPrincipal | undefined {
-    const proven = this.#proven.get(index)
+    const proven = this.#provenAt(index)
     return proven !== undefined && this.#clock.monotonic() < proven.freshUntil ? proven.principal : undefined
   }
 
   /** A key whose proof is not yet worthless, while the database is away. It is fresh for a moment again, so that few calls wait to find out. */
   #outlast(index: string): KeyPrincipal | undefined {
-    const proven = this.#proven.get(index)
+    const proven = this.#provenAt(index)
     const now = this.#clock.monotonic()
     if (proven === undefined || now >= proven.deadline) return undefined
     this.#proven.put(index, { ...proven, freshUntil: Math.min(now + this.#limits.retryMs, proven.deadline) })
@@ -319,9 +321,23 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
     })
   }
 
+  /** The proof of a text, if nothing was heard of its key since. */
+  #provenAt(index: string): Proven | undefined {
+    if (this.#changed.size > 0) {
+      this.#proven.deleteWhere(({ principal }) => this.#changed.has(principal.keyId))
+      this.#changed.clear()
+    }
+    return this.#proven.get(index)
+  }
+
   #forget(keyId: KeyId): void {
     this.#reader.forget(keyId)
-    this.#proven.deleteWhere(({ principal }) => principal.keyId === keyId)
+    this.#changed.add(keyId)
+    // While nobody asks, no more is kept for them than there is to forget.
+    if (this.#changed.size > this.#limits.maxProven) {
+      this.#proven.clear()
+      this.#changed.clear()
+    }
     for (const [index, proof] of this.#underWay) if (proof.keyId === keyId) this.#abandon(index, proof)
   }
 
@@ -335,6 +351,7 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
   #forgetAll(): void {
     this.#reader.forgetAll()
     this.#proven.clear()
+    this.#changed.clear()
     for (const [index, proof] of this.#underWay) this.#abandon(index, proof)
   }
 
