@@ -34,6 +34,7 @@ import {
   intentDoubt,
   intentDrop,
   intentPut,
+  isBusy,
 } from '../db/index.ts'
 import type { ConnectionFailure, ConnectionPlace, Database, Grant, Intent, TenantTx } from '../db/index.ts'
 import { isLost, refreshAnswerPlace, spilledAnswerPlace } from '../vault/index.ts'
@@ -221,10 +222,20 @@ class TenantStore implements CredentialStore {
     do {
       const from = after
       const page = await available(() => database.lookups.organizationPage({ after: from, limit: PAGE }))
-      for (const org of page) forgotten += await available(() => database.withTenant(org, (tx) => credentialPrune(tx, new Date(before))))
+      for (const org of page) forgotten += await available(() => this.#prunedOf(org, before))
       after = page.length === PAGE ? page.at(-1) : undefined
     } while (after !== undefined)
     return forgotten
+  }
+
+  /** One that is busy keeps no other from it, and has its own the next time. */
+  async #prunedOf(org: OrgId, before: number): Promise<number> {
+    try {
+      return await this.#o.database.withTenant(org, (tx) => credentialPrune(tx, new Date(before)))
+    } catch (error) {
+      if (isBusy(error)) return 0
+      throw error
+    }
   }
 
   remove(ref: CredentialRef, generation?: number): Promise<boolean> {

@@ -4,7 +4,7 @@ import type { ConnectionId, CredentialRef, CredentialStore, OrgId } from '@sally
 import { credentialStoreSuite, someTokens } from '../../../testkit/src/suites/index.ts'
 import { createUseLog } from '../../src/audit/index.ts'
 import { createLineage, createTenantStore, createTransitions } from '../../src/credentials/index.ts'
-import { auditEventList, connectionFindAnywhere, connectionInsert } from '../../src/db/index.ts'
+import { auditEventList, connectionFindAnywhere, connectionInsert, DatabaseError } from '../../src/db/index.ts'
 import type { Database } from '../../src/db/index.ts'
 import { createPersonal, createVault } from '../../src/vault/index.ts'
 import { freshDatabase, lineTo, makeTenant, silent } from '../db/fresh-database.ts'
@@ -74,10 +74,11 @@ describe("the gateway's credential store", () => {
   let database: Database
   let store: Awaited<ReturnType<typeof openNode>>
   let tenant: Tenant
+  const rootKey = rootKeyText()
   beforeAll(async () => {
     fresh = await freshDatabase(inject('postgresUrl'))
     database = await fresh.open()
-    store = await openNode(database, rootKeyText())
+    store = await openNode(database, rootKey)
     tenant = await makeTenant(database)
   })
   afterAll(async () => {
@@ -151,6 +152,31 @@ describe("the gateway's credential store", () => {
     }
     // The first refresh says for the first time what the connection holds; the last one says nothing new.
     expect((await eventsOf(ref)).filter((action) => action === 'connection.scopes_changed')).toHaveLength(2)
+  })
+
+  it('D-14 forgets old versions of every other organization while one is busy, and none of any while the database is away', async () => {
+    await makeTenant(database)
+    const failing = async (error: DatabaseError, of: (org: OrgId) => boolean): Promise<{ asked: Set<OrgId>; node: CredentialStore }> => {
+      const asked = new Set<OrgId>()
+      const withTenant: Database['withTenant'] = (org, fn) => {
+        asked.add(org)
+        return of(org) ? Promise.reject(error) : database.withTenant(org, fn)
+      }
+      return { asked, node: await openNode({ ...database, withTenant }, rootKey) }
+    }
+    const all = await database.lookups.organizationPage({ limit: 100 })
+    expect(all.length).toBeGreaterThan(1)
+    const busy = new DatabaseError('database_unavailable', 'busy', { turn: true })
+    for (const bad of all) {
+      const { asked, node } = await failing(busy, (org) => org === bad)
+      await node.prune(0)
+      expect(asked).toEqual(new Set(all))
+      await node.close()
+    }
+    const { asked, node } = await failing(new DatabaseError('database_unavailable', 'away'), () => true)
+    await expect(node.prune(0)).rejects.toMatchObject({ code: 'store_unavailable' })
+    expect(asked.size).toBe(1)
+    await node.close()
   })
 
   it("T-20 knows nothing of a connection under another organization's name", async () => {
