@@ -20,7 +20,7 @@ import { createVault } from '../packages/server/src/vault/index.ts'
 import { setStage } from '../packages/testkit/src/gateway/index.ts'
 import { startTestPostgres } from '../packages/testkit/src/servers/postgres.ts'
 import type { FloodOrder, FloodResult } from './flood.ts'
-import { cpuUs } from './machine.ts'
+import { choosePinning, cpuUs, moveTo } from './machine.ts'
 import type { LoadOrder, LoadResult } from './messages.ts'
 import { launch } from './processes.ts'
 import { quantile } from './statistics.ts'
@@ -301,8 +301,10 @@ async function measureFlood(url: string, plan: CallersPlan['flood']): Promise<Ca
   })
   stage.upstream.answer((_request, response) => void response.end(body))
   const root = join(import.meta.dirname, '..')
-  const good = await launch({ name: 'the load', script: join(import.meta.dirname, 'load.ts'), cwd: root })
-  const bad = await launch({ name: 'the flood', script: join(import.meta.dirname, 'flood.ts'), cwd: root })
+  const { cores } = choosePinning()
+  if (cores !== undefined) await moveTo(cores.proxy, [stage.gateway.pid])
+  const good = await launch({ name: 'the load', script: join(import.meta.dirname, 'load.ts'), cwd: root, core: cores?.rest })
+  const bad = await launch({ name: 'the flood', script: join(import.meta.dirname, 'flood.ts'), cwd: root, core: cores?.rest })
   try {
     const { client, place } = stage.owner
     const { data } = await client.call('keyList', { params: place })
