@@ -79,7 +79,7 @@ function KeyRow({ apiKey, onRevoke }: { readonly apiKey: ApiKey; readonly onRevo
                 'Not used yet'
               ) : (
                 <>
-                  Last used <Moment at={usedAt} />
+                  Last used <Moment at={usedAt} toTheMinute />
                 </>
               )}
               {expiresAt !== null && (
