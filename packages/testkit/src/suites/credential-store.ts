@@ -454,7 +454,13 @@ export function credentialStoreSuite(name: string, make: () => Promise<StoreUnde
 
       it('lists interrupted credentials, oldest first, until the intent is gone', async () => {
         const [a, b, c] = [await connected(), await connected(), await connected()]
-        const begins = [await begun(a.ref), await begun(b.ref), await begun(c.ref)]
+        const begins: BegunRefresh[] = []
+        for (const { ref } of [a, b, c]) {
+          begins.push(await begun(ref))
+          // What began within one millisecond is in no order.
+          const at = Date.now()
+          await expect.poll(() => Date.now(), { interval: 5 }).toBeGreaterThan(at + 5)
+        }
         const mine = async (): Promise<string[]> =>
           (await other.interrupted(10_000)).filter((ref) => [a, b, c].some((one) => one.ref.id === ref.id)).map(({ id }) => id)
         const began = new Map(begins.map(({ intent }, i) => [[a, b, c][i]!.ref.id, intent.startedAt]))
