@@ -24,15 +24,16 @@ import {
   verifyOrganization,
 } from '../audit/index.ts'
 import type { AuditVerification, ExportFormat, OutsideByOrganization } from '../audit/index.ts'
-import { openKeyroom } from '../compose/index.ts'
 import type { Keyroom } from '../compose/index.ts'
-import type { Config } from '../config.ts'
 import { CommandError } from './command.ts'
 import type { CommandContext } from './command.ts'
 import { EXIT } from './explain.ts'
+import { enterKeyroom } from './keyroom.ts'
 
 const ACTOR = 'system'
 const PAGE = 500
+/** What does the same while a gateway runs. */
+const INSTEAD = 'GET /api/v1/orgs/{org}/audit-events/verify'
 const USAGE = `sallyport audit verify [--org <org_...>] [--key <public key>]... [--checkpoints <file>]...
 sallyport audit verify --export <file> --key <public key>... [--checkpoints <file>]...
 sallyport audit export --org <org_...> [--format <jsonl|csv>]
@@ -76,7 +77,7 @@ export async function auditCommand(context: CommandContext): Promise<number> {
     context.print(USAGE)
     return EXIT.usage
   }
-  const room = await enter(context.config)
+  const room = await enterKeyroom(context.config, INSTEAD, true)
   try {
     return await work(room, asked, context)
   } finally {
@@ -127,17 +128,6 @@ function withKeysNamed(args: readonly string[]): string[] {
     const next = args[at + 1]
     return word === '--key' && next !== undefined && HYPHENED_KEY.test(next) ? [`--key=${next}`] : [word]
   })
-}
-
-async function enter(config: Config): Promise<Keyroom> {
-  try {
-    return await openKeyroom(config, { provesRootKeys: true })
-  } catch (error) {
-    if (!hasCode(error, 'data_dir_in_use')) throw error
-    throw new CommandError(
-      `A gateway runs on ${config.dataDir}. Stop it first; or leave it running and use its API: GET /api/v1/orgs/{org}/audit-events/verify.`,
-    )
-  }
 }
 
 interface Outside {

@@ -9,23 +9,24 @@
  * A filter is any of --project, --environment, --integration, --provider; or --everything.
  */
 import { parseArgs } from 'node:util'
-import { formatId, hasCode, parseId } from '@sallyport/core'
+import { formatId, parseId } from '@sallyport/core'
 import type { ConnectionId, Environment, OrgId, ProjectId } from '@sallyport/core'
-import { openKeyroom } from '../compose/index.ts'
 import type { Keyroom } from '../compose/index.ts'
-import type { Config } from '../config.ts'
 import { connectionFindAnywhere, connectionList, projectList } from '../db/index.ts'
 import type { BlastRadius, BulkFilter, Connection } from '../db/index.ts'
 import { endConnections } from '../revocation/index.ts'
 import { CommandError } from './command.ts'
 import type { CommandContext } from './command.ts'
 import { EXIT } from './explain.ts'
+import { enterKeyroom } from './keyroom.ts'
 
 const ACTOR = 'system'
 const PAGE = 200
 const ENVIRONMENTS: readonly Environment[] = ['live', 'test']
 /** How often a bulk revocation that a gateway has taken over is looked at. */
 const LOOK_MS = 200
+/** What does the same while a gateway runs. */
+const INSTEAD = 'DELETE .../connections/{connection}, POST /api/v1/orgs/{org}/bulk-revocations'
 const USAGE = `sallyport connections list --org <org_...> [--provider <id>] [--user <end user>]
 sallyport connections revoke <conn_...> --org <org_...>
 sallyport connections revoke --org <org_...> [--project <proj_...>] [--environment <live|test>] [--integration <int_...>] [--provider <id>] [--yes]
@@ -47,7 +48,7 @@ export async function connectionsCommand(context: CommandContext): Promise<numbe
     context.print(USAGE)
     return EXIT.usage
   }
-  const room = await enter(context.config)
+  const room = await enterKeyroom(context.config, INSTEAD, true)
   try {
     if (asked.verb === 'list') return await list(room, asked, context)
     return asked.connection === undefined ? await revokeMany(room, asked, context) : await revokeOne(room, asked, asked.connection, context)
@@ -116,17 +117,6 @@ function filterOf({ project, environment, integration, provider, everything }: F
   const id = integration === undefined ? undefined : parseId('int', integration)
   if (integration !== undefined && id === undefined) return undefined
   return { place, integration: id, provider }
-}
-
-async function enter(config: Config): Promise<Keyroom> {
-  try {
-    return await openKeyroom(config, { provesRootKeys: true })
-  } catch (error) {
-    if (!hasCode(error, 'data_dir_in_use')) throw error
-    throw new CommandError(
-      `A gateway runs on ${config.dataDir}. Stop it first; or leave it running and use its API: DELETE .../connections/{connection}, POST /api/v1/orgs/{org}/bulk-revocations.`,
-    )
-  }
 }
 
 async function list(room: Keyroom, { org, provider, user }: Asked, { json, print }: CommandContext): Promise<number> {

@@ -14,7 +14,6 @@
 import { parseArgs } from 'node:util'
 import { formatId, generateKeyBytes, hasCode, parseId, randomBase62, Secret } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
-import { openKeyroom } from '../compose/index.ts'
 import type { Keyroom } from '../compose/index.ts'
 import type { Config } from '../config.ts'
 import { appendRootKey, forgetRootKey } from '../home/index.ts'
@@ -23,9 +22,12 @@ import type { RootRotationReport, SweepReport } from '../vault/index.ts'
 import { CommandError } from './command.ts'
 import type { CommandContext } from './command.ts'
 import { EXIT } from './explain.ts'
+import { enterKeyroom } from './keyroom.ts'
 
 const ACTOR = 'system'
 const DAY_MS = 86_400_000
+/** What does the same while a gateway runs. */
+const INSTEAD = 'GET and POST /api/v1/orgs/{org}/data-keys'
 const USAGE = `sallyport keys generate [--append]
 sallyport keys status [--org <org_...>]
 sallyport keys rotate root [--all-data] [--generate]
@@ -88,7 +90,7 @@ export async function keysCommand(context: CommandContext): Promise<number> {
     return EXIT.usage
   }
   if (asked.on.has('generate')) tell({ ...context, json: false, print: toStderr }, await append(context.config))
-  const room = await enter(context.config, found.provesRootKeys)
+  const room = await enterKeyroom(context.config, INSTEAD, found.provesRootKeys)
   try {
     return tell(context, await found.work(room, asked, context))
   } finally {
@@ -139,17 +141,6 @@ function tell({ json, print }: Pick<CommandContext, 'json' | 'print'>, told: Tol
 
 function toStderr(text: string): void {
   process.stderr.write(`${text}\n`)
-}
-
-async function enter(config: Config, provesRootKeys: boolean): Promise<Keyroom> {
-  try {
-    return await openKeyroom(config, { provesRootKeys })
-  } catch (error) {
-    if (!hasCode(error, 'data_dir_in_use')) throw error
-    throw new CommandError(
-      `A gateway runs on ${config.dataDir}. Stop it first; or leave it running and use its API: GET and POST /api/v1/orgs/{org}/data-keys.`,
-    )
-  }
 }
 
 function freshRootKey(): { readonly id: string; readonly entry: Secret } {

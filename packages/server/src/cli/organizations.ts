@@ -11,20 +11,21 @@ import { parseArgs } from 'node:util'
 import { formatId, hasCode, parseId } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
-import { openKeyroom } from '../compose/index.ts'
 import type { Keyroom } from '../compose/index.ts'
-import type { Config } from '../config.ts'
 import { organizationFind, ownerList } from '../db/index.ts'
 import type { OrganizationDeletion } from '../db/index.ts'
 import { organizationLines } from '../routes/index.ts'
 import { CommandError } from './command.ts'
 import type { CommandContext } from './command.ts'
 import { EXIT } from './explain.ts'
+import { enterKeyroom } from './keyroom.ts'
 
 const ACTOR = 'system'
 const PAGE = 500
 const MOST_GRACE_S = 2_592_000
 const MOST_PATIENCE_S = 604_800
+/** What does the same while a gateway runs. */
+const INSTEAD = 'GET /api/v1/orgs/{org}/export, POST /api/v1/orgs/{org}/deletion'
 const USAGE = `sallyport organizations list
 sallyport organizations export <org_...> [--without-requests]
 sallyport organizations delete <org_...> --confirm <its name> [--grace-s <0 to ${MOST_GRACE_S}>] [--wait-for-providers-s <0 to ${MOST_PATIENCE_S}>]
@@ -42,7 +43,7 @@ export async function organizationsCommand(context: CommandContext): Promise<num
     context.print(USAGE)
     return EXIT.usage
   }
-  const room = await enter(context.config)
+  const room = await enterKeyroom(context.config, INSTEAD, true)
   try {
     if (asked.verb === 'list') return await list(room, context)
     if ((await room.database.withTenant(asked.org, organizationFind)) === undefined) throw noSuch(asked.org)
@@ -88,17 +89,6 @@ function read(args: readonly string[]): Asked | undefined {
 function seconds(text: string | undefined, otherwise: number, most: number): number | undefined {
   if (text === undefined) return otherwise
   return /^\d{1,7}$/u.test(text) && Number(text) <= most ? Number(text) : undefined
-}
-
-async function enter(config: Config): Promise<Keyroom> {
-  try {
-    return await openKeyroom(config, { provesRootKeys: true })
-  } catch (error) {
-    if (!hasCode(error, 'data_dir_in_use')) throw error
-    throw new CommandError(
-      `A gateway runs on ${config.dataDir}. Stop it first; or leave it running and use its API: GET /api/v1/orgs/{org}/export, POST /api/v1/orgs/{org}/deletion.`,
-    )
-  }
 }
 
 async function list({ database }: Keyroom, { json, print }: CommandContext): Promise<number> {
