@@ -1,5 +1,7 @@
 /** Model providers as data. */
 export { credentialFault, maskedCredential } from './credential.ts'
+export { eventStream } from './event-stream.ts'
+export type { EventStream, EventStreamErrorCode, ServerSentEvent } from './event-stream.ts'
 export { listModelProviders } from './registry.ts'
 export { DIALECTS, MODEL_CREDENTIALS, modelBase, settingFaults } from './schema.ts'
 export type { Dialect, ModelCredential, ModelProvider } from './schema.ts'

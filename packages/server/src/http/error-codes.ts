@@ -10,6 +10,7 @@ import type {
   ConnectorErrorCode,
   CryptoErrorCode,
   EgressErrorCode,
+  EventStreamErrorCode,
   JwtErrorCode,
   KeySourceErrorCode,
   OAuth1ErrorCode,
@@ -33,6 +34,7 @@ type CoreErrorCode =
   | ConnectorErrorCode
   | CryptoErrorCode
   | EgressErrorCode
+  | EventStreamErrorCode
   | JwtErrorCode
   | KeySourceErrorCode
   | OAuth1ErrorCode
@@ -88,6 +90,7 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   collection_unreadable: 'internal',
   collection_endless: 'internal',
   collection_input_invalid: 'internal',
+  event_too_large: 'upstream_too_large',
   queue_full: 'overloaded',
   deadline_exceeded: 'upstream_timeout',
   request_too_large: 'payload_too_large',
