@@ -72,6 +72,11 @@ const DOORS: readonly { readonly what: RegExp; readonly names?: RegExp; readonly
     only: ['packages/core/src/crypto/'],
     rule: 'only core/crypto imports ciphers and keyed hashes',
   },
+  {
+    what: /^eventsource-parser$/u,
+    only: ['packages/core/src/models/event-stream.ts'],
+    rule: 'only event-stream.ts reads server-sent events',
+  },
   { what: /^(undici|node:http2)$/u, only: ['packages/core/src/http/'], rule: 'only core/http goes out' },
   {
     what: /^node:(https|tls)$/u,

@@ -11,6 +11,7 @@ export interface ServerSentEvent {
   readonly data: string
 }
 
+/** The one way in which a stream of events is refused. */
 export type EventStreamErrorCode = 'event_too_large'
 
 /** A picture in an answer comes as one event, in base64. */
