@@ -101,6 +101,7 @@ function parseLeaves({ values, faults: earlier }: Layers): ParsedLeaves {
     keys: {},
     limits: {},
     metrics: {},
+    models: {},
     rate: {},
     refresh: {},
     senders: {},

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Secret } from '../kernel/index.ts'
 import { credentialFault, maskedCredential } from './credential.ts'
+import { declaredModelProvider, modelProvidersWith } from './declared.ts'
 import { listModelProviders } from './registry.ts'
 import { modelBase, modelProviderSchema, settingFaults } from './schema.ts'
 
@@ -46,11 +47,52 @@ describe('the records of model providers', () => {
     ['a place for the whole host', { base: 'https://{region}' }],
     ['a key that nothing places', { injection: undefined }],
     ['a placement of what is no key', { credential: 'aws' }],
+    ['a token endpoint of what is no service account', { tokens: { endpoint: 'https://token.example', scope: 'all' } }],
     ['a template that holds no token', { injection: { name: 'authorization', template: 'Bearer' } }],
     ['a header in capitals', { injection: { name: 'Authorization', template: '{token}' } }],
   ])('are refused with %s', (_what, change) => {
     expect(modelProviderSchema.safeParse(RECORD).success).toBe(true)
     expect(modelProviderSchema.safeParse({ ...RECORD, ...change }).success).toBe(false)
+  })
+})
+
+describe('a declared provider', () => {
+  const declared = (one: object) => declaredModelProvider.safeParse(one)
+  const among = (one: object, id: string) => modelProvidersWith([declaredModelProvider.parse(one)]).find((provider) => provider.id === id)
+
+  it('speaks like OpenAI where nothing is said', () => {
+    expect(among({ id: 'local', base: 'https://models.example/v1' }, 'local')).toMatchObject({
+      name: 'local',
+      dialect: 'openai',
+      credential: 'key',
+      base: 'https://models.example/v1',
+      injection: { name: 'authorization', template: 'Bearer {token}' },
+    })
+  })
+
+  it('takes the place of the catalog’s address, and of nothing else', () => {
+    const vertex = among({ id: 'vertex', base: 'http://127.0.0.1:1', tokenEndpoint: 'http://127.0.0.1:1/token' }, 'vertex')
+    expect(vertex).toMatchObject({
+      base: 'http://127.0.0.1:1',
+      credential: 'google_service_account',
+      settings: { location: expect.any(String) },
+    })
+    expect(vertex?.tokens?.endpoint).toBe('http://127.0.0.1:1/token')
+    expect(modelProvidersWith([])).toEqual(listModelProviders())
+  })
+
+  it.each([
+    ['a slash at the end', { base: 'https://models.example/' }],
+    ['a query', { base: 'https://models.example?x' }],
+    ['a user', { base: 'https://a@models.example' }],
+    ['another scheme', { base: 'file:///etc' }],
+    ['a token endpoint of a plain key', { tokenEndpoint: 'https://models.example/token' }],
+    ['other words than the catalog says', { id: 'anthropic', dialect: 'openai' }],
+    ['another place for a key than the catalog says', { id: 'openai', injection: { name: 'api-key', template: '{token}' } }],
+    ['an id that is none', { id: 'A/b' }],
+  ])('is refused with %s', (_what, change) => {
+    expect(declared({ id: 'local', base: 'https://models.example' }).success).toBe(true)
+    expect(declared({ id: 'local', base: 'https://models.example', ...change }).success).toBe(false)
   })
 })
 

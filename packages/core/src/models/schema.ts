@@ -47,6 +47,8 @@ export const modelProviderSchema = z
     settings: z.record(settingName, z.string().min(1).max(200)).default({}),
     /** The header that carries a key, and how; `{token}` stands for it. Only of `key`. */
     injection: z.strictObject({ name: headerName, template: z.string().regex(/^[^{}]*\{token\}[^{}]*$/u) }).optional(),
+    /** Where access tokens are bought for a service account, and what for. Never where its key file says. Only of `google_service_account`. */
+    tokens: z.strictObject({ endpoint: https, scope: z.string().min(1).max(200) }).optional(),
     /** Sent unless the caller sends its own. */
     defaultHeaders: z.record(headerName, z.string().min(1).max(200)).default({}),
   })
@@ -71,9 +73,10 @@ interface Placed {
   readonly settings: Readonly<Record<string, string>>
   readonly credential: ModelCredential
   readonly injection?: object | undefined
+  readonly tokens?: object | undefined
 }
 
-function faultsOf({ base, settings, credential, injection }: Placed): readonly string[] {
+function faultsOf({ base, settings, credential, injection, tokens }: Placed): readonly string[] {
   const host = BASE.exec(base)?.groups?.['host']
   const places = [...base.matchAll(PLACE)].map(({ groups }) => groups!['name']!)
   const faults = []
@@ -81,6 +84,7 @@ function faultsOf({ base, settings, credential, injection }: Placed): readonly s
   else if (places.length > 0 && !REGISTERED.test(host)) faults.push('base must write the registered domain out')
   if (places.some((name) => !Object.hasOwn(settings, name))) faults.push('base holds a place that settings does not name')
   if ((credential === 'key') !== (injection !== undefined)) faults.push('injection is of keys, and keys have one')
+  if ((credential === 'google_service_account') !== (tokens !== undefined)) faults.push('tokens is of service accounts, and they need one')
   return faults
 }
 

@@ -1,6 +1,6 @@
 /** Owns the engine: every group made in the order in which they depend on each other, behind one server, and the order in which they end. */
 import { join } from 'node:path'
-import { createDpopNonces, createEgress, listModelProviders, listProviders, resolveProvider, SallyportError } from '@sallyport/core'
+import { createDpopNonces, createEgress, listProviders, modelProvidersWith, resolveProvider, SallyportError } from '@sallyport/core'
 import type { Provider } from '@sallyport/core'
 import { createUseLog } from '../audit/index.ts'
 import type { Config } from '../config.ts'
@@ -37,7 +37,14 @@ export async function createEngine(parts: Parts): Promise<Engine> {
   const { config, database, vault, personal, keeper, checkpointer, logger } = parts
   const egress = createEgress(config.egress)
   const useLog = createUseLog({ database, personal, logger })
-  const ground: Ground = { ...parts, egress, useLog, dpopNonces: createDpopNonces(), providers: providersOf(config) }
+  const ground: Ground = {
+    ...parts,
+    egress,
+    useLog,
+    dpopNonces: createDpopNonces(),
+    providers: providersOf(config),
+    modelProviders: modelProvidersWith(config.models.providers),
+  }
   const callers = await createCallers(ground)
   const credentials = await createCredentials(ground, callers.sessions)
   const calls = openDataPlane(ground, callers, credentials)
@@ -121,7 +128,7 @@ async function createServer(
         connect,
         deletions,
         idempotency: createIdempotency({ database, vault, key: idempotencyKey, logger }),
-        providerKeys: createProviderKeys({ vault, providers: listModelProviders(), fingerprintKey }),
+        providerKeys: createProviderKeys({ vault, providers: ground.modelProviders, fingerprintKey }),
         revocation,
         eventSources: events.sources,
         cursors,

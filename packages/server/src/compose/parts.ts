@@ -1,7 +1,7 @@
 /** Owns what every group of the engine is made from. */
 import { hostname } from 'node:os'
 import { randomBase62 } from '@sallyport/core'
-import type { Clock, DpopNonces, Egress, Logger, Metrics, Provider } from '@sallyport/core'
+import type { Clock, DpopNonces, Egress, Logger, Metrics, ModelProvider, Provider } from '@sallyport/core'
 import type { Checkpointer, UseLog } from '../audit/index.ts'
 import type { Config } from '../config.ts'
 import type { Database } from '../db/index.ts'
@@ -35,4 +35,6 @@ export interface Ground extends Parts {
   readonly dpopNonces: DpopNonces
   /** The catalog as configured, by id. */
   readonly providers: ReadonlyMap<string, Provider>
+  /** Those of models, with what the operator declared, in the order of their ids. */
+  readonly modelProviders: readonly ModelProvider[]
 }

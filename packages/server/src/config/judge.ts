@@ -6,6 +6,7 @@ import type { ConfigFault } from './config-error.ts'
 import { issuersFaults } from './issuers.ts'
 import { keysFaults } from './keys.ts'
 import { metricsFaults } from './metrics.ts'
+import { modelsFaults } from './models.ts'
 import { isLoopback } from './network-text.ts'
 import { rateFaults } from './rate.ts'
 import type { ParsedConfig } from './schema.ts'
@@ -14,7 +15,10 @@ import { tlsFaults } from './tls.ts'
 
 /** Settings that passed their own check. Groups are always there; what was refused is missing inside. */
 export type Judged = Partial<
-  Omit<ParsedConfig, 'audit' | 'breaker' | 'egress' | 'firstOwner' | 'keys' | 'limits' | 'metrics' | 'rate' | 'refresh' | 'senders' | 'tls'>
+  Omit<
+    ParsedConfig,
+    'audit' | 'breaker' | 'egress' | 'firstOwner' | 'keys' | 'limits' | 'metrics' | 'models' | 'rate' | 'refresh' | 'senders' | 'tls'
+  >
 > & {
   readonly audit: Partial<ParsedConfig['audit']>
   readonly breaker: Partial<ParsedConfig['breaker']>
@@ -23,6 +27,7 @@ export type Judged = Partial<
   readonly keys: Partial<ParsedConfig['keys']>
   readonly limits: Partial<ParsedConfig['limits']>
   readonly metrics: Partial<ParsedConfig['metrics']>
+  readonly models: Partial<ParsedConfig['models']>
   readonly rate: Partial<ParsedConfig['rate']>
   readonly refresh: Partial<ParsedConfig['refresh']>
   readonly senders: Partial<ParsedConfig['senders']>
@@ -44,6 +49,7 @@ export function judge(config: Judged, refused: Refused): ConfigFault[] {
     ...insecureOriginFaults(config),
     ...keysFaults(config.keys, { mode: config.mode, hasEncryptionKeys: config.encryptionKeys !== undefined, refused }),
     ...metricsFaults(config),
+    ...modelsFaults({ mode: config.mode, providers: config.models.providers, insecureAllowOrigins: config.egress.insecureAllowOrigins }),
     ...rateFaults(config.rate),
     ...tlsFaults({ publicUrl: config.publicUrl, tls: config.tls, refused }),
     ...issuersFaults({

@@ -16,7 +16,7 @@ export function configReference(): string {
     '',
     'Settings come from `sallyport.yaml` and from `SALLYPORT_*` variables; variables win. The file is the one named by `--config` or',
     '`SALLYPORT_CONFIG`, else `sallyport.yaml` in the working folder, if there. In the file, `${NAME}` stands for a variable of the environment',
-    '(`$${NAME}` for those characters). Lists in a variable are separated by commas, `providers` is JSON there.',
+    '(`$${NAME}` for those characters). Lists in a variable are separated by commas, `providers` and `models.providers` are JSON there.',
     '',
     'A secret is given by exactly one of the setting itself (`X`) and a file that holds it (`X_FILE`, in `sallyport.yaml` `xFile`).',
     '',

@@ -8,6 +8,7 @@ import { audit } from './audit.ts'
 import { firstOwner, jwtIssuers, jwtSecrets } from './issuers.ts'
 import { keys } from './keys.ts'
 import { metrics } from './metrics.ts'
+import { models } from './models.ts'
 import { endpointFault, hostFault, localAddressFault, originFault, rangeFault } from './network-text.ts'
 import { rate } from './rate.ts'
 import { postgresUrlFaults, redisUrlFaults, rootKeyFaults } from './secret-fault.ts'
@@ -251,6 +252,7 @@ export const configSchema = z.strictObject({
   egress,
   limits,
   metrics,
+  models,
   rate,
   refresh,
   senders,

@@ -8,5 +8,6 @@ export const vertex: ModelProviderInput = {
   dialect: 'gemini',
   credential: 'google_service_account',
   base: 'https://{location}-aiplatform.googleapis.com',
+  tokens: { endpoint: 'https://oauth2.googleapis.com/token', scope: 'https://www.googleapis.com/auth/cloud-platform' },
   settings: { location: 'Location of the endpoint, as europe-west4' },
 }

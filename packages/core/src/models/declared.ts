@@ -1,0 +1,70 @@
+/**
+ * Owns the providers that an operator declares beside the catalog, or in place of where it has one: another address of the same API. Refuses what the
+ * catalog's own records are refused for, but for plain http, whose destinations the egress policy decides on.
+ */
+import { z } from 'zod'
+import { listModelProviders } from './registry.ts'
+import { DIALECTS, modelProviderSchema } from './schema.ts'
+import type { ModelProvider } from './schema.ts'
+
+const HTTP_BASE = /^https?:\/\/[a-z0-9.[\]:-]+(?:\/[a-zA-Z0-9._~-]+)*$/u
+const ENDPOINT = /^https?:\/\/[^\s?#@]+$/u
+const known = (id: string): ModelProvider | undefined => listModelProviders().find((provider) => provider.id === id)
+
+/** What an operator writes of a provider. Of one in the catalog: its id and what is otherwise about where it lies. */
+export const declaredModelProvider = z
+  .strictObject({
+    id: modelProviderSchema.shape.id,
+    base: z.string().max(512).regex(HTTP_BASE, 'must be an http(s) URL in lower case, without query and without a slash at its end'),
+    /** Where access tokens are bought, of a provider that takes service accounts. */
+    tokenEndpoint: z.string().max(512).regex(ENDPOINT, 'must be an http(s) URL').optional(),
+    name: modelProviderSchema.shape.name.optional(),
+    dialect: z.enum(DIALECTS).optional(),
+    injection: modelProviderSchema.shape.injection,
+    defaultHeaders: modelProviderSchema.shape.defaultHeaders.optional(),
+  })
+  .superRefine(({ id, tokenEndpoint, dialect, injection }, context) => {
+    const record = known(id)
+    const refuse = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message })
+    if (tokenEndpoint !== undefined && record?.credential !== 'google_service_account')
+      refuse('tokenEndpoint', 'is of providers that take service accounts')
+    if (record === undefined) return
+    if (dialect !== undefined && dialect !== record.dialect) refuse('dialect', 'is fixed for a provider of the catalog')
+    if (injection !== undefined) refuse('injection', 'is fixed for a provider of the catalog')
+  })
+
+/** A provider as an operator declares it. */
+export type DeclaredModelProvider = Readonly<z.output<typeof declaredModelProvider>>
+
+/** The catalog with what was declared in the place of its own, in the order of their ids. Frozen. The last of one id counts. */
+export function modelProvidersWith(declared: readonly DeclaredModelProvider[]): readonly ModelProvider[] {
+  const all = new Map(listModelProviders().map((provider) => [provider.id, provider]))
+  for (const one of declared) all.set(one.id, Object.freeze(made(one, known(one.id))))
+  return Object.freeze([...all.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1)))
+}
+
+function made(
+  { id, base, tokenEndpoint, name, dialect, injection, defaultHeaders }: DeclaredModelProvider,
+  record?: ModelProvider,
+): ModelProvider {
+  if (record === undefined) {
+    return {
+      id,
+      name: name ?? id,
+      docs: base,
+      dialect: dialect ?? 'openai',
+      credential: 'key',
+      base,
+      settings: {},
+      injection: injection ?? { name: 'authorization', template: 'Bearer {token}' },
+      defaultHeaders: defaultHeaders ?? {},
+    }
+  }
+  return {
+    ...record,
+    base,
+    name: name ?? record.name,
+    defaultHeaders: { ...record.defaultHeaders, ...defaultHeaders },
+    ...(tokenEndpoint !== undefined && record.tokens !== undefined && { tokens: { ...record.tokens, endpoint: tokenEndpoint } }),
+  }
+}
