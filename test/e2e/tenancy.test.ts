@@ -120,6 +120,7 @@ describe('through the control plane', () => {
     invitation: 'inv',
     provider_key: 'pkey',
     organization_provider_key: 'pkey',
+    model_route: 'mroute',
   }
   /** Parameters that name nothing of a tenant's. */
   const NO_TENANTS: ReadonlySet<string> = new Set(['environment', 'root_key'])
@@ -144,7 +145,12 @@ describe('through the control plane', () => {
       params: { org: place.org },
       body: { ...providerKey, name: 'shared' },
     })
+    const route = await client.call('modelRouteCreate', {
+      params: place,
+      body: { name: 'a-route', targets: [{ provider: 'openai', model: 'a-model' }] },
+    })
     const made = {
+      model_route: route.id,
       provider_key: kept.id,
       organization_provider_key: shared.id,
       member: await addMember(stage.gateway.databaseUrl!, place.org),
@@ -178,6 +184,8 @@ describe('through the control plane', () => {
     connectSessionComplete: { code: 'x', end_user_id: 'x' },
     providerKeyCreate: { provider: 'openai', secret: 'not-a-real-key-1234' },
     providerKeyRotate: { secret: 'not-a-real-key-1234' },
+    modelRouteCreate: { name: 'mine', targets: [{ provider: 'openai', model: 'a-model' }] },
+    modelRouteUpdate: { name: 'taken-over' },
     organizationProviderKeyCreate: { provider: 'openai', secret: 'not-a-real-key-1234' },
     organizationProviderKeyRotate: { secret: 'not-a-real-key-1234' },
     dataKeyShred: { dry_run: true },

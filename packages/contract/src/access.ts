@@ -24,6 +24,8 @@ export const SCOPES = [
   'integrations:write',
   'provider_keys:read',
   'provider_keys:write',
+  'model_routes:read',
+  'model_routes:write',
   'connect_sessions:write',
   'connections:read',
   'connections:write',

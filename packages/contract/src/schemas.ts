@@ -33,6 +33,8 @@ export const dataKeyId = id('dk', 'Data key id')
 export const invitationId = id('inv', 'Invitation id')
 /** `pkey_...` */
 export const providerKeyId = id('pkey', 'Key of a model provider')
+/** `mroute_...` */
+export const modelRouteId = id('mroute', 'Route of model calls')
 /** `user_...` */
 export const personId = id('user', 'Person id')
 
@@ -697,3 +699,53 @@ export const providerKey = z
     revoked_at: timestamp.nullable(),
   })
   .meta({ id: 'ProviderKey' })
+
+/** The name of a route of model calls. None of these characters is a `/`, by which a model of a provider is told from a route. */
+export const modelRouteName = z
+  .string()
+  .regex(/^[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,118}[A-Za-z0-9])?$/u, 'must be 1-120 letters, digits or inner `.`, `_`, `:`, `-`')
+  .describe('What callers give as `model`; unique in its environment, and no id of a provider')
+
+/** How many targets one route has, at most. */
+export const MODEL_TARGETS_MOST = 16
+/** Why a route asks its next target. Without a key for a target, the next is asked in any case. */
+export const FALLBACK_CAUSES = ['rate_limited', 'server_error', 'timeout', 'circuit_open'] as const
+
+/** One of a route's models. */
+export const modelTarget = z.object({
+  provider: z.string().min(1).max(31).describe('As `GET /api/v1/model-providers` lists them'),
+  model: z
+    .string()
+    .max(200)
+    .regex(/^[!-~]+$/u, 'must be visible ASCII characters')
+    .describe('As the provider names it'),
+  key_name: name.describe('Which key of the provider: the one of this name here, or else of the organization'),
+  weight: z.int().min(1).max(1_000).describe('Of `weighted` routes: its share of the calls that it is asked first for'),
+  first_byte_timeout_ms: z
+    .int()
+    .min(100)
+    .max(600_000)
+    .nullable()
+    .describe('How long its answer may take to begin; null: as long as the route has'),
+})
+
+/** A name for one model or several. */
+export const modelRoute = z
+  .object({
+    id: modelRouteId,
+    name: modelRouteName,
+    strategy: z
+      .enum(['ordered', 'weighted'])
+      .describe('`ordered`: from the first on. `weighted`: drawn by weight, the rest likewise after it'),
+    targets: z.array(modelTarget),
+    fallback_on: z
+      .array(z.enum(FALLBACK_CAUSES))
+      .describe(
+        '`rate_limited`: 429. `server_error`: 5xx, or no answer. `timeout`: none in time. `circuit_open`: it failed just now, and is not asked',
+      ),
+    deadline_ms: z.int().min(1_000).max(600_000).describe('How long it may take, over all targets, until an answer begins'),
+    created_by: z.string(),
+    created_at: timestamp,
+    updated_at: timestamp,
+  })
+  .meta({ id: 'ModelRoute' })

@@ -12,6 +12,7 @@ import { emergencyOperations } from './emergency.ts'
 import { identityOperations } from './identity.ts'
 import { integrationsOperations } from './integrations.ts'
 import { membersOperations } from './members.ts'
+import { modelRoutesOperations } from './model-routes.ts'
 import { organizationsOperations } from './organizations.ts'
 import { limitsOperations } from './limits.ts'
 import { projectsOperations } from './projects.ts'
@@ -35,6 +36,7 @@ export const operations = {
   ...apiKeysOperations,
   ...integrationsOperations,
   ...providerKeysOperations,
+  ...modelRoutesOperations,
   ...connectingOperations,
   ...connectionsOperations,
   ...requestsOperations,

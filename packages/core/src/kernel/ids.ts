@@ -17,6 +17,7 @@ export type IdPrefix =
   | 'evt'
   | 'dk'
   | 'pkey'
+  | 'mroute'
   | 'whk'
   | 'rev'
   | 'bulk'
@@ -54,6 +55,8 @@ export type EventSourceId = Uuid<'esrc'>
 export type InvitationId = Uuid<'inv'>
 /** Of a key of a model provider's that an organization keeps here. */
 export type ProviderKeyId = Uuid<'pkey'>
+/** Of a named route of model calls. */
+export type ModelRouteId = Uuid<'mroute'>
 
 /** Which of the two halves of a project: what belongs to one never meets the other. */
 export type Environment = 'live' | 'test'

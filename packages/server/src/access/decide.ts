@@ -76,8 +76,8 @@ function changesWhatIsShared({ tenant, audit }: RouteAccess): boolean {
   return tenant !== 'environment' && audit !== 'none'
 }
 
-/** Scopes for what all connections of an environment stand on: the client, word of its end, the key of a model provider. */
-const BENEATH_CONNECTIONS: ReadonlySet<Scope> = new Set(['integrations:write', 'provider_keys:write'])
+/** Scopes for what all connections of an environment stand on: the client, word of its end, the key of a model provider, where a model's name leads. */
+const BENEATH_CONNECTIONS: ReadonlySet<Scope> = new Set(['integrations:write', 'provider_keys:write', 'model_routes:write'])
 
 /** With another client secret, or an event source whose secret it was shown, a key would end connections that are none of its own. */
 function changesOtherConnections({ scope, audit }: RouteAccess): boolean {

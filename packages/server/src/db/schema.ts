@@ -11,6 +11,7 @@ import type {
   IntegrationId,
   InvitationId,
   KeyId,
+  ModelRouteId,
   OrgId,
   ProjectId,
   RefreshTrouble,
@@ -346,6 +347,21 @@ export interface Schema {
     created_at: MadeNow
     ends_at: Date | null
     revoked_at: Date | null
+  }
+  'sallyport.model_route': {
+    org_id: OrgId
+    id: ModelRouteId
+    project_id: ProjectId
+    environment: Environment
+    name: string
+    strategy: 'ordered' | 'weighted'
+    /** Written as JSON text, read as what it says. */
+    targets: ColumnType<unknown, string, string>
+    fallback_on: string[]
+    deadline_ms: number
+    created_by: string
+    created_at: MadeNow
+    updated_at: MadeNow
   }
   'sallyport.event_receipt': {
     org_id: OrgId

@@ -11,6 +11,7 @@ import type {
   IntegrationId,
   InvitationId,
   KeyId,
+  ModelRouteId,
   OrgId,
   ProjectId,
   ProviderKeyId,
@@ -35,6 +36,7 @@ export interface PathIds {
   readonly provider_key: ProviderKeyId
   /** One that is no environment's own. */
   readonly organization_provider_key: ProviderKeyId
+  readonly model_route: ModelRouteId
   readonly member: UserId
   readonly invitation: InvitationId
   /** The application's own name of a person, opaque here. */
@@ -57,6 +59,7 @@ const READERS: Readers = {
   source: (text) => parseId('esrc', text),
   provider_key: (text) => parseId('pkey', text),
   organization_provider_key: (text) => parseId('pkey', text),
+  model_route: (text) => parseId('mroute', text),
   member: (text) => parseId('user', text),
   invitation: (text) => parseId('inv', text),
   end_user: (text) => schemas.endUserId.safeParse(text).data,

@@ -37,6 +37,11 @@ import { keyRevoke, organizationKeyRevoke } from './key/revoke/handler.ts'
 import { keyUpdate, organizationKeyUpdate } from './key/update/handler.ts'
 import type { Implementations } from './operation.ts'
 import { modelProviderList } from './model-provider/list/handler.ts'
+import { modelRouteCreate } from './model-route/create/handler.ts'
+import { modelRouteDelete } from './model-route/delete/handler.ts'
+import { modelRouteGet } from './model-route/get/handler.ts'
+import { modelRouteList } from './model-route/list/handler.ts'
+import { modelRouteUpdate } from './model-route/update/handler.ts'
 import { organizationProviderKeyCreate, providerKeyCreate } from './provider-key/create/handler.ts'
 import { organizationProviderKeyList, providerKeyList } from './provider-key/list/handler.ts'
 import { organizationProviderKeyRevoke, providerKeyRevoke } from './provider-key/revoke/handler.ts'
@@ -152,6 +157,11 @@ export const implementations: Implementations = {
   providerKeyCreate,
   providerKeyRotate,
   providerKeyRevoke,
+  modelRouteList,
+  modelRouteCreate,
+  modelRouteGet,
+  modelRouteUpdate,
+  modelRouteDelete,
   connectSessionCreate,
   connectSessionGet,
   connectSessionComplete,

@@ -27,6 +27,7 @@ import {
   organizationCreate,
   organizationFind,
   projectList,
+  modelRouteInsert,
   providerKeyInsert,
   revocationInsertMany,
   settingPut,
@@ -123,6 +124,15 @@ async function fillTables(tenant: Tenant): Promise<void> {
     await eventSourceInsert(tx, place, { ...EVENT_SOURCE, id: source, integration, context: 'c'.repeat(32), secret })
     await eventReceiptPut(tx, source, Buffer.alloc(32, 6))
     await providerKeyInsert(tx, { ...PROVIDER_KEY, id: newId('pkey'), place, sealed: secret })
+    await modelRouteInsert(tx, place, {
+      id: newId('mroute'),
+      name: 'a-route',
+      strategy: 'ordered',
+      targets: [{ provider: 'openai', model: 'a-model', keyName: 'default', weight: 1, firstByteTimeoutMs: null }],
+      fallbackOn: [],
+      deadlineMs: 60_000,
+      createdBy: 'system',
+    })
     await rateLimitPut(tx, { kind: 'project', id: place.project }, { perSecond: 5, burst: 5 })
     await browserOriginsPut(tx, place.project, ['https://app.test'])
     await bulkRevocationInsert(tx, { id: newId('bulk'), filter: {}, requestedBy: 'system', found: 0 })

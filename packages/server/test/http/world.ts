@@ -49,6 +49,7 @@ import {
   openDatabase,
   organizationCreate,
   projectCreate,
+  modelRouteInsert,
   providerKeyInsert,
   rateLimitFind,
   requestRecordInsertMany,
@@ -118,6 +119,7 @@ export interface TestOrg {
       | 'invitation'
       | 'provider_key'
       | 'organization_provider_key'
+      | 'model_route'
       | 'end_user',
       string
     >
@@ -465,6 +467,7 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
   const at = { project: projects[0], environment: 'test' } as const
   const source = newId('esrc')
   const [providerKey, sharedKey] = [newId('pkey'), newId('pkey')]
+  const modelRoute = newId('mroute')
   const endUser = `a user of ${name}`
   await database.withTenant(org, async (tx) => {
     await organizationCreate(tx, { name: `Organization ${name}` })
@@ -515,6 +518,7 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
       [sharedKey, null],
     ] as const)
       await insertProviderKey(tx, vault, key, place)
+    await modelRouteInsert(tx, at, { ...A_ROUTE, id: modelRoute })
     await appendAudit(tx, { action: 'organization.created', actor: 'system', target: formatId('org', org), detail: { name } })
   })
   const { id: keyId, text: key } = await insertKey(parts, org, at)
@@ -557,10 +561,20 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
     invitation: formatId('inv', await makeInvitation(parts, org, people.OWNER.id)),
     provider_key: formatId('pkey', providerKey),
     organization_provider_key: formatId('pkey', sharedKey),
+    model_route: formatId('mroute', modelRoute),
     end_user: endUser,
   }
   return { org, projects, integration, connection, keyId, key, params, people }
 }
+
+const A_ROUTE = {
+  name: 'a-route',
+  strategy: 'ordered',
+  targets: [{ provider: 'openai', model: 'a-model', keyName: 'default', weight: 1, firstByteTimeoutMs: null }],
+  fallbackOn: ['timeout'],
+  deadlineMs: 60_000,
+  createdBy: 'system',
+} as const
 
 async function insertProviderKey(tx: TenantTx, vault: Vault, id: ProviderKeyId, place: Place | null): Promise<void> {
   await providerKeyInsert(tx, {

@@ -11,6 +11,8 @@ export const SCOPE_WORDS: Readonly<Record<Scope, string>> = {
   'integrations:write': 'Add, change and take out integrations',
   'provider_keys:read': 'List keys of model providers, never their text',
   'provider_keys:write': 'Store, change and revoke keys of model providers',
+  'model_routes:read': 'List named routes of model calls',
+  'model_routes:write': 'Make, change and take out named routes of model calls',
   'connect_sessions:write': 'Begin connecting accounts',
   'connections:read': 'List connections',
   'connections:write': 'Refresh, import and disconnect connections, and forget end users',

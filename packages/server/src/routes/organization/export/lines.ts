@@ -15,6 +15,7 @@ import {
   integrationList,
   invitationList,
   memberList,
+  modelRouteList,
   organizationFind,
   projectList,
   providerKeyList,
@@ -30,6 +31,7 @@ import { presentIntegration } from '../../integration/present.ts'
 import { presentInvitation } from '../../invitation/present.ts'
 import { presentKey, presentOrganizationKey } from '../../key/present.ts'
 import { presentMember } from '../../member/present.ts'
+import { presentModelRoute } from '../../model-route/present.ts'
 import { presentProject } from '../../project/present.ts'
 import { presentProviderKey } from '../../provider-key/present.ts'
 import { presentRecord } from '../../request/present.ts'
@@ -141,6 +143,13 @@ async function* inPlace(within: Within, at: Place, wanted: ExportWanted): AsyncG
     yield { type: 'key', ...where, ...presentKey(key), rate_limit: await within((tx) => limitOf(tx, key.id)) }
   }
   yield* providerKeys(within, at, wanted)
+  for await (const route of pages(
+    within,
+    (tx, page: ModelRoutePage) => modelRouteList(tx, at, page),
+    ({ id }) => id,
+  )) {
+    yield { type: 'model_route', ...where, ...presentModelRoute(route) }
+  }
   for await (const connection of pages(
     within,
     (tx, page: ConnectionPage) => connectionList(tx, at, {}, page),
@@ -170,6 +179,7 @@ async function* providerKeys(within: Within, at: Place | null, wanted: ExportWan
   }
 }
 
+type ModelRoutePage = Parameters<typeof modelRouteList>[2]
 type ProviderKeyPage = Parameters<typeof providerKeyList>[2]
 type SourcePage = Parameters<typeof eventSourceList>[3]
 type KeyPage = Parameters<typeof apiKeyList>[3]
