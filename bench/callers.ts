@@ -1,9 +1,8 @@
 /**
  * Owns the figures of who calls: keys verified a second, warm and cold, beside argon2id on every call; what a decision takes; how long from revoking a key
- * until another node refuses it; and what a flood of bad keys costs (G7). On a PostgreSQL of its own. Judges nothing; a good key that is refused is an error.
+ * until another node refuses it. On a PostgreSQL of its own. Judges nothing.
  */
 import { loadavg } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { operations, ROLES, SCOPES } from '@sallyport/contract'
 import type { Operation } from '@sallyport/contract'
@@ -17,12 +16,7 @@ import type { Database } from '../packages/server/src/db/index.ts'
 import { argon2idHasher, createKeyAuthenticator, KEY_AUTHENTICATOR_LIMITS } from '../packages/server/src/identity/index.ts'
 import type { KeyAuthenticator, KeyPrincipal, PersonPrincipal } from '../packages/server/src/identity/index.ts'
 import { createVault } from '../packages/server/src/vault/index.ts'
-import { setStage } from '../packages/testkit/src/gateway/index.ts'
 import { startTestPostgres } from '../packages/testkit/src/servers/postgres.ts'
-import type { FloodOrder, FloodResult } from './flood.ts'
-import { choosePinning, cpuUs, moveTo } from './machine.ts'
-import type { LoadOrder, LoadResult } from './messages.ts'
-import { launch } from './processes.ts'
 import { quantile } from './statistics.ts'
 
 export interface CallersPlan {
@@ -32,7 +26,6 @@ export interface CallersPlan {
   readonly warm: number
   readonly decisions: { readonly batches: number; readonly size: number }
   readonly denials: { readonly heard: number; readonly unheard: number }
-  readonly flood: { readonly seconds: number; readonly perSecond: number; readonly goodPerSecond: number }
 }
 
 export const CALLERS_PLANS: Readonly<Record<'quick' | 'long' | 'tiny', CallersPlan>> = {
@@ -41,21 +34,18 @@ export const CALLERS_PLANS: Readonly<Record<'quick' | 'long' | 'tiny', CallersPl
     warm: 300_000,
     decisions: { batches: 2_000, size: 500 },
     denials: { heard: 200, unheard: 40 },
-    flood: { seconds: 10, perSecond: 5_000, goodPerSecond: 100 },
   },
   long: {
     keys: 2_000,
     warm: 2_000_000,
     decisions: { batches: 10_000, size: 500 },
     denials: { heard: 2_000, unheard: 200 },
-    flood: { seconds: 60, perSecond: 5_000, goodPerSecond: 100 },
   },
   tiny: {
     keys: 5,
     warm: 1_000,
     decisions: { batches: 5, size: 50 },
     denials: { heard: 3, unheard: 0 },
-    flood: { seconds: 1, perSecond: 200, goodPerSecond: 20 },
   },
 }
 
@@ -74,15 +64,6 @@ export interface CallersReport {
   }
   readonly decision: { readonly p50Ns: number; readonly p99Ns: number }
   readonly denial: { readonly heard: Waits; readonly unheard: Waits | null }
-  readonly flood: {
-    readonly perSecond: number
-    readonly answered: Readonly<Record<string, number>>
-    readonly cpuUsPerBadKey: number
-    readonly quietUs: { readonly p50: number; readonly p99: number }
-    readonly besideUs: { readonly p50: number; readonly p99: number }
-    /** Answers to good keys that were none. */
-    readonly faults: number
-  }
 }
 
 interface Waits {
@@ -107,9 +88,7 @@ export async function measureCallers(plan: CallersPlan, progress: (what: string)
     progress('revoking keys')
     const denial = await measureDenials(world, plan.denials)
     await world.close()
-    progress(`a flood of bad keys, ${plan.flood.seconds} seconds without and with it`)
-    const flood = await measureFlood(server.url, plan.flood)
-    return { load: [before, loadavg()[0]!], verified, decision, denial, flood }
+    return { load: [before, loadavg()[0]!], verified, decision, denial }
   } finally {
     await server.stop()
   }
@@ -292,82 +271,11 @@ function waitsOf(times: readonly number[]): Waits {
   return { times: times.length, p50Ms: at(0.5), p99Ms: at(0.99), worstMs: at(1) }
 }
 
-async function measureFlood(url: string, plan: CallersPlan['flood']): Promise<CallersReport['flood']> {
-  const body = 'x'.repeat(1024)
-  const stage = await setStage({
-    postgresUrl: url,
-    file: { trustedProxies: ['127.0.0.1'] },
-    variables: { SALLYPORT_RATE_PER_SECOND: '10000', SALLYPORT_RATE_BURST: '10000' },
-  })
-  stage.upstream.answer((_request, response) => void response.end(body))
-  const root = join(import.meta.dirname, '..')
-  const { cores } = choosePinning()
-  if (cores !== undefined) await moveTo(cores.proxy, [stage.gateway.pid])
-  const good = await launch({ name: 'the load', script: join(import.meta.dirname, 'load.ts'), cwd: root, core: cores?.rest })
-  const bad = await launch({ name: 'the flood', script: join(import.meta.dirname, 'flood.ts'), cwd: root, core: cores?.rest })
-  try {
-    const { client, place } = stage.owner
-    const { data } = await client.call('keyList', { params: place })
-    const { port, pid } = stage.gateway
-    const headers = { authorization: `Bearer ${stage.key}`, 'sallyport-connection': stage.connection }
-    const call = {
-      port,
-      method: 'GET',
-      path: '/proxy/api/user',
-      headers,
-      bodyBytes: 0,
-      expect: { status: 200, bytes: body.length },
-    } as const
-    const order: LoadOrder = { type: 'load', call, connections: 16, seconds: plan.seconds, perSecond: plan.goodPerSecond }
-    const flooding: FloodOrder = {
-      type: 'flood',
-      port,
-      path: '/proxy/api/user',
-      trueId: data[0]!.id,
-      connections: 64,
-      perSecond: plan.perSecond,
-      seconds: plan.seconds,
-    }
-    const warmUp: LoadOrder = { ...order, seconds: Math.min(2, plan.seconds) }
-    await good.ask<LoadResult>(warmUp, 'result')
-    const quiet = await timed(pid, () => good.ask<LoadResult>(order, 'result'))
-    const beside = await timed(pid, () => Promise.all([good.ask<LoadResult>(order, 'result'), bad.ask<FloodResult>(flooding, 'flooded')]))
-    const [load, flooded] = beside.result
-    const answers = Object.values(flooded.statuses).reduce((sum, count) => sum + count, 0)
-    const faults = [quiet.result, load].flatMap(({ errors }) => Object.values(errors)).reduce((sum, count) => sum + count, 0)
-    return {
-      perSecond: Math.round(answers / plan.seconds),
-      answered: flooded.statuses,
-      cpuUsPerBadKey: Math.round((beside.cpuUs - quiet.cpuUs) / answers),
-      quietUs: figures(quiet.result),
-      besideUs: figures(load),
-      faults,
-    }
-  } finally {
-    await Promise.all([good.stop(), bad.stop(), stage.close()])
-  }
-}
-
-function figures({ latencyUs: { p50, p99 } }: LoadResult): { p50: number; p99: number } {
-  return { p50: Math.round(p50), p99: Math.round(p99) }
-}
-
-async function timed<Result>(pid: number, work: () => Promise<Result>): Promise<{ result: Result; cpuUs: number }> {
-  const before = cpuUs(pid)
-  const result = await work()
-  return { result, cpuUs: cpuUs(pid) - before }
-}
-
-export function faultsOfCallers({ flood }: CallersReport): number {
-  return flood.faults
-}
-
-export function tableOfCallers({ load, verified, decision, denial, flood }: CallersReport): string {
+export function tableOfCallers({ load, verified, decision, denial }: CallersReport): string {
   const times = (perSecond: number): string =>
     `${(perSecond / verified.argon2PerSecond).toFixed(perSecond > 10 * verified.argon2PerSecond ? 0 : 1)} x`
   const waits = ({ times: count, p50Ms, p99Ms, worstMs }: Waits): string =>
     `p50 ${p50Ms} ms, p99 ${p99Ms} ms, worst ${worstMs} ms (${count} keys)`
-  const statuses = Object.entries(flood.answered).map(([status, count]) => `${count} x ${status}`)
   return [
     `Keys verified a second; load ${load.map((one) => one.toFixed(1)).join(' to ')}`,
     `  in memory   ${verified.warmPerSecond}   ${times(verified.warmPerSecond)} argon2id on every call`,
@@ -378,7 +286,5 @@ export function tableOfCallers({ load, verified, decision, denial, flood }: Call
     `Revoked to refused on another node   (goal 1 s p99; 10 s without word of it)`,
     `  with word of it  ${waits(denial.heard)}`,
     ...(denial.unheard === null ? [] : [`  without          ${waits(denial.unheard)}`]),
-    `${flood.perSecond} bad keys a second: ${statuses.join(', ')}; ${flood.cpuUsPerBadKey} us of CPU each`,
-    `  good keys beside it  p50 ${flood.besideUs.p50} us, p99 ${flood.besideUs.p99} us; without p50 ${flood.quietUs.p50} us, p99 ${flood.quietUs.p99} us   (goal p99 2.0, is ${(flood.besideUs.p99 / flood.quietUs.p99).toFixed(1)})`,
   ].join('\n')
 }

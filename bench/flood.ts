@@ -1,72 +1,109 @@
 /**
- * Owns a flood of bad keys, in a process of its own: requests that are built once, sent at a rate from many addresses, whatever is answered. One in three
- * is no key by its form, one names an id that nobody has, one a true id with a wrong secret. Bounded in time and connections.
+ * Owns a flood of bad keys, in a process of its own: requests that are built before it begins, each with a key of its own, sent at an even rate from many
+ * addresses, whatever is answered. Refuses to make up for lost time in a burst: what it was held up for is spread over what follows, or is missing at the
+ * end and said to be. Bounded in time and connections.
  */
 import { connect } from 'node:net'
 import { mintGatewayKey, newId, parseId } from '@sallyport/core'
+import type { KeyId } from '@sallyport/core'
 import { AnswerReader } from './answer-reader.ts'
+import type { BadKey, FloodOrder, FloodResult } from './messages.ts'
+import { quantile } from './statistics.ts'
 
-export interface FloodOrder {
-  readonly type: 'flood'
-  readonly port: number
-  readonly path: string
-  /** `key_...` of a key that is good; its secret is nobody's business here. */
-  readonly trueId: string
-  readonly connections: number
-  readonly perSecond: number
-  readonly seconds: number
+/** What was missed is made up for at twice the rate, not at once. */
+const CATCH_UP = 2
+
+function keyOf(kind: BadKey, trueId: KeyId): string {
+  if (kind === 'formless') return `sp_test_${'A'.repeat(73)}`
+  return mintGatewayKey('test', kind === 'absent' ? newId('key') : trueId).text.reveal()
 }
 
-export interface FloodResult {
-  readonly type: 'flooded'
-  /** Answers by status. */
-  readonly statuses: Readonly<Record<string, number>>
-  /** Requests that found no free connection before the end. */
-  readonly unsent: number
-}
-
-const REQUESTS = 3_000
-const ADDRESSES = 2_000
-
-function requests({ port, path, trueId }: FloodOrder): Buffer[] {
+function requests({ port, path, trueId, kinds, addresses, perSecond, seconds }: FloodOrder): Buffer[] {
   const id = parseId('key', trueId)!
-  return Array.from({ length: REQUESTS }, (_, n) => {
-    const key = n % 3 === 0 ? `sp_test_${'A'.repeat(73)}` : mintGatewayKey('test', n % 3 === 1 ? newId('key') : id).text.reveal()
-    const from = `198.18.${Math.floor((n % ADDRESSES) / 250)}.${(n % ADDRESSES) % 250}`
-    const head = [`GET ${path} HTTP/1.1`, `host: 127.0.0.1:${port}`, `authorization: Bearer ${key}`, `x-forwarded-for: ${from}`]
+  return Array.from({ length: Math.ceil(perSecond * seconds) }, (_, n) => {
+    const from = `198.18.${Math.floor((n % addresses) / 250)}.${(n % addresses) % 250}`
+    const head = [
+      `GET ${path} HTTP/1.1`,
+      `host: 127.0.0.1:${port}`,
+      `authorization: Bearer ${keyOf(kinds[n % kinds.length]!, id)}`,
+      `x-forwarded-for: ${from}`,
+    ]
     return Buffer.from(`${head.join('\r\n')}\r\n\r\n`)
   })
+}
+
+/** Calls `send` so often, spread evenly; false from it: none more can be sent now. */
+class Pace {
+  readonly #perSecond: number
+  readonly #began = performance.now()
+  readonly #gaps: number[] = []
+  #last = this.#began
+  #sent = 0
+  #largest = 0
+
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond
+  }
+
+  tick(send: () => boolean): void {
+    const now = performance.now()
+    this.#gaps.push(now - this.#last)
+    this.#last = now
+    const most = Math.ceil((this.#perSecond * CATCH_UP) / 1000)
+    let of = 0
+    while (of < most && this.#sent < this.#due(now) && send()) {
+      of += 1
+      this.#sent += 1
+    }
+    this.#largest = Math.max(this.#largest, of)
+  }
+
+  end(): Pick<FloodResult, 'unsent' | 'pace'> {
+    const gaps = this.#gaps.toSorted((a, b) => a - b)
+    const at = (q: number): number => Math.round(quantile(gaps, q) * 100) / 100
+    const pace = { largest: this.#largest, gapP50Ms: at(0.5), gapP99Ms: at(0.99) }
+    return { unsent: Math.max(0, this.#due(performance.now()) - this.#sent), pace }
+  }
+
+  #due(now: number): number {
+    return Math.floor(((now - this.#began) * this.#perSecond) / 1000)
+  }
 }
 
 async function flood(order: FloodOrder): Promise<FloodResult> {
   const texts = requests(order)
   const statuses: Record<string, number> = {}
-  const idle: (() => void)[] = []
-  let [sent, due, over] = [0, 0, false]
-  const sockets = Array.from({ length: order.connections }, () => {
+  const count = (what: string): void => void (statuses[what] = (statuses[what] ?? 0) + 1)
+  const idle: ((text: Buffer) => void)[] = []
+  let over = false
+  const open = () => {
     const socket = connect({ port: order.port, host: '127.0.0.1', noDelay: true })
-    const send = (): void => void socket.write(texts[sent++ % texts.length]!)
-    const next = (): void => (sent < due && !over ? send() : void idle.push(send))
+    const send = (text: Buffer): void => void socket.write(text)
     const reader = new AnswerReader(({ status }) => {
-      statuses[status] = (statuses[status] ?? 0) + 1
-      next()
+      count(String(status))
+      idle.push(send)
     })
     socket.on('data', (chunk: Buffer) => reader.take(chunk))
     socket.on('error', () => undefined)
-    socket.on('close', () => over || (statuses['closed'] = (statuses['closed'] ?? 0) + 1))
-    next()
+    socket.on('close', () => over || count('closed'))
+    idle.push(send)
     return socket
-  })
-  const began = performance.now()
-  const pace = setInterval(() => {
-    due = Math.floor(((performance.now() - began) * order.perSecond) / 1000)
-    for (const send of idle.splice(0, Math.max(0, due - sent))) send()
-  }, 1)
+  }
+  const sockets = Array.from({ length: order.connections }, open)
+  const pace = new Pace(order.perSecond)
+  let next = 0
+  const send = (): boolean => {
+    const free = next < texts.length ? idle.shift() : undefined
+    free?.(texts[next++]!)
+    return free !== undefined
+  }
+  const ticking = setInterval(() => pace.tick(send), 1)
   await new Promise((resolve) => setTimeout(resolve, order.seconds * 1000))
   over = true
-  clearInterval(pace)
+  clearInterval(ticking)
+  const result = { type: 'flooded', statuses, ...pace.end() } as const
   for (const socket of sockets) socket.destroy()
-  return { type: 'flooded', statuses, unsent: Math.max(0, due - sent) }
+  return result
 }
 
 process.on('message', (order: FloodOrder) => void flood(order).then((result) => process.send?.(result)))

@@ -1,18 +1,19 @@
 /**
  * `npm run bench`: the gateway's proxied call beside the upstream itself, a bare pass-through and Fastify with reply-from; then the figures of keys, of callers and of the SDK. Prints
- * tables and writes `reports/bench.json`, `reports/bench-keys.json`, `reports/bench-callers.json`, `reports/bench-sdk.json`, `reports/bench-audit.json` and `reports/bench-rotation.json`. Exit code 1 when any answer was wrong or a record
+ * tables and writes `reports/bench.json`, `reports/bench-keys.json`, `reports/bench-callers.json`, `reports/bench-flood.json`, `reports/bench-sdk.json`, `reports/bench-audit.json` and `reports/bench-rotation.json`. Exit code 1 when any answer was wrong or a record
  * was left behind, never for a figure.
  *
  *   npm run bench                   about four minutes
  *   npm run bench -- --long         about a quarter of an hour
- *   npm run bench -- --only keys    or calls, or callers, or sdk, or audit, or rotation: 100,000 records turned under load, which the long one does too
+ *   npm run bench -- --only keys    or calls, or callers, or flood, or sdk, or audit, or rotation: 100,000 records turned under load, which the long one does too
  *   npm run bench -- --cpu-prof     with a CPU profile of the gateway in reports/profile
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { AUDIT_PLANS, measureAudit, tableOfAudit } from './audit.ts'
-import { CALLERS_PLANS, faultsOfCallers, measureCallers, tableOfCallers } from './callers.ts'
+import { faultsOfFlood, FLOOD_PLANS, measureFlood, tableOfFlood } from './bad-keys.ts'
+import { CALLERS_PLANS, measureCallers, tableOfCallers } from './callers.ts'
 import { KEYS_PLANS, measureKeys, tableOfKeys } from './keys.ts'
 import { PLANS } from './plan.ts'
 import { errorsOf, tableOf } from './report.ts'
@@ -21,6 +22,7 @@ import { runBenchmark } from './run.ts'
 import { CROWD_PLANS, faultsOfCrowd, measureCrowd, tableOfCrowd } from './sdk-crowd.ts'
 import { measureSdk, SDK_PLANS, tableOfSdk } from './sdk.ts'
 
+const PARTS: readonly string[] = ['calls', 'keys', 'callers', 'flood', 'sdk', 'audit', 'rotation']
 const REPORTS = join(dirname(import.meta.dirname), 'reports')
 
 async function main(): Promise<number> {
@@ -34,16 +36,16 @@ async function main(): Promise<number> {
   })
   const size = values.tiny ? 'tiny' : values.long ? 'long' : 'quick'
   const { only } = values
-  if (only !== undefined && !['calls', 'keys', 'callers', 'sdk', 'audit', 'rotation'].includes(only))
-    throw new Error('--only takes calls, keys, callers, sdk, audit or rotation')
+  if (only !== undefined && !PARTS.includes(only)) throw new Error(`--only takes one of ${PARTS.join(', ')}`)
   mkdirSync(REPORTS, { recursive: true })
   const code = only === undefined || only === 'calls' ? await calls(size, values['cpu-prof']) : 0
   if (only === undefined || only === 'keys') await keys(size)
-  const called = only === undefined || only === 'callers' ? await callers(size) : 0
+  if (only === undefined || only === 'callers') await callers(size)
+  const flooded = only === undefined || only === 'flood' ? await flood(size, values['cpu-prof']) : 0
   const crowded = only === undefined || only === 'sdk' ? await sdk(size) : 0
   const logged = only === undefined || only === 'audit' ? await audit(size) : 0
   const turned = only === 'rotation' || (only === undefined && size !== 'quick') ? await rotation(size) : 0
-  return Math.max(code, called, crowded, logged, turned)
+  return Math.max(code, flooded, crowded, logged, turned)
 }
 
 type Size = keyof typeof PLANS
@@ -70,11 +72,17 @@ async function keys(size: Size): Promise<void> {
   console.log(`\n${tableOfKeys(report)}\n\nAll figures: reports/bench-keys.json`)
 }
 
-async function callers(size: Size): Promise<number> {
+async function callers(size: Size): Promise<void> {
   const report = await measureCallers(CALLERS_PLANS[size], progress)
   write('bench-callers.json', report)
   console.log(`\n${tableOfCallers(report)}\n\nAll figures: reports/bench-callers.json`)
-  return faultsOfCallers(report) === 0 ? 0 : 1
+}
+
+async function flood(size: Size, profiled: boolean): Promise<number> {
+  const report = await measureFlood(FLOOD_PLANS[size], progress, profiled ? join(REPORTS, 'profile') : undefined)
+  write('bench-flood.json', report)
+  console.log(`\n${tableOfFlood(report)}\n\nAll figures: reports/bench-flood.json`)
+  return faultsOfFlood(report) === 0 ? 0 : 1
 }
 
 async function sdk(size: Size): Promise<number> {

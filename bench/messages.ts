@@ -88,3 +88,32 @@ export interface ProbeResult {
   /** Heap and what it holds outside of it, both in use after the collection. */
   readonly heldBytes: number
 }
+
+/** No key by its form; an id that nobody has; a true id with a wrong secret. */
+export const BAD_KEYS = ['formless', 'absent', 'wrong'] as const
+export type BadKey = (typeof BAD_KEYS)[number]
+
+export interface FloodOrder {
+  readonly type: 'flood'
+  readonly port: number
+  readonly path: string
+  /** `key_...` of a key that is good; its secret is nobody's business here. */
+  readonly trueId: string
+  /** In turns. */
+  readonly kinds: readonly BadKey[]
+  /** Addresses that it comes from, as a trusted proxy would tell them. */
+  readonly addresses: number
+  readonly connections: number
+  readonly perSecond: number
+  readonly seconds: number
+}
+
+export interface FloodResult {
+  readonly type: 'flooded'
+  /** Answers by status. */
+  readonly statuses: Readonly<Record<string, number>>
+  /** Requests that found no time or no free connection before the end. */
+  readonly unsent: number
+  /** How even it was: requests of one tick at most, and milliseconds between two ticks. */
+  readonly pace: { readonly largest: number; readonly gapP50Ms: number; readonly gapP99Ms: number }
+}
