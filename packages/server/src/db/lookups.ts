@@ -185,8 +185,17 @@ export interface Lookups {
   personSignIn(claims: PersonClaims): Promise<PersonStanding>
   /** The same read again, of one whom that has made; undefined when the person is gone. */
   personStanding(person: UserId, issuerSession: Uint8Array | null): Promise<PersonStanding | undefined>
-  /** Opens a session for a token that was verified; undefined when the token's own session is over. */
-  sessionOpenAs(made: { person: UserId; sessionHash: Uint8Array; ttlSeconds: number; signIn: SignIn }): Promise<SessionRecord | undefined>
+  /**
+   * Opens a session for a token that was verified and made at `issuedAt`; undefined when the token's own session is over, or every token of its age. A
+   * sign-out of the same moment either refuses it or ends it.
+   */
+  sessionOpenAs(made: {
+    person: UserId
+    sessionHash: Uint8Array
+    ttlSeconds: number
+    signIn: SignIn
+    issuedAt: Date
+  }): Promise<SessionRecord | undefined>
   /** Ends a session at an issuer, here: its console sessions end, its tokens are refused for `lifeS`, 400 days at most. False: it was over. */
   signInEnd(issuerSession: Uint8Array, lifeS: number): Promise<boolean>
   /** Ends every session of (issuer, subject) that began before now, and the tokens issued before. False: nobody is known by that. */
@@ -310,9 +319,9 @@ export function createLookups(pool: Pool): Lookups {
       const [row] = await rows<PersonStandingRow>('select * from sallyport.person_standing($1, $2)', [person, issuerSession])
       return row && personStanding(row)
     },
-    async sessionOpenAs({ person, sessionHash, ttlSeconds, signIn }) {
+    async sessionOpenAs({ person, sessionHash, ttlSeconds, signIn, issuedAt }) {
       const { issuer, methods, assurance, provider, issuerSession, authenticatedAt } = signIn
-      const text = 'select * from sallyport.session_open_as($1, $2, $3, $4, $5, $6, $7, $8, $9)'
+      const text = 'select * from sallyport.session_open_as($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)'
       const [row] = await rows<SessionRow>(text, [
         person,
         sessionHash,
@@ -323,6 +332,7 @@ export function createLookups(pool: Pool): Lookups {
         provider,
         issuerSession,
         authenticatedAt,
+        issuedAt,
       ])
       return row && sessionRecord(row)
     },

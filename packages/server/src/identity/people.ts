@@ -24,8 +24,8 @@ export interface People {
    * @throws IdentityError `unauthenticated`, `overloaded`, `database_unavailable`; JwtError `jwt_keys_unavailable`.
    */
   authenticate(token: Secret, address: string): Promise<PersonPrincipal>
-  /** The same, read now, with how long a console session for it may live, in seconds. */
-  signIn(token: Secret, address: string): Promise<{ readonly person: PersonPrincipal; readonly sessionS: number }>
+  /** The same, read now, with when the token was made and how long a console session for it may live, in seconds. */
+  signIn(token: Secret, address: string): Promise<{ readonly person: PersonPrincipal; readonly issuedAt: Date; readonly sessionS: number }>
   /**
    * Ends the session at its issuer that the token belongs to, as far as this installation goes: its console sessions, and its tokens. Here at once, on
    * other nodes within `rememberMs`. False when the token names none.
@@ -129,9 +129,9 @@ class RememberingPeople implements People {
     return (await this.#find(token, address)).person
   }
 
-  async signIn(token: Secret, address: string): Promise<{ person: PersonPrincipal; sessionS: number }> {
+  async signIn(token: Secret, address: string): Promise<{ person: PersonPrincipal; issuedAt: Date; sessionS: number }> {
     const { person, come } = await this.#find(token, address, true)
-    return { person, sessionS: come.sessionS }
+    return { person, issuedAt: come.issuedAt, sessionS: come.sessionS }
   }
 
   async end({ issuerSession }: SignIn): Promise<boolean> {

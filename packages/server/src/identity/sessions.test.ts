@@ -125,7 +125,8 @@ describe('sessions', () => {
     const { sessions, store, tell } = setup()
     const at = (byte: number): SignIn => ({ ...BY_LINK, issuerSession: Buffer.alloc(32, byte) })
     const [one, other] = [newId('user'), newId('user')]
-    const tokens = [(await sessions.openAs(one, at(1), 60)).token, (await sessions.openAs(other, at(2), 60)).token]
+    const by = (byte: number) => ({ signIn: at(byte), issuedAt: new Date(), sessionS: 60 })
+    const tokens = [(await sessions.openAs(one, by(1))).token, (await sessions.openAs(other, by(2))).token]
     const read = async () => {
       const before = store.lookups
       for (const token of tokens) await sessions.lookup(token)

@@ -26,10 +26,10 @@ export interface Sessions {
    */
   openWithLink(token: Secret): Promise<OpenedSession>
   /**
-   * A session for a person whose token was verified, signed in as that says, for `ttlS` at most.
-   * @throws IdentityError `unauthenticated` when the token's own session is over; `database_unavailable`.
+   * A session for a person whose token was verified, signed in as that says, for `sessionS` at most.
+   * @throws IdentityError `unauthenticated` when the token's own session is over, or every token of its age; `database_unavailable`.
    */
-  openAs(person: UserId, signIn: SignIn, ttlS: number): Promise<OpenedSession>
+  openAs(person: UserId, by: { readonly signIn: SignIn; readonly issuedAt: Date; readonly sessionS: number }): Promise<OpenedSession>
   /**
    * The person behind a session's token, or undefined. Roles and the session's end elsewhere are seen within five seconds.
    * `address` is the client's, as judged by trusted proxies: tokens that are no session's are counted against it. A token that was one here
@@ -133,9 +133,9 @@ class CachingSessions implements Sessions {
     return this.#opened((sessionHash) => this.#lookups.sessionOpen({ linkHash: sha256(token), sessionHash, ttlSeconds: this.#limits.ttlS }))
   }
 
-  async openAs(person: UserId, signIn: SignIn, ttlS: number): Promise<OpenedSession> {
-    const ttlSeconds = Math.min(ttlS, this.#limits.ttlS)
-    return this.#opened((sessionHash) => this.#lookups.sessionOpenAs({ person, sessionHash, ttlSeconds, signIn }))
+  async openAs(person: UserId, { signIn, issuedAt, sessionS }: Parameters<Sessions['openAs']>[1]): Promise<OpenedSession> {
+    const ttlSeconds = Math.min(sessionS, this.#limits.ttlS)
+    return this.#opened((sessionHash) => this.#lookups.sessionOpenAs({ person, sessionHash, ttlSeconds, signIn, issuedAt }))
   }
 
   async #opened(open: (sessionHash: Buffer) => ReturnType<Lookups['sessionOpen']>): Promise<OpenedSession> {

@@ -574,7 +574,9 @@ describe('people by the tokens of issuers', () => {
     const issuerSession = tokenHash()
     const signIn = by({ methods: ['sso/saml', 'totp'], assurance: 'aal2', provider: 'sso:1', issuerSession })
     const sessionHash = tokenHash()
-    expect(await database.lookups.sessionOpenAs({ person: userId, sessionHash, ttlSeconds: 60, signIn })).toMatchObject({ userId })
+    expect(
+      await database.lookups.sessionOpenAs({ person: userId, sessionHash, ttlSeconds: 60, signIn, issuedAt: new Date() }),
+    ).toMatchObject({ userId })
     expect(await database.lookups.sessionLookup(sessionHash)).toMatchObject({
       email: 'ada@corp.test',
       signIn,
@@ -596,12 +598,19 @@ describe('people by the tokens of issuers', () => {
     const issuerSession = tokenHash()
     const { userId } = await database.lookups.personSignIn(claims({ subject: 'leaver', issuerSession }))
     const [own, another] = [tokenHash(), tokenHash()]
-    await database.lookups.sessionOpenAs({ person: userId, sessionHash: own, ttlSeconds: 60, signIn: by({ issuerSession }) })
+    await database.lookups.sessionOpenAs({
+      person: userId,
+      sessionHash: own,
+      ttlSeconds: 60,
+      signIn: by({ issuerSession }),
+      issuedAt: new Date(),
+    })
     await database.lookups.sessionOpenAs({
       person: userId,
       sessionHash: another,
       ttlSeconds: 60,
       signIn: by({ issuerSession: tokenHash() }),
+      issuedAt: new Date(),
     })
     expect([await database.lookups.signInEnd(issuerSession, 3600), await database.lookups.signInEnd(issuerSession, 3600)]).toEqual([
       true,
@@ -611,14 +620,14 @@ describe('people by the tokens of issuers', () => {
     expect(await database.lookups.sessionLookup(another)).toBeDefined()
     expect(await database.lookups.personSignIn(claims({ subject: 'leaver', issuerSession }))).toMatchObject({ ended: true })
     expect(await database.lookups.personStanding(userId, issuerSession)).toMatchObject({ ended: true })
-    const refused = { person: userId, sessionHash: tokenHash(), ttlSeconds: 60, signIn: by({ issuerSession }) }
+    const refused = { person: userId, sessionHash: tokenHash(), ttlSeconds: 60, signIn: by({ issuerSession }), issuedAt: new Date() }
     expect(await database.lookups.sessionOpenAs(refused)).toBeUndefined()
   })
 
   it('are signed out everywhere at once, and come back with a token from after that', async () => {
     const { userId, now } = await database.lookups.personSignIn(claims({ subject: 'all' }))
     const sessionHash = tokenHash()
-    await database.lookups.sessionOpenAs({ person: userId, sessionHash, ttlSeconds: 60, signIn: by() })
+    await database.lookups.sessionOpenAs({ person: userId, sessionHash, ttlSeconds: 60, signIn: by(), issuedAt: new Date() })
     expect(await database.lookups.personSignOut({ issuer: 'https://one.test', subject: 'all' })).toBe(true)
     expect(await database.lookups.sessionLookup(sessionHash)).toBeUndefined()
     expect(await database.lookups.personSignIn(claims({ subject: 'all', issuedAt: now }))).toMatchObject({ ended: true })

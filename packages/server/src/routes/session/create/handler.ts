@@ -36,6 +36,6 @@ async function openedBy(
   address: string,
 ): Promise<OpenedSession> {
   if (token === undefined) return sessions.openWithLink(new Secret(link ?? ''))
-  const { person, sessionS } = await people.signIn(new Secret(token), address)
-  return sessions.openAs(person.userId, person.signIn, sessionS)
+  const { person, issuedAt, sessionS } = await people.signIn(new Secret(token), address)
+  return sessions.openAs(person.userId, { signIn: person.signIn, issuedAt, sessionS })
 }
