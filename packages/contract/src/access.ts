@@ -16,6 +16,7 @@ export const ROLE_CONTAINS: Readonly<Record<Role, readonly Role[]>> = {
 /** What a key may do: `resource:action`. */
 export const SCOPES = [
   'proxy:call',
+  'llm:call',
   'projects:read',
   'projects:write',
   'keys:read',
@@ -34,8 +35,10 @@ export const SCOPES = [
 /** One of `SCOPES`. */
 export type Scope = (typeof SCOPES)[number]
 
-/** What a key of an organization may hold: all but calling out, which needs a project to call from. */
-export const ORGANIZATION_KEY_SCOPES = SCOPES.filter((scope) => scope !== 'proxy:call')
+/** What calls out, which needs a project to call from. */
+const CALLING: readonly Scope[] = ['proxy:call', 'llm:call']
+/** What a key of an organization may hold: all but calling out. */
+export const ORGANIZATION_KEY_SCOPES = SCOPES.filter((scope) => !CALLING.includes(scope))
 
 /** The two halves of every project. */
 export const ENVIRONMENTS = ['live', 'test'] as const

@@ -64,6 +64,9 @@ export const PROBLEM_CODES = [
   'refresh_outcome_unknown',
   'refresh_pending',
   'integration_not_configured',
+  // Keys of model providers
+  'provider_key_required',
+  'provider_key_refused',
   // Connecting an account
   'connect_session_invalid',
   'connect_state_invalid',

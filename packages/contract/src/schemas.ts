@@ -499,6 +499,7 @@ export const requestRecord = z
     at: timestamp,
     integration: integrationSlug.nullable(),
     connection: connectionId.nullable(),
+    model_provider: z.string().nullable().describe('Where a call to a model went; then there is no integration'),
     key: keyId,
     method: z.string(),
     path: z.string().describe('Without the query'),

@@ -6,6 +6,11 @@ import { z } from 'zod'
 import type { Role } from './access.ts'
 import { emailDomain } from './schemas.ts'
 
+/** Whose keys of model providers calls go out with. */
+export const PROVIDER_KEY_MODES = ['either', 'byok_only', 'vault_only'] as const
+/** One of them. */
+export type ProviderKeyMode = (typeof PROVIDER_KEY_MODES)[number]
+
 const shapes = {
   audit_use_mode: z
     .enum(['batched', 'strict'])
@@ -14,6 +19,11 @@ const shapes = {
     .array(emailDomain)
     .max(100)
     .describe('Only people with a verified e-mail address in one of these domains are invited, join and get in; empty: any'),
+  provider_key_mode: z
+    .enum(PROVIDER_KEY_MODES)
+    .describe(
+      'Whose keys of model providers calls go out with. `either`: the caller’s own where it brings one, else one that is kept; `byok_only`: the caller’s own alone; `vault_only`: kept ones alone',
+    ),
 } as const
 
 /** All settings of an organization, with what is in force. */
@@ -33,10 +43,14 @@ export type SettingName = keyof OrganizationSettings
 export type SettingsChange = { readonly [Name in SettingName]?: OrganizationSettings[Name] | undefined }
 
 /** Where nobody chose. */
-export const SETTING_DEFAULTS: OrganizationSettings = { audit_use_mode: 'batched', email_domains: [] }
+export const SETTING_DEFAULTS: OrganizationSettings = { audit_use_mode: 'batched', email_domains: [], provider_key_mode: 'either' }
 
 /** The least role that may change each. */
-export const SETTING_ROLES: Readonly<Record<SettingName, Role>> = { audit_use_mode: 'ADMIN', email_domains: 'OWNER' }
+export const SETTING_ROLES: Readonly<Record<SettingName, Role>> = {
+  audit_use_mode: 'ADMIN',
+  email_domains: 'OWNER',
+  provider_key_mode: 'ADMIN',
+}
 
 /** The settings in force, and who chose those that were chosen. */
 export const settingsInForce = z

@@ -1,6 +1,6 @@
 /** Owns docs/access.md: who may use which operation, as the contract declares it. Refuses a row that the contract doesn't have. */
 import { operations, ROLE_CONTAINS, ROLES, SCOPES } from '@sallyport/contract'
-import type { Operation, RouteAccess } from '@sallyport/contract'
+import type { Operation, RouteAccess, Scope } from '@sallyport/contract'
 
 const HEAD = `# Who may use what
 
@@ -14,6 +14,12 @@ Made from the contract's declarations by \`npm run docs\`; nothing here is writt
 - **Second factor**: the person must have signed in with one (\`aal2\`).
 
 `
+
+/** What no operation declares: the planes that call out ask for it themselves. */
+const CALLS: Readonly<Partial<Record<Scope, string>>> = {
+  'proxy:call': 'calls through `/proxy/`',
+  'llm:call': 'calls to models, through `/llm/` and `/v1/`',
+}
 
 /** The whole page. */
 export function accessReference(): string {
@@ -30,7 +36,7 @@ function roles(): string {
 function scopes(all: readonly (readonly [string, Operation])[]): string {
   const rows = SCOPES.map((scope) => {
     const names = all.filter(([, { access }]) => access.scope === scope).map(([name]) => `\`${name}\``)
-    return `| \`${scope}\` | ${names.join(', ') || (scope === 'proxy:call' ? 'calls through `/proxy/`' : '-')} |`
+    return `| \`${scope}\` | ${names.join(', ') || (CALLS[scope] ?? '-')} |`
   })
   return ['## Scopes', '', '| Scope | Opens |', '|---|---|', ...rows, ''].join('\n')
 }

@@ -10,6 +10,8 @@ import { createLookups } from './lookups.ts'
 import type { Lookups } from './lookups.ts'
 import { requireMigrated } from './migrations.ts'
 import { PoolShares } from './pool-shares.ts'
+import { readModelKeys } from './queries/model-key.ts'
+import type { ModelKeyAsk, ModelKeys } from './queries/model-key.ts'
 import { readProxyTarget } from './queries/proxy-target.ts'
 import type { ProxyTarget, ProxyTargetAsk } from './queries/proxy-target.ts'
 import { requireSafeRole, requireSession, requireVersion } from './role.ts'
@@ -38,6 +40,8 @@ export interface Database {
   withTenant<T>(org: OrgId, fn: (tx: TenantTx) => Promise<T>): Promise<T>
   /** What a proxied call needs, in one round trip. */
   proxyTarget(ask: ProxyTargetAsk): Promise<ProxyTarget>
+  /** The same of a call to a provider of models. */
+  modelKeys(ask: ModelKeyAsk): Promise<ModelKeys>
   readonly lookups: Lookups
   readonly system: SystemStore
   /** Leases that end with this process, on a connection of their own. Each call makes a keeper, for its caller to close. */
@@ -113,6 +117,7 @@ function overPool(pool: Pool, shares: PoolShares, feed: ChangeFeed, sessions: Cl
   return {
     withTenant: (org, fn) => shares.run(org, () => withTenant(pool, org, fn, (changes) => feed.announce(changes))),
     proxyTarget: (ask) => shares.run(ask.org, () => readProxyTarget(pool, ask)),
+    modelKeys: (ask) => shares.run(ask.org, () => readModelKeys(pool, ask)),
     lookups: createLookups(pool),
     system: createSystemStore(pool),
     sessionLeases: () => new AdvisoryLeases(sessions),

@@ -386,6 +386,7 @@ export interface Schema {
     duration_us: Big
     bytes_in: Big
     bytes_out: Big
+    model_provider: string | null
   }
   'sallyport.audit_event': {
     org_id: GeneratedAlways<OrgId>

@@ -72,6 +72,8 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemRow>> = {
   refresh_outcome_unknown: { status: 503, title: 'The renewal was interrupted' },
   refresh_pending: { status: 503, title: 'The credential is being renewed' },
   integration_not_configured: { status: 409, title: 'The integration is not configured' },
+  provider_key_required: { status: 400, title: 'No key of this provider' },
+  provider_key_refused: { status: 403, title: 'This key of the provider is not taken' },
   connect_session_invalid: { status: 410, title: 'The connect session is over' },
   connect_state_invalid: { status: 400, title: 'The authorization answer is not ours' },
   connect_browser_mismatch: { status: 403, title: 'Another browser began this' },

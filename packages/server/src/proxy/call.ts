@@ -21,6 +21,9 @@ export type CallErrorCode = Extract<
   | 'insufficient_scope'
   | 'path_refused'
   | 'integration_not_configured'
+  | 'forbidden'
+  | 'provider_key_required'
+  | 'provider_key_refused'
   | 'overloaded'
 >
 
@@ -45,7 +48,7 @@ const PREFIX = '/proxy/'
 const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/u
 // `token` is how clients of GitHub's API present a token; both words are matched without regard to case (RFC 9110 section 11.1).
 // `DPoP` is how clients present a key that is bound to one of theirs (RFC 9449 section 7.1).
-const CREDENTIAL = /^(?<scheme>bearer|token|dpop) +(?<key>\S+)$/iu
+export const CREDENTIAL = /^(?<scheme>bearer|token|dpop) +(?<key>\S+)$/iu
 /** In a URL the beginning of a key is enough: what was cut off may stand in another log. */
 const KEY_IN_URL = /[?&;=/]sp_(?:live|test)_/u
 
@@ -55,6 +58,11 @@ export interface PresentedKey {
   readonly text: string
   /** Sent as `DPoP`. */
   readonly asBound: boolean
+}
+
+/** @throws ProblemError `bad_request` for what may have been a key */
+export function refuseKeyInUrl(url: string): void {
+  if (KEY_IN_URL.test(percentDecoded(url))) throw misplaced()
 }
 
 /**
@@ -81,7 +89,7 @@ export function presentedKey(rawHeaders: readonly string[]): PresentedKey {
 export function readCall(url: string, rawHeaders: readonly string[]): ProxyCall {
   const headers = pick(rawHeaders)
   refuseMisplacedKeys(rawHeaders, url)
-  if (KEY_IN_URL.test(percentDecoded(url))) throw misplaced()
+  refuseKeyInUrl(url)
   const slash = url.indexOf('/', PREFIX.length)
   const integration = slash < 0 ? url.slice(PREFIX.length) : url.slice(PREFIX.length, slash)
   if (!SLUG.test(integration)) throw absent()
@@ -106,6 +114,9 @@ export function absent(): CallError {
   })
 }
 
+/** Values by lower-case name. */
+export type Picked = ReadonlyMap<string, readonly string[]>
+
 const READ: ReadonlySet<string> = new Set([
   'authorization',
   ...FOREIGN_KEY_HEADERS,
@@ -117,13 +128,12 @@ const READ: ReadonlySet<string> = new Set([
   'transfer-encoding',
 ])
 
-type Picked = ReadonlyMap<string, readonly string[]>
-
-function pick(rawHeaders: readonly string[]): Picked {
+/** Every value of the headers that `names` (lower case) holds, in order. */
+export function pick(rawHeaders: readonly string[], names: ReadonlySet<string> = READ): Picked {
   const picked = new Map<string, string[]>()
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!.toLowerCase()
-    if (!READ.has(name)) continue
+    if (!names.has(name)) continue
     const values = picked.get(name)
     if (values === undefined) picked.set(name, [rawHeaders[i + 1]!])
     else values.push(rawHeaders[i + 1]!)
@@ -131,7 +141,8 @@ function pick(rawHeaders: readonly string[]): Picked {
   return picked
 }
 
-function single(headers: Picked, name: string): string | undefined {
+/** The one value of a header, if it was sent. @throws CallError `bad_request` for a repeated one */
+export function single(headers: Picked, name: string): string | undefined {
   const values = headers.get(name)
   if (values === undefined) return undefined
   if (values.length > 1) throw new CallError('bad_request', 'repeated header', { publicDetail: `${name} was sent more than once.` })
@@ -156,7 +167,8 @@ function selector(headers: Picked): Selector {
   return { connection, endUser }
 }
 
-function contentLength(headers: Picked): number | undefined {
+/** What a request says of its body: its length, undefined when it is chunked, 0 when there is none. */
+export function contentLength(headers: Picked): number | undefined {
   const text = single(headers, 'content-length')
   if (text !== undefined) return Number(text)
   return headers.has('transfer-encoding') ? undefined : 0

@@ -5,62 +5,39 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import {
-  AnswerSink,
-  cleanRequestHeaders,
-  EgressError,
-  formatId,
-  hasCode,
-  headerText,
-  newId,
-  pathOnly,
-  readTokenSet,
-  RefreshError,
-} from '@sallyport/core'
+import { AnswerSink, cleanRequestHeaders, EgressError, formatId, headerText, readTokenSet, RefreshError } from '@sallyport/core'
 import type {
   Answer,
-  Clock,
   ConnectionId,
   Egress,
   ForwardCall,
   ForwardResult,
   IntegrationId,
   JudgedPath,
-  Logger,
-  Metrics,
   ParsedHeaders,
   Provider,
-  RequestId,
   TokenSet,
   Tries,
   Uuid,
 } from '@sallyport/core'
 import type { UseLog } from '../audit/index.ts'
-import type { KeyGuard } from '../binding/index.ts'
-import type { CallPolicy, ProxyTarget, ProxyTargetConnection, RequestRecordRow } from '../db/index.ts'
-import { sendProblem, sourceOf } from '../http/index.ts'
-import type { CrossOrigin } from '../http/index.ts'
-import type { KeyAuthenticator, KeyPrincipal, KeyUses } from '../identity/index.ts'
-import { fieldsOf } from '../limits/index.ts'
-import type { Limiter, Standing } from '../limits/index.ts'
+import type { CallPolicy, ProxyTarget, ProxyTargetConnection } from '../db/index.ts'
+import type { KeyPrincipal } from '../identity/index.ts'
 import { credentialPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { AnsweredCall, Answers } from './answers.ts'
 import { absent, CallError, isProxyUrl, presentedKey, readCall } from './call.ts'
-import type { PresentedKey, ProxyCall, Selector } from './call.ts'
+import type { ProxyCall, Selector } from './call.ts'
 import type { CallShares } from './call-shares.ts'
 import type { Outbound } from './outbound.ts'
 import type { Admitted, ProviderGuard } from './provider-guard.ts'
 import type { RouteOut } from './routes-out.ts'
 import type { CredentialLife, RenewedTokens } from './credential-life.ts'
 import type { KnownTarget, TargetCache, TargetWanted } from './target-cache.ts'
+import { createUnderway, Visit } from './visit.ts'
+import type { AnswerFields, VisitFacts, VisitOptions } from './visit.ts'
 
-export interface DataPlaneOptions {
-  readonly authenticator: KeyAuthenticator
-  readonly keyGuard: Pick<KeyGuard, 'admit'>
-  readonly keyUses: Pick<KeyUses, 'note'>
-  readonly limiter: Pick<Limiter, 'admit'>
-  readonly crossOrigin: Pick<CrossOrigin, 'answerFor'>
+export interface DataPlaneOptions extends VisitOptions {
   readonly targets: TargetCache
   readonly routes: (provider: Provider['id']) => RouteOut | undefined
   /** True when a connection of the same project stands in the other environment (K-13). */
@@ -75,17 +52,8 @@ export interface DataPlaneOptions {
   readonly outbound: Outbound
   readonly answers: Pick<Answers, 'answer' | 'changed'>
   readonly useLog: UseLog
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly metrics: Metrics
-  /** The client's address as trusted proxies give it. */
-  readonly clientAddress: (request: IncomingMessage) => string
   readonly publicUrl: string
-  /** What every answer says of the way to us, in both forms. */
-  readonly transport: { readonly fields: Readonly<Record<string, string>>; readonly flat: readonly string[] }
   readonly maxRequestBytes: number
-  /** Whether the database is away, so that calls go on by what is remembered. */
-  readonly isFromMemory: () => boolean
 }
 
 export interface DataPlane {
@@ -95,26 +63,9 @@ export interface DataPlane {
   idle(): Promise<void>
 }
 
-/** Answers come from elsewhere but under our origin: a browser that is made to show one gets a document that can do nothing. */
-const CONTAINMENT = [
-  'content-security-policy',
-  "default-src 'none'; sandbox; frame-ancestors 'none'",
-  'x-content-type-options',
-  'nosniff',
-  'x-frame-options',
-  'DENY',
-  'referrer-policy',
-  'no-referrer',
-]
-/** To whoever would rather wait than go on by what was true a moment ago. */
-const FROM_MEMORY = ['sallyport-warning', 'database_unavailable']
-/** How long a refused upload may go on before its connection is cut, so that its sender can read the refusal first. */
-const LINGER_MS = 2_000
 const COOKIE = 'set-cookie'
 /** RFC 9110 section 9.2.1. */
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
-/** In records only; nobody is left to be told. */
-const CLIENT_GONE = 499
 
 /** Rounds of a call whose connection is connected anew while it is under way. */
 const ROUNDS = 3
@@ -123,32 +74,19 @@ const ROUNDS = 3
 class GrantReplaced extends Error {}
 
 export function createDataPlane(options: DataPlaneOptions): DataPlane {
-  let underWay = 0
-  const waiting: (() => void)[] = []
-
-  const settle = (): void => {
-    underWay -= 1
-    if (underWay === 0) for (const resolve of waiting.splice(0)) resolve()
-  }
-
+  const underway = createUnderway(options.logger)
   return {
     handle(request, response) {
       if (!isProxyUrl(request.url ?? '')) return false
-      underWay += 1
-      new Passage(options, request, response).run().then(settle, (error: unknown) => {
-        options.logger.error('a call ended outside its own error handling', { error })
-        response.destroy()
-        settle()
-      })
+      underway.add(new Passage(options, new Visit(options, request, response)).run(), response)
       return true
     },
-    idle: () => (underWay === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+    idle: () => underway.idle(),
   }
 }
 
 /** What is known of a call when its record is written. */
 interface Trace {
-  principal?: KeyPrincipal
   call?: ProxyCall
   target?: ProxyTargetConnection
   provider?: string
@@ -180,54 +118,35 @@ type Handing = Pick<ForwardCall, 'response' | 'responseHeaders' | 'responseAdds'
 
 class Passage {
   readonly #o: DataPlaneOptions
+  readonly #visit: Visit
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
-  readonly #id: RequestId
-  /** The id as it is told outside. */
-  readonly #name: string
-  readonly #startedAt: number
   readonly #trace: Trace = {}
-  /** Once its request was counted. */
-  #standing: Standing | undefined
-  /** What a web page of another origin is told, if one asks. */
-  #page: Readonly<Record<string, string>> = {}
-  #going: AbortController | undefined
   /** What the cache has to know of the provider's answer beside what is passed on; where answers are kept. */
   #noted: Noted | undefined
 
-  constructor(options: DataPlaneOptions, request: IncomingMessage, response: ServerResponse) {
+  constructor(options: DataPlaneOptions, visit: Visit) {
     this.#o = options
-    this.#request = request
-    this.#response = response
-    this.#id = newId('req', options.clock.now())
-    this.#name = formatId('req', this.#id)
-    this.#startedAt = options.clock.monotonic()
+    this.#visit = visit
+    this.#request = visit.request
+    this.#response = visit.response
   }
 
   async run(): Promise<void> {
     try {
       await this.#pass()
     } catch (error) {
-      this.#refuse(await this.#explained(error))
+      this.#visit.refuse(await this.#explained(error), this.#facts())
     }
   }
 
   async #explained(error: unknown): Promise<unknown> {
-    const { principal, target } = this.#trace
+    const [{ target }, { principal }] = [this.#trace, this.#visit]
     return principal === undefined || target === undefined ? error : this.#o.explained(error, principal, target.id)
   }
 
   async #pass(): Promise<void> {
-    const key = presentedKey(this.#request.rawHeaders)
-    const principal = this.#o.authenticator.cached(key.text) ?? (await this.#authenticate(key.text))
-    this.#trace.principal = principal
-    if (principal.bounds !== null || key.asBound) await this.#admit(principal, key)
-    this.#o.keyUses.note(principal.keyId)
-    const { org, project } = principal
-    const page = project === null ? undefined : this.#o.crossOrigin.answerFor(this.#request.rawHeaders, { org, project })
-    if (page !== undefined) this.#page = { ...(await page), vary: 'Origin' }
-    const standing = this.#o.limiter.admit(principal)
-    this.#standing = standing instanceof Promise ? await standing : standing
+    const principal = await this.#visit.admit(presentedKey(this.#request.rawHeaders))
     const call = readCall(this.#request.url!, this.#request.rawHeaders)
     this.#trace.call = call
     const headers = this.#judge(principal, call)
@@ -235,7 +154,7 @@ class Passage {
     const out = await this.#destination(asked)
     if (out.policy.cache && this.#request.method === 'GET' && call.contentLength === 0) return await this.#answered(asked, out)
     const { status, aborted, bytesIn, bytesOut } = await this.#sent(asked, out, this.#directly())
-    this.#record(status, 'provider', aborted ?? null, bytesIn, bytesOut)
+    this.#visit.record(this.#facts(), { status, source: 'provider', error: aborted ?? null, bytesIn, bytesOut })
   }
 
   /** From what was kept, or by a call whose answer is kept as it passes. */
@@ -252,7 +171,7 @@ class Passage {
 
   /** @throws GrantReplaced */
   #keptOrSent(asked: Asked, out: Destination): Promise<Answer> {
-    const gone = this.#gone()
+    const gone = this.#visit.gone()
     const { generation } = out.candidate
     return this.#o.answers.answer({ ...answeredCall(asked, out, 'GET'), gone }, async (headers) => {
       const sink = new AnswerSink('GET')
@@ -275,7 +194,8 @@ class Passage {
     const { responseHeaders, responseAdds } = this.#directly()
     const own = new Set([COOKIE, ...responseHeaders.filter((_text, at) => at % 2 === 0)])
     const flat = [...headers].filter(([name]) => !own.has(name)).flat()
-    const defaults = [this.#standing?.standard, this.#standing?.older].filter(
+    const { standing } = this.#visit
+    const defaults = [standing?.standard, standing?.older].filter(
       (group) => group !== undefined && !group.some((name, at) => at % 2 === 0 && headers.has(name)),
     )
     this.#response.writeHead(status, [...flat, ...responseHeaders, ...responseAdds, ...defaults.flat()] as string[])
@@ -296,7 +216,7 @@ class Passage {
       // Headers are out: the connection is cut with it, as half an answer must not look whole.
       cut = error instanceof EgressError ? error.code : 'client_gone'
     }
-    this.#record(status, 'provider', cut, bytes, bytes)
+    this.#visit.record(this.#facts(), { status, source: 'provider', error: cut, bytesIn: bytes, bytesOut: bytes })
   }
 
   /** Sends the call by as many tries as it takes. What it may have changed is forgotten, where answers are kept. */
@@ -320,7 +240,7 @@ class Passage {
       for (let out = first; ; out = await this.#destination(asked)) {
         const came = await this.#try(asked, out, handing, tries)
         if (typeof came !== 'number') return came
-        await this.#o.outbound.pause(came, this.#gone())
+        await this.#o.outbound.pause(came, this.#visit.gone())
         if (this.#response.destroyed) throw new EgressError('client_gone', 'connection')
       }
     } finally {
@@ -329,22 +249,8 @@ class Passage {
   }
 
   /** To the caller, as the provider gives it. */
-  #directly(): Required<Pick<ForwardCall, 'response' | 'responseHeaders' | 'responseAdds'>> & Pick<ForwardCall, 'responseDefaults'> {
-    return {
-      response: this.#response,
-      responseHeaders: [
-        'sallyport-request-id',
-        this.#name,
-        'sallyport-error-source',
-        'provider',
-        ...(this.#o.isFromMemory() ? FROM_MEMORY : []),
-        ...CONTAINMENT,
-        ...this.#o.transport.flat,
-      ],
-      responseAdds: Object.entries(this.#page).flatMap(([name, value]) => [name, value]),
-      // A provider's own figures are about the provider; where it has none, ours.
-      ...(this.#standing === undefined ? {} : { responseDefaults: [this.#standing.standard, this.#standing.older] }),
-    }
+  #directly(): AnswerFields & Pick<Handing, 'response'> {
+    return { response: this.#response, ...this.#visit.answerFields() }
   }
 
   /** Where the call goes, and with what. @throws CallError, RefreshError */
@@ -384,7 +290,7 @@ class Passage {
     const renewed = renewal === undefined ? undefined : await renewal
     const of = { org: principal.org, integration, provider, connection: candidate.id }
     const limited = policy.qps !== null || policy.concurrency !== null
-    const endTurn = limited ? await this.#o.outbound.turn(policy, { ...of, gone: this.#gone() }) : undefined
+    const endTurn = limited ? await this.#o.outbound.turn(policy, { ...of, gone: this.#visit.gone() }) : undefined
     try {
       // Behind the queue: who waited while the circuit opened is not sent after all, and who waits takes no connection's place.
       return await this.#shared(principal, route, () => {
@@ -403,19 +309,6 @@ class Passage {
     } finally {
       leave()
     }
-  }
-
-  /** Aborted when the caller goes away; made for calls that wait. */
-  #gone(): AbortSignal {
-    if (this.#going === undefined) {
-      const going = new AbortController()
-      const go = (): void => going.abort(new EgressError('client_gone', 'connection'))
-      // Who went while the call's place was looked up has been told of for the last time.
-      if (this.#response.destroyed) go()
-      else this.#response.once('close', go)
-      this.#going = going
-    }
-    return this.#going.signal
   }
 
   /** Whatever happens before an answer is judged, so that a probe of an open circuit ends in any case. */
@@ -471,18 +364,9 @@ class Passage {
     return result
   }
 
-  #admit(principal: KeyPrincipal, { text, asBound }: PresentedKey): Promise<void> | undefined {
-    const address = this.#o.clientAddress(this.#request)
-    return this.#o.keyGuard.admit(principal, { request: this.#request, address, key: text, asBound })
-  }
-
   /** Undefined while the credential of the target can be used as it stands, which is decided without waiting. */
   #renewed(principal: KeyPrincipal, candidate: ProxyTargetConnection, target: KnownTarget): Promise<RenewedTokens> | undefined {
     return this.#o.life.isUsable(principal.org, candidate, target) ? undefined : this.#o.life.renewed(principal.org, candidate)
-  }
-
-  #authenticate(key: string): Promise<KeyPrincipal> {
-    return this.#o.authenticator.authenticate(key, this.#o.clientAddress(this.#request))
   }
 
   /** Everything that can be refused without a look at the database. Gives the headers that may go on. */
@@ -536,65 +420,18 @@ class Passage {
       action: 'credential.used',
       actor: nameOf(principal, 'key', principal.keyId),
       target: nameOf(target, 'conn', target.id),
-      detail: { request: this.#name, integration: call.integration, method, seq: String(renewed?.seq ?? target.credential?.seq ?? 0) },
+      detail: {
+        request: this.#visit.name,
+        integration: call.integration,
+        method,
+        seq: String(renewed?.seq ?? target.credential?.seq ?? 0),
+      },
     }
   }
 
-  #refuse(error: unknown): void {
-    if (hasCode(error, 'client_gone')) {
-      this.#record(CLIENT_GONE, 'gateway', 'client_gone', 0, 0)
-      return
-    }
-    lingerOverBody(this.#request, this.#response)
-    const problem = sendProblem(this.#response, error, this.#name, {
-      ...this.#o.transport.fields,
-      ...this.#page,
-      ...(this.#standing && fieldsOf(this.#standing)),
-    })
-    if (problem.code === 'internal') this.#o.logger.error('a call failed', { request: this.#name, error })
-    else this.#o.logger.debug('a call was refused', { request: this.#name, code: problem.code, error })
-    if (problem.code === 'rate_limited') this.#count(problem.status, 'gateway')
-    else this.#record(problem.status, sourceOf(problem.code), problem.code, 0, 0)
-  }
-
-  /** The metrics alone, which is all that is kept of a call over the limit: a flood must not fill the database. Gives what the call took, in ms. */
-  #count(status: number, source: 'gateway' | 'provider'): number {
-    const { provider = 'none' } = this.#trace
-    const ms = this.#o.clock.monotonic() - this.#startedAt
-    this.#o.metrics.count('http_requests_total', {
-      provider,
-      method: this.#request.method!,
-      status: `${Math.floor(status / 100)}xx`,
-      source: status === CLIENT_GONE ? 'client' : source,
-    })
-    this.#o.metrics.observe('http_request_duration_seconds', { provider }, ms / 1000)
-    return ms
-  }
-
-  /** Calls without a known caller belong to no organization, and those of an organization's key to no project: neither leaves a record. */
-  #record(status: number, source: 'gateway' | 'provider', error: string | null, bytesIn: number, bytesOut: number): void {
-    const { principal, call, target } = this.#trace
-    const ms = this.#count(status, source)
-    if (principal === undefined || principal.project === null) return
-    this.#o.useLog.request({
-      org: principal.org,
-      id: this.#id,
-      at: new Date(this.#o.clock.now()),
-      project: principal.project,
-      environment: principal.environment,
-      integrationSlug: call?.integration ?? null,
-      connection: target?.id ?? null,
-      key: principal.keyId,
-      method: this.#request.method!,
-      // A path that was refused is not repeated where people read.
-      path: call === undefined ? '' : pathOnly(call.path).slice(0, 2048),
-      status,
-      source,
-      error,
-      durationUs: Math.round(ms * 1000),
-      bytesIn,
-      bytesOut,
-    } satisfies RequestRecordRow)
+  #facts(): VisitFacts {
+    const { call, target, provider } = this.#trace
+    return { provider, integration: call?.integration, connection: target?.id, path: call?.path }
   }
 }
 
@@ -671,16 +508,4 @@ function requireUsable({ status, trouble, credential }: ProxyTargetConnection): 
     })
   }
   if (credential === null) throw new RefreshError('reconnect_required')
-}
-
-/**
- * Lets a sender whose body was refused read the answer before its connection goes: the rest is discarded for a moment, never kept.
- */
-function lingerOverBody(request: IncomingMessage, response: ServerResponse): void {
-  if (request.complete) return
-  response.once('finish', () => {
-    const timer = setTimeout(() => request.socket.destroy(), LINGER_MS)
-    request.once('end', () => clearTimeout(timer))
-    request.once('close', () => clearTimeout(timer))
-  })
 }

@@ -34,6 +34,7 @@ import {
   signInPolicyPut,
 } from '../../src/db/index.ts'
 import type { Database, TenantTx } from '../../src/db/index.ts'
+import { readModelKeys } from '../../src/db/queries/model-key.ts'
 import { readProxyTarget } from '../../src/db/queries/proxy-target.ts'
 import { withTenant } from '../../src/db/tenant.ts'
 import { freshDatabase, makeTenant } from './fresh-database.ts'
@@ -408,6 +409,7 @@ const FUNCTIONS: Readonly<Record<string, 'tenant' | 'secret' | 'pure' | { readon
   members: 'tenant',
   organization_end: 'tenant',
   organization_purge: 'tenant',
+  model_key: 'tenant',
   proxy_target: 'tenant',
   connect_session_lookup: 'secret',
   event_source_lookup: 'secret',
@@ -626,6 +628,8 @@ describe('withTenant', () => {
     ).rejects.toThrow('no')
     expect(await left()).toBe('')
     await readProxyTarget(pool, { org: a.org, ...a.place, slug: 'github', connection: a.connection })
+    expect(await left()).toBe('')
+    await readModelKeys(pool, { org: a.org, ...a.place, provider: 'openai', name: 'default' })
     expect(await left()).toBe('')
     expect((await pool.query('select * from sallyport.connection')).rows).toEqual([])
     await pool.end()

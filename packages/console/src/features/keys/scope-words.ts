@@ -3,6 +3,7 @@ import type { Scope } from '@sallyport/contract'
 
 export const SCOPE_WORDS: Readonly<Record<Scope, string>> = {
   'proxy:call': 'Call providers through connected accounts',
+  'llm:call': 'Call models with the keys that are kept for it',
   'projects:read': 'Read the project',
   'projects:write': 'Change the project',
   'keys:read': 'List API keys',

@@ -1,4 +1,5 @@
-/** Every query of the tenants' tables, one file an entity. `readProxyTarget` is reached through `Database.proxyTarget`. */
+/** Every query of the tenants' tables, one file an entity. `readProxyTarget` and `readModelKeys` are reached through
+ * `Database`. */
 export * from './page.ts'
 export * from './organization.ts'
 export * from './project.ts'
@@ -33,4 +34,5 @@ export * from './audit-checkpoint.ts'
 export * from './data-key.ts'
 export * from './root-key.ts'
 export * from './sealed.ts'
+export type { KeptModelKey, ModelKeyAsk, ModelKeys } from './model-key.ts'
 export type { ProxyTarget, ProxyTargetAsk, ProxyTargetConnection } from './proxy-target.ts'

@@ -16,6 +16,8 @@ export interface RequestRecordRow {
   readonly environment: Environment
   readonly integrationSlug: string | null
   readonly connection: ConnectionId | null
+  /** Of a call to a provider of models: its id. Then there is no integration. */
+  readonly modelProvider?: string | undefined
   readonly key: KeyId
   readonly method: string
   /** Without the query. */
@@ -67,6 +69,7 @@ function insertion(tx: TenantTx, records: readonly RequestRecordRow[]) {
       duration_us: record.durationUs,
       bytes_in: record.bytesIn,
       bytes_out: record.bytesOut,
+      model_provider: record.modelProvider ?? null,
     }
   })
   return sql`
@@ -99,6 +102,7 @@ function requestRecord(row: Selectable<Schema['sallyport.request_record']>): Req
     environment: row.environment,
     integrationSlug: row.integration_slug,
     connection: row.connection_id,
+    modelProvider: row.model_provider ?? undefined,
     key: row.key_id,
     method: row.method,
     path: row.path,

@@ -11,6 +11,7 @@ export function presentRecord(record: RequestRecordRow): z.input<typeof schemas.
     at: record.at.toISOString(),
     integration: record.integrationSlug,
     connection: record.connection && formatId('conn', record.connection),
+    model_provider: record.modelProvider ?? null,
     key: formatId('key', record.key),
     method: record.method,
     path: record.path,

@@ -1,0 +1,272 @@
+/**
+ * Owns one request of a caller on the planes that call out, whichever of them it came to: who calls and whether it may now, what every answer to it says,
+ * how it is refused, and what is written down. Refuses to know where a call goes.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Problem } from '@sallyport/contract'
+import { EgressError, formatId, hasCode, newId, pathOnly } from '@sallyport/core'
+import type { Clock, ConnectionId, ForwardCall, Logger, Metrics, RequestId } from '@sallyport/core'
+import type { UseLog } from '../audit/index.ts'
+import type { KeyGuard } from '../binding/index.ts'
+import type { RequestRecordRow } from '../db/index.ts'
+import { sendProblem, sourceOf } from '../http/index.ts'
+import type { CrossOrigin } from '../http/index.ts'
+import type { KeyAuthenticator, KeyPrincipal, KeyUses } from '../identity/index.ts'
+import { fieldsOf } from '../limits/index.ts'
+import type { Limiter, Standing } from '../limits/index.ts'
+import type { PresentedKey } from './call.ts'
+
+export interface VisitOptions {
+  readonly authenticator: KeyAuthenticator
+  readonly keyGuard: Pick<KeyGuard, 'admit'>
+  readonly keyUses: Pick<KeyUses, 'note'>
+  readonly limiter: Pick<Limiter, 'admit'>
+  readonly crossOrigin: Pick<CrossOrigin, 'answerFor'>
+  readonly useLog: Pick<UseLog, 'request'>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** The client's address as trusted proxies give it. */
+  readonly clientAddress: (request: IncomingMessage) => string
+  /** What every answer says of the way to us, in both forms. */
+  readonly transport: { readonly fields: Readonly<Record<string, string>>; readonly flat: readonly string[] }
+  /** Whether the database is away, so that calls go on by what is remembered. */
+  readonly isFromMemory: () => boolean
+}
+
+/** What is known of a call when its record is written. */
+export interface VisitFacts {
+  /** A label of metrics: of the catalog, or of those that the operator declared. */
+  readonly provider?: string | undefined
+  readonly integration?: string | undefined
+  readonly connection?: ConnectionId | undefined
+  /** Where it went to a provider of models. */
+  readonly modelProvider?: string | undefined
+  /** With or without its query. Absent: it was refused, and is not repeated where people read. */
+  readonly path?: string | undefined
+}
+
+/** How it ended. Bytes of bodies alone. */
+export interface VisitEnd {
+  readonly status: number
+  readonly source: 'gateway' | 'provider'
+  readonly error: string | null
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/** What every answer of a provider is given on its way back. */
+export type AnswerFields = Required<Pick<ForwardCall, 'responseHeaders' | 'responseAdds'>> & Pick<ForwardCall, 'responseDefaults'>
+
+/** Answers the caller with what a failure means, and says which. */
+export type Refusal = typeof sendProblem
+
+/** Answers come from elsewhere but under our origin: a browser that is made to show one gets a document that can do nothing. */
+const CONTAINMENT = [
+  'content-security-policy',
+  "default-src 'none'; sandbox; frame-ancestors 'none'",
+  'x-content-type-options',
+  'nosniff',
+  'x-frame-options',
+  'DENY',
+  'referrer-policy',
+  'no-referrer',
+]
+/** To whoever would rather wait than go on by what was true a moment ago. */
+const FROM_MEMORY = ['sallyport-warning', 'database_unavailable']
+/** How long a refused upload may go on before its connection is cut, so that its sender can read the refusal first. */
+const LINGER_MS = 2_000
+/** In records only; nobody is left to be told. */
+const CLIENT_GONE = 499
+const LONGEST_PATH = 2_048
+
+export class Visit {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly id: RequestId
+  /** The id as it is told outside. */
+  readonly name: string
+  readonly #o: VisitOptions
+  readonly #startedAt: number
+  #principal: KeyPrincipal | undefined
+  /** Once its request was counted. */
+  #standing: Standing | undefined
+  /** What a web page of another origin is told, if one asks. */
+  #page: Readonly<Record<string, string>> = {}
+  #going: AbortController | undefined
+
+  constructor(options: VisitOptions, request: IncomingMessage, response: ServerResponse) {
+    this.#o = options
+    this.request = request
+    this.response = response
+    this.id = newId('req', options.clock.now())
+    this.name = formatId('req', this.id)
+    this.#startedAt = options.clock.monotonic()
+  }
+
+  /** Who calls, once that is proven. */
+  get principal(): KeyPrincipal | undefined {
+    return this.#principal
+  }
+
+  get standing(): Standing | undefined {
+    return this.#standing
+  }
+
+  /** Proves the caller and counts the request. @throws as the authenticator, the key guard and the limiter do. */
+  async admit(key: PresentedKey): Promise<KeyPrincipal> {
+    const { authenticator, keyUses, crossOrigin, limiter } = this.#o
+    const principal = authenticator.cached(key.text) ?? (await authenticator.authenticate(key.text, this.#address()))
+    this.#principal = principal
+    if (principal.bounds !== null || key.asBound) await this.#guard(principal, key)
+    keyUses.note(principal.keyId)
+    const { org, project } = principal
+    const page = project === null ? undefined : crossOrigin.answerFor(this.request.rawHeaders, { org, project })
+    if (page !== undefined) this.#page = { ...(await page), vary: 'Origin' }
+    const standing = limiter.admit(principal)
+    this.#standing = standing instanceof Promise ? await standing : standing
+    return principal
+  }
+
+  #guard(principal: KeyPrincipal, { text, asBound }: PresentedKey): Promise<void> | undefined {
+    return this.#o.keyGuard.admit(principal, { request: this.request, address: this.#address(), key: text, asBound })
+  }
+
+  #address(): string {
+    return this.#o.clientAddress(this.request)
+  }
+
+  /** Aborted when the caller goes away; made for calls that wait. */
+  gone(): AbortSignal {
+    if (this.#going === undefined) {
+      const going = new AbortController()
+      const go = (): void => going.abort(new EgressError('client_gone', 'connection'))
+      // Who went while the call's place was looked up has been told of for the last time.
+      if (this.response.destroyed) go()
+      else this.response.once('close', go)
+      this.#going = going
+    }
+    return this.#going.signal
+  }
+
+  /** Beside what the provider says. */
+  answerFields(): AnswerFields {
+    return {
+      responseHeaders: [
+        'sallyport-request-id',
+        this.name,
+        'sallyport-error-source',
+        'provider',
+        ...(this.#o.isFromMemory() ? FROM_MEMORY : []),
+        ...CONTAINMENT,
+        ...this.#o.transport.flat,
+      ],
+      responseAdds: Object.entries(this.#page).flatMap(([name, value]) => [name, value]),
+      // A provider's own figures are about the provider; where it has none, ours.
+      ...(this.#standing === undefined ? {} : { responseDefaults: [this.#standing.standard, this.#standing.older] }),
+    }
+  }
+
+  /** Tells the caller why the call did not leave, or what became of it, and writes that down. */
+  refuse(error: unknown, facts: VisitFacts, answer: Refusal = sendProblem): void {
+    if (hasCode(error, 'client_gone')) {
+      this.record(facts, { status: CLIENT_GONE, source: 'gateway', error: 'client_gone', bytesIn: 0, bytesOut: 0 })
+      return
+    }
+    lingerOverBody(this.request, this.response)
+    const problem = answer(this.response, error, this.name, this.ownFields())
+    this.#tell(problem, error)
+    const source = sourceOf(problem.code)
+    if (problem.code === 'rate_limited') this.#count(facts, problem.status, 'gateway')
+    else this.record(facts, { status: problem.status, source, error: problem.code, bytesIn: 0, bytesOut: 0 })
+  }
+
+  /** What every answer of our own says beside itself. */
+  ownFields(): Readonly<Record<string, string>> {
+    return { ...this.#o.transport.fields, ...this.#page, ...(this.#standing && fieldsOf(this.#standing)) }
+  }
+
+  #tell({ code }: Problem, error: unknown): void {
+    if (code === 'internal') this.#o.logger.error('a call failed', { request: this.name, error })
+    else this.#o.logger.debug('a call was refused', { request: this.name, code, error })
+  }
+
+  /** Calls without a known caller belong to no organization, and those of an organization's key to no project: neither leaves a record. */
+  record(facts: VisitFacts, { status, source, error, bytesIn, bytesOut }: VisitEnd): void {
+    const ms = this.#count(facts, status, source)
+    const principal = this.#principal
+    if (principal === undefined || principal.project === null) return
+    this.#o.useLog.request({
+      org: principal.org,
+      id: this.id,
+      at: new Date(this.#o.clock.now()),
+      project: principal.project,
+      environment: principal.environment,
+      integrationSlug: facts.integration ?? null,
+      connection: facts.connection ?? null,
+      modelProvider: facts.modelProvider,
+      key: principal.keyId,
+      method: this.request.method!,
+      path: facts.path === undefined ? '' : pathOnly(facts.path).slice(0, LONGEST_PATH),
+      status,
+      source,
+      error,
+      durationUs: Math.round(ms * 1000),
+      bytesIn,
+      bytesOut,
+    } satisfies RequestRecordRow)
+  }
+
+  /** The metrics alone, which is all that is kept of a call over the limit: a flood must not fill the database. Gives what the call took, in ms. */
+  #count({ provider = 'none' }: VisitFacts, status: number, source: 'gateway' | 'provider'): number {
+    const ms = this.#o.clock.monotonic() - this.#startedAt
+    this.#o.metrics.count('http_requests_total', {
+      provider,
+      method: this.request.method!,
+      status: `${Math.floor(status / 100)}xx`,
+      source: status === CLIENT_GONE ? 'client' : source,
+    })
+    this.#o.metrics.observe('http_request_duration_seconds', { provider }, ms / 1000)
+    return ms
+  }
+}
+
+/**
+ * Lets a sender whose body was refused read the answer before its connection goes: the rest is discarded for a moment, never kept.
+ */
+function lingerOverBody(request: IncomingMessage, response: ServerResponse): void {
+  if (request.complete) return
+  response.once('finish', () => {
+    const timer = setTimeout(() => request.socket.destroy(), LINGER_MS)
+    request.once('end', () => clearTimeout(timer))
+    request.once('close', () => clearTimeout(timer))
+  })
+}
+
+/** How many calls are under way. */
+export interface Underway {
+  /** Counts one until it ends. `work` handles its own failures: what it throws all the same is told, and its caller's connection is cut. */
+  add(work: Promise<void>, response: ServerResponse): void
+  /** Resolves when none is. */
+  idle(): Promise<void>
+}
+
+export function createUnderway(logger: Logger): Underway {
+  let count = 0
+  const waiting: (() => void)[] = []
+  const settle = (): void => {
+    count -= 1
+    if (count === 0) for (const resolve of waiting.splice(0)) resolve()
+  }
+  return {
+    add(work, response) {
+      count += 1
+      work.then(settle, (error: unknown) => {
+        logger.error('a call ended outside its own error handling', { error })
+        response.destroy()
+        settle()
+      })
+    },
+    idle: () => (count === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+  }
+}
