@@ -1,7 +1,8 @@
 /**
- * Owns what a record says that a page of its provider can show, and which of it no page shows yet. Refuses to count a page that is named without
- * what it shows.
+ * Owns what a record says that a page of its provider can show, and which of it no page shows yet. Refuses to count as stated what is only
+ * supposed.
  */
+import { unshownOf } from './held.ts'
 import type { Provider } from './schema.ts'
 
 /** What each fact is called in the documentation. */
@@ -50,6 +51,5 @@ export function statedFacts({ oauth, api: _api, features, rotation, revocation, 
 
 /** What the record says and none of its pages shows. */
 export function unshownFacts(record: Provider): readonly Fact[] {
-  const shown = new Set(record.held?.pages.flatMap(({ shows }) => shows))
-  return statedFacts(record).filter((fact) => !shown.has(fact))
+  return unshownOf(statedFacts(record), record.held)
 }

@@ -1,6 +1,7 @@
 /** Owns docs/providers.md: the catalog in words, made from its records alone. */
 import { listProviders } from './catalog.ts'
-import { FACTS, unshownFacts } from './facts.ts'
+import { FACTS, statedFacts } from './facts.ts'
+import { heldInWords } from './held.ts'
 import type { Provider } from './schema.ts'
 import { schemesOf } from './schemes.ts'
 
@@ -38,21 +39,7 @@ function facts(record: Provider): readonly string[] {
     ...(grant === undefined ? [] : [`A grant that is not renewed ends after ${grant.idleDays} days.`]),
     `On disconnect: ${revoked(revocation)}.`,
     ...(notes ?? []),
-    ...checked(record),
-  ]
-}
-
-function checked(record: Provider): readonly string[] {
-  const { held } = record
-  if (held === undefined) return ['Not yet held against what the provider publishes.']
-  const pages = held.pages.map(({ page, dated, shows }) => {
-    const date = dated === undefined ? '' : ` (${dated})`
-    return `\n  - <${page}>${date}: ${shows.map((fact) => FACTS[fact]).join(', ')}.`
-  })
-  const unshown = unshownFacts(record).map((fact) => FACTS[fact])
-  return [
-    `Held on ${held.on} against what the provider publishes:${pages.join('')}`,
-    unshown.length === 0 ? 'All that is said here is shown there.' : `Not shown by what was read: ${unshown.join(', ')}.`,
+    ...heldInWords(record.held, statedFacts(record), FACTS),
   ]
 }
 

@@ -5,8 +5,8 @@
 import { z } from 'zod'
 import { isProtocolParameter, TOKEN_QUIRKS } from '../oauth/index.ts'
 import { FACTS } from './facts.ts'
-import type { Fact } from './facts.ts'
 import { FEATURES } from './feature-names.ts'
+import { heldForm } from './held.ts'
 
 /** An absolute URL without user info or fragment. Which schemes and hosts may stand there is the record's own check. */
 const endpoint = z.string().max(2048).refine(isEndpoint, 'must be an absolute http(s) URL without user info or fragment')
@@ -151,21 +151,13 @@ const quotaCount = z.discriminatedUnion('by', [
   }),
 ])
 
-/** What of the record a page, a specification or a program of the provider's own shows. */
-const heldPage = z.strictObject({
-  page: z.url({ protocol: /^https$/u }),
-  /** Of the copy that was read, where it says one: of its last change. */
-  dated: z.iso.date().optional(),
-  shows: z.array(z.enum(Object.keys(FACTS) as [Fact, ...Fact[]])).min(1),
-})
-
 /** What any record says, whatever its schemes. */
 const common = {
   id: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/u),
   name: z.string().min(1).max(120),
   docs: z.url({ protocol: /^https$/u }),
   /** When the record was last held against what the provider itself publishes. */
-  held: z.strictObject({ on: z.iso.date(), pages: z.array(heldPage).min(1) }).optional(),
+  held: heldForm(FACTS).optional(),
   /** What else the provider documents and people ask for: one sentence each. */
   notes: z.array(z.string().min(1).max(200)).min(1).optional(),
   oauth1: oauth1.optional(),

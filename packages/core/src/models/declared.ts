@@ -22,6 +22,8 @@ export const declaredModelProvider = z
     dialect: z.enum(DIALECTS).optional(),
     injection: modelProviderSchema.shape.injection,
     defaultHeaders: modelProviderSchema.shape.defaultHeaders.optional(),
+    /** Below the base. Where nothing is said, of one that speaks like OpenAI: chat, embeddings and models at OpenAI's own. */
+    paths: modelProviderSchema.shape.paths.unwrap().optional(),
   })
   .superRefine(({ id, tokenEndpoint, dialect, injection }, context) => {
     const record = known(id)
@@ -44,7 +46,7 @@ export function modelProvidersWith(declared: readonly DeclaredModelProvider[]): 
 }
 
 function made(
-  { id, base, tokenEndpoint, name, dialect, injection, defaultHeaders }: DeclaredModelProvider,
+  { id, base, tokenEndpoint, name, dialect, injection, defaultHeaders, paths }: DeclaredModelProvider,
   record?: ModelProvider,
 ): ModelProvider {
   if (record === undefined) {
@@ -55,7 +57,10 @@ function made(
       dialect: dialect ?? 'openai',
       credential: 'key',
       base,
+      elsewhere: [],
       settings: {},
+      paths: paths ?? (dialect === undefined || dialect === 'openai' ? pathsBelow(base) : {}),
+      limits: [],
       injection: injection ?? { name: 'authorization', template: 'Bearer {token}' },
       defaultHeaders: defaultHeaders ?? {},
     }
@@ -63,8 +68,16 @@ function made(
   return {
     ...record,
     base,
+    elsewhere: [],
+    paths: paths ?? record.paths,
     name: name ?? record.name,
     defaultHeaders: { ...record.defaultHeaders, ...defaultHeaders },
     ...(tokenEndpoint !== undefined && record.tokens !== undefined && { tokens: { ...record.tokens, endpoint: tokenEndpoint } }),
   }
+}
+
+/** OpenAI's own, whether the base holds the version as its clients want it or not. */
+function pathsBelow(base: string): ModelProvider['paths'] {
+  const version = /\/v\d+$/u.test(base) ? '' : '/v1'
+  return { chat: `${version}/chat/completions`, embeddings: `${version}/embeddings`, models: `${version}/models` }
 }

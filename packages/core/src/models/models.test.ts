@@ -48,6 +48,13 @@ describe('the records of model providers', () => {
     ['a key that nothing places', { injection: undefined }],
     ['a placement of what is no key', { credential: 'aws' }],
     ['a token endpoint of what is no service account', { tokens: { endpoint: 'https://token.example', scope: 'all' } }],
+    ['a service that nothing signs for', { signing: { service: 'example' } }],
+    ['an AWS key whose signatures name no service', { credential: 'aws', injection: undefined }],
+    ['another base for a setting that it has not', { elsewhere: [{ setting: 'other', is: ['eu'], base: 'https://eu.example.com' }] }],
+    ['another base that a setting leads to any host', { elsewhere: [{ setting: 'region', is: ['eu'], base: 'https://{region}' }] }],
+    ['a path that does not begin with a slash', { paths: { chat: 'v1/chat/completions' } }],
+    ['a path that climbs', { paths: { chat: '/v1/%2e%2e/chat' } }],
+    ['a page that shows nothing', { held: { on: '2026-01-01', pages: [{ page: 'https://docs.example', shows: [] }] } }],
     ['a template that holds no token', { injection: { name: 'authorization', template: 'Bearer' } }],
     ['a header in capitals', { injection: { name: 'Authorization', template: '{token}' } }],
   ])('are refused with %s', (_what, change) => {
@@ -70,6 +77,15 @@ describe('a declared provider', () => {
     })
   })
 
+  it.each([
+    ['https://models.example/v1', {}, { chat: '/chat/completions', embeddings: '/embeddings', models: '/models' }],
+    ['https://models.example', {}, { chat: '/v1/chat/completions', embeddings: '/v1/embeddings', models: '/v1/models' }],
+    ['https://models.example', { paths: { responses: '/answers' } }, { responses: '/answers' }],
+    ['https://models.example', { dialect: 'anthropic' }, {}],
+  ])('takes OpenAI’s requests where it says, or where OpenAI does: %s %j', (base, more, paths) => {
+    expect(among({ id: 'local', base, ...more }, 'local')?.paths).toEqual(paths)
+  })
+
   it('takes the place of the catalog’s address, and of nothing else', () => {
     const vertex = among({ id: 'vertex', base: 'http://127.0.0.1:1', tokenEndpoint: 'http://127.0.0.1:1/token' }, 'vertex')
     expect(vertex).toMatchObject({
@@ -78,6 +94,7 @@ describe('a declared provider', () => {
       settings: { location: expect.any(String) },
     })
     expect(vertex?.tokens?.endpoint).toBe('http://127.0.0.1:1/token')
+    expect(modelBase(vertex!, { location: 'global' })).toBe('http://127.0.0.1:1')
     expect(modelProvidersWith([])).toEqual(listModelProviders())
   })
 
@@ -101,6 +118,21 @@ describe('the address that a key is called at', () => {
 
   it('holds its settings in the host', () => {
     expect(modelBase(provider, { region: 'eu-1' })).toBe('https://eu-1.api.example.com')
+  })
+
+  it('is another one where the record says so of a setting', () => {
+    const elsewhere = [
+      { setting: 'region', is: ['world'], base: 'https://api.example.com' },
+      { setting: 'region', is: ['eu', 'us'], base: 'https://api.{region}.example.net' },
+    ]
+    const moved = modelProviderSchema.parse({ ...RECORD, elsewhere })
+    const bases = ['world', 'eu', 'us', 'eu-1'].map((region) => modelBase(moved, { region }))
+    expect(bases).toEqual([
+      'https://api.example.com',
+      'https://api.eu.example.net',
+      'https://api.us.example.net',
+      'https://eu-1.api.example.com',
+    ])
   })
 
   it.each(['', 'a.evil.test/', 'evil.test#', 'a.b', '@evil', 'EU', 'eu_1', '-eu', 'eu-', 'a'.repeat(64), 'e:1', 'e/..', '{region}', 'ｅu'])(

@@ -3,6 +3,8 @@
  * http, an address that a setting could lead to another host, and a credential that nothing places.
  */
 import { z } from 'zod'
+import { heldForm } from '../catalog/index.ts'
+import { MODEL_FACTS } from './facts.ts'
 
 /**
  * In whose words a provider's API speaks, which decides how its errors, its usage and its streams are read.
@@ -32,29 +34,53 @@ export const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/u
 
 const settingName = z.string().regex(/^[a-z][a-z0-9_]{0,30}$/u)
 
-export const modelProviderSchema = z
-  .strictObject({
-    id,
-    name: z.string().min(1).max(60),
-    docs: https,
-    /** When the record was last held against the provider's own pages, and which. */
-    held: z.strictObject({ on: z.iso.date(), pages: z.array(https).min(1) }).optional(),
-    dialect: z.enum(DIALECTS),
-    credential: z.enum(MODEL_CREDENTIALS),
-    /** Without a trailing slash. `{name}` in its host stands for a setting of the key. */
-    base: z.string().max(512),
-    /** What else a key of this provider needs, none of it secret; each is one DNS label. */
-    settings: z.record(settingName, z.string().min(1).max(200)).default({}),
-    /** The header that carries a key, and how; `{token}` stands for it. Only of `key`. */
-    injection: z.strictObject({ name: headerName, template: z.string().regex(/^[^{}]*\{token\}[^{}]*$/u) }).optional(),
-    /** Where access tokens are bought for a service account, and what for. Never where its key file says. Only of `google_service_account`. */
-    tokens: z.strictObject({ endpoint: https, scope: z.string().min(1).max(200) }).optional(),
-    /** Sent unless the caller sends its own. */
-    defaultHeaders: z.record(headerName, z.string().min(1).max(200)).default({}),
-  })
-  .superRefine((record, context) => {
-    for (const fault of faultsOf(record)) context.addIssue({ code: 'custom', message: fault })
-  })
+const base = z.string().max(512)
+/** Below the base. */
+const path = z.string().regex(/^(?:\/[A-Za-z0-9._~-]+)+$/u, 'must be an absolute path without a slash at its end')
+const memberPath = z.array(z.string().min(1)).min(1).max(4)
+
+const form = z.strictObject({
+  id,
+  name: z.string().min(1).max(60),
+  docs: https,
+  /** When the record was last held against what the vendor itself publishes. */
+  held: heldForm(MODEL_FACTS).optional(),
+  /** What else the vendor documents and people ask for: one sentence each. */
+  notes: z.array(z.string().min(1).max(200)).min(1).optional(),
+  dialect: z.enum(DIALECTS),
+  credential: z.enum(MODEL_CREDENTIALS),
+  /** Without a trailing slash. `{name}` in its host stands for a setting of the key. */
+  base,
+  /** Where a setting has one of these values: another base in place of that one. */
+  elsewhere: z.array(z.strictObject({ setting: settingName, is: z.array(z.string().regex(LABEL)).min(1), base })).default([]),
+  /** What else a key of this provider needs, none of it secret; each is one DNS label. */
+  settings: z.record(settingName, z.string().min(1).max(200)).default({}),
+  /** The header that carries a key, and how; `{token}` stands for it. Only of `key`. */
+  injection: z.strictObject({ name: headerName, template: z.string().regex(/^[^{}]*\{token\}[^{}]*$/u) }).optional(),
+  /** Sent unless the caller sends its own. */
+  defaultHeaders: z.record(headerName, z.string().min(1).max(200)).default({}),
+  /** What signatures of calls name as their service. Only of `aws`. */
+  signing: z.strictObject({ service: z.string().regex(/^[a-z0-9-]{1,63}$/u) }).optional(),
+  /**
+   * Where access tokens are bought for assertions that a service account's key signs (RFC 7523), and for which scope. Never where its key file says.
+   * Only of `google_service_account`.
+   */
+  tokens: z.strictObject({ endpoint: https, scope: z.string().min(1).max(200) }).optional(),
+  /**
+   * Where it takes OpenAI's own requests for every model of its kind, below the base. Absent: what its dialect says is sent in their place, or there
+   * is nothing of the kind. A compatible address that reaches fewer models or says less than its own words stands in `notes`.
+   */
+  paths: z.strictObject({ chat: path, responses: path, embeddings: path, models: path }).partial().default({}),
+  /** Where an error's JSON holds its text and, where it has one, its code. */
+  errors: z.strictObject({ message: memberPath, code: memberPath.optional() }).optional(),
+  /** Headers in which answers speak of limits: of every answer, or of those that refuse alone. */
+  limits: z.array(headerName).default([]),
+})
+
+/** A record whose parts agree. */
+export const modelProviderSchema = form.superRefine((record, context) => {
+  for (const fault of faultsOf(record)) context.addIssue({ code: 'custom', message: fault })
+})
 
 /** What a record is written as: what is left out has its default. */
 export type ModelProviderInput = z.input<typeof modelProviderSchema>
@@ -68,31 +94,39 @@ const BASE = /^https:\/\/(?<host>[a-z0-9.{}_-]+)(?:\/[a-z0-9._~-]+)*$/u
 /** What is filled in must not be the part that says whose host it is. */
 const REGISTERED = /\.[a-z0-9-]+\.[a-z]{2,}$/u
 
-interface Placed {
-  readonly base: string
-  readonly settings: Readonly<Record<string, string>>
-  readonly credential: ModelCredential
-  readonly injection?: object | undefined
-  readonly tokens?: object | undefined
+/** A record as it is written, of which `faultsOf` sees what must agree. */
+type Placed = Pick<z.output<typeof form>, 'base' | 'elsewhere' | 'settings' | 'credential' | 'injection' | 'signing' | 'tokens'>
+
+function faultsOf(record: Placed): readonly string[] {
+  const faults = [record, ...record.elsewhere].flatMap((one) => baseFaults(one.base, record.settings))
+  if (record.elsewhere.some(({ setting }) => !Object.hasOwn(record.settings, setting))) faults.push('elsewhere is of a setting')
+  const needs = { injection: 'key', signing: 'aws', tokens: 'google_service_account' } as const
+  for (const [name, credential] of Object.entries(needs) as [keyof typeof needs, ModelCredential][]) {
+    if ((record.credential === credential) !== (record[name] !== undefined))
+      faults.push(`${name} is of the credential ${credential}, which has one`)
+  }
+  return faults
 }
 
-function faultsOf({ base, settings, credential, injection, tokens }: Placed): readonly string[] {
-  const host = BASE.exec(base)?.groups?.['host']
-  const places = [...base.matchAll(PLACE)].map(({ groups }) => groups!['name']!)
+function baseFaults(text: string, settings: Placed['settings']): string[] {
+  const host = BASE.exec(text)?.groups?.['host']
+  const places = [...text.matchAll(PLACE)].map(({ groups }) => groups!['name']!)
   const faults = []
   if (host === undefined) faults.push('base must be https, with settings in its host alone and no slash at its end')
   else if (places.length > 0 && !REGISTERED.test(host)) faults.push('base must write the registered domain out')
   if (places.some((name) => !Object.hasOwn(settings, name))) faults.push('base holds a place that settings does not name')
-  if ((credential === 'key') !== (injection !== undefined)) faults.push('injection is of keys, and keys have one')
-  if ((credential === 'google_service_account') !== (tokens !== undefined)) faults.push('tokens is of service accounts, and they need one')
   return faults
 }
 
 /** Where calls go for a key with these settings. @throws TypeError when one is missing or no DNS label; see `settingFaults`. */
-export function modelBase(provider: Pick<ModelProvider, 'base' | 'settings'>, settings: Readonly<Record<string, string>>): string {
+export function modelBase(
+  provider: Pick<ModelProvider, 'base' | 'elsewhere' | 'settings'>,
+  settings: Readonly<Record<string, string>>,
+): string {
   const [fault] = settingFaults(provider, settings)
   if (fault !== undefined) throw new TypeError(`${fault.name} ${fault.reason}`)
-  return provider.base.replaceAll(PLACE, (_all, name: string) => settings[name]!)
+  const { base: chosen } = provider.elsewhere.find(({ setting, is }) => is.includes(settings[setting]!)) ?? provider
+  return chosen.replaceAll(PLACE, (_all, name: string) => settings[name]!)
 }
 
 /** What is wrong with the settings of a key of this provider. */

@@ -5,8 +5,22 @@ export const cohere: ModelProviderInput = {
   id: 'cohere',
   name: 'Cohere',
   docs: 'https://docs.cohere.com/reference/about',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      {
+        page: 'https://github.com/cohere-ai/cohere-developer-experience',
+        dated: '2026-08-20',
+        shows: ['base', 'key', 'paths', 'errors'],
+      },
+      { page: 'https://docs.cohere.com/docs/compatibility-api', shows: ['paths'] },
+    ],
+  },
+  notes: ["Its page of OpenAI's requests writes the host `api.cohere.ai` for chat and embeddings and `api.cohere.com` for audio."],
   dialect: 'cohere',
   credential: 'key',
   base: 'https://api.cohere.com',
   injection: { name: 'authorization', template: 'Bearer {token}' },
+  paths: { chat: '/compatibility/v1/chat/completions', embeddings: '/compatibility/v1/embeddings' },
+  errors: { message: ['message'] },
 }

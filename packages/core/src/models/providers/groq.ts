@@ -5,8 +5,20 @@ export const groq: ModelProviderInput = {
   id: 'groq',
   name: 'Groq',
   docs: 'https://console.groq.com/docs/api-reference',
+  held: {
+    on: '2026-11-22',
+    pages: [{ page: 'https://github.com/groq/groq-typescript', dated: '2026-07-24', shows: ['base', 'key', 'paths', 'errors'] }],
+  },
   dialect: 'openai',
   credential: 'key',
-  base: 'https://api.groq.com/openai',
+  // Its own client writes `/openai/v1` into every path.
+  base: 'https://api.groq.com',
   injection: { name: 'authorization', template: 'Bearer {token}' },
+  paths: {
+    chat: '/openai/v1/chat/completions',
+    responses: '/openai/v1/responses',
+    embeddings: '/openai/v1/embeddings',
+    models: '/openai/v1/models',
+  },
+  errors: { message: ['error', 'message'], code: ['error', 'code'] },
 }

@@ -5,8 +5,23 @@ export const mistral: ModelProviderInput = {
   id: 'mistral',
   name: 'Mistral AI',
   docs: 'https://docs.mistral.ai/api',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      {
+        page: 'https://github.com/mistralai/platform-docs-public',
+        dated: '2026-08-21',
+        shows: ['base', 'key', 'paths', 'errors', 'limits'],
+      },
+      { page: 'https://github.com/mistralai/client-ts', dated: '2026-08-05', shows: ['base', 'key'] },
+    ],
+  },
+  notes: ['An error that is about the form of a request (422) has a list under `detail` in place of `message`.'],
   dialect: 'openai',
   credential: 'key',
   base: 'https://api.mistral.ai',
   injection: { name: 'authorization', template: 'Bearer {token}' },
+  paths: { chat: '/v1/chat/completions', embeddings: '/v1/embeddings', models: '/v1/models' },
+  errors: { message: ['message'], code: ['code'] },
+  limits: ['retry-after', 'x-ratelimit-remaining'],
 }

@@ -1,12 +1,22 @@
-/** Together AI. https://docs.together.ai/reference */
+/** Together AI. https://docs.together.ai/docs/inference/openai-compatibility */
 import type { ModelProviderInput } from '../schema.ts'
 
 export const together: ModelProviderInput = {
   id: 'together',
   name: 'Together AI',
-  docs: 'https://docs.together.ai/reference',
+  docs: 'https://docs.together.ai/docs/inference/openai-compatibility',
+  held: {
+    on: '2026-11-22',
+    pages: [
+      { page: 'https://github.com/togethercomputer/openapi', dated: '2026-04-28', shows: ['base', 'key', 'paths', 'errors'] },
+      { page: 'https://github.com/togethercomputer/together-typescript', dated: '2026-08-19', shows: ['base', 'key', 'paths'] },
+      { page: 'https://docs.together.ai/docs/inference/openai-compatibility', shows: ['base'] },
+    ],
+  },
   dialect: 'openai',
   credential: 'key',
-  base: 'https://api.together.xyz',
+  base: 'https://api.together.ai',
   injection: { name: 'authorization', template: 'Bearer {token}' },
+  paths: { chat: '/v1/chat/completions', embeddings: '/v1/embeddings', models: '/v1/models' },
+  errors: { message: ['error', 'message'], code: ['error', 'code'] },
 }
