@@ -1,4 +1,6 @@
 /** Model providers as data. */
+export * from './prices/index.ts'
+export * from './usage/index.ts'
 export { credentialFault, maskedCredential } from './credential.ts'
 export { eventStream } from './event-stream.ts'
 export type { EventStream, EventStreamErrorCode, ServerSentEvent } from './event-stream.ts'

@@ -1,0 +1,49 @@
+/** Owns what a call's method and path say of its use. Refuses to guess a model: what is not written there is unknown. */
+import type { Dialect } from '../schema.ts'
+
+/**
+ * - `generation`: a model writes. `embedding`: it reads alone. Both say what they used.
+ * - `free`: nothing of it is charged by tokens. `other`: something may be, in units that aren't tokens.
+ */
+export type CallKind = 'generation' | 'embedding' | 'free' | 'other'
+
+const COUNTING = /(?:count[_-]?tokens|input_tokens|tokenize|detokenize|moderations|\/files|\/uploads(?:\/.*)?|cancel)$/iu
+const EMBEDDING = /(?:\/embeddings|\/embed|:(?:batch)?embed[a-z]*|\/rerank)$/iu
+const GENERATION =
+  /(?:\/(?:chat\/)?completions|\/responses|\/messages|\/chat|\/converse(?:-stream)?|\/invoke(?:-with-response-stream)?|:(?:stream)?(?:generatecontent|rawpredict))$/iu
+
+/** @param path without its query */
+export function callKind(method: string, path: string): CallKind {
+  if (method !== 'POST') return method === 'PUT' || method === 'PATCH' ? 'other' : 'free'
+  if (COUNTING.test(path)) return 'free'
+  if (EMBEDDING.test(path)) return 'embedding'
+  return GENERATION.test(path) ? 'generation' : 'other'
+}
+
+const IN_PATH: Readonly<Partial<Record<Dialect, RegExp>>> = {
+  gemini: /\/models\/(?<model>[^/:]+):/u,
+  bedrock: /\/model\/(?<model>[^/]+)\//u,
+}
+
+/** The model that a path names, decoded. */
+export function modelOfPath(dialect: Dialect, path: string): string | undefined {
+  const written = IN_PATH[dialect]?.exec(path)?.groups?.['model']
+  if (written === undefined) return undefined
+  try {
+    return cleanModel(decodeURIComponent(written))
+  } catch {
+    return undefined
+  }
+}
+
+const MODEL = /^[0-9A-Za-z@][0-9A-Za-z._:/@+-]{0,159}$/u
+
+/** A model's name as it is kept, or undefined for what is none: a name is no place for text. */
+export function cleanModel(name: string | undefined): string | undefined {
+  return name !== undefined && MODEL.test(name) ? name : undefined
+}
+
+export function pathOnly(path: string): string {
+  const query = path.indexOf('?')
+  return query === -1 ? path : path.slice(0, query)
+}

@@ -1,0 +1,73 @@
+/**
+ * Owns finding the data of server-sent events (WHATWG HTML, section 9.2.6) as bytes that pass by, none of them kept. Refuses their names and ids: what
+ * they carry says what it is.
+ */
+
+const [CR, LF, COLON, SPACE] = [0x0d, 0x0a, 0x3a, 0x20]
+const FIELD = Buffer.from('data')
+
+export interface EventSink {
+  /** A piece of an event's data. */
+  data(bytes: Uint8Array): void
+  /** The event is whole. */
+  end(): void
+}
+
+/** Feeds `sink`, however the stream is cut into chunks. */
+export class EventLines {
+  readonly #sink: EventSink
+  /** How far the line at hand agrees with `data`; `data` and `other` once that is decided. */
+  #line: number | 'space' | 'data' | 'other' = 0
+  #afterCr = false
+
+  constructor(sink: EventSink) {
+    this.#sink = sink
+  }
+
+  write(chunk: Uint8Array): void {
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    for (let at = 0; at < bytes.length;) {
+      if (this.#line === 'data' || this.#line === 'other') at = this.#rest(bytes, at)
+      else this.#step(bytes[at++]!)
+    }
+  }
+
+  /** The rest of a line of which it is known what it is. */
+  #rest(bytes: Buffer, from: number): number {
+    const end = lineEnd(bytes, from)
+    if (this.#line === 'data' && end > from) this.#sink.data(bytes.subarray(from, end))
+    if (end < bytes.length) this.#endLine(bytes[end]!)
+    return end + 1
+  }
+
+  #step(byte: number): void {
+    if (byte === LF && this.#afterCr) this.#afterCr = false
+    else if (byte === LF || byte === CR) this.#endLine(byte)
+    else this.#field(byte)
+  }
+
+  #field(byte: number): void {
+    this.#afterCr = false
+    if (this.#line === 'space') {
+      this.#line = 'data'
+      if (byte !== SPACE) this.#sink.data(Uint8Array.of(byte))
+    } else if (this.#line === FIELD.length && byte === COLON) {
+      this.#line = 'space'
+    } else {
+      this.#line = byte === FIELD[this.#line as number] ? (this.#line as number) + 1 : 'other'
+    }
+  }
+
+  #endLine(byte: number): void {
+    this.#afterCr = byte === CR
+    const isBlank = this.#line === 0
+    this.#line = 0
+    if (isBlank) this.#sink.end()
+  }
+}
+
+function lineEnd(bytes: Buffer, from: number): number {
+  const [lf, cr] = [bytes.indexOf(LF, from), bytes.indexOf(CR, from)]
+  if (lf === -1 && cr === -1) return bytes.length
+  return lf === -1 || cr === -1 ? Math.max(lf, cr) : Math.min(lf, cr)
+}
