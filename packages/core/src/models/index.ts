@@ -11,3 +11,18 @@ export type { ModelFact } from './facts.ts'
 export { listModelProviders } from './registry.ts'
 export { DIALECTS, MODEL_CREDENTIALS, modelBase, settingFaults } from './schema.ts'
 export type { Dialect, ModelCredential, ModelProvider } from './schema.ts'
+export { translationFor } from './translate/translation-for.ts'
+export type { TranslationOptions } from './translate/translation-for.ts'
+export { DONE, eventText } from './translate/translation.ts'
+export type {
+  AnswerStream,
+  Asked,
+  CallerAnswer,
+  ModelOperation,
+  Stamps,
+  StreamFailure,
+  Translation,
+  VendorRequest,
+} from './translate/translation.ts'
+export { TranslationError } from './translate/translation-error.ts'
+export type { TranslationErrorCode, TranslationReason } from './translate/translation-error.ts'

@@ -18,6 +18,7 @@ import type {
   PipelineErrorCode,
   RefreshErrorCode,
   TokenErrorCode,
+  TranslationErrorCode,
 } from '@sallyport/core'
 import type { AuditErrorCode } from '../audit/index.ts'
 import type { ConnectErrorCode } from '../connect/index.ts'
@@ -41,6 +42,7 @@ type CoreErrorCode =
   | OAuthErrorCode
   | PipelineErrorCode
   | TokenErrorCode
+  | TranslationErrorCode
 type FeatureErrorCode =
   | AuditErrorCode
   | ConnectErrorCode
@@ -94,6 +96,7 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   queue_full: 'overloaded',
   deadline_exceeded: 'upstream_timeout',
   request_too_large: 'payload_too_large',
+  model_request_untranslatable: 'bad_request',
   request_unsignable: 'bad_request',
   // Nobody is left to read it.
   client_gone: 'bad_request',

@@ -1,0 +1,169 @@
+/**
+ * Owns the form of OpenAI's chat completion request, as far as it is translated: every message, part and tool, with contents always as lists of parts.
+ * Refuses, by the field's name, what is not of that form. What of it a vendor can't be told is the vendor's file to refuse.
+ */
+import { z } from 'zod'
+import { fields } from './json.ts'
+import type { Json } from './json.ts'
+import type { Asked } from './translation.ts'
+import { TranslationError, invalid, unsupported } from './translation-error.ts'
+
+/** Hints about keeping a prompt, which change no answer. `cache_control` is Anthropic's own and goes to it. */
+const hints = {
+  cache_control: z.looseObject({ type: z.string() }).nullish(),
+  prompt_cache_breakpoint: z.unknown().optional(),
+}
+const textPart = z.strictObject({ type: z.literal('text'), text: z.string(), ...hints })
+const refusalPart = z.strictObject({ type: z.literal('refusal'), refusal: z.string() })
+const imagePart = z.strictObject({
+  type: z.literal('image_url'),
+  image_url: z.strictObject({ url: z.string(), detail: z.string().nullish() }),
+  ...hints,
+})
+const filePart = z.strictObject({
+  type: z.literal('file'),
+  file: z.strictObject({ file_data: z.string().nullish(), file_id: z.string().nullish(), filename: z.string().nullish() }),
+  ...hints,
+})
+const audioPart = z.strictObject({
+  type: z.literal('input_audio'),
+  input_audio: z.strictObject({ data: z.string(), format: z.string() }),
+  ...hints,
+})
+
+/** A plain text stands for one part. */
+const parts = <Part extends z.ZodType>(part: Part) =>
+  z.preprocess((content) => (typeof content === 'string' ? [{ type: 'text', text: content }] : content), z.array(part))
+
+const toolCall = z.strictObject({
+  id: z.string().min(1),
+  type: z.literal('function'),
+  function: z.strictObject({ name: z.string().min(1), arguments: z.string() }),
+  /** What a vendor wants back with the call; see gemini.ts. */
+  extra_content: z.record(z.string(), z.unknown()).nullish(),
+  /** Streamed calls that were put together keep theirs. */
+  index: z.number().nullish(),
+})
+
+const nothing = z.null().optional()
+
+const message = z.discriminatedUnion('role', [
+  z.strictObject({ role: z.enum(['system', 'developer']), content: parts(textPart), name: z.string().nullish() }),
+  z.strictObject({
+    role: z.literal('user'),
+    content: parts(z.discriminatedUnion('type', [textPart, imagePart, filePart, audioPart])),
+    name: z.string().nullish(),
+  }),
+  z.strictObject({
+    role: z.literal('assistant'),
+    content: z.preprocess((content) => content ?? [], parts(z.discriminatedUnion('type', [textPart, refusalPart]))).default([]),
+    refusal: z.string().nullish(),
+    tool_calls: z.array(toolCall).nullish(),
+    name: z.string().nullish(),
+    // What answers carry and callers hand back as it came.
+    reasoning_content: z.string().nullish(),
+    annotations: z.array(z.unknown()).nullish(),
+    audio: nothing,
+    function_call: nothing,
+  }),
+  z.strictObject({ role: z.literal('tool'), tool_call_id: z.string().min(1), content: parts(textPart) }),
+])
+
+const tool = z.strictObject({
+  type: z.literal('function'),
+  function: z.strictObject({
+    name: z.string().min(1),
+    description: z.string().nullish(),
+    parameters: z.record(z.string(), z.unknown()).nullish(),
+    strict: z.boolean().nullish(),
+  }),
+  cache_control: hints.cache_control,
+})
+
+const responseFormat = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('text') }),
+  z.strictObject({ type: z.literal('json_object') }),
+  z.strictObject({
+    type: z.literal('json_schema'),
+    json_schema: z.strictObject({
+      name: z.string(),
+      description: z.string().nullish(),
+      schema: z.record(z.string(), z.unknown()),
+      strict: z.boolean().nullish(),
+    }),
+  }),
+])
+
+const stop = z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(z.string()))
+const tokens = z.number().int().min(1)
+
+/** Loose: what else stands at its top is judged by `refuseUnspoken`. */
+const chat = z.looseObject({
+  model: z.string().min(1),
+  messages: z.array(message).min(1),
+  max_tokens: tokens.nullish(),
+  max_completion_tokens: tokens.nullish(),
+  temperature: z.number().min(0).max(2).nullish(),
+  top_p: z.number().min(0).max(1).nullish(),
+  stop: stop.nullish(),
+  n: z.number().int().min(1).max(128).nullish(),
+  seed: z.number().int().nullish(),
+  frequency_penalty: z.number().min(-2).max(2).nullish(),
+  presence_penalty: z.number().min(-2).max(2).nullish(),
+  reasoning_effort: z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max']).nullish(),
+  response_format: responseFormat.nullish(),
+  tools: z.array(tool).nullish(),
+  tool_choice: z
+    .union([
+      z.enum(['none', 'auto', 'required']),
+      z.strictObject({ type: z.literal('function'), function: z.strictObject({ name: z.string().min(1) }) }),
+    ])
+    .nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  stream: z.boolean().nullish(),
+  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+  user: z.string().nullish(),
+})
+
+/** A chat completion request whose parts were read. */
+export type ChatRequest = z.output<typeof chat>
+export type ChatMessage = ChatRequest['messages'][number]
+export type AssistantMessage = Extract<ChatMessage, { role: 'assistant' }>
+export type Instruction = Extract<ChatMessage, { role: 'system' | 'developer' }>
+export type ChatPart = Extract<ChatMessage, { role: 'user' }>['content'][number]
+export type ChatTool = NonNullable<ChatRequest['tools']>[number]
+export type ReasoningEffort = NonNullable<ChatRequest['reasoning_effort']>
+
+/** What the operator of an application says, wherever it stands. */
+export function isInstruction(message: ChatMessage): message is Instruction {
+  return message.role === 'system' || message.role === 'developer'
+}
+
+/** @throws TranslationError by the first field that is not of the form. */
+export function readChat(asked: Asked): ChatRequest {
+  return read(chat, asked)
+}
+
+/** @throws TranslationError by the first field that is not of the form. */
+export function read<Schema extends z.ZodType>(schema: Schema, asked: unknown): z.output<Schema> {
+  const result = schema.safeParse(asked)
+  if (result.success) return result.data
+  const [issue] = result.error.issues
+  throw refusalOf(issue!, fields(asked))
+}
+
+function refusalOf(issue: z.core.$ZodIssue, asked: Json): TranslationError {
+  const [first] = issue.path
+  if (issue.code === 'unrecognized_keys') {
+    return unsupported(paramOf([...issue.path, issue.keys[0]!]), 'This field can’t be translated for the provider.')
+  }
+  if (issue.path.length === 1 && typeof first === 'string' && asked[first] === undefined) {
+    return new TranslationError('missing_required_parameter', first, `Missing required parameter: ${first}.`)
+  }
+  return invalid(paramOf(issue.path), 'This field’s value is none of the API’s, or can’t be translated for the provider.')
+}
+
+/** As OpenAI writes it: `messages[0].content`. */
+function paramOf(path: readonly PropertyKey[]): string {
+  return path.map((step, at) => (typeof step === 'number' ? `[${step}]` : `${at === 0 ? '' : '.'}${String(step)}`)).join('')
+}

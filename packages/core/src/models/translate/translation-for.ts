@@ -1,0 +1,54 @@
+/**
+ * Owns which translation serves which operation at which provider. Refuses an operation that the provider neither has nor can be given by another.
+ */
+import type { ModelProvider } from '../schema.ts'
+import { anthropicAnswer, anthropicStream } from './anthropic-answer.ts'
+import { anthropicRequest } from './anthropic.ts'
+import { machineStamps } from './completion.ts'
+import { writable } from './json.ts'
+import { native } from './native.ts'
+import type { CallerAnswer, ModelOperation, Stamps, Translation } from './translation.ts'
+import { unsupportedValue } from './translation-error.ts'
+import { UNREADABLE, failureAnswer } from './vendor-failure.ts'
+
+/** What a translation is made for. */
+export interface TranslationOptions {
+  readonly operation: ModelOperation
+  /** Of the key that goes out; a path may need them. */
+  readonly settings?: Readonly<Record<string, string>>
+  readonly stamps?: Stamps
+}
+
+/** The translation of one operation for one provider. @throws TranslationError when the provider can't do it. */
+export function translationFor(
+  provider: ModelProvider,
+  { operation, settings = {}, stamps = machineStamps }: TranslationOptions,
+): Translation {
+  const path = provider.paths[operation]
+  if (path !== undefined) return native(path)
+  const made = TRANSLATED[provider.dialect]?.({ provider, settings, stamps })[operation]
+  if (made === undefined) throw unsupportedValue('model', 'The provider of this model does not offer this operation.')
+  return {
+    ...made,
+    answer: (status, json, asked) => writable((): CallerAnswer => made.answer(status, json, asked)) ?? failureAnswer(UNREADABLE),
+  }
+}
+
+interface Place {
+  readonly provider: ModelProvider
+  readonly settings: Readonly<Record<string, string>>
+  readonly stamps: Stamps
+}
+
+type Translations = Readonly<Partial<Record<ModelOperation, Translation>>>
+
+const TRANSLATED: Readonly<Partial<Record<ModelProvider['dialect'], (place: Place) => Translations>>> = {
+  anthropic: ({ stamps }) => ({
+    chat: {
+      native: false,
+      request: anthropicRequest,
+      answer: (status, json, asked) => anthropicAnswer(status, json, asked, stamps),
+      stream: (asked) => anthropicStream(asked, stamps),
+    },
+  }),
+}
