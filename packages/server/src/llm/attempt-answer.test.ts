@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest'
+import type { ResponseSink } from '@sallyport/core'
+import { AttemptAnswer } from './attempt-answer.ts'
+import type { Verdict } from './attempt-answer.ts'
+
+/** What a caller got, and how its connection behaves. */
+class Caller implements ResponseSink {
+  readonly got: string[] = []
+  readonly listeners: [string, () => void][] = []
+  destroyed = false
+  writableFinished = false
+  hasRoom = true
+
+  writeHead(status: number, headers: string[]): void {
+    this.got.push(`${status} ${headers.join(' ')}`)
+  }
+  flushHeaders(): void {
+    this.got.push('flushed')
+  }
+  write(chunk: Buffer): boolean {
+    this.got.push(chunk.toString())
+    return this.hasRoom
+  }
+  end(): void {
+    this.got.push('end')
+    this.writableFinished = true
+    this.tell('close')
+  }
+  destroy(): void {
+    this.destroyed = true
+    this.tell('close')
+  }
+  on(event: 'drain' | 'close', listener: () => void): void {
+    this.listeners.push([event, listener])
+  }
+  tell(event: 'drain' | 'close'): void {
+    for (const [name, listener] of this.listeners) if (name === event) listener()
+  }
+}
+
+function attempt(verdict: Verdict) {
+  const caller = new Caller()
+  const heard: string[] = []
+  const answer = new AttemptAnswer({
+    judge: () => verdict,
+    serve(status, headers) {
+      caller.writeHead(status, [...headers, 'x-served', 'yes'])
+      return caller
+    },
+  })
+  for (const event of ['drain', 'close'] as const) answer.on(event, () => heard.push(event))
+  return { caller, heard, answer }
+}
+
+describe('the answer of an attempt', () => {
+  it('that is the caller’s goes on at once, piece by piece, and with the caller’s own pace', () => {
+    const { caller, heard, answer } = attempt('serve')
+    answer.writeHead(200, ['a', 'b'])
+    answer.flushHeaders()
+    expect([caller.got, answer.served]).toEqual([['200 a b x-served yes', 'flushed'], true])
+    caller.hasRoom = false
+    expect(answer.write(Buffer.from('one'))).toBe(false)
+    caller.tell('drain')
+    answer.end()
+    expect([caller.got.slice(2), heard, answer.writableFinished]).toEqual([['one', 'end'], ['drain', 'close'], true])
+  })
+
+  it('that is held is nobody’s until its first byte', () => {
+    const { caller, answer } = attempt('hold')
+    answer.writeHead(200, [])
+    answer.flushHeaders()
+    expect([caller.got, answer.served]).toEqual([[], false])
+    answer.write(Buffer.from('one'))
+    expect(caller.got).toEqual(['200 x-served yes', 'one'])
+  })
+
+  it('that is held and has no body is the caller’s with its end', () => {
+    const { caller, answer } = attempt('hold')
+    answer.writeHead(204, [])
+    answer.end()
+    expect(caller.got).toEqual(['204 x-served yes', 'end'])
+  })
+
+  it('that breaks off while it is held leaves nothing behind at the caller', () => {
+    const { caller, answer } = attempt('hold')
+    answer.writeHead(200, [])
+    answer.destroy()
+    expect([caller.got, caller.destroyed, answer.served, answer.destroyed, answer.kept]).toEqual([[], false, false, true, undefined])
+  })
+
+  it('that breaks off when it is the caller’s breaks off there', () => {
+    const { caller, answer } = attempt('serve')
+    answer.writeHead(200, [])
+    answer.destroy()
+    expect([caller.destroyed, answer.writableFinished]).toEqual([true, false])
+  })
+
+  it('that is kept is there when it is whole, and the caller hears nothing of it', () => {
+    const { caller, heard, answer } = attempt('keep')
+    answer.writeHead(429, ['retry-after', '7'])
+    answer.write(Buffer.from('slow '))
+    answer.write(Buffer.from('down'))
+    expect(answer.kept).toBeUndefined()
+    answer.end()
+    expect(answer.kept).toEqual({ status: 429, headers: ['retry-after', '7'], body: Buffer.from('slow down') })
+    expect([caller.got, heard, answer.writableFinished]).toEqual([[], ['close'], true])
+  })
+
+  it('that is kept and larger than a refusal needs is let go of', () => {
+    const { heard, answer } = attempt('keep')
+    answer.writeHead(500, [])
+    answer.write(Buffer.alloc(64 * 1024))
+    expect(answer.destroyed).toBe(false)
+    answer.write(Buffer.alloc(1))
+    expect(answer.destroyed).toBe(true)
+    answer.end()
+    expect([answer.kept, heard, answer.writableFinished]).toEqual([undefined, ['close'], false])
+  })
+})
