@@ -59,6 +59,7 @@ function made(
       base,
       elsewhere: [],
       settings: {},
+      clients: {},
       paths: paths ?? (dialect === undefined || dialect === 'openai' ? pathsBelow(base) : {}),
       limits: [],
       injection: injection ?? { name: 'authorization', template: 'Bearer {token}' },

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { statedModelFacts, unshownModelFacts } from './facts.ts'
+import { MODEL_FACTS, statedModelFacts, unshownModelFacts } from './facts.ts'
+import { modelProviderReference } from './reference.ts'
 import { listModelProviders } from './registry.ts'
 import { modelBase } from './schema.ts'
 
@@ -9,6 +11,25 @@ describe('what a model provider’s record says', () => {
       const stated = new Set(statedModelFacts(record))
       expect(record.held?.pages.length, record.id).toBeGreaterThan(0)
       for (const { page, shows } of record.held!.pages) expect([page, shows.filter((fact) => !stated.has(fact))]).toEqual([page, []])
+    }
+  })
+
+  it('is said to be unshown where nothing that was read shows it, and the documentation says so', () => {
+    const unshown = listModelProviders().flatMap((record) => unshownModelFacts(record).map((fact) => `${record.id} ${fact}`))
+    expect(unshown).toEqual(['deepseek errors', 'groq limits', 'openai limits'])
+    const text = modelProviderReference()
+    const section = text.slice(text.indexOf('## Groq'), text.indexOf('## Mistral'))
+    expect(section).toContain(`Not shown by what was read: ${MODEL_FACTS.limits}.`)
+  })
+
+  it('stands in docs/model-providers.md as it is', () => {
+    expect(readFileSync(new URL('../../../../docs/model-providers.md', import.meta.url), 'utf8')).toBe(modelProviderReference())
+  })
+
+  it('has every path of OpenAI’s where OpenAI’s client finds it', () => {
+    const own = { chat: '/chat/completions', responses: '/responses', embeddings: '/embeddings', models: '/models' }
+    for (const { id, clients, paths } of listModelProviders()) {
+      for (const [what, path] of Object.entries(paths)) expect(path, id).toBe(`${clients['openai']}${own[what as keyof typeof own]}`)
     }
   })
 

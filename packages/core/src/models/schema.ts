@@ -67,6 +67,11 @@ const form = z.strictObject({
    */
   tokens: z.strictObject({ endpoint: https, scope: z.string().min(1).max(200) }).optional(),
   /**
+   * What stands between the base and the paths of a client, by the client's package: a client whose base URL is written with a version has it there.
+   * The vendor's own, and OpenAI's where it is one that the vendor names.
+   */
+  clients: z.record(z.string().regex(/^(?:@[a-z0-9-]+\/)?[a-z0-9-]+$/u), path.or(z.literal(''))).default({}),
+  /**
    * Where it takes OpenAI's own requests for every model of its kind, below the base. Absent: what its dialect says is sent in their place, or there
    * is nothing of the kind. A compatible address that reaches fewer models or says less than its own words stands in `notes`.
    */

@@ -11,7 +11,7 @@ export const anthropic: ModelProviderInput = {
       {
         page: 'https://github.com/anthropics/anthropic-sdk-typescript',
         dated: '2026-08-19',
-        shows: ['base', 'key', 'headers', 'errors'],
+        shows: ['base', 'key', 'headers', 'clients', 'errors'],
       },
       { page: 'https://docs.aws.amazon.com/claude-platform/latest/userguide/rate-limits.html', shows: ['limits'] },
     ],
@@ -23,6 +23,7 @@ export const anthropic: ModelProviderInput = {
   injection: { name: 'x-api-key', template: '{token}' },
   // Every call names the version of the API that it speaks.
   defaultHeaders: { 'anthropic-version': '2023-06-01' },
+  clients: { '@anthropic-ai/sdk': '' },
   errors: { message: ['error', 'message'], code: ['error', 'type'] },
   limits: [
     'retry-after',

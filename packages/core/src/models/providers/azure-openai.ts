@@ -11,7 +11,7 @@ export const azureOpenai: ModelProviderInput = {
       {
         page: 'https://learn.microsoft.com/en-us/azure/foundry/openai/api-version-lifecycle',
         dated: '2026-03-19',
-        shows: ['base', 'key', 'settings', 'paths'],
+        shows: ['base', 'key', 'settings', 'clients', 'paths'],
       },
       {
         page: 'https://learn.microsoft.com/en-us/azure/foundry/openai/how-to/embeddings',
@@ -32,6 +32,7 @@ export const azureOpenai: ModelProviderInput = {
   base: 'https://{resource}.openai.azure.com',
   settings: { resource: 'Name of the resource, as it stands in its address' },
   injection: { name: 'api-key', template: '{token}' },
+  clients: { openai: '/openai/v1' },
   paths: {
     chat: '/openai/v1/chat/completions',
     responses: '/openai/v1/responses',

@@ -8,7 +8,7 @@ export const bedrock: ModelProviderInput = {
   held: {
     on: '2026-11-22',
     pages: [
-      { page: 'https://github.com/boto/botocore', dated: '2026-08-07', shows: ['base', 'settings', 'signing', 'errors'] },
+      { page: 'https://github.com/boto/botocore', dated: '2026-08-07', shows: ['base', 'settings', 'signing', 'clients', 'errors'] },
       { page: 'https://docs.aws.amazon.com/bedrock/latest/userguide/inference-responses-api.html', shows: ['base'] },
     ],
   },
@@ -23,5 +23,6 @@ export const bedrock: ModelProviderInput = {
   elsewhere: [{ setting: 'region', is: ['eusc-de-east-1'], base: 'https://bedrock-runtime.{region}.amazonaws.eu' }],
   settings: { region: 'Region of the endpoint, as eu-central-1' },
   signing: { service: 'bedrock' },
+  clients: { '@aws-sdk/client-bedrock-runtime': '' },
   errors: { message: ['message'] },
 }

@@ -13,7 +13,8 @@ export const cohere: ModelProviderInput = {
         dated: '2026-08-20',
         shows: ['base', 'key', 'paths', 'errors'],
       },
-      { page: 'https://docs.cohere.com/docs/compatibility-api', shows: ['paths'] },
+      { page: 'https://github.com/cohere-ai/cohere-typescript', dated: '2026-08-18', shows: ['base', 'clients'] },
+      { page: 'https://docs.cohere.com/docs/compatibility-api', shows: ['clients', 'paths'] },
     ],
   },
   notes: ["Its page of OpenAI's requests writes the host `api.cohere.ai` for chat and embeddings and `api.cohere.com` for audio."],
@@ -21,6 +22,7 @@ export const cohere: ModelProviderInput = {
   credential: 'key',
   base: 'https://api.cohere.com',
   injection: { name: 'authorization', template: 'Bearer {token}' },
+  clients: { 'cohere-ai': '', openai: '/compatibility/v1' },
   paths: { chat: '/compatibility/v1/chat/completions', embeddings: '/compatibility/v1/embeddings' },
   errors: { message: ['message'] },
 }

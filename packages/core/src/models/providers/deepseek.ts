@@ -7,13 +7,14 @@ export const deepseek: ModelProviderInput = {
   docs: 'https://api-docs.deepseek.com',
   held: {
     on: '2026-11-22',
-    pages: [{ page: 'https://api-docs.deepseek.com/', shows: ['base', 'key', 'paths'] }],
+    pages: [{ page: 'https://api-docs.deepseek.com/', shows: ['base', 'key', 'clients', 'paths'] }],
   },
   notes: ["It takes OpenAI's paths with and without `/v1` before them.", "It also takes Anthropic's requests, at `/anthropic`."],
   dialect: 'openai',
   credential: 'key',
   base: 'https://api.deepseek.com',
   injection: { name: 'authorization', template: 'Bearer {token}' },
+  clients: { openai: '' },
   paths: { chat: '/chat/completions', models: '/models' },
   errors: { message: ['error', 'message'], code: ['error', 'code'] },
 }

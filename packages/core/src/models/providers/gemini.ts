@@ -8,7 +8,7 @@ export const gemini: ModelProviderInput = {
   held: {
     on: '2026-11-22',
     pages: [
-      { page: 'https://github.com/googleapis/js-genai', dated: '2026-08-21', shows: ['base', 'key'] },
+      { page: 'https://github.com/googleapis/js-genai', dated: '2026-08-21', shows: ['base', 'key', 'clients'] },
       { page: 'https://google.aip.dev/193', dated: '2026-03-04', shows: ['errors'] },
     ],
   },
@@ -17,5 +17,6 @@ export const gemini: ModelProviderInput = {
   credential: 'key',
   base: 'https://generativelanguage.googleapis.com',
   injection: { name: 'x-goog-api-key', template: '{token}' },
+  clients: { '@google/genai': '' },
   errors: { message: ['error', 'message'], code: ['error', 'status'] },
 }

@@ -9,7 +9,7 @@ export const openrouter: ModelProviderInput = {
     on: '2026-11-22',
     pages: [
       { page: 'https://github.com/OpenRouterTeam/docs', dated: '2026-08-22', shows: ['base', 'errors', 'limits'] },
-      { page: 'https://github.com/OpenRouterTeam/typescript-sdk', dated: '2026-08-22', shows: ['base', 'key', 'paths'] },
+      { page: 'https://github.com/OpenRouterTeam/typescript-sdk', dated: '2026-08-22', shows: ['base', 'key', 'clients', 'paths'] },
     ],
   },
   notes: ['An answer that has begun stays 200: what fails later stands in its body or its events as `error`.'],
@@ -17,6 +17,7 @@ export const openrouter: ModelProviderInput = {
   credential: 'key',
   base: 'https://openrouter.ai',
   injection: { name: 'authorization', template: 'Bearer {token}' },
+  clients: { '@openrouter/sdk': '/api/v1', openai: '/api/v1' },
   paths: {
     chat: '/api/v1/chat/completions',
     responses: '/api/v1/responses',

@@ -8,7 +8,7 @@ export const vertex: ModelProviderInput = {
   held: {
     on: '2026-11-22',
     pages: [
-      { page: 'https://github.com/googleapis/js-genai', dated: '2026-08-21', shows: ['base', 'settings', 'tokens'] },
+      { page: 'https://github.com/googleapis/js-genai', dated: '2026-08-21', shows: ['base', 'settings', 'tokens', 'clients'] },
       { page: 'https://github.com/googleapis/node-gtoken', dated: '2025-12-10', shows: ['tokens'] },
       { page: 'https://google.aip.dev/193', dated: '2026-03-04', shows: ['errors'] },
     ],
@@ -24,5 +24,6 @@ export const vertex: ModelProviderInput = {
   ],
   settings: { location: 'Location of the endpoint: a region as europe-west4, or global, eu or us' },
   tokens: { endpoint: 'https://oauth2.googleapis.com/token', scope: 'https://www.googleapis.com/auth/cloud-platform' },
+  clients: { '@google/genai': '' },
   errors: { message: ['error', 'message'], code: ['error', 'status'] },
 }

@@ -10,6 +10,7 @@ export const xai: ModelProviderInput = {
     pages: [
       { page: 'https://docs.x.ai/developers/rest-api-reference/inference', shows: ['base', 'key'] },
       { page: 'https://docs.x.ai/api-reference', shows: ['base', 'key', 'paths'] },
+      { page: 'https://docs.x.ai/api/integrations', shows: ['base', 'clients', 'paths'] },
       { page: 'https://github.com/xai-org/xai-sdk-python', dated: '2026-08-18', shows: ['base'] },
     ],
   },
@@ -17,5 +18,6 @@ export const xai: ModelProviderInput = {
   credential: 'key',
   base: 'https://api.x.ai',
   injection: { name: 'authorization', template: 'Bearer {token}' },
+  clients: { openai: '/v1' },
   paths: { chat: '/v1/chat/completions', responses: '/v1/responses', models: '/v1/models' },
 }
