@@ -17,12 +17,15 @@ export interface AboutPerson {
   readonly subject: string
   /** Those that are null are not known. */
   readonly facts: Readonly<Record<string, string | null>>
+  /** How long they have been known, in milliseconds; absent: as long as the transaction they are said in. Rather too long than too short. */
+  readonly ageMs?: number
 }
 
 export interface PersonalSealer {
   /**
-   * The facts for this event, whose action and target they are bound to. Undefined when none is known, in an organization that is on its way out, and while
-   * they can't be sealed: an event says less then. The first of a subject makes its key, in the same transaction. @throws DatabaseError
+   * The facts for this event, whose action and target they are bound to. Undefined when none is known, for a subject that was forgotten since they were, in
+   * an organization that is on its way out, and while they can't be sealed: an event says less then. The first of a subject makes its key, in the same
+   * transaction; of several subjects, who seals in the order of their text waits for nobody who waits for it. @throws DatabaseError
    */
   seal(tx: TenantTx, event: Pick<AuditEvent, 'action' | 'target'>, about: AboutPerson): Promise<SealedPersonal | undefined>
 }

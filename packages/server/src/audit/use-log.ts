@@ -9,8 +9,8 @@
  * Whose log can't be written, or only slowly, is in trouble alone: it waits for its own next try, takes its turn in a lane beside the others', and
  * holds no more than what the others have left. However much one holds, as much is free for everybody else.
  */
-import { hasCode, isUuid } from '@sallyport/core'
-import type { Logger, OrgId } from '@sallyport/core'
+import { hasCode, isUuid, systemClock } from '@sallyport/core'
+import type { Clock, Logger, OrgId } from '@sallyport/core'
 import { auditAppend, auditEventFind, isBusy, requestRecordInsertMany, useAppend } from '../db/index.ts'
 import type { AuditHead, AuditUseMode, Database, NewAuditEvent, RequestRecordRow, TenantTx } from '../db/index.ts'
 import { AuditError } from './audit-error.ts'
@@ -47,6 +47,8 @@ export interface UseLogOptions {
   readonly groupMs?: number
   /** How long `close` waits for PostgreSQL, in milliseconds; 10,000 when absent. */
   readonly closeTimeoutMs?: number
+  /** By which entries wait; the machine's when absent. */
+  readonly clock?: Pick<Clock, 'monotonic'>
 }
 
 interface Waiting {
@@ -57,6 +59,8 @@ interface Waiting {
 interface Entry {
   readonly event: NewAuditEvent
   readonly about: AboutPerson | undefined
+  /** Monotonic: when it came. */
+  readonly since: number
   /** Present for a strict organization: somebody waits. */
   readonly waiting: Waiting | undefined
 }
@@ -102,6 +106,8 @@ const MAX_TROUBLED = 2
 /** A group that takes longer gives its place in the lane to others. */
 const LONG_MS = 500
 const MAX_BUFFERED_CHARACTERS = 32 * 1024 * 1024
+/** What is known of a person for longer is not said any more. Far under what the database remembers of whom was forgotten. */
+const MAX_FACT_AGE_MS = 3_600_000
 const FIRST_PAUSE_MS = 50
 const LAST_PAUSE_MS = 1_000
 
@@ -116,6 +122,7 @@ class GroupingUseLog implements UseLog {
   readonly #maxBuffered: number
   readonly #groupMs: number
   readonly #closeTimeoutMs: number
+  readonly #clock: Pick<Clock, 'monotonic'>
   readonly #queues = new Map<OrgId, Queue>()
   readonly #lane: Lane = { most: MAX_CONCURRENT, turns: [], underWay: 0 }
   readonly #troubledLane: Lane = { most: MAX_TROUBLED, turns: [], underWay: 0 }
@@ -133,7 +140,9 @@ class GroupingUseLog implements UseLog {
   #over = false
   #idleWaiters: (() => void)[] = []
 
-  constructor({ database, personal, logger, maxBuffered = 20_000, groupMs = 10, closeTimeoutMs = 10_000 }: UseLogOptions) {
+  constructor(options: UseLogOptions) {
+    const { database, personal, logger, maxBuffered = 20_000, groupMs = 10, closeTimeoutMs = 10_000, clock = systemClock } = options
+    this.#clock = clock
     this.#database = database
     this.#personal = personal
     this.#logger = logger
@@ -152,15 +161,16 @@ class GroupingUseLog implements UseLog {
     if (this.#closed) throw unavailable('the log is closed')
     const known = this.#queues.get(org)
     if (!this.#hasRoom(known)) throw unavailable('the log is full')
+    const entry = { event: stored, about, since: this.#clock.monotonic() }
     if (mode === 'batched') {
-      this.#enqueue(org, { event: stored, about, waiting: undefined })
+      this.#enqueue(org, { ...entry, waiting: undefined })
       this.#scheduleGroups()
       return undefined
     }
     if (this.#away) return Promise.reject(unavailable('the database is away'))
     if (known?.pause !== undefined) return Promise.reject(unavailable('the last event could not be committed'))
     return new Promise((resolve, reject) => {
-      this.#enqueue(org, { event: stored, about, waiting: { resolve, reject } })
+      this.#enqueue(org, { ...entry, waiting: { resolve, reject } })
       this.#takeTurn(org)
     })
   }
@@ -292,11 +302,14 @@ class GroupingUseLog implements UseLog {
     })
   }
 
+  /** In the order of whom they are about, as every node does: the first of each makes a key that others wait for. */
   async #sealed(tx: TenantTx, entries: readonly Entry[]): Promise<NewAuditEvent[]> {
-    const events: NewAuditEvent[] = []
-    for (const { event, about } of entries) {
-      const personal = about === undefined ? undefined : await this.#personal.seal(tx, event, about)
-      events.push(personal === undefined ? event : { ...event, personal })
+    const events = entries.map(({ event }) => event)
+    for (const { about, since, at } of inOrderOfSubjects(entries)) {
+      const ageMs = this.#clock.monotonic() - since
+      const event = events[at]!
+      const personal = ageMs > MAX_FACT_AGE_MS ? undefined : await this.#personal.seal(tx, event, { ...about, ageMs })
+      if (personal !== undefined) events[at] = { ...event, personal }
     }
     return events
   }
@@ -391,6 +404,12 @@ function takeGroup(queue: Queue): Group {
   const { again } = queue
   queue.again = undefined
   return again ?? { events: queue.events.splice(0, MAX_GROUP), records: queue.records.splice(0, MAX_GROUP), attempted: undefined }
+}
+
+/** Those that say something of somebody, each with its place in the group. */
+function inOrderOfSubjects(entries: readonly Entry[]) {
+  const personal = entries.flatMap(({ about, since }, at) => (about === undefined ? [] : [{ about, since, at }]))
+  return personal.toSorted((a, b) => Number(a.about.subject > b.about.subject) - Number(a.about.subject < b.about.subject))
 }
 
 /** Nobody waits for it, so it stays until it is written. */

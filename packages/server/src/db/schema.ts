@@ -409,6 +409,11 @@ export interface Schema {
     sealed_under: GeneratedAlways<DataKeyId | null>
     created_at: MadeNow
   }
+  'sallyport.audit_subject_forgotten': {
+    org_id: OrgId
+    subject: string
+    forgotten_at: MadeNow
+  }
   'sallyport.audit_head': {
     org_id: GeneratedAlways<OrgId>
     seq: GeneratedAlways<string>

@@ -18,11 +18,12 @@ import type { Logger, SealingKey } from '@sallyport/core'
 import { canonicalJson } from '../audit/index.ts'
 import type { AboutPerson, AuditEvent, PersonalFacts, PersonalOpener, PersonalSealer, SealedPersonal } from '../audit/index.ts'
 import {
-  auditSubjectKeyDelete,
-  auditSubjectKeyFind,
+  auditSubjectFind,
+  auditSubjectForget,
   auditSubjectKeyInsert,
   auditSubjectKeyList,
   auditSubjectsTaken,
+  auditSubjectTurn,
   DatabaseError,
 } from '../db/index.ts'
 import type { AuditSubjectKey, StoredAuditEvent, TenantTx } from '../db/index.ts'
@@ -31,7 +32,10 @@ import { isLost } from './vault-error.ts'
 import type { Vault } from './vault.ts'
 
 export interface Personal extends PersonalSealer, PersonalOpener {
-  /** Destroys the keys of `subjects`, in this transaction. How many there were. Safe to repeat. */
+  /**
+   * Destroys the keys of `subjects`, in this transaction. What was known of them by now is not said any more either, wherever it waits to be. How many keys
+   * there were. Safe to repeat and to race.
+   */
   forget(tx: TenantTx, subjects: readonly string[]): Promise<number>
 }
 
@@ -68,13 +72,14 @@ class SubjectKeys implements Personal {
   async #sealed(
     tx: TenantTx,
     event: Pick<AuditEvent, 'action' | 'target'>,
-    { subject, facts }: AboutPerson,
+    { subject, facts, ageMs = 0 }: AboutPerson,
   ): Promise<SealedPersonal | undefined> {
     const known = Object.entries(facts).flatMap(([name, value]) =>
       value === null ? [] : [[name, value.replaceAll('\0', '').slice(0, MAX_FACT).toWellFormed()]],
     )
     if (known.length === 0 || !(await auditSubjectsTaken(tx))) return undefined
-    const key = await this.#keyOf(tx, subject)
+    const key = await this.#keyOf(tx, subject, ageMs)
+    if (key === undefined) return undefined
     const text = canonicalJson(Object.fromEntries(known) as Record<string, string>)
     return seal(key, auditPersonalPlace(tx.org, key.id, event), new Secret(text)).toString('base64url') as SealedPersonal
   }
@@ -92,25 +97,31 @@ class SubjectKeys implements Personal {
     return new Map(sealed.flatMap(({ event, envelope }) => this.#facts(tx, keys, event, envelope)))
   }
 
-  forget(tx: TenantTx, subjects: readonly string[]): Promise<number> {
-    return auditSubjectKeyDelete(tx, subjects)
+  async forget(tx: TenantTx, subjects: readonly string[]): Promise<number> {
+    const inOrder = [...new Set(subjects)].toSorted()
+    for (const subject of inOrder) await auditSubjectTurn(tx, subject)
+    return auditSubjectForget(tx, inOrder)
   }
 
-  /** The subject's key; made here when it has none. */
-  async #keyOf(tx: TenantTx, subject: string): Promise<SealingKey> {
-    const row = (await auditSubjectKeyFind(tx, subject)) ?? (await this.#make(tx, subject))
-    return keyFrom(row.id, await this.#o.vault.openIn(tx, auditSubjectKeyPlace(row.id), row.sealed))
+  /** The subject's key; made here when it has none. Undefined when the subject was forgotten since. */
+  async #keyOf(tx: TenantTx, subject: string, ageMs: number): Promise<SealingKey | undefined> {
+    const { key, forgotten } = await auditSubjectFind(tx, subject, ageMs)
+    const row = forgotten ? undefined : (key ?? (await this.#make(tx, subject, ageMs)))
+    return row && keyFrom(row.id, await this.#o.vault.openIn(tx, auditSubjectKeyPlace(row.id), row.sealed))
   }
 
-  async #make(tx: TenantTx, subject: string): Promise<AuditSubjectKey> {
+  async #make(tx: TenantTx, subject: string, ageMs: number): Promise<AuditSubjectKey | undefined> {
+    await auditSubjectTurn(tx, subject)
+    // Somebody may have made it before this turn came, or forgotten the subject.
+    const { key, forgotten } = await auditSubjectFind(tx, subject, ageMs)
+    if (forgotten || key !== undefined) return forgotten ? undefined : key
     const id: string = newId('dk')
     const bytes = generateKeyBytes()
     const sealed = await this.#o.vault.seal(tx, auditSubjectKeyPlace(id), new Secret(bytes.toString('base64url')))
     bytes.fill(0)
     const made = { id, subject, sealed }
-    if (await auditSubjectKeyInsert(tx, made)) return made
-    // Made by another meanwhile; forgotten since, it is made again.
-    return (await auditSubjectKeyFind(tx, subject)) ?? this.#make(tx, subject)
+    await auditSubjectKeyInsert(tx, made)
+    return made
   }
 
   /** Undefined for one whose own key was destroyed: with its organization, or by the organization's wish. */

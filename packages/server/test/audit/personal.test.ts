@@ -168,6 +168,143 @@ describe('what an event says of a person', () => {
   })
 })
 
+describe('what waits to be said of somebody who is forgotten meanwhile', () => {
+  const about = (subject: string) => ({ subject, facts: { address: '203.0.113.9' } })
+  const refused = (who: string) => ({ action: 'key.refused', actor: who, target: who, detail: { times: 1 } })
+  const keysOf = (who: string) => world.fresh.asSuperuser('select from sallyport.audit_subject_key where subject = $1', [who])
+  /** Nobody goes on before `open` is called. */
+  function gate(): { readonly passed: Promise<void>; open(): void } {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    return { passed: promise, open: () => resolve() }
+  }
+  const somebodyWaits = async (): Promise<boolean> => {
+    const sql = `select from pg_locks l join pg_database d on d.oid = l.database where d.datname = current_database() and not l.granted`
+    return (await world.fresh.asSuperuser(sql)).length > 0
+  }
+
+  it.each([true, false])('S69 stays unsaid, and the chain verifies; they had a key before: %s', async (hadKey) => {
+    const org = await newOrg()
+    const [gone, stays] = [person(), person()]
+    if (hadKey) await tell(org, gone, { address: '198.51.100.1' })
+    const [away, clock] = [gate(), new ManualClock()]
+    const { database } = world
+    const log = createUseLog({
+      database: { withTenant: (of, use) => away.passed.then(() => database.withTenant(of, use)) },
+      personal: world.personal,
+      logger: silent,
+      clock,
+    })
+    for (const who of [gone, stays]) void log.use(org, 'batched', refused(who), about(who))
+    await forget(org, gone)
+    clock.advance(60_000)
+    // What is known of them from now on is another matter.
+    void log.use(org, 'batched', { ...refused(gone), action: 'key.used' }, about(gone))
+    away.open()
+    await log.close()
+    const events = (await stored(org)).map(({ action }, at) => [action, at] as const).filter(([action]) => action.startsWith('key.'))
+    const facts = await told(org)
+    expect(events.map(([action, at]) => [action, facts[at]])).toEqual([
+      ['key.refused', undefined],
+      ['key.refused', { address: '203.0.113.9' }],
+      ['key.used', { address: '203.0.113.9' }],
+    ])
+    expect(await isWhole(org)).toBe(true)
+  })
+
+  it('S69 stays unsaid when the forgetting is not committed yet', async () => {
+    const org = await newOrg()
+    const who = person()
+    const [began, committing] = [gate(), gate()]
+    const forgetting = world.database.withTenant(org, async (tx) => {
+      await world.personal.forget(tx, [who])
+      began.open()
+      await committing.passed
+    })
+    await began.passed
+    const known = { ...about(who), ageMs: 60_000 }
+    const sealing = world.database.withTenant(org, (tx) => world.personal.seal(tx, signedIn(who), known))
+    await expect.poll(somebodyWaits).toBe(true)
+    committing.open()
+    await forgetting
+    expect([await sealing, await keysOf(who)]).toEqual([undefined, []])
+  })
+
+  it('S69 is unreadable when it was being said as the forgetting came', async () => {
+    const org = await newOrg()
+    const who = person()
+    const [began, committing] = [gate(), gate()]
+    const event = signedIn(who)
+    const telling = world.database.withTenant(org, async (tx) => {
+      const personal = await world.personal.seal(tx, event, about(who))
+      began.open()
+      await committing.passed
+      await appendAudit(tx, { ...event, personal })
+    })
+    await began.passed
+    const forgetting = forget(org, who)
+    await expect.poll(somebodyWaits).toBe(true)
+    committing.open()
+    await telling
+    expect(await forgetting).toBe(1)
+    expect([await told(org), await keysOf(who)]).toEqual([[undefined], []])
+    expect(await isWhole(org)).toBe(true)
+  })
+
+  it('is not said after an hour, which is less than it is remembered who was forgotten', async () => {
+    const org = await newOrg()
+    const clock = new ManualClock()
+    const away = gate()
+    const { database, personal } = world
+    const withTenant: typeof database.withTenant = (of, use) => away.passed.then(() => database.withTenant(of, use))
+    const log = createUseLog({ database: { withTenant }, personal, logger: silent, clock })
+    const who = person()
+    void log.use(org, 'batched', refused(who), about(who))
+    clock.advance(3_600_001)
+    void log.use(org, 'batched', refused(who), about(who))
+    away.open()
+    await log.close()
+    expect(await told(org)).toEqual([undefined, { address: '203.0.113.9' }])
+    await forget(org, who)
+    await world.fresh.asSuperuser(`update sallyport.audit_subject_forgotten set forgotten_at = forgotten_at - interval '25 hours'`)
+    await forget(org, person())
+    expect(await world.fresh.asSuperuser('select from sallyport.audit_subject_forgotten where subject = $1', [who])).toEqual([])
+  })
+
+  it('of the same new people in another order on another node keeps no node from saying it', async () => {
+    const org = await newOrg()
+    const [first, second] = [person(), person()].toSorted() as [string, string]
+    const { database, personal } = world
+    const between = gate()
+    const began = gate()
+    let sealed = 0
+    const halting = {
+      seal: async (...said: Parameters<typeof personal.seal>) => {
+        const done = await personal.seal(...said)
+        if (++sealed === 1) {
+          began.open()
+          await between.passed
+        }
+        return done
+      },
+    }
+    const [one, other] = [
+      createUseLog({ database, personal: halting, logger: silent }),
+      createUseLog({ database, personal, logger: silent }),
+    ]
+    // A group of one goes first, so that the next two are a group.
+    const saying = (log: typeof one, ...who: string[]) => who.map((each) => log.use(org, 'strict', refused(each), about(each)))
+    const at = (log: typeof one, ...who: string[]) => Promise.all([log.use(org, 'strict', refused(who[0]!)), ...saying(log, ...who)])
+    const telling = at(one, first, second)
+    await began.passed
+    const tellingElsewhere = at(other, second, first)
+    await expect.poll(somebodyWaits).toBe(true)
+    between.open()
+    await Promise.all([telling, tellingElsewhere])
+    await Promise.all([one.close(), other.close()])
+    expect((await told(org)).filter((facts) => facts !== undefined)).toHaveLength(4)
+  })
+})
+
 describe('an export with personal facts', () => {
   async function exported(org: OrgId): Promise<string[]> {
     const node = world.node()

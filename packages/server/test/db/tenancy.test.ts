@@ -19,6 +19,7 @@ import {
   eventReceiptPut,
   eventSourceInsert,
   intentPut,
+  auditSubjectForget,
   auditSubjectKeyInsert,
   invitationInsert,
   leaseTake,
@@ -88,6 +89,7 @@ async function fillTables(tenant: Tenant): Promise<void> {
     await creationBegin(tx, { keyHash: Buffer.alloc(32, 9), requestHash: Buffer.alloc(32), attempt: randomUUID() }, 60)
     await settingPut(tx, 'audit_use_mode', 'batched', 'system')
     await auditSubjectKeyInsert(tx, { id: newId('dk'), subject: 'user_1', sealed: Buffer.from('not an envelope') })
+    await auditSubjectForget(tx, ['user_2'])
     await invitationInsert(tx, {
       id: newId('inv'),
       email: 'a@example.com',
