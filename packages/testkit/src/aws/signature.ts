@@ -17,7 +17,11 @@ const FORM =
 const SKEW_MS = 300_000
 
 /** The AWS error type of what is wrong, or undefined. */
-export function signatureFault(request: IncomingMessage, body: Buffer, expected: Expectation): string | undefined {
+export function signatureFault(
+  request: Pick<IncomingMessage, 'method' | 'url' | 'headers'>,
+  body: Buffer,
+  expected: Expectation,
+): string | undefined {
   const parts = FORM.exec(request.headers.authorization ?? '')?.groups
   if (parts === undefined) return 'MissingAuthenticationTokenException'
   if (parts['id'] !== expected.accessKeyId) return 'UnrecognizedClientException'
@@ -31,11 +35,19 @@ export function signatureFault(request: IncomingMessage, body: Buffer, expected:
   return timingSafeEqual(right, Buffer.from(parts['signature']!, 'hex')) ? undefined : 'InvalidSignatureException'
 }
 
-function signatureOf(request: IncomingMessage, body: Buffer, signed: readonly string[], date: string, expected: Expectation): string {
+function signatureOf(
+  request: Pick<IncomingMessage, 'method' | 'url' | 'headers'>,
+  body: Buffer,
+  signed: readonly string[],
+  date: string,
+  expected: Expectation,
+): string {
   const [path, query = ''] = request.url!.split('?')
   if (query !== '') throw new Error('this server is asked without a query')
   const lines = signed.map((name) => `${name}:${String(request.headers[name]).trim().replaceAll(/\s+/g, ' ')}\n`)
-  const canonical = `${request.method}\n${path}\n\n${lines.join('')}\n${signed.join(';')}\n${sha256(body)}`
+  // What was escaped in the path is escaped once more, but for S3.
+  const escaped = path!.split('/').map(encodeURIComponent).join('/')
+  const canonical = `${request.method}\n${escaped}\n\n${lines.join('')}\n${signed.join(';')}\n${sha256(body)}`
   const scope = `${date.slice(0, 8)}/${expected.region}/${expected.service}/aws4_request`
   let key: Buffer | string = `AWS4${expected.secretAccessKey}`
   for (const part of scope.split('/')) key = createHmac('sha256', key).update(part).digest()
