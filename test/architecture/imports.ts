@@ -243,7 +243,8 @@ export const WORDS: readonly { readonly word: RegExp; readonly only: readonly st
       'packages/core/src/http/',
       'packages/core/src/jwt/',
       'packages/core/src/keysources/',
-      // What it hands out is the part that is no secret.
+      // Credentials of model providers are told apart by what is no secret in them, and go into their calls here.
+      'packages/core/src/models/authorize.ts',
       'packages/core/src/models/credential.ts',
       'packages/core/src/oauth/',
       'packages/core/src/oauth1/',

@@ -1,6 +1,8 @@
 /** Model providers as data. */
 export * from './prices/index.ts'
 export * from './usage/index.ts'
+export { placeKey } from './authorize.ts'
+export type { ModelAuthorization } from './authorize.ts'
 export { credentialFault, maskedCredential } from './credential.ts'
 export { eventStream } from './event-stream.ts'
 export type { EventStream, EventStreamErrorCode, ServerSentEvent } from './event-stream.ts'
@@ -27,3 +29,5 @@ export type {
 } from './translate/translation.ts'
 export { TranslationError } from './translate/translation-error.ts'
 export type { TranslationErrorCode, TranslationReason } from './translate/translation-error.ts'
+export { vendorError } from './vendor-error.ts'
+export type { OwnFailure, VendorError } from './vendor-error.ts'

@@ -3,10 +3,8 @@ import { DEFAULT_REFRESH_LIMITS, formatId } from '@sallyport/core'
 import type { CircuitChange, DeprecationNotice, IntegrationId, Logger, OrgId } from '@sallyport/core'
 import type { Change, Database } from '../db/index.ts'
 import { connectionFind } from '../db/index.ts'
-import { addressOf, transportHeaders, trustedProxies } from '../http/index.ts'
 import {
   createAnswers,
-  createCallShares,
   createCredentialLife,
   createDataPlane,
   createOutbound,
@@ -15,9 +13,9 @@ import {
   routeOut,
 } from '../proxy/index.ts'
 import type { Answers, DataPlane, TargetCache, TargetWanted } from '../proxy/index.ts'
-import type { Callers } from './callers.ts'
 import type { Credentials } from './credentials.ts'
 import type { Ground } from './parts.ts'
+import type { Visits } from './visits.ts'
 
 /** Worst age of what the data plane remembers of connections when no word of a change arrives (G10). */
 const TARGET_AGE_MS = 10_000
@@ -31,11 +29,7 @@ export interface OpenDataPlane {
   stopListening(): void
 }
 
-export function openDataPlane(
-  ground: Ground,
-  { keys, keyGuard, keyUses, limiter, crossOrigin }: Callers,
-  { refresher, explain }: Credentials,
-): OpenDataPlane {
+export function openDataPlane(ground: Ground, { visits, shares }: Visits, { refresher, explain }: Credentials): OpenDataPlane {
   const { config, database, vault, egress, useLog, dpopNonces, providers, clock, logger, metrics } = ground
   const targets = createTargetCache({
     read: (wanted) => readTarget(database, wanted),
@@ -46,15 +40,9 @@ export function openDataPlane(
     maxEntries: MAX_TARGETS,
   })
   const routes = new Map([...providers].map(([id, provider]) => [id, routeOut(provider, config.egress, { nonces: dpopNonces, clock })]))
-  const transport = transportHeaders(config.publicUrl)
-  const proxies = trustedProxies(config.trustedProxies)
   const answers = createAnswers({ clock, metrics })
   const dataPlane = createDataPlane({
-    keyGuard,
-    keyUses,
-    limiter,
-    crossOrigin,
-    authenticator: keys,
+    ...visits,
     targets,
     routes: (id) => routes.get(id),
     otherEnvironment: (wanted) => isInOtherEnvironment(database, wanted),
@@ -73,7 +61,7 @@ export function openDataPlane(
       // A connection was found, so that there is one.
       return project === null ? error : explain(error, principal, { org, project, environment }, connection)
     },
-    shares: createCallShares(config.egress.maxConnectionsPerOrigin),
+    shares,
     guard: createProviderGuard({
       ...config.breaker,
       onChange: (change) => tellCircuit(change, logger),
@@ -84,14 +72,8 @@ export function openDataPlane(
     outbound: createOutbound({ clock, metrics }),
     answers,
     useLog,
-    clock,
-    logger,
-    metrics,
-    clientAddress: (request) => addressOf({ raw: request }, proxies),
     publicUrl: config.publicUrl,
-    transport: { fields: transport, flat: Object.entries(transport).flatMap(([name, value]) => [name, value]) },
     maxRequestBytes: config.limits.maxRequestBytes,
-    isFromMemory: () => !database.health.ok,
   })
   return { dataPlane, stopListening: database.onChange(forgetting(targets, answers)) }
 }

@@ -11,6 +11,7 @@ import { createIdempotency } from '../idempotency/index.ts'
 import { createProviderKeys } from '../models/index.ts'
 import { createOrganizationDeletions } from '../organizations/index.ts'
 import type { OrganizationDeletions } from '../organizations/index.ts'
+import type { UsageMeter } from '../usage/index.ts'
 import { registerOperations } from '../routes/index.ts'
 import { createCallers } from './callers.ts'
 import type { Callers } from './callers.ts'
@@ -20,12 +21,21 @@ import { createCredentials } from './credentials.ts'
 import type { Credentials } from './credentials.ts'
 import { openDataPlane } from './data-plane.ts'
 import type { OpenDataPlane } from './data-plane.ts'
+import { openModelPlane } from './model-plane.ts'
+import type { OpenModelPlane } from './model-plane.ts'
+import { openVisits } from './visits.ts'
 import type { Ground, Parts } from './parts.ts'
 
 const SWEEP_EVERY_MS = 60_000
 const SWEEP_BATCH = 10_000
 /** What is buffered gets at least this long to be written, however long the drain took. */
 export const LAST_WORDS_MS = 3_000
+
+/** Nothing is counted, and nothing bounds what models may cost. */
+const UNMETERED: UsageMeter = {
+  wantsBody: () => false,
+  begin: () => ({ answered: () => undefined, chunk: () => undefined, end: () => undefined }),
+}
 
 export interface Engine {
   readonly http: HttpServer
@@ -47,9 +57,11 @@ export async function createEngine(parts: Parts): Promise<Engine> {
   }
   const callers = await createCallers(ground)
   const credentials = await createCredentials(ground, callers.sessions)
-  const calls = openDataPlane(ground, callers, credentials)
+  const visits = openVisits(ground, callers)
+  const calls = openDataPlane(ground, visits, credentials)
+  const models = openModelPlane(ground, visits, UNMETERED)
   const deletions = createOrganizationDeletions({ database, bulk: credentials.revocation.bulk, logger })
-  const http = await createServer(ground, callers, credentials, calls, deletions)
+  const http = await createServer(ground, callers, credentials, { ...calls, ...models }, deletions)
   credentials.revocation.start()
   deletions.start()
   const stopSweeping = sweep(ground, credentials)
@@ -61,12 +73,15 @@ export async function createEngine(parts: Parts): Promise<Engine> {
       const deadline = performance.now() + timeoutMs
       return inTurn([
         // Answers may be out while their records are still to be handed over.
-        () => calls.dataPlane.idle(),
+        () => allOf([calls.dataPlane.idle(), models.modelPlane.idle()]),
         async () => callers.keyGuard.close(),
         () => callers.closeLimits(),
         ...credentials.endRenewal,
         () => useLog.close(Math.max(LAST_WORDS_MS, deadline - performance.now())),
-        async () => calls.stopListening(),
+        async () => {
+          calls.stopListening()
+          models.stopListening()
+        },
         // Each waits for the statement that it is at, which a database that no longer hears answers after its whole patience: side by side they wait once.
         () => allOf([callers.keyUses.close(), deletions.close(), credentials.revocation.close(), keeper.close(), checkpointer.close()]),
         async () => callers.keys.close(),
@@ -81,7 +96,7 @@ async function createServer(
   ground: Ground,
   callers: Callers,
   credentials: Credentials,
-  calls: OpenDataPlane,
+  calls: Pick<OpenDataPlane, 'dataPlane'> & Pick<OpenModelPlane, 'modelPlane'>,
   deletions: OrganizationDeletions,
 ): Promise<HttpServer> {
   const { config, database, vault, personal, keeper, checkpointer, providers, clock, logger, certificate } = ground
@@ -108,7 +123,7 @@ async function createServer(
     crossOrigin,
     stepUp,
     ready: () => readiness(database, credentials),
-    dataPlane: (request, response) => calls.dataPlane.handle(request, response),
+    dataPlane: (request, response) => calls.dataPlane.handle(request, response) || calls.modelPlane.handle(request, response),
     register(app) {
       registerOperations(app, {
         database,

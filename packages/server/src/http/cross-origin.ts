@@ -32,7 +32,7 @@ export interface CrossOrigin {
 }
 
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE'
-const PATHS = ['/proxy/', '/api/v1/']
+const PATHS = ['/proxy/', '/llm/', '/v1/', '/api/v1/']
 /** How long a browser may go by an answer: as late as a change of the list is seen there. */
 const MAX_AGE_S = 60
 /** Names of headers as RFC 9110 section 5.6.2 spells them. Which of them go on is the data plane's to say. */

@@ -1,0 +1,65 @@
+/** Owns a look at what a model call asks for before it goes out, where a budget needs it: the model, and the most it may write. Refuses to keep anything of it. */
+import type { Readable } from 'node:stream'
+import { EgressError } from '@sallyport/core'
+
+/** A body, and what is known of it. */
+export interface AskedBody {
+  readonly body: Readable | Uint8Array | null
+  /** Undefined where it was not read, or names none. */
+  readonly model?: string | undefined
+  readonly maxOutputTokens?: number | undefined
+  /** Undefined where it is not known beforehand. */
+  readonly bytes: number | undefined
+}
+
+/**
+ * The whole body, with what it asks for where it is JSON.
+ * @throws EgressError `request_too_large` beyond `most` bytes, `client_gone` for one that broke off
+ */
+export async function readAhead(request: Readable, most: number): Promise<AskedBody> {
+  const body = await readWhole(request, most)
+  return { body, bytes: body.length, ...askedIn(body) }
+}
+
+/** @throws as `readAhead` */
+export async function readWhole(request: Readable, most: number): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  let bytes = 0
+  try {
+    // A stream that is left early would be destroyed, and with it the connection that the refusal goes out on.
+    for await (const piece of request.iterator({ destroyOnReturn: false })) {
+      bytes += (piece as Buffer).length
+      if (bytes > most) throw new EgressError('request_too_large', 'body')
+      pieces.push(piece as Buffer)
+    }
+  } catch (error) {
+    throw error instanceof EgressError ? error : new EgressError('client_gone', 'body')
+  }
+  return Buffer.concat(pieces, bytes)
+}
+
+/** Names under which vendors bound what is written. */
+const LIMITS = ['max_completion_tokens', 'max_output_tokens', 'max_tokens', 'maxTokens', 'max_gen_len', 'maxOutputTokens'] as const
+/** Where some of them put those names. */
+const HOLDERS = ['generationConfig', 'generation_config', 'inferenceConfig', 'textGenerationConfig'] as const
+
+function askedIn(body: Buffer): Pick<AskedBody, 'model' | 'maxOutputTokens'> {
+  let asked: unknown
+  try {
+    asked = JSON.parse(body.toString('utf8'))
+  } catch {
+    // An upload, or what the provider will refuse itself.
+    return {}
+  }
+  if (!isObject(asked)) return {}
+  const found = [asked, ...HOLDERS.map((name) => asked[name]).filter(isObject)].flatMap((one) => LIMITS.map((name) => one[name]))
+  const limits = found.filter((limit): limit is number => typeof limit === 'number' && Number.isSafeInteger(limit) && limit >= 0)
+  return {
+    model: typeof asked['model'] === 'string' ? asked['model'] : undefined,
+    maxOutputTokens: limits.length === 0 ? undefined : Math.max(...limits),
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,197 @@
+/**
+ * Owns the way of a model call out: whose key, whether its provider is to be asked now, the use on record, the key opened, the call sent, its use told. Nothing
+ * on it buffers an answer. Refuses to hold a key longer than the call's start, and to send a caller's key and a kept one to the same call.
+ */
+import { Readable } from 'node:stream'
+import { EgressError, formatId, modelBase, parseApiBase, placeKey } from '@sallyport/core'
+import type {
+  ApiBase,
+  Egress,
+  ForwardResult,
+  ModelAuthorization,
+  ModelProvider,
+  OriginPolicy,
+  ProviderKeyId,
+  Secret,
+} from '@sallyport/core'
+import type { UseLog } from '../audit/index.ts'
+import type { KnownKeys, KeptKeys } from '../models/index.ts'
+import { CallError } from '../proxy/index.ts'
+import type { CallShares } from '../proxy/index.ts'
+import { providerKeyPlace } from '../vault/index.ts'
+import type { Vault } from '../vault/index.ts'
+import type { ModelCall, ModelCalls } from './model-call.ts'
+import type { ModelGuard } from './model-guard.ts'
+import { tapped } from './sinks.ts'
+
+export interface ModelCallsOptions {
+  /** With what the operator declared. */
+  readonly providers: readonly ModelProvider[]
+  readonly keptKeys: Pick<KeptKeys, 'of'>
+  readonly vault: Pick<Vault, 'open' | 'openCached'>
+  readonly egress: Pick<Egress, 'forward'>
+  readonly origins: OriginPolicy
+  readonly shares: CallShares
+  readonly guard: ModelGuard
+  readonly useLog: Pick<UseLog, 'use'>
+  readonly maxRequestBytes: number
+}
+
+/** Whose key a call goes out with: the caller's own, or one that is kept. */
+type ChosenKey =
+  | { readonly settings: Readonly<Record<string, string>>; readonly own: Secret }
+  | { readonly settings: Readonly<Record<string, string>>; readonly id: ProviderKeyId; readonly sealed: Buffer }
+
+export function createModelCalls(options: ModelCallsOptions): ModelCalls {
+  return new Departures(options)
+}
+
+class Departures implements ModelCalls {
+  readonly providers: ReadonlyMap<string, ModelProvider>
+  readonly #o: ModelCallsOptions
+  /** By the text that a provider and its settings make: few, since settings are of kept keys, or judged. */
+  readonly #bases = new Map<string, ApiBase>()
+
+  constructor(options: ModelCallsOptions) {
+    this.#o = options
+    this.providers = new Map(options.providers.map((provider) => [provider.id, provider]))
+  }
+
+  async send(call: ModelCall): Promise<ForwardResult> {
+    let left = false
+    try {
+      const key = await this.#chosen(call)
+      const base = this.#baseOf(call.provider, key.settings)
+      const leave = this.#o.shares.enter(call.principal.org, base.origin)
+      try {
+        const result = await this.#guarded(call, key, base, () => (left = true))
+        call.metering.end(result.aborted === undefined ? {} : { aborted: result.aborted })
+        return result
+      } finally {
+        leave()
+      }
+    } catch (error) {
+      const sent = left && (!(error instanceof EgressError) || error.sent)
+      call.metering.end({ error: codeOf(error), ...(sent ? {} : { unsent: true }) })
+      throw error
+    }
+  }
+
+  async #guarded(call: ModelCall, key: ChosenKey, base: ApiBase, leaving: () => void): Promise<ForwardResult> {
+    const { principal, provider } = call
+    const admitted = this.#o.guard.admit(principal.org, provider.id, new URL(base.origin).host)
+    try {
+      const { inject, mask } = await this.#authorized(call, key)
+      leaving()
+      return await this.#o.egress.forward({
+        base,
+        method: call.method,
+        path: call.path,
+        headers: withDefaults(provider, call.headers),
+        inject,
+        mask,
+        body: streamOf(call.body),
+        ...lengthOf(call),
+        maxRequestBytes: this.#o.maxRequestBytes,
+        again: (status, headers) => {
+          admitted.answered(status)
+          call.metering.answered(status, headers)
+          return call.withhold?.(status, headers) === true ? 'withhold' : undefined
+        },
+        ...call.handing,
+        response: tapped(call.handing.response, call.metering),
+        ...(call.signal === undefined ? {} : { signal: call.signal }),
+      })
+    } catch (error) {
+      admitted.failed(error)
+      throw error
+    }
+  }
+
+  async #authorized(call: ModelCall, key: ChosenKey): Promise<ModelAuthorization> {
+    return placeKey(call.provider, 'own' in key ? key.own : await this.#opened(call, key))
+  }
+
+  /** The use is on record before the key is opened; for organizations that ask for it, committed. */
+  async #opened(
+    { principal, provider, request, method }: ModelCall,
+    key: Extract<ChosenKey, { readonly sealed: Buffer }>,
+  ): Promise<Secret> {
+    await this.#o.useLog.use(principal.org, principal.auditUseMode, {
+      action: 'provider_key.used',
+      actor: formatId('key', principal.keyId),
+      target: formatId('pkey', key.id),
+      detail: { request: formatId('req', request), provider: provider.id, method },
+    })
+    const place = providerKeyPlace(key.id)
+    return this.#o.vault.openCached(principal.org, place, key.sealed) ?? (await this.#o.vault.open(principal.org, place, key.sealed))
+  }
+
+  async #chosen({ principal, provider, ownKey, keyName }: ModelCall): Promise<ChosenKey> {
+    const { org, project, environment } = principal
+    if (project === null) {
+      throw new CallError('insufficient_scope', 'a key of an organization', {
+        publicDetail: 'A key of an organization calls nothing: use a key of the project.',
+      })
+    }
+    const known = this.#o.keptKeys.of({ org, project, environment, provider: provider.id, name: keyName })
+    const { mode, kept } = known instanceof Promise ? await known : known
+    if (ownKey !== undefined) {
+      if (mode === 'vault_only')
+        throw refused('This organization takes no keys of providers that callers bring: leave Sallyport-Provider-Key out.')
+      return { settings: ownKey.settings, own: ownKey.secret }
+    }
+    return keptFor(provider, mode, kept)
+  }
+
+  #baseOf(provider: ModelProvider, settings: Readonly<Record<string, string>>): ApiBase {
+    const url = modelBase(provider, settings)
+    const known = this.#bases.get(url)
+    if (known !== undefined) return known
+    const base = parseApiBase(url, this.#o.origins)
+    if (this.#bases.size < MAX_BASES) this.#bases.set(url, base)
+    return base
+  }
+}
+
+const MAX_BASES = 10_000
+
+function keptFor(provider: ModelProvider, mode: KnownKeys['mode'], kept: KnownKeys['kept']): ChosenKey {
+  if (mode === 'byok_only') {
+    if (kept !== undefined)
+      throw refused('This organization takes keys of providers that callers bring alone: send one in Sallyport-Provider-Key.')
+    throw required(`Send your own key of ${provider.name} in Sallyport-Provider-Key: this organization keeps none for calls.`)
+  }
+  if (kept === undefined) {
+    const own = mode === 'either' ? ', and the call brought none in Sallyport-Provider-Key' : ''
+    throw required(`No key of ${provider.name} is kept under this name for the environment of the gateway key or its organization${own}.`)
+  }
+  return kept
+}
+
+function refused(publicDetail: string): CallError {
+  return new CallError('provider_key_refused', 'provider_key_mode', { publicDetail })
+}
+
+function required(publicDetail: string): CallError {
+  return new CallError('provider_key_required', 'no key of the provider', { publicDetail })
+}
+
+/** What the provider's record has every call say, unless the caller says it. */
+function withDefaults({ defaultHeaders }: ModelProvider, headers: readonly string[]): readonly string[] {
+  const missing = Object.entries(defaultHeaders).filter(([name]) => !headers.some((one, at) => at % 2 === 0 && one.toLowerCase() === name))
+  return missing.length === 0 ? headers : [...headers, ...missing.flat()]
+}
+
+function streamOf(body: ModelCall['body']): Readable | null {
+  return body instanceof Uint8Array ? Readable.from([body]) : body
+}
+
+function lengthOf({ body, contentLength }: ModelCall): { readonly contentLength?: number } {
+  if (body instanceof Uint8Array) return { contentLength: body.length }
+  return contentLength === undefined ? {} : { contentLength }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'internal'
+}

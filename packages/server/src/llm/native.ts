@@ -1,0 +1,145 @@
+/**
+ * Owns `/llm/{provider}/{path}`: a vendor's own client with another base address and a gateway key. The body goes up and the answer comes down as they are, both
+ * streamed. Refuses in the vendor's words.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { cleanRequestHeaders, EgressError } from '@sallyport/core'
+import type { Dialect, JudgedPath, ModelProvider } from '@sallyport/core'
+import type { KeyPrincipal } from '../identity/index.ts'
+import { CallError, createUnderway, Visit } from '../proxy/index.ts'
+import type { DataPlane, VisitOptions } from '../proxy/index.ts'
+import type { Metering, UsageMeter } from '../usage/index.ts'
+import { readAhead } from './asked-body.ts'
+import type { AskedBody } from './asked-body.ts'
+import { isNativeUrl, nativePath, ownKeyFor, presentedModelKey, providerIn, readModelHeaders, unknownProvider } from './call.ts'
+import type { ModelHeaders } from './call.ts'
+import type { ModelCalls } from './model-call.ts'
+import { refusalIn } from './refusal.ts'
+import { keptAlive } from './sinks.ts'
+
+export interface NativePlaneOptions extends VisitOptions {
+  readonly calls: ModelCalls
+  readonly meter: UsageMeter
+  readonly publicUrl: string
+  readonly maxRequestBytes: number
+}
+
+export function createNativePlane(options: NativePlaneOptions): DataPlane {
+  const underway = createUnderway(options.logger)
+  return {
+    handle(request, response) {
+      if (!isNativeUrl(request.url ?? '')) return false
+      underway.add(new NativeCall(options, new Visit(options, request, response)).run(), response)
+      return true
+    },
+    idle: () => underway.idle(),
+  }
+}
+
+/** In whose words a client is answered that asks for a provider that nobody knows. */
+const USUAL: Dialect = 'openai'
+
+class NativeCall {
+  readonly #o: NativePlaneOptions
+  readonly #visit: Visit
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  readonly #named: ReturnType<typeof providerIn>
+  readonly #provider: ModelProvider | undefined
+  #path: JudgedPath | undefined
+
+  constructor(options: NativePlaneOptions, visit: Visit) {
+    this.#o = options
+    this.#visit = visit
+    this.#request = visit.request
+    this.#response = visit.response
+    this.#named = providerIn(visit.request.url!)
+    this.#provider = this.#named.id === undefined ? undefined : options.calls.providers.get(this.#named.id)
+  }
+
+  async run(): Promise<void> {
+    try {
+      await this.#pass()
+    } catch (error) {
+      this.#visit.refuse(error, this.#facts(), refusalIn(this.#provider?.dialect ?? USUAL))
+    }
+  }
+
+  async #pass(): Promise<void> {
+    const { rawHeaders, url } = this.#request
+    const principal = await this.#visit.admit(presentedModelKey(rawHeaders))
+    requireMayCall(principal)
+    const asked = readModelHeaders(rawHeaders, url!)
+    const provider = this.#provider
+    if (provider === undefined) throw unknownProvider()
+    this.#path = nativePath(url!, this.#named)
+    const ownKey = ownKeyFor(provider, asked.own)
+    const headers = cleanRequestHeaders(rawHeaders)
+    const body = await this.#body(principal, asked)
+    const metering = await this.#metering(principal, provider, asked, body)
+    const result = await this.#o.calls.send({
+      principal,
+      request: this.#visit.id,
+      provider,
+      ownKey,
+      keyName: asked.keyName,
+      method: this.#request.method!,
+      path: this.#path,
+      headers,
+      body: body.body,
+      contentLength: asked.contentLength,
+      metering,
+      handing: this.#handing(provider, asked),
+    })
+    const { status, aborted, bytesIn, bytesOut } = result
+    this.#visit.record(this.#facts(), { status, source: 'provider', error: aborted ?? null, bytesIn, bytesOut })
+  }
+
+  /** As it stands, or where a budget may bound the caller, read beforehand. */
+  async #body(principal: KeyPrincipal, { contentLength }: ModelHeaders): Promise<AskedBody> {
+    const most = this.#o.maxRequestBytes
+    if (contentLength !== undefined && contentLength > most) throw new EgressError('request_too_large', 'length')
+    if (contentLength === 0) return { body: null, bytes: 0 }
+    const wanted = this.#o.meter.wantsBody(principal)
+    if (!(wanted instanceof Promise ? await wanted : wanted)) return { body: this.#request, bytes: contentLength }
+    return readAhead(this.#request, most)
+  }
+
+  async #metering(principal: KeyPrincipal, provider: ModelProvider, asked: ModelHeaders, body: AskedBody): Promise<Metering> {
+    const begun = this.#o.meter.begin({
+      principal,
+      request: this.#visit.id,
+      provider,
+      path: this.#path!,
+      route: null,
+      endUser: asked.endUser,
+      model: body.model,
+      maxOutputTokens: body.maxOutputTokens,
+      bodyBytes: body.bytes,
+    })
+    return begun instanceof Promise ? await begun : begun
+  }
+
+  #handing(provider: ModelProvider, { keepaliveMs }: ModelHeaders) {
+    return {
+      response: keepaliveMs === undefined ? this.#response : keptAlive(this.#response, keepaliveMs),
+      ...this.#visit.answerFields(),
+      rewriteTo: `${this.#o.publicUrl}/llm/${provider.id}`,
+    }
+  }
+
+  #facts() {
+    const provider = this.#provider?.id
+    return { provider, modelProvider: provider, path: this.#path }
+  }
+}
+
+/** Asked on every route of models. @throws CallError `insufficient_scope`, `forbidden` */
+export function requireMayCall(principal: KeyPrincipal): void {
+  if (!principal.scopes.has('llm:call'))
+    throw new CallError('insufficient_scope', 'no llm:call', { publicDetail: 'The key lacks the scope llm:call.' })
+  if (principal.connection !== null)
+    throw new CallError('forbidden', 'a key of one connection', {
+      publicDetail: 'A key that is bound to one connection calls nothing else.',
+    })
+}
