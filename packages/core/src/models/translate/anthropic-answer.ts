@@ -96,6 +96,10 @@ export function anthropicStream(asked: Asked, stamps: Stamps): AnswerStream {
   return eventAnswer(eventStream(), new MessageEvents(new Chunks(asked, stamps)))
 }
 
+const COUNTED = ['input_tokens', 'cache_read_input_tokens', 'cache_creation_input_tokens', 'output_tokens', 'output_tokens_details']
+/** Calls that may be open side by side: more is no answer but an attack on memory. */
+const MAX_OPEN = 1024
+
 /** A call under way: its place among the calls, and whether any of its arguments came. */
 interface OpenCall {
   readonly at: number
@@ -107,7 +111,7 @@ class MessageEvents implements VendorEvents {
   readonly #chunks: Chunks
   readonly #calls = new Map<unknown, OpenCall>()
   #called = 0
-  #usage: Json = {}
+  readonly #usage: Record<string, unknown> = {}
   #stopped = false
 
   constructor(chunks: Chunks) {
@@ -149,11 +153,12 @@ class MessageEvents implements VendorEvents {
 
   /** Later counts replace earlier ones; those that a later event leaves out stay. */
   #count(usage: Json): void {
-    this.#usage = { ...this.#usage, ...Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== null)) }
+    for (const counted of COUNTED) if (usage[counted] !== null && usage[counted] !== undefined) this.#usage[counted] = usage[counted]
   }
 
-  #blockStart(index: unknown, block: Json): readonly object[] {
+  #blockStart(index: unknown, block: Json): readonly object[] | VendorFailure {
     if (block['type'] === 'tool_use') {
+      if (this.#calls.size >= MAX_OPEN) return UNREADABLE
       const call = { at: this.#called++, begun: false }
       this.#calls.set(index, call)
       const begins = this.#chunks.delta(callBegins(call.at, callOf(block, '')))

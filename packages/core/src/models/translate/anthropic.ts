@@ -2,11 +2,10 @@
  * Owns saying an OpenAI chat completion request in the words of Anthropic's Messages API. Refuses, by name, what that API has no words for.
  * https://docs.anthropic.com/en/api/messages
  */
+import { argumentsOf } from './arguments.ts'
 import { isInstruction, readChat } from './asked.ts'
 import type { AssistantMessage, ChatMessage, ChatPart, ChatRequest, ChatTool, Instruction } from './asked.ts'
 import { inline, isWeb } from './data-url.ts'
-import { isObject, parsed } from './json.ts'
-import type { Json } from './json.ts'
 import type { Asked, VendorRequest } from './translation.ts'
 import { invalid, unsupported, unsupportedValue } from './translation-error.ts'
 import { refuseUnspoken } from './unspoken.ts'
@@ -102,13 +101,6 @@ function assistantBlocks(message: AssistantMessage, where: string): object[] {
     input: argumentsOf(call.function.arguments, `${where}.tool_calls[${at}].function.arguments`),
   }))
   return [...said.filter(({ text }) => text !== '').map(textBlock), ...calls]
-}
-
-/** Arguments of a call as the object that they must be. @throws TranslationError */
-export function argumentsOf(json: string, where: string): Json {
-  const value = json.trim() === '' ? {} : parsed(json)
-  if (!isObject(value)) throw invalid(where, 'The arguments of a call must be a JSON object.')
-  return value
 }
 
 /** Anthropic allows letters, digits, `_` and `-`; other vendors' ids hold more. The same on a call and on its result. */

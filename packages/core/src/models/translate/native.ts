@@ -14,11 +14,13 @@ export function native(path: string): Translation {
   return {
     native: true,
     request: (asked) => ({ path, body: asked, headers: {} }),
-    answer: (status, json) => (isObject(json) && (status === 200 || 'error' in json) ? { status, body: json } : failed(status, json)),
+    answer: (status, json) =>
+      isObject(json) && (status === 200 || isOwnError(status, json)) ? { status, body: json } : failed(status, json),
     stream: () => passedOn(),
   }
 }
 
+const isOwnError = (status: number, json: Json): boolean => status >= 400 && status <= 599 && isObject(json['error'])
 const failed = (status: number, json: unknown) => failureAnswer(status === 200 ? UNREADABLE : failureOf(status, json))
 
 const ENDS: readonly unknown[] = ['response.completed', 'response.incomplete', 'response.failed']

@@ -5,6 +5,9 @@ import type { ModelProvider } from '../schema.ts'
 import { anthropicAnswer, anthropicStream } from './anthropic-answer.ts'
 import { anthropicRequest } from './anthropic.ts'
 import { machineStamps } from './completion.ts'
+import { geminiAnswer, geminiStream } from './gemini-answer.ts'
+import { geminiPath, vertexPath } from './gemini-path.ts'
+import { geminiRequest } from './gemini.ts'
 import { writable } from './json.ts'
 import { native } from './native.ts'
 import type { CallerAnswer, ModelOperation, Stamps, Translation } from './translation.ts'
@@ -51,4 +54,15 @@ const TRANSLATED: Readonly<Partial<Record<ModelProvider['dialect'], (place: Plac
       stream: (asked) => anthropicStream(asked, stamps),
     },
   }),
+  gemini: ({ provider, settings, stamps }) => {
+    const pathOf = provider.credential === 'google_service_account' ? vertexPath(settings) : geminiPath
+    return {
+      chat: {
+        native: false,
+        request: (asked) => geminiRequest(asked, pathOf),
+        answer: (status, json, asked) => geminiAnswer(status, json, asked, stamps),
+        stream: (asked) => geminiStream(asked, stamps),
+      },
+    }
+  },
 }
