@@ -11,7 +11,7 @@
  * sure; it protects nothing, because anyone can compute it.
  */
 import { crc32 } from 'node:zlib'
-import { base62Encode, formatId, parseId, Secret } from '../kernel/index.ts'
+import { base62EncodeNumber, formatId, parseId, Secret } from '../kernel/index.ts'
 import type { Environment, KeyId } from '../kernel/index.ts'
 import { randomBase62 } from './random.ts'
 
@@ -50,5 +50,5 @@ export function parseGatewayKey(text: string): GatewayKeyParts | undefined {
 }
 
 function checksum(body: string): string {
-  return base62Encode(BigInt(crc32(body)), CHECKSUM_DIGITS)
+  return base62EncodeNumber(crc32(body), CHECKSUM_DIGITS)
 }

@@ -19,6 +19,7 @@ import type {
   UserId,
 } from '@sallyport/core'
 import { DatabaseError, translated } from './errors.ts'
+import { gathered } from './gathered.ts'
 import type { AuditUseMode } from './schema.ts'
 
 export interface KeyRecord {
@@ -164,7 +165,7 @@ export interface ConnectionPlace {
 
 /** Hashes are the 32 bytes of SHA-256. Every method throws `database_unavailable` when it can't ask. */
 export interface Lookups {
-  /** The key with this id, revoked and expired ones too: judging is the caller's. */
+  /** The key with this id, revoked and expired ones too: judging is the caller's. Those that come in a crowd are asked about together. */
   keyLookup(id: KeyId): Promise<KeyRecord | undefined>
   /**
    * Writes down that keys of whichever organizations were used, each so many seconds ago, an hour at most; to the minute. A key that is gone is passed
@@ -281,10 +282,10 @@ export function createLookups(pool: Pool): Lookups {
     (await translated(() => pool.query<Row>(text, [...values]))).rows
 
   return {
-    async keyLookup(id) {
-      const [row] = await rows<KeyLookupRow>('select * from sallyport.key_lookup($1)', [id])
-      return row && keyRecord(row)
-    },
+    keyLookup: gathered(async (ids: readonly KeyId[]) => {
+      const found = await rows<KeyLookupRow>('select * from sallyport.key_lookups($1::uuid[])', [ids])
+      return new Map(found.map((row) => [row.id, keyRecord(row)]))
+    }),
     async keyUseNote(used) {
       const values = [used.map(({ key }) => key), used.map(({ ageS }) => ageS)]
       const [row] = await rows<{ noted: string }>('select sallyport.key_use_note($1::uuid[], $2::int[]) as noted', values)

@@ -30,8 +30,9 @@ export function trustedProxies(ranges: readonly string[]): TrustedProxies {
  */
 export function clientAddress(peer: string, forwardedFor: readonly string[], trusted: TrustedProxies): string {
   let nearest = plain(peer) ?? peer
-  const hops = forwardedFor.flatMap((value) => value.split(','))
+  let hops: string[] | undefined
   while (isTrusted(nearest, trusted)) {
+    hops ??= forwardedFor.flatMap((value) => value.split(','))
     const next = plain(hops.pop()?.trim() ?? '')
     if (next === undefined) return nearest
     nearest = next
@@ -46,7 +47,12 @@ export function isTrustedPeer(peer: string, trusted: TrustedProxies): boolean {
 
 /** Values of one header by its lower-case name, as they arrived: node joins or drops duplicates in `headers`. */
 export function rawValues(rawHeaders: readonly string[], name: string): string[] {
-  return rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]!.toLowerCase() === name)
+  const values: string[] = []
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const held = rawHeaders[at]!
+    if (held.length === name.length && held.toLowerCase() === name) values.push(rawHeaders[at + 1]!)
+  }
+  return values
 }
 
 function isTrusted(address: string, trusted: TrustedProxies): boolean {
@@ -56,7 +62,9 @@ function isTrusted(address: string, trusted: TrustedProxies): boolean {
 
 /** The address without zone or v4-in-v6 prefix; undefined for anything that is no address. */
 function plain(text: string): string | undefined {
-  if (isIP(text) === 0 || text.includes('%')) return undefined
+  const family = isIP(text)
+  if (family === 4) return text
+  if (family === 0 || text.includes('%')) return undefined
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/iu.exec(text)
   return mapped?.[1] ?? text.toLowerCase()
 }

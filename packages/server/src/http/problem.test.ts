@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { PROBLEM_CODES, problemSchema } from '@sallyport/contract'
 import { CryptoError, KeySourceError, Secret, SallyportError } from '@sallyport/core'
-import { ProblemError, problemFor, problemHeaders, PROBLEMS } from './problem.ts'
+import { IdentityError, REFUSED_KEY } from '../identity/index.ts'
+import { ProblemError, problemFor, problemHeaders, PROBLEMS, sendProblem } from './problem.ts'
 
 const requestId = 'req_0000000000000000000000'
 const canary = 'canary-7f3a'
@@ -63,5 +65,56 @@ describe('problems', () => {
     const text = readFileSync(new URL('../../../../docs/errors.md', import.meta.url), 'utf8')
     const documented = [...text.matchAll(/^### (\w+)\n\*\*(\d{3})\.\*\* [^]*?\*Do:\*/gmu)].map(([, code, status]) => [code, Number(status)])
     expect(documented).toEqual(PROBLEM_CODES.map((code) => [code, PROBLEMS[code].status]))
+  })
+})
+
+/** What a raw answer carries, whichever way its headers were given. */
+function answered(
+  error: unknown,
+  { method = 'GET', id = requestId, more = {} }: { method?: string; id?: string; more?: Record<string, string> } = {},
+) {
+  const said: { status?: number; headers?: Record<string, string>; body?: string; problem?: unknown } = {}
+  const response = {
+    headersSent: false,
+    req: { method },
+    writeHead(status: number, headers: Record<string, string> | string[]) {
+      said.status = status
+      const pairs = Array.isArray(headers)
+        ? headers.flatMap((name, at) => (at % 2 === 0 ? [[name, headers[at + 1]!]] : []))
+        : Object.entries(headers)
+      said.headers = Object.fromEntries(pairs.map(([name, value]) => [name, String(value)]))
+    },
+    end: (body?: Buffer | string) => void (said.body = body?.toString() ?? ''),
+  }
+  said.problem = sendProblem(response as unknown as ServerResponse, error, id, more)
+  return said
+}
+
+describe('the answer to an error that is made once', () => {
+  const alike: readonly [IdentityError, () => IdentityError][] = [
+    [REFUSED_KEY, () => new IdentityError('unauthenticated', 'the credential was not accepted')],
+    [
+      Object.freeze(new IdentityError('overloaded', 'm', { retryAfterS: 7, publicDetail: 'Wait.' })),
+      () => new IdentityError('overloaded', 'm', { retryAfterS: 7, publicDetail: 'Wait.' }),
+    ],
+  ]
+
+  it.each(alike)('D-01 is what any answer to it would be, header by header: case %#', (once, afresh) => {
+    for (const more of [{}, { 'strict-transport-security': 'max-age=1' }])
+      for (const method of ['GET', 'HEAD', 'POST'])
+        for (const id of [requestId, 'req_1111111111111111111111'])
+          expect(answered(once, { method, id, more })).toEqual(answered(afresh(), { method, id, more }))
+  })
+
+  it('names each request by its own id, in the body and in the header', () => {
+    const [one, other] = ['req_1111111111111111111111', 'req_2222222222222222222222'].map((id) => answered(REFUSED_KEY, { id }))
+    expect(JSON.parse(one!.body!)).toMatchObject({ instance: 'urn:sallyport:request:req_1111111111111111111111', code: 'unauthenticated' })
+    expect(other!.headers).toMatchObject({ 'sallyport-request-id': 'req_2222222222222222222222' })
+    expect(other!.body).not.toContain('req_1111')
+  })
+
+  it('says nothing of what came before it: other fields of the server are those that it is told now', () => {
+    answered(REFUSED_KEY, { more: { 'x-first': '1' } })
+    expect(answered(REFUSED_KEY, { more: { 'x-second': '2' } }).headers).not.toHaveProperty('x-first')
   })
 })

@@ -206,6 +206,7 @@ export function sendProblem(
   requestId: string,
   more: Readonly<Record<string, string>> = {},
 ): Problem {
+  if (Object.isFrozen(error) && !response.headersSent) return sendPrepared(response, error as Error, requestId, more)
   const problem = problemFor(error, requestId)
   if (response.headersSent) {
     response.destroy()
@@ -215,6 +216,40 @@ export function sendProblem(
   response.writeHead(problem.status, { ...more, ...problemHeaders(problem, error, requestId), 'content-length': body.length })
   response.end(response.req.method === 'HEAD' ? undefined : body)
   return problem
+}
+
+/** The answer to an error that is made once, but for the request's id, which stands once in the body and once in the headers. */
+interface Prepared {
+  readonly problem: Problem
+  readonly more: Readonly<Record<string, string>>
+  readonly headers: readonly string[]
+  readonly before: string
+  readonly behind: string
+}
+
+const prepared = new WeakMap<Error, Prepared>()
+const SLOT = 'req_'
+
+/** The same answer, worked out once: errors that are frozen are those that come by the thousand (`REFUSED_KEY`). */
+function sendPrepared(response: ServerResponse, error: Error, requestId: string, more: Readonly<Record<string, string>>): Problem {
+  const known = prepared.get(error)
+  const { problem, headers, before, behind } = known?.more === more ? known : prepare(error, more)
+  const body = `${before}${requestId}${behind}`
+  response.writeHead(problem.status, [...headers, 'sallyport-request-id', requestId, 'content-length', String(body.length)])
+  // As text, so that head and body leave in one piece.
+  response.end(response.req.method === 'HEAD' ? undefined : body, 'latin1')
+  return { ...problem, instance: `urn:sallyport:request:${requestId}` }
+}
+
+/** @throws TypeError for a text beyond ASCII, whose length would not be what is said. */
+function prepare(error: Error, more: Readonly<Record<string, string>>): Prepared {
+  const problem = problemFor(error, SLOT)
+  const [before = '', behind = '', ...rest] = JSON.stringify(problem).split(`:${SLOT}"`)
+  if (rest.length > 0 || /[^\x20-\x7e]/u.test(before + behind)) throw new TypeError('this problem can not be prepared')
+  const { 'sallyport-request-id': _, ...headers } = { ...more, ...problemHeaders(problem, error, SLOT) }
+  const made = { problem, more, headers: Object.entries(headers).flat(), before: `${before}:`, behind: `"${behind}` }
+  prepared.set(error, made)
+  return made
 }
 
 /** What a refused caller is to answer with next (RFC 9449 section 9). */

@@ -3,7 +3,7 @@ import * as core from '@sallyport/core'
 import { createLogger, hmacKey, ManualClock, mintGatewayKey, newId, randomBytes, SallyportError } from '@sallyport/core'
 import type { Environment, KeyId } from '@sallyport/core'
 import type { Change, ChangeListener, KeyRecord } from '../db/index.ts'
-import { IdentityError } from './identity-error.ts'
+import { IdentityError, REFUSED_KEY } from './identity-error.ts'
 import { createKeyAuthenticator } from './key-authenticator.ts'
 import type { KeyAuthenticatorLimits } from './key-authenticator.ts'
 import { argon2idHasher } from './key-hasher.ts'
@@ -257,6 +257,66 @@ describe('authenticate', () => {
     expect(await outcome(keyring.authenticate(text, ADDRESS))).toBe('accepted')
     clock.advance(60_000)
     expect(await outcome(keyring.authenticate(text, ADDRESS))).toBe('accepted')
+  })
+
+  it('D-01 judges by memory alone, without a promise or an error of its own: a proven key, bad texts, wrong secrets, ids that nobody has', async () => {
+    const { keyring, keys, hasher, put } = setup()
+    const { id, text } = await put()
+    const [judge, unheld] = [(one: string) => keyring.judge(one, () => ADDRESS), wrongText()]
+    expect(judge(text)).toBeUndefined()
+    const principal = await keyring.authenticate(text, ADDRESS)
+    await outcome(keyring.authenticate(unheld, ADDRESS))
+    const before = [keys.lookups, hasher.verified]
+    expect(judge(text)).toBe(principal)
+    const bad = ['', 'sp_test_', 'x'.repeat(81), 'x'.repeat(10_000), wrongText(id), wrongText(id), unheld]
+    expect(new Set(bad.map(judge))).toEqual(new Set([REFUSED_KEY]))
+    // What memory does not know is asked about, and not judged.
+    expect(judge(wrongText())).toBeUndefined()
+    expect([keys.lookups, hasher.verified]).toEqual(before)
+    keyring.close()
+    expect(judge(text)).toBe(REFUSED_KEY)
+  })
+
+  it('D-01 K-04 judges a key that is over by the row in memory, and its owner by nothing older', async () => {
+    const { keyring, keys, changed, put } = setup()
+    const revoked = await put({ revokedAt: keys.now() })
+    await outcome(keyring.authenticate(revoked.text, ADDRESS))
+    expect(keyring.judge(revoked.text, () => ADDRESS)).toBe(REFUSED_KEY)
+    const lives = await put()
+    await keyring.authenticate(lives.text, ADDRESS)
+    keys.rows.set(lives.id, { ...lives.row, revokedAt: keys.now(), version: 2 })
+    changed(lives.id)
+    expect(keyring.judge(lives.text, () => ADDRESS)).toBeUndefined()
+    expect(await outcome(keyring.authenticate(lives.text, ADDRESS))).toBe('unauthenticated')
+    expect(keyring.judge(lives.text, () => ADDRESS)).toBe(REFUSED_KEY)
+  })
+
+  it('D-01 counts what it refuses by memory like any other failure, puts the address off, and lets a good key behind it go on', async () => {
+    const { keyring, put } = setup({ failureBurst: 5, failuresPerSecond: 1 })
+    const { id, text } = await put()
+    await outcome(keyring.authenticate(wrongText(id), '192.0.2.1'))
+    for (let i = 0; i < 5; i++) expect(keyring.judge(wrongText(id), () => ADDRESS)).toBe(REFUSED_KEY)
+    const off = keyring.judge(wrongText(id), () => ADDRESS)
+    expect(off).toMatchObject({ code: 'overloaded', retryAfterS: 1 })
+    // The same object: one that is made for each would cost more than the rest of the refusal.
+    expect(keyring.judge(wrongText(), () => ADDRESS)).toBe(off)
+    expect(keyring.judge(text, () => ADDRESS)).toBeUndefined()
+    expect(await outcome(keyring.authenticate(text, ADDRESS))).toBe('accepted')
+    expect(keyring.judge(text, () => ADDRESS)).toMatchObject({ keyId: id })
+  })
+
+  it('D-01 does the same for an id that is remembered to be absent as for one that is there', async () => {
+    const { keyring, put } = setup()
+    const { id } = await put()
+    const absent = wrongText()
+    for (const one of [wrongText(id), absent]) await outcome(keyring.authenticate(one, ADDRESS))
+    const compared = vi.mocked(core.digestEquals)
+    const count = (one: string): number => {
+      compared.mockClear()
+      expect(keyring.judge(one, () => ADDRESS)).toBe(REFUSED_KEY)
+      return compared.mock.calls.length
+    }
+    expect([count(wrongText(id)), count(absent)]).toEqual([1, 1])
   })
 
   it('runs one lookup and one argon2 for callers that bring a new key at the same moment', async () => {

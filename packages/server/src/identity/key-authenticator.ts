@@ -2,7 +2,7 @@
  * Owns the proof of gateway keys, in the order that costs a stranger the most and us the least:
  *
  *   text                 parsed without I/O: length, alphabet, checksum
- *   proven lately?       one HMAC and one map: read at most 10 s ago (30 s while the database is away), not expired   -> done
+ *   proven lately?       one hash and one map: read at most 10 s ago (30 s while the database is away), not expired   -> done
  *   address              over its budget of failures, and nothing in memory speaks for the key                      -> overloaded
  *   row by id            from memory for 5 s, one question per id at a time, few questions at a time
  *   HMAC of the secret   peppered, compared in constant time; an unknown id is compared with a dummy
@@ -14,10 +14,10 @@
 import { SCOPES } from '@sallyport/contract'
 import type { Scope } from '@sallyport/contract'
 import {
+  createTextIndex,
   digestEquals,
   FairTurns,
   hasCode,
-  hmacKey,
   hmacSha256,
   mintGatewayKey,
   parseAddressRange,
@@ -28,7 +28,7 @@ import type { Clock, Environment, GatewayKeyParts, KeyId, KeyObject, Logger, Org
 import { keySender } from '../db/index.ts'
 import type { Database, KeyRecord, Lookups } from '../db/index.ts'
 import { FailureBudget } from './failure-budget.ts'
-import { IdentityError, unauthenticated } from './identity-error.ts'
+import { IdentityError, putOff, REFUSED_KEY } from './identity-error.ts'
 import { argon2idHasher } from './key-hasher.ts'
 import type { KeyHasher } from './key-hasher.ts'
 import { KeyReader } from './key-reader.ts'
@@ -37,8 +37,13 @@ import type { KeyBounds, KeyPrincipal } from './principal.ts'
 import { RecentMap } from './recent-map.ts'
 
 export interface KeyAuthenticator {
-  /** The caller behind a key that was proven a moment ago, or undefined. No I/O, one HMAC; for the path of every call. */
+  /** The caller behind a key that was proven a moment ago, or undefined. No I/O, one hash; for the path of every call. */
   cached(text: string): KeyPrincipal | undefined
+  /**
+   * What memory alone says of a text: its caller; that it is refused, `unauthenticated` or `overloaded`, which is counted as `authenticate` would; or
+   * undefined, and `authenticate` has to find out. No I/O, nothing awaited, and no error made: this is all that a bad key costs.
+   */
+  judge(text: string, address: () => string): KeyPrincipal | IdentityError | undefined
   /**
    * The caller behind a key. `address` is the client's, as judged by trusted proxies; its failures are counted.
    * @throws IdentityError `unauthenticated` (whatever was wrong), `overloaded`, `database_unavailable`.
@@ -89,7 +94,7 @@ export const KEY_AUTHENTICATOR_LIMITS: KeyAuthenticatorLimits = {
   maxProven: 10_000,
   rememberMs: 5_000,
   maxRemembered: 10_000,
-  maxLookupsInFlight: 64,
+  maxLookupsInFlight: 256,
   failureBurst: 100,
   failuresPerSecond: 10,
   maxAddresses: 10_000,
@@ -139,8 +144,8 @@ const KNOWN_SCOPES: ReadonlySet<string> = new Set(SCOPES)
 
 class CachingKeyAuthenticator implements KeyAuthenticator {
   readonly #pepper: KeyObject
-  /** Keys of the maps below are HMACs of the whole text under a key of this process alone: a heap dump holds nothing to try offline. */
-  readonly #indexKey = hmacKey(randomBytes(32))
+  /** Under which the maps below keep a text: a heap dump holds nothing that a text's 256 random bits could be guessed from. */
+  readonly #index = createTextIndex()
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #hasher: KeyHasher
@@ -194,9 +199,32 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
     return text.length > LONGEST_TEXT ? undefined : this.#recall(this.#index(text))
   }
 
+  judge(text: string, address: () => string): KeyPrincipal | IdentityError | undefined {
+    const index = text.length > LONGEST_TEXT ? undefined : this.#index(text)
+    const recalled = index === undefined ? undefined : this.#recall(index)
+    if (recalled !== undefined) return recalled
+    const parts = this.#closed ? undefined : parseGatewayKey(text)
+    if (index === undefined || parts === undefined) return REFUSED_KEY
+    // What was proven here before is `authenticate`'s to forget.
+    if (this.#hashed.has(index)) return undefined
+    const known = this.#reader.remembered(parts.keyId)
+    const matches = known !== undefined && this.#secretMatches(known.row, parts)
+    if (matches && this.#isAlive(known.row!, known, parts)) return undefined
+    return this.#judgeStranger(known !== undefined, matches, address())
+  }
+
+  /** Of a key that nothing in memory speaks for. */
+  #judgeStranger(isKnown: boolean, matches: boolean, address: string): IdentityError | undefined {
+    const retryAfterS = matches ? 0 : this.#failures.retryAfterS(address)
+    if (retryAfterS > 0) return putOff(retryAfterS)
+    if (!isKnown) return undefined
+    this.#failures.fail(address)
+    return REFUSED_KEY
+  }
+
   async authenticate(text: string, address: string): Promise<KeyPrincipal> {
     const parts = this.#closed ? undefined : parseGatewayKey(text)
-    if (parts === undefined) throw unauthenticated()
+    if (parts === undefined) throw REFUSED_KEY
     const index = this.#index(text)
     const recalled = this.#recall(index)
     if (recalled !== undefined) return recalled
@@ -229,10 +257,6 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
     this.#hashed.clear()
   }
 
-  #index(text: string): string {
-    return hmacSha256(this.#indexKey, text).toString('latin1')
-  }
-
   #recall(index: string): KeyPrincipal | undefined {
     const proven = this.#provenAt(index)
     return proven !== undefined && this.#clock.monotonic() < proven.freshUntil ? proven.principal : undefined
@@ -253,16 +277,13 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
     if (retryAfterS === 0 || this.#hashed.has(index)) return
     const row = this.#reader.remembered(parts.keyId)?.row
     if (row !== undefined && this.#secretMatches(row, parts)) return
-    throw new IdentityError('overloaded', 'too many refused keys from one address', {
-      retryAfterS,
-      publicDetail: 'Too many keys from this address were refused. Wait, then try again with a valid key.',
-    })
+    throw putOff(retryAfterS)
   }
 
   /** Callers with the same text at the same moment share one proof; it is in the map before anything is awaited. */
   async #prove(index: string, parts: GatewayKeyParts): Promise<KeyPrincipal> {
     for (let restart = 0; restart <= MAX_RESTARTS; restart++) {
-      if (this.#closed) throw unauthenticated()
+      if (this.#closed) throw REFUSED_KEY
       const proof = this.#underWay.get(index) ?? this.#begin(index, parts)
       const { principal } = await proof.outcome
       if (!proof.stale) return principal
@@ -287,7 +308,7 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
     const reading = await this.#reader.read(parts.keyId, this.#hashed.has(index))
     const { row } = reading
     const matches = this.#secretMatches(row, parts)
-    if (row === undefined || !matches || !this.#isAlive(row, reading, parts)) throw unauthenticated()
+    if (row === undefined || !matches || !this.#isAlive(row, reading, parts)) throw REFUSED_KEY
     await this.#hashOnce(index, row, parts)
     const until = (ageMs: number) => Math.min(reading.askedAt + ageMs, expiry(row, reading))
     return { principal: principalOf(row), freshUntil: until(this.#limits.freshMs), deadline: until(this.#limits.provenMs) }
@@ -308,7 +329,7 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
     if (!matches) {
       // The HMAC agreed and the slow hash doesn't: the row was not written by us, or the pepper leaked.
       this.#logger.error('a stored key has hashes that disagree', { keyId: row.id, org: row.org })
-      throw unauthenticated()
+      throw REFUSED_KEY
     }
     this.#hashed.put(index, row.version)
   }

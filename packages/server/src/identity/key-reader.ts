@@ -25,6 +25,9 @@ export interface KeyReaderOptions {
   readonly maxInFlight: number
 }
 
+/** Made once: there are as many as a flood has requests. */
+const TOO_MANY = Object.freeze(new IdentityError('overloaded', 'too many key lookups under way', { retryAfterS: 1 }))
+
 export class KeyReader {
   readonly #options: KeyReaderOptions
   readonly #remembered: RecentMap<KeyId, KeyReading>
@@ -51,7 +54,7 @@ export class KeyReader {
     const underWay = this.#inFlight.get(id)
     if (underWay !== undefined) return underWay
     if (!urgent && this.#inFlight.size >= this.#options.maxInFlight) {
-      return Promise.reject(new IdentityError('overloaded', 'too many key lookups under way', { retryAfterS: 1 }))
+      return Promise.reject(TOO_MANY)
     }
     const reading = this.#ask(id)
     this.#inFlight.set(id, reading)

@@ -27,7 +27,7 @@ import { credentialPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
 import type { AnsweredCall, Answers } from './answers.ts'
 import { absent, CallError, isProxyUrl, presentedKey, readCall } from './call.ts'
-import type { ProxyCall, Selector } from './call.ts'
+import type { PresentedKey, ProxyCall, Selector } from './call.ts'
 import type { CallShares } from './call-shares.ts'
 import type { Outbound } from './outbound.ts'
 import type { Admitted, ProviderGuard } from './provider-guard.ts'
@@ -78,7 +78,11 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
   return {
     handle(request, response) {
       if (!isProxyUrl(request.url ?? '')) return false
-      underway.add(new Passage(options, new Visit(options, request, response)).run(), response)
+      underway.begin(() => {
+        const visit = new Visit(options, request, response)
+        const key = visit.enter(presentedKey)
+        return key && new Passage(options, visit).run(key)
+      }, response)
       return true
     },
     idle: () => underway.idle(),
@@ -132,9 +136,9 @@ class Passage {
     this.#response = visit.response
   }
 
-  async run(): Promise<void> {
+  async run(key: PresentedKey): Promise<void> {
     try {
-      await this.#pass()
+      await this.#pass(key)
     } catch (error) {
       this.#visit.refuse(await this.#explained(error), this.#facts())
     }
@@ -145,8 +149,8 @@ class Passage {
     return principal === undefined || target === undefined ? error : this.#o.explained(error, principal, target.id)
   }
 
-  async #pass(): Promise<void> {
-    const principal = await this.#visit.admit(presentedKey(this.#request.rawHeaders))
+  async #pass(key: PresentedKey): Promise<void> {
+    const principal = await this.#visit.admit(key)
     const call = readCall(this.#request.url!, this.#request.rawHeaders)
     this.#trace.call = call
     const headers = this.#judge(principal, call)

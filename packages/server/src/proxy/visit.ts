@@ -9,8 +9,9 @@ import type { Clock, ConnectionId, ForwardCall, Logger, Metrics, RequestId } fro
 import type { UseLog } from '../audit/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
 import type { RequestRecordRow } from '../db/index.ts'
-import { sendProblem, sourceOf } from '../http/index.ts'
+import { rawValues, sendProblem, sourceOf } from '../http/index.ts'
 import type { CrossOrigin } from '../http/index.ts'
+import { IdentityError } from '../identity/index.ts'
 import type { KeyAuthenticator, KeyPrincipal, KeyUses } from '../identity/index.ts'
 import { fieldsOf } from '../limits/index.ts'
 import type { Limiter, Standing } from '../limits/index.ts'
@@ -79,6 +80,7 @@ const LINGER_MS = 2_000
 /** In records only; nobody is left to be told. */
 const CLIENT_GONE = 499
 const LONGEST_PATH = 2_048
+const NO_PAGE: Readonly<Record<string, string>> = {}
 
 export class Visit {
   readonly request: IncomingMessage
@@ -92,7 +94,7 @@ export class Visit {
   /** Once its request was counted. */
   #standing: Standing | undefined
   /** What a web page of another origin is told, if one asks. */
-  #page: Readonly<Record<string, string>> = {}
+  #page: Readonly<Record<string, string>> = NO_PAGE
   #going: AbortController | undefined
 
   constructor(options: VisitOptions, request: IncomingMessage, response: ServerResponse) {
@@ -113,10 +115,31 @@ export class Visit {
     return this.#standing
   }
 
+  /**
+   * The key of a request that may go on; undefined: it was refused for it and answered. What memory alone can refuse is refused here, where nothing is
+   * waited for, promised or thrown: this is all that a flood of bad keys costs.
+   */
+  enter(read: (rawHeaders: readonly string[]) => PresentedKey, answer?: Refusal): PresentedKey | undefined {
+    let key: PresentedKey
+    try {
+      key = read(this.request.rawHeaders)
+    } catch (error) {
+      this.refuse(error, {}, answer)
+      return undefined
+    }
+    const judged = this.#o.authenticator.judge(key.text, () => this.#address())
+    if (judged instanceof IdentityError) {
+      this.refuse(judged, {}, answer)
+      return undefined
+    }
+    this.#principal = judged
+    return key
+  }
+
   /** Proves the caller and counts the request. @throws as the authenticator, the key guard and the limiter do. */
   async admit(key: PresentedKey): Promise<KeyPrincipal> {
     const { authenticator, keyUses, crossOrigin, limiter } = this.#o
-    const principal = authenticator.cached(key.text) ?? (await authenticator.authenticate(key.text, this.#address()))
+    const principal = this.#principal ?? authenticator.cached(key.text) ?? (await authenticator.authenticate(key.text, this.#address()))
     this.#principal = principal
     if (principal.bounds !== null || key.asBound) await this.#guard(principal, key)
     keyUses.note(principal.keyId)
@@ -183,6 +206,7 @@ export class Visit {
 
   /** What every answer of our own says beside itself. */
   ownFields(): Readonly<Record<string, string>> {
+    if (this.#standing === undefined && this.#page === NO_PAGE) return this.#o.transport.fields
     return { ...this.#o.transport.fields, ...this.#page, ...(this.#standing && fieldsOf(this.#standing)) }
   }
 
@@ -235,7 +259,7 @@ export class Visit {
  * Lets a sender whose body was refused read the answer before its connection goes: the rest is discarded for a moment, never kept.
  */
 function lingerOverBody(request: IncomingMessage, response: ServerResponse): void {
-  if (request.complete) return
+  if (request.complete || !sendsBody(request.rawHeaders)) return
   response.once('finish', () => {
     const timer = setTimeout(() => request.socket.destroy(), LINGER_MS)
     request.once('end', () => clearTimeout(timer))
@@ -243,10 +267,17 @@ function lingerOverBody(request: IncomingMessage, response: ServerResponse): voi
   })
 }
 
+/** RFC 9112 section 6.3: a request without either header has no body. */
+function sendsBody(rawHeaders: readonly string[]): boolean {
+  return rawValues(rawHeaders, 'content-length').some((length) => length !== '0') || rawValues(rawHeaders, 'transfer-encoding').length > 0
+}
+
 /** How many calls are under way. */
 export interface Underway {
   /** Counts one until it ends. `work` handles its own failures: what it throws all the same is told, and its caller's connection is cut. */
   add(work: Promise<void>, response: ServerResponse): void
+  /** The same of what may be over at once, which is then not counted. */
+  begin(work: () => Promise<void> | undefined, response: ServerResponse): void
   /** Resolves when none is. */
   idle(): Promise<void>
 }
@@ -258,14 +289,26 @@ export function createUnderway(logger: Logger): Underway {
     count -= 1
     if (count === 0) for (const resolve of waiting.splice(0)) resolve()
   }
+  const fail = (error: unknown, response: ServerResponse): void => {
+    logger.error('a call ended outside its own error handling', { error })
+    response.destroy()
+  }
+  const add = (work: Promise<void>, response: ServerResponse): void => {
+    count += 1
+    work.then(settle, (error: unknown) => {
+      fail(error, response)
+      settle()
+    })
+  }
   return {
-    add(work, response) {
-      count += 1
-      work.then(settle, (error: unknown) => {
-        logger.error('a call ended outside its own error handling', { error })
-        response.destroy()
-        settle()
-      })
+    add,
+    begin(work, response) {
+      try {
+        const going = work()
+        if (going !== undefined) add(going, response)
+      } catch (error) {
+        fail(error, response)
+      }
     },
     idle: () => (count === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
   }

@@ -439,6 +439,7 @@ const FUNCTIONS: Readonly<Record<string, 'tenant' | 'secret' | 'pure' | { readon
   key_lookup: {
     installation: 'a key is found by its id before its organization is known; of its secret there are two keyed or slow hashes',
   },
+  key_lookups: { installation: 'the same of many, each by its id' },
   key_use_note: { installation: 'writes times alone' },
   node_beat: { installation: 'nodes of the installation' },
   node_leave: { installation: 'nodes of the installation' },
