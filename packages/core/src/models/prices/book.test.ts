@@ -32,9 +32,16 @@ describe('the cost of a call', () => {
     expect(held.cost(call('gpt-5-pro'), tokens(10, 1, { cached: 5 }))).toBeUndefined()
     expect(held.cost(call('text-embedding-3-small'), tokens(10, 1))).toBeUndefined()
     expect(held.cost(call('gpt-5.5'), tokens(272_001, 1))).toBeUndefined()
-    expect(held.cost(call('gpt-4.1', 'openai', 'priority'), tokens(1, 1))).toBeUndefined()
+    expect(held.cost(call('gpt-4.1', 'openai', 'flex'), tokens(1, 1))).toBeUndefined()
     expect(held.cost(call('gpt-4.1'), tokens(null, 1))).toBeUndefined()
     expect(held.cost(call('gpt-4.1'), tokens(1, null))).toBeUndefined()
+  })
+
+  it('goes by the whole prompt where a long one costs more for all of it', () => {
+    expect(held.cost(call('grok-4.3', 'xai'), tokens(199_999, 0))).toBe(199_999 * 1250)
+    expect(held.cost(call('grok-4.3', 'xai'), tokens(200_000, 0))).toBe(200_000 * 2500)
+    expect(held.cost(call('claude-haiku-5-5', 'anthropic'), tokens(100_001, 1, { cached: 100_000 }))).toBe(500 + 100_000 * 50 + 2500)
+    expect(held.cost(call('gpt-6.2-sol'), tokens(272_001, 1, { written: 272_001 }))).toBe(272_001 * 5000 + 15_000)
   })
 
   it("is that of a model's dated versions too, and of no other name that begins the same", () => {
@@ -64,6 +71,39 @@ describe('the cost of a call', () => {
     expect(mine.cost(call('gpt-4.1-mini'), tokens(1e6, 0))).toBe(0.4e9)
     // It says nothing of cached input.
     expect(mine.cost(call('gpt-4.1'), tokens(10, 0, { cached: 1 }))).toBeUndefined()
+  })
+})
+
+describe('a price of some days', () => {
+  const price = { provider: 'a', model: 'm' }
+  const prices = [
+    { ...price, input: '1', until: '2026-12-31' },
+    { ...price, input: '2', from: '2027-01-01', until: '2027-03-31' },
+    { ...price, input: '3', from: '2027-06-01' },
+    { ...price, input: '4', from: '2028-01-01' },
+  ]
+  const at = (day: string) => createPriceBook([book(...prices)], { now: () => Date.parse(day) }).cost(call('m', 'a'), tokens(1e6, 0))
+
+  it.each([
+    ['2020-01-01T00:00:00Z', 1e9],
+    ['2026-12-31T23:59:59.999Z', 1e9],
+    ['2027-01-01T00:00:00Z', 2e9],
+    ['2027-03-31T23:59:59Z', 2e9],
+    ['2027-04-01T00:00:00Z', undefined],
+    ['2027-06-01T00:00:00Z', 3e9],
+    ['2028-01-01T00:00:00Z', 4e9],
+  ])('holds from its first to its last, in UTC, and not beside: %s', (day, cost) => {
+    expect(at(day)).toBe(cost)
+  })
+
+  it('is not one that ends before it begins', () => {
+    expect(() => readPriceBook(book({ ...price, input: '1', from: '2027-01-02', until: '2027-01-01' }))).toThrow('must not lie before from')
+  })
+
+  it('lets what comes with the gateway change when its vendors said that it would', () => {
+    const flash = (day: string) =>
+      createPriceBook([HELD_PRICES], { now: () => Date.parse(day) }).cost(call('gemini-3.8-flash', 'gemini'), tokens(1e6, 0))
+    expect([flash('2026-12-31'), flash('2027-01-01')]).toEqual([0.75e9, 1.5e9])
   })
 })
 

@@ -3,6 +3,8 @@
  * call of which one part has no known price has no known cost.
  */
 import type { z } from 'zod'
+import { systemClock } from '../../kernel/index.ts'
+import type { Clock } from '../../kernel/index.ts'
 import type { Usage } from '../usage/index.ts'
 import { priceBookSchema } from './schema.ts'
 import type { PriceBookInput, priceSchema } from './schema.ts'
@@ -55,8 +57,11 @@ export function readPriceBook(book: unknown): z.output<typeof priceBookSchema> {
   return priceBookSchema.parse(book)
 }
 
-/** One book of several: what a later one says of a provider and model stands for what earlier ones say of them. */
-export function createPriceBook(books: readonly PriceBookInput[]): PriceBook {
+/**
+ * One book of several: what a later one says of a provider and model stands for what earlier ones say of them. Prices are those of the clock's day: a
+ * price that ended, or is not there yet, is none.
+ */
+export function createPriceBook(books: readonly PriceBookInput[], clock: Pick<Clock, 'now'> = systemClock): PriceBook {
   const byProvider = new Map<string, Map<string, Held[]>>()
   for (const { prices } of books.map(readPriceBook)) {
     for (const [of, entries] of Map.groupBy(prices, ({ provider, model }) => `${provider} ${model}`)) {
@@ -70,7 +75,8 @@ export function createPriceBook(books: readonly PriceBookInput[]): PriceBook {
     cost({ provider, model, tier }, tokens) {
       const models = byProvider.get(provider)
       const family = familyIn(models, model)
-      const rates = family === undefined ? undefined : ratesFor(models!.get(family)!, tier, tokens.input)
+      const rates =
+        family === undefined ? undefined : ratesFor(models!.get(family)!, { tier, input: tokens.input ?? 0, day: dayOf(clock.now()) })
       return rates === undefined ? undefined : costAt(rates, tokens)
     },
   }
@@ -90,14 +96,30 @@ function fits(name: string, model: string): boolean {
   return model.startsWith(name) && DATED.test(model.slice(name.length))
 }
 
-function ratesFor(entries: readonly Held[], tier: string | undefined, input: number | null): Rates | undefined {
-  let found: Held | undefined
-  for (const one of entries) {
-    const { above = 0, upto = Infinity } = one.entry
-    const holds = one.entry.tier === tier && (above === 0 || (input ?? 0) > above) && (input ?? 0) <= upto
-    if (holds && above >= (found?.entry.above ?? 0)) found = one
-  }
-  return found?.rates
+interface Wanted {
+  readonly tier: string | undefined
+  readonly input: number
+  /** As `2026-01-31`, UTC. */
+  readonly day: string
+}
+
+/** Of those that hold, the one for the most input, and of these the latest. */
+function ratesFor(entries: readonly Held[], wanted: Wanted): Rates | undefined {
+  const holding = entries.filter(({ entry }) => holds(entry, wanted))
+  return holding
+    .toSorted((a, b) => (a.entry.above ?? 0) - (b.entry.above ?? 0) || (a.entry.from ?? '').localeCompare(b.entry.from ?? ''))
+    .at(-1)?.rates
+}
+
+function holds({ tier, above = 0, upto = Infinity, from, until }: Entry, wanted: Wanted): boolean {
+  if (tier !== wanted.tier || (from ?? wanted.day) > wanted.day || (until ?? wanted.day) < wanted.day) return false
+  return (above === 0 || wanted.input > above) && wanted.input <= upto
+}
+
+const DAY = 10
+
+function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, DAY)
 }
 
 function costAt(rates: Rates, { input, cached, written, writtenLong, output }: Tokens): Nano | undefined {

@@ -23,6 +23,10 @@ export const priceSchema = z.strictObject({
     .string()
     .regex(/^[a-zA-Z_]{1,40}$/u)
     .optional(),
+  /** The first day that it holds, in UTC; absent: every day before `until`. */
+  from: z.iso.date().optional(),
+  /** The last day that it holds, in UTC; absent: until further notice. */
+  until: z.iso.date().optional(),
   input: price,
   /** Read from a cache. Absent: a call that did so has no known cost. Likewise below. */
   cached: price.optional(),
@@ -44,10 +48,12 @@ export const priceBookSchema = z
   .superRefine(({ prices }, context) => {
     const seen = new Map<string, number>()
     for (const [at, one] of prices.entries()) {
-      const name = [one.provider, one.model, one.above ?? 0, one.tier ?? ''].join(' ')
+      const name = [one.provider, one.model, one.above ?? 0, one.tier ?? '', one.from ?? ''].join(' ')
       const before = seen.get(name)
       if (before !== undefined) context.addIssue({ code: 'custom', path: ['prices', at], message: `stands at prices/${before} already` })
       seen.set(name, at)
+      if (one.from !== undefined && one.until !== undefined && one.until < one.from)
+        context.addIssue({ code: 'custom', path: ['prices', at, 'until'], message: 'must not lie before from' })
     }
   })
 
