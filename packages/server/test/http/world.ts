@@ -142,6 +142,8 @@ export interface World {
   readonly b: TestOrg
   /** What was written to the log, line by line. */
   readonly log: readonly string[]
+  /** Another organization like those two. */
+  makeOrg(name: string): Promise<TestOrg>
   makeKey(
     at: TestOrg,
     options: {
@@ -398,6 +400,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     a,
     b,
     log,
+    makeOrg: (name) => makeOrg(parts, name),
     makeKey: async (at, wanted) => (await insertKey(parts, at.org, { project: at.projects[0], ...wanted })).text,
     async makePerson(org, role, email) {
       const person = await makePerson(parts, org, role, `${role ?? 'nobody'} ${randomBytes(6).toString('hex')}`)
