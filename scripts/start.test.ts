@@ -85,6 +85,15 @@ function curlIn(output: string): Curl {
   return { url: line.split(' ').at(-1) ?? '', headers: Object.fromEntries(headers) as Record<string, string> }
 }
 
+/** The words of the model, asked by the line that shows a streamed answer. */
+async function askedModel(output: string): Promise<string> {
+  const { key, body, url } = /^ *curl -N -H 'Authorization: (?<key>[^']+)' .* -d '(?<body>[^']+)' (?<url>\S+)$/m.exec(output)?.groups ?? {}
+  const headers = { authorization: key ?? '', 'content-type': 'application/json' }
+  const response = await fetch(url ?? '', { method: 'POST', headers, body: body ?? '' })
+  expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/)
+  return [...(await response.text()).matchAll(/"content":"([^"]*)"/g)].map(([, word]) => word).join('')
+}
+
 async function call({ url, headers }: Curl): Promise<{ status: number; body: unknown }> {
   const response = await fetch(url, { headers })
   return { status: response.status, body: await response.json() }
@@ -102,27 +111,34 @@ async function expectStillWorking(curl: Curl): Promise<void> {
 describe('npm start', () => {
   let first: Curl
 
-  it('prints a curl line that works as pasted, and ends with 0 on Ctrl-C with nothing left behind', { timeout: TIMEOUT }, async () => {
-    const { child, output, outcome } = start()
-    expect(await outcome, output()).toBe('ready')
-    expect(output()).toMatch(new RegExp(`http://127\\.0\\.0\\.1:${port}/console/#owner=\\S+`))
-    first = curlIn(output())
-    const { status, body } = await call(first)
-    expect(status).toBe(200)
-    const owners = (body as { owner: { login: string } }[]).map(({ owner }) => owner.login)
-    expect(owners).toEqual(Array.from({ length: 30 }, () => 'octo-sandbox'))
-    expect((await stat(join(dataDir, 'start.json'))).mode & 0o777).toBe(0o600)
+  it(
+    'prints curl lines that work as pasted, one of them a stream, and ends with 0 on Ctrl-C with nothing left behind',
+    { timeout: TIMEOUT },
+    async () => {
+      const { child, output, outcome } = start()
+      expect(await outcome, output()).toBe('ready')
+      expect(output()).toMatch(new RegExp(`http://127\\.0\\.0\\.1:${port}/console/#owner=\\S+`))
+      first = curlIn(output())
+      const { status, body } = await call(first)
+      expect(status).toBe(200)
+      const owners = (body as { owner: { login: string } }[]).map(({ owner }) => owner.login)
+      expect(owners).toEqual(Array.from({ length: 30 }, () => 'octo-sandbox'))
+      expect(await askedModel(output())).toBe('1 2 3 4 5 6 7 8 9')
+      expect((await stat(join(dataDir, 'start.json'))).mode & 0o777).toBe(0o600)
 
-    expect(await stop(child, 'SIGINT')).toBe(0)
-    expect(output()).not.toContain('by itself')
-    await expect(fetch(first.url)).rejects.toThrow('fetch failed')
-    expect(await readdir(dataDir)).not.toContain('gateway.pid')
-  })
+      expect(await stop(child, 'SIGINT')).toBe(0)
+      expect(output()).not.toContain('by itself')
+      await expect(fetch(first.url)).rejects.toThrow('fetch failed')
+      expect(await readdir(dataDir)).not.toContain('gateway.pid')
+    },
+  )
 
   it('finds its data again, and refuses a second start without harming the first', { timeout: TIMEOUT }, async () => {
     const again = start()
     expect(await again.outcome, again.output()).toBe('ready')
     expect(curlIn(again.output())).toEqual(first)
+    expect(again.output()).not.toContain('keeping a key')
+    expect(await askedModel(again.output())).toBe('1 2 3 4 5 6 7 8 9')
 
     const samePort = start()
     expect(await samePort.outcome).toBe(4)

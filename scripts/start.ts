@@ -14,7 +14,7 @@ import {
   type Running,
   type SandboxOrigins,
 } from './start/processes.ts'
-import { provision, type Provision } from './start/provision.ts'
+import { MODEL_PROVIDERS, provision, type Provision } from './start/provision.ts'
 import { ROOT, since, step } from './steps.ts'
 
 /** Why the start stopped, in one sentence for the reader, with what to do. */
@@ -103,8 +103,8 @@ function configFile(dataDir: string): string {
   return join(dataDir, 'start.config.yaml')
 }
 
-/** The gateway's environment, with a file that points both providers at the sandbox and opens exactly those two loopback origins. */
-function settingsFor(dataDir: string, { github, google }: SandboxOrigins): Record<string, string> {
+/** The gateway's environment, with a file that points providers at the sandbox and opens exactly those loopback origins. */
+function settingsFor(dataDir: string, { github, google, models }: SandboxOrigins): Record<string, string> {
   const overlay = ({
     authorizationEndpoint,
     tokenEndpoint,
@@ -119,8 +119,11 @@ function settingsFor(dataDir: string, { github, google }: SandboxOrigins): Recor
     ...(revocationEndpoint === undefined ? {} : { revocationEndpoint }),
   })
   const config = {
-    egress: { insecureAllowOrigins: [github.origin, google.origin] },
+    egress: { insecureAllowOrigins: [github.origin, google.origin, models.origin] },
     providers: { github: overlay(github), google: overlay(google) },
+    models: {
+      providers: MODEL_PROVIDERS.map(({ id, dialect, name, more }) => ({ id, dialect, name, base: models.bases[dialect], ...more })),
+    },
   }
   // JSON is YAML.
   writePrivately(configFile(dataDir), `# Written by npm start, anew each time.\n${JSON.stringify(config, null, 2)}\n`)
@@ -166,6 +169,8 @@ function writePrivately(file: string, text: string): void {
 
 function welcome({ url, ownerLink }: GatewayReady, sandbox: SandboxOrigins, made: Provision, dataDir: string, took: string): string {
   const call = new URL('/proxy/github/user/repos', url).href
+  const chat = new URL('/llm/sandbox/v1/chat/completions', url).href
+  const prompt = JSON.stringify({ model: sandbox.models.model, stream: true, messages: [{ role: 'user', content: 'count to 9' }] })
   return `
 Sallyport is ready (${took}).
 
@@ -178,8 +183,12 @@ Repositories of a connected GitHub account, with a token that never leaves the g
 
   curl -H 'Authorization: Bearer ${made.key}' -H 'Sallyport-Connection: ${made.connections.github}' ${call}
 
+A model's answer, word by word, with a vendor's key that never leaves it either:
+
+  curl -N -H 'Authorization: Bearer ${made.key}' -H 'Content-Type: application/json' -d '${prompt}' ${chat}
+
 Data      ${dataDir}
-Sandbox   GitHub ${sandbox.github.origin}, Google ${sandbox.google.origin}
+Sandbox   GitHub ${sandbox.github.origin}, Google ${sandbox.google.origin}, models ${sandbox.models.origin}
 Ctrl-C stops everything.
 `
 }

@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 import type { Sandbox } from '@sallyport/sandbox'
 import { ROOT } from '../steps.ts'
 
-export type SandboxOrigins = Pick<Sandbox, 'github' | 'google'>
+export type SandboxOrigins = Pick<Sandbox, 'github' | 'google' | 'models'>
 
 /** What the gateway says once it listens. The links are absent when it has an owner who signs in otherwise. */
 export interface GatewayReady {

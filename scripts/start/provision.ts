@@ -1,5 +1,5 @@
 /**
- * Makes the first call possible: integrations for the sandbox providers, a connected account at each, and an API key. It acts as an owner in the
+ * Makes the first call possible: integrations for the sandbox providers, a connected account at each, a key of each vendor of models, and an API key. It acts as an owner in the
  * console would, through the typed client alone, and as the person who signs in at the sandbox. What still works from the last start is kept;
  * what does not is repaired, and connections keep their ids.
  */
@@ -9,12 +9,31 @@ import type { SandboxOrigins } from './processes.ts'
 
 const ENVIRONMENT = 'test'
 const END_USER = 'sandbox-reader'
-const KEY_SCOPES = ['proxy:call', 'connections:read'] as const
+const KEY_SCOPES = ['proxy:call', 'llm:call', 'connections:read'] as const
 
 /** Per provider: the call that shows that a connection works. */
 const PROBES = { github: 'user', google: 'oauth2/v2/userinfo' } as const
 type ProviderName = keyof typeof PROBES
 const PROVIDERS = Object.keys(PROBES) as ProviderName[]
+
+/** The sandbox's vendors of models as the gateway is told of them, each with a call that shows that its key works. */
+export const MODEL_PROVIDERS = [
+  { id: 'sandbox', dialect: 'openai', name: 'Sandbox', probe: 'v1/models', more: {} },
+  {
+    id: 'sandbox-anthropic',
+    dialect: 'anthropic',
+    name: 'Sandbox, as Anthropic',
+    probe: 'v1/models',
+    more: { injection: { name: 'x-api-key', template: '{token}' }, defaultHeaders: { 'anthropic-version': '2023-06-01' } },
+  },
+  {
+    id: 'sandbox-gemini',
+    dialect: 'gemini',
+    name: 'Sandbox, as Gemini',
+    probe: 'v1beta/models',
+    more: { injection: { name: 'x-goog-api-key', template: '{token}' } },
+  },
+] as const
 
 /** What is kept between starts. */
 export interface Provision {
@@ -46,7 +65,7 @@ export async function provision(options: ProvisionOptions): Promise<Provision> {
   const owner = (): Promise<Owner> => (opened ??= openOwner(url, options.starterToken))
 
   let key = remembered?.key
-  if (key === undefined || !(await isKeyGood(url, key))) {
+  if (key === undefined || !(await isKeyGood(url, key)) || (await modelStatus(url, key, MODEL_PROVIDERS[0])) === FORBIDDEN) {
     options.report('making an API key')
     key = await createKey(await owner())
   }
@@ -60,6 +79,12 @@ export async function provision(options: ProvisionOptions): Promise<Provision> {
     options.report(`connecting a ${provider} account of the sandbox`)
     connections[provider] = await connect(await owner(), options.sandbox, provider)
     if (!(await answers(url, key, provider, connections[provider]))) throw new Error(`The new ${provider} connection does not answer.`)
+  }
+  for (const provider of MODEL_PROVIDERS) {
+    if ((await modelStatus(url, key, provider)) === OK) continue
+    options.report(`keeping a key of ${provider.name}`)
+    await keepModelKey(await owner(), options.sandbox, provider.id)
+    if ((await modelStatus(url, key, provider)) !== OK) throw new Error(`${provider.name} does not answer with its new key.`)
   }
   return { key, connections: connections as Record<ProviderName, string> }
 }
@@ -81,6 +106,25 @@ async function isKeyGood(url: string, key: string): Promise<boolean> {
   const response = await fetch(new URL('/api/v1/whoami', url), { headers: { authorization: `Bearer ${key}` } })
   await response.body?.cancel()
   return response.status === 200
+}
+
+const OK = 200
+/** A key of an earlier start, made before it was to call models. */
+const FORBIDDEN = 403
+
+async function modelStatus(url: string, key: string, { id, probe }: (typeof MODEL_PROVIDERS)[number]): Promise<number> {
+  const response = await fetch(new URL(`/llm/${id}/${probe}`, url), { headers: { authorization: `Bearer ${key}` } })
+  await response.body?.cancel()
+  return response.status
+}
+
+/** In place of one that no longer works. */
+async function keepModelKey({ client, place }: Owner, { models }: SandboxOrigins, provider: string): Promise<void> {
+  const { data } = await client.call('providerKeyList', { params: place, query: { limit: 200 } })
+  for (const old of data.filter((one) => one.provider === provider && one.state !== 'ended')) {
+    await client.call('providerKeyRevoke', { params: { ...place, provider_key: old.id } })
+  }
+  await client.call('providerKeyCreate', { params: place, body: { provider, secret: models.key } })
 }
 
 async function createKey({ client, place }: Owner): Promise<string> {

@@ -2,7 +2,7 @@
  * The sandbox as a process of its own. One JSON line on standard output says where it listens; then it serves until SIGTERM, SIGINT or the end
  * of its standard input, which is how it notices that whoever started it is gone.
  *
- *   main.ts [--state-file FILE] [--github-port N] [--google-port N]
+ *   main.ts [--state-file FILE] [--github-port N] [--google-port N] [--models-port N]
  */
 import { parseArgs } from 'node:util'
 import { startSandbox, type SandboxOptions } from './sandbox.ts'
@@ -10,12 +10,19 @@ import { startSandbox, type SandboxOptions } from './sandbox.ts'
 function optionsFrom(args: string[]): SandboxOptions {
   const { values } = parseArgs({
     args,
-    options: { 'state-file': { type: 'string' }, 'github-port': { type: 'string' }, 'google-port': { type: 'string' } },
+    options: {
+      'state-file': { type: 'string' },
+      'github-port': { type: 'string' },
+      'google-port': { type: 'string' },
+      'models-port': { type: 'string' },
+    },
   })
   return {
     ...(values['state-file'] === undefined ? {} : { stateFile: values['state-file'] }),
     github: portFrom('--github-port', values['github-port']),
     google: portFrom('--google-port', values['google-port']),
+    // A pace at which a reader sees the words come.
+    models: { ...portFrom('--models-port', values['models-port']), pauseMs: 40 },
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Starts the sandbox providers: for each an emulator on a free port and our strict front before it, on the port that everyone is told.
- * It owns the listeners and closes them; the rules are in `front.ts`.
+ * Starts the sandbox providers: for each an emulator on a free port and our strict front before it, on the port that everyone is told; and beside
+ * them the vendors of models. It owns the listeners and closes them; the rules are in `front.ts` and `models/`.
  */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -10,10 +10,12 @@ import { github, githubSeed } from './github.ts'
 import { createGoogle, googleSeed } from './google.ts'
 import { GrantBook } from './grants.ts'
 import { createIdTokenSigner } from './id-token.ts'
+import { startModelVendors, type ModelProvider } from './models/index.ts'
 import type { Provider } from './provider.ts'
 import { Upstream } from './upstream.ts'
 
-const PREFERRED_PORTS = { github: 7256, google: 7257 }
+const PREFERRED_PORTS = { github: 7256, google: 7257, models: 7258 }
+const MODEL_KEY = 'sandbox-model-key-not-a-secret'
 
 export interface SandboxProvider {
   /** `http://127.0.0.1:<port>`, without a trailing slash. */
@@ -30,11 +32,24 @@ export interface SandboxProvider {
   users: string[]
 }
 
+/** Vendors of models, one address each. */
+export interface SandboxModels {
+  origin: string
+  /** What comes before `/v1` in the vendors' own addresses. */
+  bases: { openai: string; anthropic: string; gemini: string }
+  /** Opens all of them. */
+  key: string
+  /** The model that answers. */
+  model: string
+}
+
 export interface SandboxOptions {
   /** `port` 0 asks for any free port; absent prefers 7256 and takes a free one when that is busy. */
   github?: { port?: number }
   /** Likewise, preferring 7257. */
   google?: { port?: number }
+  /** Likewise, preferring 7258. `pauseMs` between the words of a stream; default 0. */
+  models?: { port?: number; pauseMs?: number }
   /** Where granted tokens are remembered (as hashes). Absent: they end with the sandbox. */
   stateFile?: string
   host?: '127.0.0.1'
@@ -43,6 +58,7 @@ export interface SandboxOptions {
 export interface Sandbox {
   github: SandboxProvider
   google: SandboxProvider
+  models: SandboxModels
   /** Stops listening and cuts what is open. Safe to call again. */
   close(): Promise<void>
 }
@@ -52,7 +68,7 @@ interface Running {
   close(): Promise<void>
 }
 
-/** Starts both providers. @throws Error when a port that was asked for is busy, or the state file cannot be read. */
+/** Starts them all. @throws Error when a port that was asked for is busy, or the state file cannot be read. */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
   const book = await GrantBook.open(options.stateFile)
   const google = createGoogle(await createIdTokenSigner())
@@ -65,11 +81,32 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     started.push(first)
     const second = await startProvider(google, (uri) => googleSeed(uri, google.client), book, options.google?.port)
     started.push(second)
-    return { github: first.provider, google: second.provider, close }
+    const vendors = await startModels(options.models ?? {})
+    return { github: first.provider, google: second.provider, models: modelsOf(vendors), close: () => closeAll(close, vendors) }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/** On `port` when given, else on the preferred one, else on any free one. */
+async function startModels({ port, pauseMs = 0 }: NonNullable<SandboxOptions['models']>): Promise<ModelProvider> {
+  const options = { key: MODEL_KEY, pauseMs }
+  try {
+    return await startModelVendors({ ...options, port: port ?? PREFERRED_PORTS.models })
+  } catch (error) {
+    if (port !== undefined || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    return await startModelVendors(options)
+  }
+}
+
+async function closeAll(close: () => Promise<void>, vendors: ModelProvider): Promise<void> {
+  await Promise.all([close(), vendors.close()])
+}
+
+function modelsOf({ origin, key, models }: ModelProvider): SandboxModels {
+  const bases = { openai: `${origin}/openai`, anthropic: `${origin}/anthropic`, gemini: `${origin}/gemini` }
+  return { origin, bases, key, model: models.chat[0] ?? '' }
 }
 
 async function startProvider(

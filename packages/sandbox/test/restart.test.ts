@@ -89,7 +89,9 @@ describe('the sandbox process', () => {
 
 async function spawnSandbox(): Promise<{ child: ChildProcess; origins: { github: { origin: string } }; ended: Promise<number> }> {
   const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-  const child = spawn(process.execPath, [main, '--github-port', '0', '--google-port', '0'], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [main, '--github-port', '0', '--google-port', '0', '--models-port', '0'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   const ended = once(child, 'exit').then(([code]) => code as number)
   let text = ''
   for await (const chunk of child.stdout) {
