@@ -12,7 +12,9 @@ export const openai: ModelProviderInput = {
       { page: 'https://github.com/openai/openai-node', dated: '2026-08-21', shows: ['base', 'key', 'clients', 'paths'] },
     ],
   },
-  notes: ['A project whose data stay in a region is called at a host of that region, as `eu.api.openai.com`: declare it as the base of this provider.'],
+  notes: [
+    'A project whose data stay in a region is called at a host of that region, as `eu.api.openai.com`: declare it as the base of this provider.',
+  ],
   dialect: 'openai',
   credential: 'key',
   base: 'https://api.openai.com',

@@ -38,7 +38,7 @@ function finishOf(reason: string, called: boolean): FinishReason {
 }
 
 /** A wrong key is a malformed request to this vendor (status 400); to OpenAI's clients it is their key. */
-function failureOf(status: number | undefined, json: unknown): VendorFailure {
+export function failureOf(status: number | undefined, json: unknown): VendorFailure {
   const error = fields(fields(Array.isArray(json) ? json[0] : json)['error'])
   const wrongKey = objects(error['details']).some(({ reason }) => reason === 'API_KEY_INVALID')
   return failure(wrongKey ? 401 : (status ?? (count(error['code']) || 500)), text(error['message']), text(error['status']))

@@ -5,6 +5,7 @@ import type { ModelProvider } from '../schema.ts'
 import { anthropicAnswer, anthropicStream } from './anthropic-answer.ts'
 import { anthropicRequest } from './anthropic.ts'
 import { machineStamps } from './completion.ts'
+import { googleEmbeddings } from './embeddings.ts'
 import { geminiAnswer, geminiStream } from './gemini-answer.ts'
 import { geminiPath, vertexPath } from './gemini-path.ts'
 import { geminiRequest } from './gemini.ts'
@@ -55,7 +56,8 @@ const TRANSLATED: Readonly<Partial<Record<ModelProvider['dialect'], (place: Plac
     },
   }),
   gemini: ({ provider, settings, stamps }) => {
-    const pathOf = provider.credential === 'google_service_account' ? vertexPath(settings) : geminiPath
+    const vertex = provider.credential === 'google_service_account'
+    const pathOf = vertex ? vertexPath(settings) : geminiPath
     return {
       chat: {
         native: false,
@@ -63,6 +65,7 @@ const TRANSLATED: Readonly<Partial<Record<ModelProvider['dialect'], (place: Plac
         answer: (status, json, asked) => geminiAnswer(status, json, asked, stamps),
         stream: (asked) => geminiStream(asked, stamps),
       },
+      embeddings: googleEmbeddings(vertex ? 'vertex' : 'gemini', pathOf),
     }
   },
 }
