@@ -67,6 +67,7 @@ export const PROBLEM_CODES = [
   // Keys of model providers
   'provider_key_required',
   'provider_key_refused',
+  'provider_key_rejected',
   // Connecting an account
   'connect_session_invalid',
   'connect_state_invalid',

@@ -13,3 +13,5 @@ export { DPOP_CLOCK_AHEAD_S, DPOP_PROOF_AGE_S, DPOP_PROOF_ALGORITHMS, judgeDpopP
 export type { ExpectedProof, JudgedProof } from './dpop-judge.ts'
 export { makeDpopProof } from './dpop-proof.ts'
 export type { ProvenRequest } from './dpop-proof.ts'
+export { signAssertion } from './assertion.ts'
+export type { Assertion } from './assertion.ts'

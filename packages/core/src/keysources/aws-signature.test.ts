@@ -56,6 +56,31 @@ describe('the signature of AWS requests', () => {
     )
   })
 
+  it.each([
+    ['get-vanilla', '/', '5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31'],
+    [
+      'get-vanilla-query-order-key-case',
+      '/?Param2=value2&Param1=value1',
+      'b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500',
+    ],
+    [
+      'get-unreserved',
+      '/-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz',
+      '07ef7494c76fa4850883e2b006601f940f8a34d404d0cfa977f52a65bbf5f24f',
+    ],
+    ['get-utf8', '/\u1234', '8318018e0b0f223aa2bbf98705b62bb787dc9c0e678f255a891fd03141be5d85'],
+  ])('is that of the vector %s, over the path and query as they are sent', (_name, target, signature) => {
+    const request = {
+      service: 'service',
+      region: 'us-east-1',
+      host: 'example.amazonaws.com',
+      headers: {},
+      body: '',
+      at: Date.UTC(2015, 7, 30, 12, 36, 0),
+    }
+    expect(signAws({ ...request, method: 'GET', target }, EXAMPLE)['authorization']).toContain(`Signature=${signature}`)
+  })
+
   it('covers a session token, and gives the secret key away nowhere', () => {
     const headers = sign({}, '', new Secret('a-session-token'))
     expect(headers['x-amz-security-token']).toBe('a-session-token')

@@ -3,7 +3,8 @@
  * would end a header's line, an AWS key pair or a service account's file with parts missing. No text of it is ever repeated in a refusal.
  */
 import { z } from 'zod'
-import type { Secret } from '../kernel/index.ts'
+import { Secret } from '../kernel/index.ts'
+import type { AwsCredentials } from '../keysources/index.ts'
 import type { ModelCredential } from './schema.ts'
 
 /** Visible ASCII alone: it goes into a header, and a space at its end is a slip of the hand that shows nowhere. */
@@ -51,6 +52,31 @@ function nameOf(kind: ModelCredential, text: Secret): string | undefined {
   if (kind === 'key') return KEY.test(plain) ? plain : undefined
   const value = parsed(plain)
   return kind === 'aws' ? awsKey.safeParse(value).data?.access_key_id : serviceAccount.safeParse(value).data?.client_email
+}
+
+/** An access key, to sign with. @throws TypeError for a text that is none */
+export function readAwsKey(text: Secret): AwsCredentials {
+  const key = awsKey.safeParse(parsed(text.reveal())).data
+  if (key === undefined) throw new TypeError('no credential of its kind')
+  const { access_key_id: accessKeyId, secret_access_key: secret, session_token: session } = key
+  return { accessKeyId, secretAccessKey: new Secret(secret), sessionToken: session === undefined ? undefined : new Secret(session) }
+}
+
+/** What a service account proves itself with. */
+export interface ServiceAccount {
+  readonly address: string
+  /** PKCS #8, PEM. */
+  readonly privateKey: Secret
+  /** Names it among the account's keys. */
+  readonly keyId: string | undefined
+}
+
+/** @throws TypeError for a text that is none */
+export function readServiceAccount(text: Secret): ServiceAccount {
+  const file = serviceAccount.safeParse(parsed(text.reveal())).data
+  if (file === undefined) throw new TypeError('no credential of its kind')
+  const keyId = file['private_key_id']
+  return { address: file.client_email, privateKey: new Secret(file.private_key), keyId: typeof keyId === 'string' ? keyId : undefined }
 }
 
 function parsed(text: string): unknown {

@@ -1,7 +1,7 @@
 /** Owns the model plane with its memory of kept keys. */
-import { formatId } from '@sallyport/core'
+import { createAccessTokens, formatId } from '@sallyport/core'
 import type { CircuitChange, Logger, OrgId } from '@sallyport/core'
-import { createModelCalls, createModelGuard, createNativePlane } from '../llm/index.ts'
+import { createBodyHolding, createModelCalls, createModelGuard, createNativePlane } from '../llm/index.ts'
 import { createKeptKeys } from '../models/index.ts'
 import type { DataPlane } from '../proxy/index.ts'
 import type { UsageMeter } from '../usage/index.ts'
@@ -13,6 +13,8 @@ const KEY_AGE_MS = 10_000
 /** And while the database is away. */
 const KEY_AGE_AWAY_MS = 30_000
 const MAX_KEYS = 20_000
+/** Of bodies that are read whole before their call, all together. */
+const MOST_HELD_BYTES = 128 * 1024 * 1024
 
 export interface OpenModelPlane {
   readonly modelPlane: DataPlane
@@ -29,6 +31,8 @@ export function openModelPlane(ground: Ground, { visits, shares }: Visits, meter
     maxEntries: MAX_KEYS,
   })
   const { maxRequestBytes } = config.limits
+  const tokens = createAccessTokens({ fetch: (input, init) => egress.fetch(input, init), clock })
+  const holding = createBodyHolding(maxRequestBytes, Math.max(MOST_HELD_BYTES, maxRequestBytes))
   const calls = createModelCalls({
     providers: modelProviders,
     keptKeys,
@@ -37,12 +41,19 @@ export function openModelPlane(ground: Ground, { visits, shares }: Visits, meter
     origins: config.egress,
     shares,
     guard: createModelGuard({ ...config.breaker, onChange: (change) => tellCircuit(change, logger), clock, metrics }),
+    tokens,
+    holding,
     useLog,
+    clock,
     maxRequestBytes,
   })
   return {
-    modelPlane: createNativePlane({ ...visits, calls, meter, publicUrl: config.publicUrl, maxRequestBytes }),
-    stopListening: database.onChange((change) => keptKeys.heard(change)),
+    modelPlane: createNativePlane({ ...visits, calls, meter, holding, publicUrl: config.publicUrl, maxRequestBytes }),
+    stopListening: database.onChange((change) => {
+      keptKeys.heard(change)
+      if (change === 'unknown') tokens.forget(undefined)
+      else if (change.table === 'provider_key') tokens.forget(change.org)
+    }),
   }
 }
 

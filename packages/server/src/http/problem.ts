@@ -74,6 +74,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemRow>> = {
   integration_not_configured: { status: 409, title: 'The integration is not configured' },
   provider_key_required: { status: 400, title: 'No key of this provider' },
   provider_key_refused: { status: 403, title: 'This key of the provider is not taken' },
+  provider_key_rejected: { status: 403, title: 'The provider does not take the key' },
   connect_session_invalid: { status: 410, title: 'The connect session is over' },
   connect_state_invalid: { status: 400, title: 'The authorization answer is not ours' },
   connect_browser_mismatch: { status: 403, title: 'Another browser began this' },

@@ -1,6 +1,10 @@
-/** Owns a look at what a model call asks for before it goes out, where a budget needs it: the model, and the most it may write. Refuses to keep anything of it. */
+/**
+ * Owns bodies that must be at hand before their call goes out: for a look at what is asked for, where a budget needs it, or for a signature. Refuses one that is too
+ * large, and to hold more of all together than its bound.
+ */
 import type { Readable } from 'node:stream'
 import { EgressError } from '@sallyport/core'
+import { CallError } from '../proxy/index.ts'
 
 /** A body, and what is known of it. */
 export interface AskedBody {
@@ -12,16 +16,38 @@ export interface AskedBody {
   readonly bytes: number | undefined
 }
 
-/**
- * The whole body, with what it asks for where it is JSON.
- * @throws EgressError `request_too_large` beyond `most` bytes, `client_gone` for one that broke off
- */
-export async function readAhead(request: Readable, most: number): Promise<AskedBody> {
-  const body = await readWhole(request, most)
+export interface BodyHolding {
+  /**
+   * Reads a body whole and holds it until `work` has ended. `declared`: its length, where it is.
+   * @throws EgressError `request_too_large`, `client_gone` for one that broke off; CallError `overloaded` when too much is held already; what `work` throws
+   */
+  held<T>(body: Readable, declared: number | undefined, work: (whole: Buffer) => Promise<T>): Promise<T>
+}
+
+/** @param mostEach bytes of one body; @param mostAll of all that are held at once */
+export function createBodyHolding(mostEach: number, mostAll: number): BodyHolding {
+  let heldBytes = 0
+  return {
+    async held(body, declared, work) {
+      const taken = Math.min(declared ?? mostEach, mostEach)
+      if (heldBytes + taken > mostAll)
+        throw new CallError('overloaded', 'bodies held', { publicDetail: 'Too many bodies are read at once.' })
+      heldBytes += taken
+      try {
+        return await work(await readWhole(body, mostEach))
+      } finally {
+        heldBytes -= taken
+      }
+    },
+  }
+}
+
+/** What a body asks for, where it is JSON. */
+export function asked(body: Buffer): AskedBody {
   return { body, bytes: body.length, ...askedIn(body) }
 }
 
-/** @throws as `readAhead` */
+/** @throws EgressError `request_too_large` beyond `most` bytes, `client_gone` for one that broke off */
 export async function readWhole(request: Readable, most: number): Promise<Buffer> {
   const pieces: Buffer[] = []
   let bytes = 0

@@ -1,8 +1,8 @@
 /** The model plane: calls to model providers, natively and in words that all of them are given. */
 export { presentedModelKey, ownKeyFor, readModelHeaders, unknownProvider } from './call.ts'
 export type { ModelHeaders } from './call.ts'
-export { readAhead, readWhole } from './asked-body.ts'
-export type { AskedBody } from './asked-body.ts'
+export { asked, createBodyHolding, readWhole } from './asked-body.ts'
+export type { AskedBody, BodyHolding } from './asked-body.ts'
 export type { ModelCall, ModelCalls, OwnKey } from './model-call.ts'
 export { createModelCalls } from './model-calls.ts'
 export type { ModelCallsOptions } from './model-calls.ts'

@@ -3,9 +3,11 @@
  * on it buffers an answer. Refuses to hold a key longer than the call's start, and to send a caller's key and a kept one to the same call.
  */
 import { Readable } from 'node:stream'
-import { EgressError, formatId, modelBase, parseApiBase, placeKey } from '@sallyport/core'
+import { authorizeModelCall, EgressError, formatId, modelBase, needsWholeBody, parseApiBase } from '@sallyport/core'
 import type {
+  AccessTokens,
   ApiBase,
+  Clock,
   Egress,
   ForwardResult,
   ModelAuthorization,
@@ -20,6 +22,7 @@ import { CallError } from '../proxy/index.ts'
 import type { CallShares } from '../proxy/index.ts'
 import { providerKeyPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
+import type { BodyHolding } from './asked-body.ts'
 import type { ModelCall, ModelCalls } from './model-call.ts'
 import type { ModelGuard } from './model-guard.ts'
 import { tapped } from './sinks.ts'
@@ -33,7 +36,12 @@ export interface ModelCallsOptions {
   readonly origins: OriginPolicy
   readonly shares: CallShares
   readonly guard: ModelGuard
+  /** Of service accounts. */
+  readonly tokens: AccessTokens
+  /** Of bodies that must be held whole. */
+  readonly holding: BodyHolding
   readonly useLog: Pick<UseLog, 'use'>
+  readonly clock: Clock
   readonly maxRequestBytes: number
 }
 
@@ -64,7 +72,7 @@ class Departures implements ModelCalls {
       const base = this.#baseOf(call.provider, key.settings)
       const leave = this.#o.shares.enter(call.principal.org, base.origin)
       try {
-        const result = await this.#guarded(call, key, base, () => (left = true))
+        const result = await this.#held(call, (whole) => this.#guarded(whole, key, base, () => (left = true)))
         call.metering.end(result.aborted === undefined ? {} : { aborted: result.aborted })
         return result
       } finally {
@@ -77,26 +85,33 @@ class Departures implements ModelCalls {
     }
   }
 
+  /** With its whole body, where the provider's requests are signed. */
+  async #held<T>(call: ModelCall, work: (call: ModelCall) => Promise<T>): Promise<T> {
+    const { provider, body, contentLength } = call
+    if (!needsWholeBody(provider) || body === null || body instanceof Uint8Array) return await work(call)
+    return await this.#o.holding.held(body, contentLength, (whole) => work({ ...call, body: whole, contentLength: undefined }))
+  }
+
   async #guarded(call: ModelCall, key: ChosenKey, base: ApiBase, leaving: () => void): Promise<ForwardResult> {
     const { principal, provider } = call
     const admitted = this.#o.guard.admit(principal.org, provider.id, new URL(base.origin).host)
     try {
-      const { inject, mask } = await this.#authorized(call, key)
+      const { headers, inject, mask } = await this.#authorized(call, key, base)
       leaving()
       return await this.#o.egress.forward({
         base,
         method: call.method,
         path: call.path,
-        headers: withDefaults(provider, call.headers),
+        headers,
         inject,
         mask,
         body: streamOf(call.body),
         ...lengthOf(call),
         maxRequestBytes: this.#o.maxRequestBytes,
-        again: (status, headers) => {
+        again: (status, received) => {
           admitted.answered(status)
-          call.metering.answered(status, headers)
-          return call.withhold?.(status, headers) === true ? 'withhold' : undefined
+          call.metering.answered(status, received)
+          return call.withhold?.(status, received) === true ? 'withhold' : undefined
         },
         ...call.handing,
         response: tapped(call.handing.response, call.metering),
@@ -108,8 +123,22 @@ class Departures implements ModelCalls {
     }
   }
 
-  async #authorized(call: ModelCall, key: ChosenKey): Promise<ModelAuthorization> {
-    return placeKey(call.provider, 'own' in key ? key.own : await this.#opened(call, key))
+  async #authorized(call: ModelCall, key: ChosenKey, base: ApiBase): Promise<ModelAuthorization> {
+    const { principal, provider, method, path, body } = call
+    const credential = 'own' in key ? key.own : await this.#opened(call, key)
+    const outgoing = {
+      provider,
+      settings: key.settings,
+      base,
+      method,
+      path,
+      headers: withDefaults(provider, call.headers),
+      body: body instanceof Uint8Array ? body : undefined,
+      now: this.#o.clock.now(),
+      owner: principal.org,
+      once: 'own' in key,
+    }
+    return authorizeModelCall(outgoing, credential, this.#o.tokens)
   }
 
   /** The use is on record before the key is opened; for organizations that ask for it, committed. */

@@ -4,22 +4,23 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { cleanRequestHeaders, EgressError } from '@sallyport/core'
-import type { Dialect, JudgedPath, ModelProvider } from '@sallyport/core'
+import type { Dialect, ForwardResult, JudgedPath, ModelProvider } from '@sallyport/core'
 import type { KeyPrincipal } from '../identity/index.ts'
 import { CallError, createUnderway, Visit } from '../proxy/index.ts'
 import type { DataPlane, VisitOptions } from '../proxy/index.ts'
 import type { Metering, UsageMeter } from '../usage/index.ts'
-import { readAhead } from './asked-body.ts'
-import type { AskedBody } from './asked-body.ts'
+import { asked as askedOf } from './asked-body.ts'
+import type { AskedBody, BodyHolding } from './asked-body.ts'
 import { isNativeUrl, nativePath, ownKeyFor, presentedModelKey, providerIn, readModelHeaders, unknownProvider } from './call.ts'
 import type { ModelHeaders } from './call.ts'
-import type { ModelCalls } from './model-call.ts'
+import type { ModelCalls, OwnKey } from './model-call.ts'
 import { refusalIn } from './refusal.ts'
 import { keptAlive } from './sinks.ts'
 
 export interface NativePlaneOptions extends VisitOptions {
   readonly calls: ModelCalls
   readonly meter: UsageMeter
+  readonly holding: BodyHolding
   readonly publicUrl: string
   readonly maxRequestBytes: number
 }
@@ -38,6 +39,16 @@ export function createNativePlane(options: NativePlaneOptions): DataPlane {
 
 /** In whose words a client is answered that asks for a provider that nobody knows. */
 const USUAL: Dialect = 'openai'
+
+/** Who asks for what, with whose key. */
+interface Wanted {
+  readonly principal: KeyPrincipal
+  readonly provider: ModelProvider
+  readonly asked: ModelHeaders
+  readonly ownKey: OwnKey | undefined
+  /** Those that may go on. */
+  readonly headers: readonly string[]
+}
 
 class NativeCall {
   readonly #o: NativePlaneOptions
@@ -75,37 +86,40 @@ class NativeCall {
     this.#path = nativePath(url!, this.#named)
     const ownKey = ownKeyFor(provider, asked.own)
     const headers = cleanRequestHeaders(rawHeaders)
-    const body = await this.#body(principal, asked)
-    const metering = await this.#metering(principal, provider, asked, body)
-    const result = await this.#o.calls.send({
+    const call = { principal, provider, asked, ownKey, headers }
+    const result = await this.#withBody(principal, asked, (body) => this.#sent(call, body))
+    const { status, aborted, bytesIn, bytesOut } = result
+    this.#visit.record(this.#facts(), { status, source: 'provider', error: aborted ?? null, bytesIn, bytesOut })
+  }
+
+  async #sent({ principal, provider, asked, ownKey, headers }: Wanted, { body, ...known }: AskedBody): Promise<ForwardResult> {
+    const metering = await this.#metering(principal, provider, asked, known)
+    return await this.#o.calls.send({
       principal,
       request: this.#visit.id,
       provider,
       ownKey,
       keyName: asked.keyName,
       method: this.#request.method!,
-      path: this.#path,
+      path: this.#path!,
       headers,
-      body: body.body,
+      body,
       contentLength: asked.contentLength,
       metering,
       handing: this.#handing(provider, asked),
     })
-    const { status, aborted, bytesIn, bytesOut } = result
-    this.#visit.record(this.#facts(), { status, source: 'provider', error: aborted ?? null, bytesIn, bytesOut })
   }
 
   /** As it stands, or where a budget may bound the caller, read beforehand. */
-  async #body(principal: KeyPrincipal, { contentLength }: ModelHeaders): Promise<AskedBody> {
-    const most = this.#o.maxRequestBytes
-    if (contentLength !== undefined && contentLength > most) throw new EgressError('request_too_large', 'length')
-    if (contentLength === 0) return { body: null, bytes: 0 }
+  async #withBody<T>(principal: KeyPrincipal, { contentLength }: ModelHeaders, work: (body: AskedBody) => Promise<T>): Promise<T> {
+    if (contentLength !== undefined && contentLength > this.#o.maxRequestBytes) throw new EgressError('request_too_large', 'length')
+    if (contentLength === 0) return await work({ body: null, bytes: 0 })
     const wanted = this.#o.meter.wantsBody(principal)
-    if (!(wanted instanceof Promise ? await wanted : wanted)) return { body: this.#request, bytes: contentLength }
-    return readAhead(this.#request, most)
+    if (!(wanted instanceof Promise ? await wanted : wanted)) return await work({ body: this.#request, bytes: contentLength })
+    return await this.#o.holding.held(this.#request, contentLength, (whole) => work(askedOf(whole)))
   }
 
-  async #metering(principal: KeyPrincipal, provider: ModelProvider, asked: ModelHeaders, body: AskedBody): Promise<Metering> {
+  async #metering(principal: KeyPrincipal, provider: ModelProvider, asked: ModelHeaders, body: Omit<AskedBody, 'body'>): Promise<Metering> {
     const begun = this.#o.meter.begin({
       principal,
       request: this.#visit.id,

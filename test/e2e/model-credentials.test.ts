@@ -1,0 +1,178 @@
+/** Providers of models whose credential is more than a key: AWS by signature, Google by tokens that a service account buys. */
+import { createVerify, generateKeyPairSync } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { signatureFault } from '@sallyport/testkit'
+import { keepKey, setModelStage } from './model-stage.ts'
+import type { ModelStage } from './model-stage.ts'
+import { serverUnderTest } from './server-under-test.ts'
+
+let stage: ModelStage
+
+beforeAll(async () => {
+  stage = await setModelStage({ postgresUrl: serverUnderTest(inject('postgresUrl')), file: { limits: { maxRequestBytes: 64 * 1024 } } })
+})
+afterAll(() => stage?.close())
+
+const bearer = () => ({ authorization: `Bearer ${stage.key}` })
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  for await (const piece of request) pieces.push(piece as Buffer)
+  return Buffer.concat(pieces)
+}
+
+describe('a call of Bedrock', () => {
+  const AWS = { access_key_id: 'NOT-A-REAL-AWS-ID', secret_access_key: 'not-a-real-aws-secret', session_token: 'not-a-real-session' }
+  const faults: (string | undefined)[] = []
+
+  beforeAll(async () => {
+    await keepKey(stage.owner, { provider: 'bedrock', secret: JSON.stringify(AWS), settings: { region: 'eu-central-1' } })
+    await keepKey(stage.owner, {
+      provider: 'bedrock',
+      name: 'other',
+      secret: JSON.stringify({ ...AWS, secret_access_key: 'not-the-right-secret' }),
+      settings: { region: 'eu-central-1' },
+    })
+  })
+
+  const judge = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const expected = { accessKeyId: AWS.access_key_id, secretAccessKey: AWS.secret_access_key, region: 'eu-central-1', service: 'bedrock' }
+    const fault = signatureFault(request, await bodyOf(request), expected)
+    faults.push(fault)
+    response.writeHead(fault === undefined ? 200 : 403, { 'content-type': 'application/json' }).end(JSON.stringify({ fault, ...AWS }))
+  }
+
+  it.each(['/model/anthropic.claude-v1%3A0/invoke', '/model/anthropic.claude-v1:0/converse'])(
+    'is signed over method, path, body and type: %s',
+    async (path) => {
+      stage.upstream.answer(judge)
+      const response = await stage.call(`/llm/bedrock${path}`, {
+        method: 'POST',
+        headers: { ...bearer(), 'content-type': 'application/json', 'x-amz-date': '20200101T000000Z', 'x-amz-user-agent': 'a-client' },
+        body: '{"messages":[]}',
+      })
+      expect([response.status, faults.at(-1)]).toEqual([200, undefined])
+      expect(stage.upstream.seen.at(-1)!.headers).not.toHaveProperty('x-amz-user-agent')
+      expect(stage.upstream.seen.at(-1)!.headers['x-amz-security-token']).toBe(AWS.session_token)
+      const text = await response.text()
+      for (const secret of [AWS.secret_access_key, AWS.session_token]) expect(text).not.toContain(secret)
+    },
+  )
+
+  it('is signed with the key that was named', async () => {
+    stage.upstream.answer(judge)
+    const headers = { ...bearer(), 'sallyport-provider-key-name': 'other' }
+    expect((await stage.call('/llm/bedrock/model/m/invoke', { method: 'POST', headers, body: '{}' })).status).toBe(403)
+    expect(faults.at(-1)).toBe('InvalidSignatureException')
+  })
+
+  it('is signed with a caller’s own access key too, in the region that it names', async () => {
+    stage.upstream.answer(judge)
+    const own = { ...bearer(), 'sallyport-provider-key': JSON.stringify(AWS), 'sallyport-provider-settings': 'region=eu-central-1' }
+    expect((await stage.call('/llm/bedrock/model/m/invoke', { method: 'POST', headers: own, body: '{}' })).status).toBe(200)
+  })
+
+  it('D-06 is held to the bound of bodies also where its length is not said', async () => {
+    stage.upstream.answer(judge)
+    const before = stage.upstream.seen.length
+    const body = new Blob([Buffer.alloc(100 * 1024)]).stream()
+    const chunked = { body, duplex: 'half' } as const
+    const response = await stage.call('/llm/bedrock/model/m/invoke', { method: 'POST', headers: bearer(), ...chunked })
+    expect([response.status, response.headers.get('x-amzn-errortype')]).toEqual([413, 'ValidationException'])
+    expect(await response.json()).toMatchObject({ code: 'payload_too_large' })
+    expect(stage.upstream.seen.length).toBe(before)
+  })
+})
+
+describe('a call of Vertex AI', () => {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const account = JSON.stringify({
+    type: 'service_account',
+    client_email: 'robot@project.example',
+    private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    private_key_id: 'key-1',
+    // A file may name any address; none of them is asked.
+    token_uri: 'http://127.0.0.1:1/never',
+  })
+  const TOKEN = 'not-a-real-access-token'
+  let sold = 0
+  let answer = { status: 200, livesS: 3_600 }
+
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (request.url !== '/token') return void response.end(`you said ${request.headers.authorization}`)
+    const form = new URLSearchParams((await bodyOf(request)).toString())
+    const [header, claims, signature] = form.get('assertion')!.split('.')
+    const isRight = createVerify('RSA-SHA256').update(`${header}.${claims}`).verify(publicKey, Buffer.from(signature!, 'base64url'))
+    const said = JSON.parse(Buffer.from(claims!, 'base64url').toString()) as Record<string, unknown>
+    expect([isRight, form.get('grant_type'), said['iss'], said['aud'], said['scope'], Number(said['exp']) - Number(said['iat'])]).toEqual([
+      true,
+      'urn:ietf:params:oauth:grant-type:jwt-bearer',
+      'robot@project.example',
+      `${stage.upstream.origin}/token`,
+      'https://www.googleapis.com/auth/cloud-platform',
+      3_600,
+    ])
+    sold += 1
+    response.writeHead(answer.status, { 'content-type': 'application/json' })
+    response.end(
+      answer.status === 200
+        ? JSON.stringify({ access_token: `${TOKEN}-${sold}`, expires_in: answer.livesS, token_type: 'Bearer' })
+        : '{"error":"invalid_grant"}',
+    )
+  }
+  const path = '/llm/vertex/v1/projects/p/locations/europe-west4/publishers/google/models/m:generateContent'
+  const name = (key: string) => ({ ...bearer(), 'sallyport-provider-key-name': key })
+  const keep = (key: string) =>
+    keepKey(stage.owner, { provider: 'vertex', name: key, secret: account, settings: { location: 'europe-west4' } })
+  const carried = () => stage.upstream.seen.at(-1)!.headers.authorization
+
+  it('carries a token that is bought once for all who wait, and is hidden where the answer repeats it', async () => {
+    stage.upstream.answer(serve)
+    await keep('default')
+    const answers = await Promise.all(Array.from({ length: 5 }, () => stage.call(path, { method: 'POST', headers: bearer(), body: '{}' })))
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
+    expect([sold, carried()]).toEqual([1, `Bearer ${TOKEN}-1`])
+    for (const one of answers) expect(await one.text()).not.toContain(TOKEN)
+    await stage.call(path, { method: 'POST', headers: bearer(), body: '{}' })
+    expect(sold).toBe(1)
+  })
+
+  it('buys anew once keys of the organization have changed', async () => {
+    stage.upstream.answer(serve)
+    const before = sold
+    await keep('another')
+    const bought = async () => {
+      await stage.call(path, { method: 'POST', headers: bearer(), body: '{}' })
+      return sold
+    }
+    await expect.poll(bought).toBe(before + 1)
+  })
+
+  it('buys a caller’s own token for its call alone', async () => {
+    stage.upstream.answer(serve)
+    const before = sold
+    const headers = { ...bearer(), 'sallyport-provider-key': account, 'sallyport-provider-settings': 'location=europe-west4' }
+    for (const n of [1, 2]) {
+      expect((await stage.call(path, { method: 'POST', headers, body: '{}' })).status).toBe(200)
+      expect(carried()).toBe(`Bearer ${TOKEN}-${before + n}`)
+    }
+  })
+
+  it('is refused in Google’s words where the account’s key is not taken, and asks no more for a moment', async () => {
+    stage.upstream.answer(serve)
+    await keep('dead')
+    answer = { status: 400, livesS: 0 }
+    const before = sold
+    // The key that is the same text under another name: what was bought for it is remembered until something changes.
+    const status = async () => {
+      const response = await stage.call(path, { method: 'POST', headers: name('dead'), body: '{}' })
+      return [response.status, ((await response.json().catch(() => ({}))) as { error?: { status?: string } }).error?.status]
+    }
+    await expect.poll(status).toEqual([403, 'PERMISSION_DENIED'])
+    expect(await status()).toEqual([403, 'PERMISSION_DENIED'])
+    expect(sold - before).toBeLessThanOrEqual(2)
+    answer = { status: 200, livesS: 3_600 }
+    expect(stage.gateway.output()).not.toContain('PRIVATE KEY')
+  })
+})
