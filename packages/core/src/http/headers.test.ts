@@ -240,6 +240,8 @@ describe('cleanResponseHeaders', () => {
   ])('I-13 S-05 Location %j becomes %j', (from, to) => {
     expect(clean('Location', from)).toBe(to)
     expect(clean('Content-Location', from)).toBe(to)
+    // Where Google wants the bytes of an upload.
+    expect(clean('X-Goog-Upload-URL', from)).toBe(to)
   })
 
   it('carries Link targets to the proxy, each by itself', () => {

@@ -68,6 +68,12 @@ const DROPPED_FROM_REQUEST: ReadonlySet<string> = new Set([
 
 const DROPPED_PREFIXES_FROM_REQUEST = ['cf-', 'proxy-', 'sallyport-', 'x-envoy-', 'x-forwarded-', 'x-original-forwarded-'] as const
 
+/**
+ * Headers that are a URL to ask next. Google's resumable uploads name theirs in headers of their own; a client that follows them past the gateway
+ * sends its gateway key to the provider.
+ */
+const URL_NAMES: ReadonlySet<string> = new Set(['location', 'content-location', 'x-goog-upload-url', 'x-goog-upload-control-url'])
+
 const DROPPED_FROM_RESPONSE: ReadonlySet<string> = new Set([
   ...HOP_BY_HOP,
   ...CREDENTIALS,
@@ -129,7 +135,7 @@ export interface ResponseCleaning {
   readonly injectedNames?: ReadonlySet<string> | undefined
   /** Lower-case names that the caller sets itself; the provider's are dropped. */
   readonly replacedNames?: ReadonlySet<string> | undefined
-  /** URLs inside `fromBase` in Link, Location and Content-Location come to lie under `toBase` (no trailing slash). */
+  /** URLs inside `fromBase` in Link and in what `URL_NAMES` lists come to lie under `toBase` (no trailing slash). */
   readonly rewrite?: { readonly fromBase: ApiBase; readonly toBase: string } | undefined
   readonly mask?: SecretMask | undefined
   /** True when the body is decoded on the way: its encoding and length are no longer true. */
@@ -182,7 +188,7 @@ function cleanValue(name: string, value: string, how: ResponseCleaning): string 
 }
 
 function rewriteValue(name: string, value: string, rewrite: NonNullable<ResponseCleaning['rewrite']>): string {
-  if (name === 'location' || name === 'content-location') return rebase(value, rewrite.fromBase, rewrite.toBase)
+  if (URL_NAMES.has(name)) return rebase(value, rewrite.fromBase, rewrite.toBase)
   if (name !== 'link') return value
   // RFC 8288 section 3: each target stands in angle brackets, which no URL contains.
   return value.replace(/<([^<>]*)>/g, (_link, url: string) => `<${rebase(url, rewrite.fromBase, rewrite.toBase)}>`)
