@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import Anthropic from '@anthropic-ai/sdk'
 import { GoogleGenAI } from '@google/genai'
 import OpenAI from 'openai'
-import { endlessStream, MODEL_CLIENTS, nameOf, statusOf, statusThenVendor, WEATHER } from '../models/index.ts'
+import { endlessStream, HELLO, MODEL_CLIENTS, nameOf, statusOf, statusThenVendor, WEATHER } from '../models/index.ts'
 import type { ModelAddress, ModelClient, ModelUpstream, SeenCall, VendorName } from '../models/index.ts'
 
 export interface ModelsUnderTest {
@@ -26,9 +26,6 @@ export interface JudgingModelsUnderTest extends ModelsUnderTest {
 
 /** One white point. */
 const PNG = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4//8/AwAI/AL+p5qgoAAAAABJRU5ErkJggg==', 'base64')
-
-/** What the models of the suite say to `hello`, and the tokens of both. */
-export const HELLO = { prompt: 'hello', text: 'The sandbox heard: hello', input: 1, output: 4 }
 
 /** What a place has not: whole vendors, or one thing for the clients named. */
 export interface Lacking {
