@@ -367,6 +367,7 @@ describe('stores without TLS', () => {
 
   it.each<[string, Env]>([
     ['databaseUrl', { SALLYPORT_DATABASE_URL: 'postgres://u:pw-1@8.8.8.8/d?sslmode=disable' }],
+    ['databaseUrl', { SALLYPORT_DATABASE_URL: 'postgres://u:pw-1@[2002:808:808::1]/d?sslmode=disable' }],
     ['databaseUrl', { SALLYPORT_DATABASE_URL: 'postgres://u:pw-1@[2606:4700::1]/d?sslmode=require' }],
     ['redisUrl', { SALLYPORT_REDIS_URL: 'redis://:pw-1@8.8.8.8' }],
   ])('X-04 are refused at a public address whatever is said: %s %j', (setting, env) => {

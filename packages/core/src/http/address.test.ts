@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js'
 import { describe, expect, it } from 'vitest'
-import { GLOBAL_IPV6, IPV4_INSIDE, judgeAddress, REFUSED_IPV4, REFUSED_IPV6 } from './address.ts'
+import { GLOBAL_IPV6, IPV4_INSIDE, isPrivateAddress, judgeAddress, PRIVATE_NETWORKS, REFUSED_IPV4, REFUSED_IPV6 } from './address.ts'
 
 /** First and last address of a block, and the ones just outside. Done on one big number, apart from the code under test. */
 function borders(cidr: string): { inside: string[]; below: string | undefined; above: string | undefined } {
@@ -137,5 +137,37 @@ describe('judgeAddress', () => {
     '１.1.1.1',
   ])('S-07 refuses %j, which is no address as a socket prints it', (text) => {
     expect(judgeAddress(text)).toBe('not an address')
+  })
+})
+
+describe('isPrivateAddress', () => {
+  it.each([...PRIVATE_NETWORKS])('X-04 takes %s from its first address to its last and no further', (cidr) => {
+    const { inside, below, above } = borders(cidr)
+    for (const address of inside) expect(isPrivateAddress(address), address).toBe(true)
+    for (const address of [below, above]) if (address !== undefined) expect(isPrivateAddress(address), address).toBe(false)
+  })
+
+  it.each(['::ffff:10.0.0.7', '::ffff:a00:7', '64:ff9b::10.0.0.7'])('X-04 takes %s, which is an IPv4 address inside', (address) => {
+    expect(isPrivateAddress(address)).toBe(true)
+  })
+
+  it.each([
+    '8.8.8.8',
+    '::ffff:8.8.8.8',
+    '64:ff9b::8.8.8.8',
+    '2002:808:808::1',
+    '2002:a00:7::1',
+    '2001:0:808:808::1',
+    '2606:4700::1',
+    '198.18.0.1',
+    '192.0.2.1',
+    '224.0.0.1',
+    '::',
+    '0.0.0.0',
+    'fe80::1%eth0',
+    'db.internal',
+    '',
+  ])('X-04 takes %s for no network of ours, which it is not or may not be', (address) => {
+    expect(isPrivateAddress(address)).toBe(false)
   })
 })

@@ -52,6 +52,20 @@ export const IPV4_INSIDE = [
   '64:ff9b::/96', // NAT64, RFC 6052; the only way to IPv4 on some networks, so judged by what is inside
 ] as const
 
+/** Networks of an operator's own. What is refused above and is not here may still be reached over everybody's network: 6to4 and Teredo carry there. */
+export const PRIVATE_NETWORKS = [
+  '10.0.0.0/8', // RFC 1918
+  '100.64.0.0/10', // carrier-grade NAT, and the overlays that use its space, RFC 6598
+  '127.0.0.0/8', // RFC 1122
+  '169.254.0.0/16', // link-local, RFC 3927
+  '172.16.0.0/12', // RFC 1918
+  '192.168.0.0/16', // RFC 1918
+  '::1/128', // RFC 4291
+  'fc00::/7', // unique local, RFC 4193
+  'fe80::/10', // link-local, RFC 4291
+] as const
+
+const privateNetworks = PRIVATE_NETWORKS.map(parseBlock)
 const refusedIpv4 = REFUSED_IPV4.map(parseBlock)
 const refusedIpv6 = REFUSED_IPV6.map(parseBlock)
 const ipv4Inside = IPV4_INSIDE.map(parseBlock)
@@ -65,6 +79,17 @@ export function judgeAddress(address: string): string | undefined {
   if (isIPv4(address)) return judgeIpv4(bytesOfIpv4(address))
   if (!isIPv6(address) || address.includes('%')) return 'not an address'
   return judgeIpv6(bytesOfIpv6(address))
+}
+
+/**
+ * Whether the address lies in a network of an operator's own: one IPv4 address inside of another form is judged as itself. Takes what `judgeAddress` takes;
+ * anything else is in none.
+ */
+export function isPrivateAddress(address: string): boolean {
+  if (!isIPv4(address) && (!isIPv6(address) || address.includes('%'))) return false
+  const bytes = isIPv4(address) ? bytesOfIpv4(address) : bytesOfIpv6(address)
+  const within = bytes.length === 16 && ipv4Inside.some((block) => containsBytes(block, bytes)) ? bytes.subarray(12) : bytes
+  return privateNetworks.some((block) => block.bytes.length === within.length && containsBytes(block, within))
 }
 
 function judgeIpv4(bytes: Uint8Array): string | undefined {

@@ -1,6 +1,6 @@
 export { EgressError, toEgressError } from './egress-error.ts'
 export type { EgressErrorCode } from './egress-error.ts'
-export { judgeAddress } from './address.ts'
+export { isPrivateAddress, judgeAddress } from './address.ts'
 export { addressBytes, areWithin, isInRanges, parseAddressRange } from './address-range.ts'
 export type { AddressRange } from './address-range.ts'
 export { judgeUrl, parseApiBase } from './origin.ts'

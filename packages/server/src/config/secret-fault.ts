@@ -1,6 +1,6 @@
 /** Owns what is wrong with a configured secret in itself. Refuses to repeat any part of one. */
 import { isIP } from 'node:net'
-import { CryptoError, judgeAddress, RootKeyring } from '@sallyport/core'
+import { CryptoError, isPrivateAddress, RootKeyring } from '@sallyport/core'
 import type { Secret } from '@sallyport/core'
 import { isLoopback } from './network-text.ts'
 
@@ -54,15 +54,13 @@ export function wellKnownPasswordFaults(value: Secret): readonly string[] {
 
 /**
  * Why an address leads over a network without verified TLS (battery X-04).
- * @param allowed whether the operator means it; never for an address that is seen to be public. Names are judged when they are resolved.
+ * @param allowed whether the operator means it; never for an address that is seen to be in no network of ours. Names are judged when they are resolved.
  */
 export function plaintextFaults(value: Secret, allowed: boolean): readonly string[] {
   const host = plaintextHost(value)
   if (host === undefined) return []
   if (allowed)
-    return isIP(host) !== 0 && judgeAddress(host) === undefined
-      ? ['must use verified TLS towards a public address, whatever is allowed']
-      : []
+    return isIP(host) !== 0 && !isPrivateAddress(host) ? ['must use verified TLS towards a public address, whatever is allowed'] : []
   return value.reveal().startsWith('redis')
     ? ['must use TLS towards another host (rediss://)']
     : ['must use verified TLS towards another host in production (sslmode=verify-full)']

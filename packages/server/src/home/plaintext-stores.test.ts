@@ -8,6 +8,8 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   redis: ['fd00::7', '10.0.0.7'],
   'db.example.com': ['203.0.114.9'],
   mixed: ['10.0.0.7', '1.1.1.1'],
+  'six-to-four': ['2002:808:808::1'],
+  teredo: ['fd00::7', '2001:0:808:808::1'],
 }
 const find = async (host: string) => NAMES[host] ?? (/^[\d.]+$/u.test(host) ? [host] : Promise.reject(new Error('no such name')))
 
@@ -40,12 +42,15 @@ describe('stores that are spoken to without verified TLS', () => {
     expect(log).not.toContain('pw-1')
   })
 
-  it.each(['db.example.com', 'mixed'])('X-04 end the start when the name leads to a public address: %s', async (host) => {
-    for (const mode of ['disable', 'require']) {
-      expect((await started(configOf({ databaseUrl: `postgres://u:pw-1@${host}/d?sslmode=${mode}` }))).code).toBe('store_public')
-    }
-    expect((await started(configOf({ redisUrl: `redis://:pw-1@${host}` }))).code).toBe('store_public')
-  })
+  it.each(['db.example.com', 'mixed', 'six-to-four', 'teredo'])(
+    'X-04 end the start when the name leads to a public address: %s',
+    async (host) => {
+      for (const mode of ['disable', 'require']) {
+        expect((await started(configOf({ databaseUrl: `postgres://u:pw-1@${host}/d?sslmode=${mode}` }))).code).toBe('store_public')
+      }
+      expect((await started(configOf({ redisUrl: `redis://:pw-1@${host}` }))).code).toBe('store_public')
+    },
+  )
 
   it('X-04 are none with TLS, on this machine and in socket folders; a name that leads nowhere is left to who connects', async () => {
     for (const url of [

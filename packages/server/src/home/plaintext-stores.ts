@@ -3,7 +3,7 @@
  * to a public address: what is meant is one host, or one network that nobody else is in.
  */
 import { lookup } from 'node:dns/promises'
-import { judgeAddress } from '@sallyport/core'
+import { isPrivateAddress } from '@sallyport/core'
 import type { Logger } from '@sallyport/core'
 import { plaintextHost, STORES } from '../config.ts'
 import type { Config } from '../config.ts'
@@ -53,5 +53,5 @@ export async function requirePrivateStores(config: Config, logger: Logger, find 
 async function whereTo(host: string, find: FindAddresses): Promise<PlaintextStore['leadsTo']> {
   const addresses = await find(host).catch(() => [])
   if (addresses.length === 0) return 'nowhere'
-  return addresses.some((address) => judgeAddress(address) === undefined) ? 'public' : 'private'
+  return addresses.every(isPrivateAddress) ? 'private' : 'public'
 }

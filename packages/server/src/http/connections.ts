@@ -24,7 +24,7 @@ export function holdConnections(
   server: Server,
   { maxConnections, maxConnectionsPerAddress, addressGroup }: ConnectionBounds,
 ): HeldConnections {
-  const held = new Set<Socket>()
+  const held = new Map<Socket, () => void>()
   const byGroup = new Map<string, number>()
   let roomMadeAt = -Infinity
 
@@ -33,6 +33,8 @@ export function holdConnections(
     if (performance.now() - roomMadeAt < MAKE_ROOM_EVERY_MS) return
     roomMadeAt = performance.now()
     server.closeIdleConnections()
+    // Their places are free now, not when they say that they are closed: whoever asked for room is here now.
+    for (const [socket, leaves] of held) if (socket.destroyed) leaves()
   }
 
   const enter = (socket: Socket): boolean => {
@@ -41,12 +43,12 @@ export function holdConnections(
     const group = addressGroup?.(socket.remoteAddress ?? '')
     const before = group === undefined ? 0 : (byGroup.get(group) ?? 0)
     if (before >= maxConnectionsPerAddress) return false
-    held.add(socket)
     if (group !== undefined) byGroup.set(group, before + 1)
-    socket.once('close', () => {
-      held.delete(socket)
-      if (group !== undefined) leave(byGroup, group)
-    })
+    const leaves = (): void => {
+      if (held.delete(socket) && group !== undefined) leave(byGroup, group)
+    }
+    held.set(socket, leaves)
+    socket.once('close', leaves)
     return true
   }
 
@@ -57,7 +59,7 @@ export function holdConnections(
   return {
     cutAll() {
       server.closeAllConnections()
-      for (const socket of held) socket.destroy()
+      for (const socket of held.keys()) socket.destroy()
     },
   }
 }

@@ -5,7 +5,7 @@
  */
 import { formatId, newId, readTokenSet } from '@sallyport/core'
 import type { ConnectionId, ConnectSessionId, RevocationId, TokenSet } from '@sallyport/core'
-import { appendAudit } from '../audit/index.ts'
+import { appendAudit, appendAuditAll } from '../audit/index.ts'
 import type { JsonObject } from '../audit/index.ts'
 import {
   connectionDeletePending,
@@ -52,24 +52,24 @@ export async function endConnections(
   const flows = await connectSessionHoldReconnects(tx, ids)
   // What a reconnect has brought waits under the id of its session, and is held in the same order as the rest.
   const all = await connectionHoldLive(tx, [...ids, ...flows.map(({ session }) => candidateOf(session))])
-  const live = all.filter(({ id }) => ids.includes(id))
+  const wanted = new Set(ids)
+  const live = all.filter(({ id }) => wanted.has(id))
   if (live.length === 0) return []
   const held = live.map(({ id }) => id)
-  const versions = ending.tellProvider ? await credentialListNewest(tx, held, NEWEST) : []
+  const versions = Map.groupBy(ending.tellProvider ? await credentialListNewest(tx, held, NEWEST) : [], ({ connection }) => connection)
   const made: NewRevocation[] = []
   for (const connection of live) {
-    const tokens = await openTokens(
-      tx,
-      vault,
-      versions.filter((version) => version.connection === connection.id),
-    )
+    const tokens = await openTokens(tx, vault, versions.get(connection.id) ?? [])
     if (tokens !== undefined) made.push(await newRevocation(tx, vault, connection, tokens, ending))
   }
   await revocationInsertMany(tx, made)
   await connectionEndMany(tx, held)
   for (const { session, connection } of flows) if (held.includes(connection)) await endReconnect(tx, vault, session, ending.actor)
   const of = new Map(made.map(({ connection, id }) => [connection, id]))
-  await appendAudit(tx, ...live.map((connection) => event(connection, ending, of.get(connection.id))))
+  await appendAuditAll(
+    tx,
+    live.map((connection) => event(connection, ending, of.get(connection.id))),
+  )
   return live.map(({ id }) => ({ connection: id, revocation: of.get(id) ?? null }))
 }
 

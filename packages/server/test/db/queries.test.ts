@@ -6,12 +6,16 @@ import {
   apiKeyHold,
   apiKeyInsert,
   apiKeyList,
+  apiKeyListBound,
   apiKeyOutlive,
   apiKeyRevoke,
   apiKeyTakeOver,
   connectionActivate,
+  connectionDeleteEnded,
+  connectionEndMany,
   connectionFind,
   connectionFindAnywhere,
+  connectionHoldLive,
   connectionInsert,
   connectionList,
   connectionSetStatus,
@@ -35,6 +39,7 @@ import {
   projectUpdate,
   requestRecordInsertMany,
   requestRecordList,
+  revocationInsertMany,
   signInPolicyFind,
   signInPolicyPut,
   signInPolicyRemove,
@@ -634,6 +639,32 @@ describe('people by the tokens of issuers', () => {
     const later = new Date(now.getTime() + 3_600_000)
     expect(await database.lookups.personSignIn(claims({ subject: 'all', issuedAt: later }))).toMatchObject({ ended: false })
     expect(await database.lookups.personSignOut({ issuer: 'https://one.test', subject: 'nobody' })).toBe(false)
+  })
+})
+
+describe('what ends many connections at once', () => {
+  it('S69 takes more of them than a statement takes parameters', async () => {
+    const { org, integration, connection } = await makeTenant(database)
+    const many = [connection, ...Array.from({ length: 70_000 }, () => newId('conn'))]
+    const revocation = (): Parameters<typeof revocationInsertMany>[1][number] => ({
+      id: newId('rev'),
+      integration,
+      connection,
+      accountId: null,
+      cause: 'end_user_deleted',
+      sealed: Buffer.from('not an envelope'),
+      delaySeconds: 60,
+    })
+    await database.withTenant(org, async (tx) => {
+      expect((await connectionHoldLive(tx, many)).map(({ id }) => id)).toEqual([connection])
+      expect(await apiKeyListBound(tx, many)).toEqual([])
+      await revocationInsertMany(tx, Array.from({ length: 9_000 }, revocation))
+      await connectionEndMany(tx, many)
+    })
+    await fresh.asSuperuser('delete from sallyport.revocation where org_id = $1', [org])
+    await database.withTenant(org, (tx) => connectionDeleteEnded(tx, many, []))
+    expect(await database.withTenant(org, (tx) => connectionHoldLive(tx, many))).toEqual([])
+    expect(await fresh.asSuperuser('select from sallyport.connection where org_id = $1', [org])).toEqual([])
   })
 })
 

@@ -64,7 +64,7 @@ export async function apiKeyListBound(tx: TenantTx, connections: readonly Connec
     .selectFrom('sallyport.api_key')
     .select('id')
     .where('org_id', '=', tx.org)
-    .where('connection_id', 'in', [...connections])
+    .where('connection_id', '=', sql<ConnectionId>`any(${[...connections]}::uuid[])`)
     .orderBy('id')
     .execute()
   return rows.map(({ id }) => id)
@@ -78,7 +78,7 @@ export async function connectionDeleteEnded(tx: TenantTx, connections: readonly 
   await tx
     .deleteFrom('sallyport.connection')
     .where('org_id', '=', tx.org)
-    .where('id', 'in', [...connections])
+    .where('id', '=', sql<ConnectionId>`any(${[...connections]}::uuid[])`)
     .where('status', '=', 'revoked')
     .execute()
 }
