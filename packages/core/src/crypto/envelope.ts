@@ -99,7 +99,9 @@ export function open(keys: FindKey, place: SealPlace, envelope: Uint8Array): Sec
 export function openHeld(keys: FindKey, place: SealPlace, envelope: Uint8Array): Secret | undefined {
   const parts = parseEnvelope(envelope)
   const key = keys(parts.keyId)
-  return key && asText(openParts(parts, place, heldRecordKey(key.key, place.purpose, parts.salt, envelope)))
+  if (key === undefined) return undefined
+  const held = heldRecord(key.key, place.purpose, parts.salt, envelope)
+  return asText(openFramed(parts, heldFrame(held, place, parts.keyId), held.key))
 }
 
 /** The sealed bytes, in memory of their own; wiping them is the caller's. Throws as `open` does. */
@@ -125,8 +127,12 @@ function asText(bytes: Buffer): Secret {
 }
 
 function openParts(parts: EnvelopeParts, place: SealPlace, recordKey: KeyObject): Buffer {
+  return openFramed(parts, placeFrame(place, parts.keyId), recordKey)
+}
+
+function openFramed(parts: EnvelopeParts, boundTo: Uint8Array, recordKey: KeyObject): Buffer {
   const decipher = createDecipheriv('aes-256-gcm', recordKey, parts.nonce, GCM_OPTIONS)
-  decipher.setAAD(placeFrame(place, parts.keyId))
+  decipher.setAAD(boundTo)
   decipher.setAuthTag(parts.tag)
   const plaintext = decipher.update(parts.ciphertext)
   try {
@@ -219,27 +225,49 @@ export function sealWith(random: EnvelopeRandomness, key: SealingKey, place: Sea
   return serialiseEnvelope({ keyId: key.id, salt: random.salt, nonce: random.nonce, ciphertext, tag: cipher.getAuthTag() })
 }
 
-interface RecordKey {
+interface HeldRecord {
   readonly purpose: string
   readonly salt: Buffer
   readonly key: KeyObject
+  /** The place that it was opened at last, as the bytes that it is bound to. */
+  framed: { readonly place: SealPlace; readonly keyId: string; readonly frame: Buffer } | undefined
 }
 
 /** The keys behind `openHeld`. An entry goes with the key it was derived from, and with the envelope's own bytes. */
-const heldRecordKeys = new WeakMap<KeyObject, WeakMap<Uint8Array, RecordKey>>()
+const heldRecords = new WeakMap<KeyObject, WeakMap<Uint8Array, HeldRecord>>()
 
 /**
  * `derive`, once for as long as the caller holds the same object: deriving is more than half of opening. The object names the entry and
  * proves nothing, so all that the key is derived from is compared each time.
  */
-function heldRecordKey(key: KeyObject, purpose: string, salt: Uint8Array, envelope: Uint8Array): KeyObject {
-  let ofKey = heldRecordKeys.get(key)
+function heldRecord(key: KeyObject, purpose: string, salt: Uint8Array, envelope: Uint8Array): HeldRecord {
+  let ofKey = heldRecords.get(key)
   const held = ofKey?.get(envelope)
-  if (held !== undefined && held.purpose === purpose && held.salt.equals(salt)) return held.key
-  if (ofKey === undefined) heldRecordKeys.set(key, (ofKey = new WeakMap()))
-  const derived = derive(key, purpose, salt)
-  ofKey.set(envelope, { purpose, salt: Buffer.from(salt), key: derived })
+  if (held !== undefined && held.purpose === purpose && held.salt.equals(salt)) return held
+  if (ofKey === undefined) heldRecords.set(key, (ofKey = new WeakMap()))
+  const derived = { purpose, salt: Buffer.from(salt), key: derive(key, purpose, salt), framed: undefined }
+  ofKey.set(envelope, derived)
   return derived
+}
+
+/** `placeFrame`, spelled once for as long as it is the same place, which is compared whole each time. */
+function heldFrame(held: HeldRecord, place: SealPlace, keyId: string): Buffer {
+  const { framed } = held
+  if (framed !== undefined && framed.keyId === keyId && isSamePlace(framed.place, place)) return framed.frame
+  const frame = placeFrame(place, keyId)
+  held.framed = { place: { ...place }, keyId, frame }
+  return frame
+}
+
+function isSamePlace(one: SealPlace, other: SealPlace): boolean {
+  return (
+    one.record === other.record &&
+    one.seq === other.seq &&
+    one.org === other.org &&
+    one.purpose === other.purpose &&
+    one.table === other.table &&
+    one.column === other.column
+  )
 }
 
 /** One key per envelope. Taking a KeyObject keeps the long-lived bytes out of the heap, and is the faster form here. */

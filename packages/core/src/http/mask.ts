@@ -20,6 +20,8 @@ type Emit = (piece: Buffer) => void
  */
 export class SecretMask {
   readonly #needles: readonly Buffer[]
+  /** How each begins. */
+  readonly #probes: readonly Buffer[]
   /** The same, as Latin-1 text. */
   readonly #texts: readonly string[]
   #held: Buffer = EMPTY
@@ -28,6 +30,7 @@ export class SecretMask {
 
   constructor(secrets: readonly Secret[]) {
     this.#needles = secrets.flatMap((secret) => spellings(secret.reveal())).filter((needle) => needle.length >= SHORTEST)
+    this.#probes = this.#needles.map((needle) => needle.subarray(0, PROBE))
     this.#texts = this.#needles.map((needle) => needle.toString('latin1'))
   }
 
@@ -37,6 +40,7 @@ export class SecretMask {
   }
 
   write(chunk: Buffer, emit: Emit): void {
+    if (this.#held.length === 0 && this.#covered === 0 && this.#isClear(chunk)) return emit(chunk)
     const data = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
     const spans = this.#find(data)
     const end = data.length - this.#tail(data)
@@ -69,6 +73,13 @@ export class SecretMask {
     return value
   }
 
+  /** Nothing of a secret in it, and no beginning of one at its end: by far the most chunks. */
+  #isClear(data: Buffer): boolean {
+    for (const [at, needle] of this.#needles.entries())
+      if (data.includes(needle) || tailOf(data, needle, this.#probes[at]!) > 0) return false
+    return data.length > 0
+  }
+
   #find(data: Buffer): [from: number, to: number][] {
     const spans: [number, number][] = []
     for (const needle of this.#needles) {
@@ -79,7 +90,7 @@ export class SecretMask {
 
   #tail(data: Buffer): number {
     let longest = 0
-    for (const needle of this.#needles) longest = Math.max(longest, tailOf(data, needle))
+    for (const [at, needle] of this.#needles.entries()) longest = Math.max(longest, tailOf(data, needle, this.#probes[at]!))
     return longest
   }
 }
@@ -94,16 +105,19 @@ function spellings(text: string): Buffer[] {
 }
 
 /** Length of the longest proper prefix of `needle` that `data` ends with. Native search finds candidates by their first bytes. */
-function tailOf(data: Buffer, needle: Buffer): number {
-  const probe = needle.subarray(0, PROBE)
+function tailOf(data: Buffer, needle: Buffer, probe: Buffer): number {
   const from = Math.max(0, data.length - needle.length + 1)
   for (let at = data.indexOf(probe, from); at >= 0; at = data.indexOf(probe, at + 1)) {
     if (needle.compare(data, at, data.length, 0, data.length - at) === 0) return data.length - at
   }
-  for (let length = Math.min(PROBE - 1, data.length); length > 0; length--) {
-    if (needle.compare(data, data.length - length, data.length, 0, length) === 0) return length
-  }
+  for (let length = Math.min(PROBE - 1, data.length); length > 0; length--) if (endsSo(data, needle, length)) return length
   return 0
+}
+
+/** Whether `data` ends with so many of the needle's first bytes; for few of them, where a native call costs more. */
+function endsSo(data: Buffer, needle: Buffer, length: number): boolean {
+  for (let at = 0; at < length; at++) if (data[data.length - length + at] !== needle[at]) return false
+  return true
 }
 
 function starred(data: Buffer, spans: readonly (readonly [number, number])[]): Buffer {

@@ -54,6 +54,8 @@ interface Family {
   readonly labelNames: readonly string[]
   readonly bounds: readonly number[]
   readonly series: Map<string, Series>
+  /** The same by the labels as they are given; no more than there are series. */
+  readonly known: Map<string, Series>
 }
 
 /** Metrics in memory. At most `maxSeries` label combinations per metric; further ones share one series labelled `overflow`. */
@@ -98,8 +100,14 @@ export class MetricsRegistry implements Metrics {
   #series(name: string, kind: MetricDefinition['kind'], labels: MetricLabels): Series {
     const family = this.#families.get(name)
     if (family?.definition.kind !== kind) throw new TypeError(`no ${kind} is declared as ${name}`)
+    const asGiven = givenKey(family, labels)
+    const known = asGiven === undefined ? undefined : family.known.get(asGiven)
+    if (known !== undefined) return known
     const values = labelValues(family, labels)
     const found = family.series.get(values.join('\n'))
+    // What stands for itself is found by what is given from now on. A value that became another's is judged each time: there may be any number of them.
+    if (found !== undefined && values.every((value, at) => value === labels[family.labelNames[at]!]))
+      family.known.set(values.join('\n'), found)
     if (found !== undefined) return found
     // One place is kept for the overflow, so that the bound holds with it.
     const full = values.length > 0 && family.series.size >= this.#maxSeries - 1
@@ -113,7 +121,20 @@ function familyOf(definition: MetricDefinition): Family {
     throw new TypeError(`bad metric or label name in ${definition.name}`)
   const bounds = definition.kind === 'histogram' ? (definition.buckets ?? DEFAULT_BUCKETS) : []
   if (bounds.some((bound, i) => i > 0 && !(bound > bounds[i - 1]!))) throw new TypeError(`bounds of ${definition.name} must rise`)
-  return { definition, labelNames, bounds, series: new Map() }
+  return { definition, labelNames, bounds, series: new Map(), known: new Map() }
+}
+
+/** The values in the order of declaration; undefined when it is not these labels, and no others, that are given. */
+function givenKey({ labelNames }: Family, labels: MetricLabels): string | undefined {
+  let [given, key] = [0, '']
+  for (const name in labels) given += Object.hasOwn(labels, name) ? 1 : labelNames.length + 1
+  if (given !== labelNames.length) return undefined
+  for (const [at, name] of labelNames.entries()) {
+    const value = labels[name]
+    if (typeof value !== 'string') return undefined
+    key = at === 0 ? value : `${key}\n${value}`
+  }
+  return key
 }
 
 function labelValues(family: Family, labels: MetricLabels): readonly string[] {

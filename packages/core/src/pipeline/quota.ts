@@ -99,6 +99,8 @@ export class Quotas {
   learn(place: Place, { connection, counted }: QuotaOf, status: number, headers: Pick<Headers, 'get'>): void {
     const { clock, maxHoldMs } = this.#options
     const said = quotaOf(headers, clock.now())
+    // Most answers say nothing of it.
+    if (said === undefined && !HOLDING.has(status)) return
     const asked = Math.min(maxHoldMs, HOLDING.has(status) ? (retryAfterMs(headers, clock.now()) ?? 0) : 0)
     const resetMs = Math.min(maxHoldMs, said?.resetMs ?? 0)
     const isOut = said !== undefined && said.remaining < 1

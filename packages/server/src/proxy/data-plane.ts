@@ -21,7 +21,7 @@ import type {
   Uuid,
 } from '@sallyport/core'
 import type { UseLog } from '../audit/index.ts'
-import type { CallPolicy, ProxyTarget, ProxyTargetConnection } from '../db/index.ts'
+import type { CallPolicy, ProxyTargetConnection } from '../db/index.ts'
 import type { KeyPrincipal } from '../identity/index.ts'
 import { credentialPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
@@ -150,12 +150,15 @@ class Passage {
   }
 
   async #pass(key: PresentedKey): Promise<void> {
-    const principal = await this.#visit.admit(key)
+    // Only what has to wait is waited for: with warm caches a call runs through to its sending.
+    const admitted = this.#visit.admit(key)
+    const principal = admitted instanceof Promise ? await admitted : admitted
     const call = readCall(this.#request.url!, this.#request.rawHeaders)
     this.#trace.call = call
     const headers = this.#judge(principal, call)
     const asked: Asked = { principal, call, headers, wanted: wantedBy(principal, call) }
-    const out = await this.#destination(asked)
+    const going = this.#destination(asked)
+    const out = going instanceof Promise ? await going : going
     if (out.policy.cache && this.#request.method === 'GET' && call.contentLength === 0) return await this.#answered(asked, out)
     const { status, aborted, bytesIn, bytesOut } = await this.#sent(asked, out, this.#directly())
     this.#visit.record(this.#facts(), { status, source: 'provider', error: aborted ?? null, bytesIn, bytesOut })
@@ -224,8 +227,12 @@ class Passage {
   }
 
   /** Sends the call by as many tries as it takes. What it may have changed is forgotten, where answers are kept. */
-  async #sent(asked: Asked, first: Destination, handing: Handing): Promise<ForwardResult> {
-    if (!first.policy.cache || SAFE.has(this.#request.method!)) return await this.#tried(asked, first, handing)
+  #sent(asked: Asked, first: Destination, handing: Handing): Promise<ForwardResult> {
+    const keeps = first.policy.cache && !SAFE.has(this.#request.method!)
+    return keeps ? this.#sentChanging(asked, first, handing) : this.#tried(asked, first, handing)
+  }
+
+  async #sentChanging(asked: Asked, first: Destination, handing: Handing): Promise<ForwardResult> {
     const changing = answeredCall(asked, first, this.#request.method!)
     try {
       const result = await this.#tried(asked, first, handing)
@@ -237,8 +244,15 @@ class Passage {
     }
   }
 
-  async #tried(asked: Asked, first: Destination, handing: Handing): Promise<ForwardResult> {
+  #tried(asked: Asked, first: Destination, handing: Handing): Promise<ForwardResult> {
     const tries = this.#triesOf(asked, first)
+    // Without further tries there is no pause before one.
+    return tries === undefined
+      ? (this.#try(asked, first, handing, tries) as Promise<ForwardResult>)
+      : this.#triedAgain(asked, first, handing, tries)
+  }
+
+  async #triedAgain(asked: Asked, first: Destination, handing: Handing, tries: Tries): Promise<ForwardResult> {
     try {
       // Anew for each further try: the connection may have ended while this one waited, or its credential been renewed.
       for (let out = first; ; out = await this.#destination(asked)) {
@@ -248,7 +262,7 @@ class Passage {
         if (this.#response.destroyed) throw new EgressError('client_gone', 'connection')
       }
     } finally {
-      tries?.end()
+      tries.end()
     }
   }
 
@@ -258,9 +272,20 @@ class Passage {
   }
 
   /** Where the call goes, and with what. @throws CallError, RefreshError */
-  async #destination({ call, wanted }: Omit<Asked, 'generation'>): Promise<Destination> {
-    const target = this.#o.targets.peek(wanted) ?? (await this.#o.targets.load(wanted))
-    const { candidate, provider, integration, policy } = await this.#choose(target, wanted)
+  #destination(asked: Pick<Asked, 'call' | 'wanted'>): Destination | Promise<Destination> {
+    const target = this.#o.targets.peek(asked.wanted)
+    return target === undefined ? this.#o.targets.load(asked.wanted).then((read) => this.#found(asked, read)) : this.#found(asked, target)
+  }
+
+  #found({ call, wanted }: Pick<Asked, 'call' | 'wanted'>, target: KnownTarget): Destination | Promise<never> {
+    const [candidate, second] = target.connections
+    if (target.integration === undefined || candidate === undefined) return this.#missing(wanted)
+    if (second !== undefined) {
+      throw new CallError('connection_ambiguous', 'several connections of one user', {
+        publicDetail: 'This user has several connections to the integration; name one with Sallyport-Connection.',
+      })
+    }
+    const { id: integration, provider, policy } = target.integration
     this.#trace.target = candidate
     this.#trace.provider = provider
     requireUsable(candidate)
@@ -295,36 +320,23 @@ class Passage {
     const of = { org: principal.org, integration, provider, connection: candidate.id }
     const limited = policy.qps !== null || policy.concurrency !== null
     const endTurn = limited ? await this.#o.outbound.turn(policy, { ...of, gone: this.#visit.gone() }) : undefined
+    let leave: (() => void) | undefined
+    let admitted: Admitted | undefined
     try {
       // Behind the queue: who waited while the circuit opened is not sent after all, and who waits takes no connection's place.
-      return await this.#shared(principal, route, () => {
-        const admitted = this.#o.guard.admit({ ...of, host: route.host, counted: route.counts(this.#request.method!, call.path) })
-        return this.#guarded(admitted, tries, () => this.#callOut(asked, out, renewed, handing, admitted, tries))
-      })
-    } finally {
-      endTurn?.()
-    }
-  }
-
-  async #shared<T>({ org }: KeyPrincipal, { base }: RouteOut, work: () => Promise<T>): Promise<T> {
-    const leave = this.#o.shares.enter(org, base.origin)
-    try {
-      return await work()
-    } finally {
-      leave()
-    }
-  }
-
-  /** Whatever happens before an answer is judged, so that a probe of an open circuit ends in any case. */
-  async #guarded<T>(admitted: Admitted, tries: Tries | undefined, callOut: () => Promise<T>): Promise<T | number> {
-    try {
-      return await callOut()
+      leave = this.#o.shares.enter(principal.org, route.base.origin)
+      admitted = this.#o.guard.admit({ ...of, host: route.host, counted: route.counts(this.#request.method!, call.path) })
+      return await this.#callOut(asked, out, renewed, handing, admitted, tries)
     } catch (error) {
-      admitted.failed(error)
+      // Told in any case, so that a probe of an open circuit ends.
+      admitted?.failed(error)
       // A caller that goes away is no failure that another try would mend, and is not taken for one.
-      const pauseMs = tries?.after({ error })
+      const pauseMs = admitted === undefined ? undefined : tries?.after({ error })
       if (pauseMs === undefined) throw error
       return pauseMs
+    } finally {
+      leave?.()
+      endTurn?.()
     }
   }
 
@@ -339,8 +351,10 @@ class Passage {
   ): Promise<ForwardResult | number> {
     const method = this.#request.method!
     let pauseMs: number | undefined
-    await this.#o.useLog.use(principal.org, principal.auditUseMode, this.#useEvent(principal, candidate, renewed, method, call))
-    const tokens = renewed?.tokens ?? (await this.#open(principal, candidate))
+    const written = this.#o.useLog.use(principal.org, principal.auditUseMode, this.#useEvent(principal, candidate, renewed, method, call))
+    if (written !== undefined) await written
+    const opened = renewed?.tokens ?? this.#open(principal, candidate)
+    const tokens = opened instanceof Promise ? await opened : opened
     const proven = tokens.tokenType === 'bearer' ? undefined : route.prove(tokens, method, call.path)
     const result = await this.#o.egress.forward({
       base: route.base,
@@ -383,34 +397,21 @@ class Passage {
     return cleanRequestHeaders(this.#request.rawHeaders)
   }
 
-  async #choose(
-    target: ProxyTarget,
-    wanted: TargetWanted,
-  ): Promise<{ candidate: ProxyTargetConnection; provider: string; integration: IntegrationId; policy: CallPolicy }> {
-    const [candidate, second] = target.connections
-    if (target.integration === undefined || candidate === undefined) {
-      if (await this.#o.otherEnvironment(wanted)) {
-        throw new CallError('environment_mismatch', 'connection of the other environment', {
-          publicDetail: 'The connection belongs to the other environment of this project.',
-        })
-      }
-      throw absent()
-    }
-    if (second !== undefined) {
-      throw new CallError('connection_ambiguous', 'several connections of one user', {
-        publicDetail: 'This user has several connections to the integration; name one with Sallyport-Connection.',
+  async #missing(wanted: TargetWanted): Promise<never> {
+    if (await this.#o.otherEnvironment(wanted)) {
+      throw new CallError('environment_mismatch', 'connection of the other environment', {
+        publicDetail: 'The connection belongs to the other environment of this project.',
       })
     }
-    const { id: integration, provider, policy } = target.integration
-    return { candidate, provider, integration, policy }
+    throw absent()
   }
 
-  async #open(principal: KeyPrincipal, { id, credential }: ProxyTargetConnection): Promise<TokenSet> {
+  #open(principal: KeyPrincipal, { id, credential }: ProxyTargetConnection): TokenSet | Promise<TokenSet> {
     if (credential === null) throw new RefreshError('reconnect_required')
     const { seq, sealed } = credential
     const place = credentialPlace(id, seq)
-    const text = this.#o.vault.openCached(principal.org, place, sealed) ?? (await this.#o.vault.open(principal.org, place, sealed))
-    return readTokenSet(text)
+    const text = this.#o.vault.openCached(principal.org, place, sealed)
+    return text === undefined ? this.#o.vault.open(principal.org, place, sealed).then(readTokenSet) : readTokenSet(text)
   }
 
   #useEvent(

@@ -137,17 +137,40 @@ export class Visit {
   }
 
   /** Proves the caller and counts the request. @throws as the authenticator, the key guard and the limiter do. */
-  async admit(key: PresentedKey): Promise<KeyPrincipal> {
-    const { authenticator, keyUses, crossOrigin, limiter } = this.#o
+  admit(key: PresentedKey): KeyPrincipal | Promise<KeyPrincipal> {
+    const principal = this.#principal
+    return principal === undefined || principal.bounds !== null || key.asBound ? this.#prove(key) : this.#take(principal)
+  }
+
+  async #prove(key: PresentedKey): Promise<KeyPrincipal> {
+    const { authenticator } = this.#o
     const principal = this.#principal ?? authenticator.cached(key.text) ?? (await authenticator.authenticate(key.text, this.#address()))
     this.#principal = principal
     if (principal.bounds !== null || key.asBound) await this.#guard(principal, key)
-    keyUses.note(principal.keyId)
+    return this.#take(principal)
+  }
+
+  /** Of a caller who is proven: says so, and counts its request. At once, unless a page is behind it or the limit has to be asked about. */
+  #take(principal: KeyPrincipal): KeyPrincipal | Promise<KeyPrincipal> {
+    this.#o.keyUses.note(principal.keyId)
     const { org, project } = principal
-    const page = project === null ? undefined : crossOrigin.answerFor(this.request.rawHeaders, { org, project })
-    if (page !== undefined) this.#page = { ...(await page), vary: 'Origin' }
-    const standing = limiter.admit(principal)
-    this.#standing = standing instanceof Promise ? await standing : standing
+    const page = project === null ? undefined : this.#o.crossOrigin.answerFor(this.request.rawHeaders, { org, project })
+    return page === undefined ? this.#count(principal) : page.then((fields) => this.#countFor({ ...fields, vary: 'Origin' }, principal))
+  }
+
+  #countFor(page: Readonly<Record<string, string>>, principal: KeyPrincipal): KeyPrincipal | Promise<KeyPrincipal> {
+    this.#page = page
+    return this.#count(principal)
+  }
+
+  #count(principal: KeyPrincipal): KeyPrincipal | Promise<KeyPrincipal> {
+    const standing = this.#o.limiter.admit(principal)
+    if (standing instanceof Promise) return standing.then((told) => this.#stand(told, principal))
+    return this.#stand(standing, principal)
+  }
+
+  #stand(standing: Standing, principal: KeyPrincipal): KeyPrincipal {
+    this.#standing = standing
     return principal
   }
 
@@ -200,7 +223,7 @@ export class Visit {
     const problem = answer(this.response, error, this.name, this.ownFields())
     this.#tell(problem, error)
     const source = sourceOf(problem.code)
-    if (problem.code === 'rate_limited') this.#count(facts, problem.status, 'gateway')
+    if (problem.code === 'rate_limited') this.#measure(facts, problem.status, 'gateway')
     else this.record(facts, { status: problem.status, source, error: problem.code, bytesIn: 0, bytesOut: 0 })
   }
 
@@ -217,7 +240,7 @@ export class Visit {
 
   /** Calls without a known caller belong to no organization, and those of an organization's key to no project: neither leaves a record. */
   record(facts: VisitFacts, { status, source, error, bytesIn, bytesOut }: VisitEnd): void {
-    const ms = this.#count(facts, status, source)
+    const ms = this.#measure(facts, status, source)
     const principal = this.#principal
     if (principal === undefined || principal.project === null) return
     this.#o.useLog.request({
@@ -242,7 +265,7 @@ export class Visit {
   }
 
   /** The metrics alone, which is all that is kept of a call over the limit: a flood must not fill the database. Gives what the call took, in ms. */
-  #count({ provider = 'none' }: VisitFacts, status: number, source: 'gateway' | 'provider'): number {
+  #measure({ provider = 'none' }: VisitFacts, status: number, source: 'gateway' | 'provider'): number {
     const ms = this.#o.clock.monotonic() - this.#startedAt
     this.#o.metrics.count('http_requests_total', {
       provider,
