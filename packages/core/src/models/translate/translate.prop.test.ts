@@ -4,16 +4,18 @@ import { listModelProviders } from '../registry.ts'
 import { TranslationError } from './translation-error.ts'
 import { translationFor } from './translation-for.ts'
 import { eventText } from './translation.ts'
+import type { ModelOperation } from './translation.ts'
 
 const seed = Number(process.env['SALLYPORT_TEST_SEED'] ?? Date.now() % 2 ** 31)
 console.info(`translate.prop seed ${seed}`)
 
 const stamps = { seconds: () => 0, id: () => 'stamp' }
-const at = (id: string) =>
+const of = (id: string, operation: ModelOperation) =>
   translationFor(
     listModelProviders().find((one) => one.id === id)!,
-    { operation: 'chat', stamps },
+    { operation, stamps },
   )
+const at = (id: string) => of(id, 'chat')
 const VENDORS = ['anthropic', 'gemini', 'openai'] as const
 
 const words = fc.string({ unit: fc.constantFrom('a', ' ', '"', '\\', '\n', 'é', '🙂', '}', ':'), maxLength: 10 })
@@ -186,6 +188,22 @@ describe('whatever a vendor answers', () => {
         given.forEach((one) => expect(eventText(one)).toMatch(/\n\n$/u))
       }),
       { seed, numRuns: 300 },
+    )
+  })
+})
+
+describe('whatever a vendor answers to a request for a response', () => {
+  it.each(['anthropic', 'gemini', 'mistral'])('from %s is read and streamed without a throw, its events numbered in order', (vendor) => {
+    fc.assert(
+      fc.property(fc.array(anything, { maxLength: 6 }), (events) => {
+        expect(of(vendor, 'responses').answer(200, events[0], { model: 'm' }).status).toBeOneOf([200, 502])
+        const stream = of(vendor, 'responses').stream({ model: 'm' })
+        const bytes = new TextEncoder().encode(events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join(''))
+        const given = [...stream.push(bytes), ...stream.end()] as { type: string; sequence_number: number }[]
+        expect(given.map(({ sequence_number: number }) => number)).toEqual(given.map((_one, index) => index))
+        expect(given.filter(({ type }) => ['error', 'response.completed', 'response.incomplete'].includes(type))).toEqual(given.slice(-1))
+      }),
+      { seed, numRuns: 200 },
     )
   })
 })

@@ -11,6 +11,7 @@ import { geminiPath, vertexPath } from './gemini-path.ts'
 import { geminiRequest } from './gemini.ts'
 import { writable } from './json.ts'
 import { native } from './native.ts'
+import { responsesOver } from './responses.ts'
 import type { CallerAnswer, ModelOperation, Stamps, Translation } from './translation.ts'
 import { unsupportedValue } from './translation-error.ts'
 import { UNREADABLE, failureAnswer } from './vendor-failure.ts'
@@ -28,14 +29,23 @@ export function translationFor(
   provider: ModelProvider,
   { operation, settings = {}, stamps = machineStamps }: TranslationOptions,
 ): Translation {
-  const path = provider.paths[operation]
-  if (path !== undefined) return native(path)
-  const made = TRANSLATED[provider.dialect]?.({ provider, settings, stamps })[operation]
+  const made = madeFor({ provider, settings, stamps }, operation)
   if (made === undefined) throw unsupportedValue('model', 'The provider of this model does not offer this operation.')
   return {
     ...made,
     answer: (status, json, asked) => writable((): CallerAnswer => made.answer(status, json, asked)) ?? failureAnswer(UNREADABLE),
   }
+}
+
+/** What the provider serves itself, what its words can be made of, or responses made of its chat completions. */
+function madeFor(place: Place, operation: ModelOperation): Translation | undefined {
+  const path = place.provider.paths[operation]
+  if (path !== undefined) return native(path)
+  const made = TRANSLATED[place.provider.dialect]?.(place)[operation]
+  if (made !== undefined || operation !== 'responses') return made
+  const chat = madeFor(place, 'chat')
+  // Cohere's compatible address refuses `stream_options`; its streams end with their usage anyway.
+  return chat === undefined ? undefined : responsesOver(chat, { stamps: place.stamps, usageInStream: place.provider.dialect !== 'cohere' })
 }
 
 interface Place {

@@ -11,6 +11,7 @@ export type Asked = Readonly<Record<string, unknown>>
 export interface VendorRequest {
   /** Below the provider's base, with a query where the vendor wants one; every name in it is percent-encoded. */
   readonly path: string
+  /** May be nested as deeply as the caller's: `JSON.stringify` throws a RangeError for what is too deep. */
   readonly body: object
   /** Beside the content type and the record's default headers. Names in lower case. */
   readonly headers: Readonly<Record<string, string>>
