@@ -13,15 +13,21 @@ export const anthropic: ModelProviderInput = {
         dated: '2026-08-19',
         shows: ['base', 'key', 'headers', 'clients', 'errors'],
       },
+      { page: 'https://platform.claude.com/docs/en/api/versioning', shows: ['headers'] },
+      { page: 'https://platform.claude.com/docs/en/api/migration-2026-10-21', shows: ['base', 'key', 'headers'] },
       { page: 'https://docs.aws.amazon.com/claude-platform/latest/userguide/rate-limits.html', shows: ['limits'] },
     ],
   },
-  notes: ["It also takes OpenAI's chat requests at `/v1/chat/completions`, to try models out; not all of its own words can be said there."],
+  notes: [
+    'The version `2026-10-21` takes no `temperature`, `top_p` and `top_k`.',
+    'Its own TypeScript client, since 1.0, names that version and sends its key as `Authorization: Bearer`. Anthropic takes both headers.',
+    "It also takes OpenAI's chat requests at `/v1/chat/completions`, to try models out; not all of its own words can be said there.",
+  ],
   dialect: 'anthropic',
   credential: 'key',
   base: 'https://api.anthropic.com',
   injection: { name: 'x-api-key', template: '{token}' },
-  // Every call names the version of the API that it speaks.
+  // Every call names the version of the API that it speaks. What the gateway itself says to Anthropic it says in this one.
   defaultHeaders: { 'anthropic-version': '2023-06-01' },
   clients: { '@anthropic-ai/sdk': '' },
   errors: { message: ['error', 'message'], code: ['error', 'type'] },

@@ -25,6 +25,7 @@ export const azureOpenai: ModelProviderInput = {
   notes: [
     'The same API lies at `{resource}.services.ai.azure.com`; the gateway calls it at the address above.',
     'Addresses with `/openai/deployments/{deployment}` want `api-version` in the query; those with `/openai/v1` do not.',
+    'The client `AzureOpenAI` of the package `openai` takes `/llm/azure-openai` as its endpoint.',
     'A model is named there as its deployment is called.',
   ],
   dialect: 'openai',

@@ -14,6 +14,7 @@ export const bedrock: ModelProviderInput = {
   },
   notes: [
     "Some of its models, not all, also take OpenAI's requests, at `/openai/v1/chat/completions` and `/openai/v1/responses`.",
+    'Its own keys, sent as bearer tokens, are not taken here: calls are signed.',
     'The code of an error stands in the header `x-amzn-errortype`.',
   ],
   dialect: 'bedrock',

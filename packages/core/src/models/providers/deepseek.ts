@@ -7,7 +7,10 @@ export const deepseek: ModelProviderInput = {
   docs: 'https://api-docs.deepseek.com',
   held: {
     on: '2026-11-22',
-    pages: [{ page: 'https://api-docs.deepseek.com/', shows: ['base', 'key', 'clients', 'paths'] }],
+    pages: [
+      { page: 'https://api-docs.deepseek.com/', shows: ['base', 'key', 'clients', 'paths'] },
+      { page: 'https://api-docs.deepseek.com/guides/responses_api', shows: ['base', 'clients', 'paths'] },
+    ],
   },
   notes: ["It takes OpenAI's paths with and without `/v1` before them.", "It also takes Anthropic's requests, at `/anthropic`."],
   dialect: 'openai',
@@ -15,6 +18,6 @@ export const deepseek: ModelProviderInput = {
   base: 'https://api.deepseek.com',
   injection: { name: 'authorization', template: 'Bearer {token}' },
   clients: { openai: '' },
-  paths: { chat: '/chat/completions', models: '/models' },
+  paths: { chat: '/chat/completions', responses: '/responses', models: '/models' },
   errors: { message: ['error', 'message'], code: ['error', 'code'] },
 }

@@ -14,10 +14,12 @@ export const xai: ModelProviderInput = {
       { page: 'https://github.com/xai-org/xai-sdk-python', dated: '2026-08-18', shows: ['base'] },
     ],
   },
+  notes: ['The text of an error is `error` itself, where OpenAI has an object.'],
   dialect: 'openai',
   credential: 'key',
   base: 'https://api.x.ai',
   injection: { name: 'authorization', template: 'Bearer {token}' },
   clients: { openai: '/v1' },
   paths: { chat: '/v1/chat/completions', responses: '/v1/responses', models: '/v1/models' },
+  errors: { message: ['error'], code: ['code'] },
 }
