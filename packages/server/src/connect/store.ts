@@ -19,6 +19,7 @@ import {
   connectSessionAwait,
   connectSessionUpdate,
   credentialHead,
+  integrationClientHeld,
 } from '../db/index.ts'
 import type { Connection, TenantTx } from '../db/index.ts'
 import { credentialPlace } from '../vault/index.ts'
@@ -38,9 +39,13 @@ export function connectionOf(session: ConnectSessionId): ConnectionId {
   return session as string as ConnectionId
 }
 
-/** @throws ConnectError `connect_session_invalid` when another step was first, `connect_user_mismatch` for another account than before. */
+/**
+ * @throws ConnectError `connect_session_invalid` when another step was first, or the integration is another client by now than the one it was granted to;
+ * `connect_user_mismatch` for another account than before.
+ */
 export async function storeAuthorized(context: ConnectContext, flow: Flow, tokens: TokenSet, account: ProviderAccount): Promise<Outcome> {
   return context.database.withTenant(flow.org, async (tx) => {
+    if ((await integrationClientHeld(tx, flow.integration.id)) !== flow.integration.clientId) throw movedOn()
     const target = await targetOf(context, tx, flow, tokens, account)
     if (flow.session.consoleSessionHash === null) return storeAwaiting(context, tx, flow, tokens, account)
     return storeConnected(context, tx, flow, tokens, account, target)

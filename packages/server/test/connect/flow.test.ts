@@ -404,6 +404,20 @@ describe('a callback', () => {
     expect(await statusOf(session)).toMatchObject({ status: 'failed', failure: 'connect_denied' })
   })
 
+  it('of an integration that becomes another client while the provider is asked stores nothing', async () => {
+    const { callback, browser, session } = await authorized()
+    const [before] = await gateway.rows<{ client_id: string }>('select client_id from sallyport.integration where context = $1', [context])
+    const become = (id: string) => gateway.rows('update sallyport.integration set client_id = $2 where context = $1', [context, id])
+    issuer.behave({ meanwhile: async () => void (await become('another-client')) })
+    try {
+      await refusedWith(await browser.get(callback), 410, 'connect_session_invalid', 1)
+    } finally {
+      await become(before!.client_id)
+    }
+    expect(await connectionsOf(session)).toEqual([])
+    expect(await statusOf(session)).toMatchObject({ status: 'failed', failure: 'connect_session_invalid' })
+  })
+
   it('by HEAD uses nothing up', async () => {
     const { callback, browser } = await authorized()
     const answer = await fetch(callback.replace(PUBLIC_URL, gateway.nodes[0].origin), {

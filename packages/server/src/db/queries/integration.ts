@@ -132,6 +132,18 @@ export async function integrationNeeds(
   return { connections: connection !== undefined, revocations: revocation !== undefined }
 }
 
+/** The client that it is at its provider, which stays so until the transaction ends. Undefined when it is gone. */
+export async function integrationClientHeld(tx: TenantTx, id: IntegrationId): Promise<string | undefined> {
+  const row = await tx
+    .selectFrom('sallyport.integration')
+    .select('client_id')
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .forShare()
+    .executeTakeFirst()
+  return row?.client_id
+}
+
 /** With everything that hangs on it. The policy `unneeded` refuses one that is needed: false then. */
 export async function integrationRemove(tx: TenantTx, id: IntegrationId): Promise<boolean> {
   noteChange(tx, 'integration', id)
