@@ -25,13 +25,13 @@ export const KEPT = {
   cohere: 'not-a-real-cohere-key-00dd',
 } as const
 
-export async function setModelStage(settings: { postgresUrl: string | undefined; file?: object }): Promise<ModelStage> {
+export async function setModelStage(settings: { postgresUrl: string | undefined; egress?: object; file?: object }): Promise<ModelStage> {
   const upstream = await startUpstream()
   const base = upstream.origin
   const gateway = await startGatewayProcess({
     postgresUrl: settings.postgresUrl,
     file: {
-      egress: { insecureAllowOrigins: [upstream.origin] },
+      egress: { insecureAllowOrigins: [upstream.origin], ...settings.egress },
       breaker: { failures: 1_000_000 },
       models: {
         providers: [

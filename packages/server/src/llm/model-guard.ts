@@ -27,14 +27,13 @@ export interface ModelGuard {
 
 /** A provider had this long before its silence is its own fault and not the caller's impatience. */
 const PATIENCE_MS = 10_000
-/** What stands where other circuits have an integration. */
-const MODELS = 'models'
 
 export function createModelGuard({ failures, openMs, onChange, clock, metrics }: ModelGuardOptions): ModelGuard {
   const breaker = new Breaker({ failures, openMs, patienceMs: PATIENCE_MS, onChange, clock, metrics })
   return {
     admit(org, provider, host) {
-      const place = { owner: org, integration: MODELS, provider, host }
+      // Two providers behind one host fail by themselves.
+      const place = { owner: org, integration: provider, provider, host }
       const [admitted, began] = [breaker.admit(place), clock.monotonic()]
       let told = false
       const judge = (fault: Fault): void => {

@@ -1,0 +1,51 @@
+import { Readable } from 'node:stream'
+import { describe, expect, it } from 'vitest'
+import { asked, createBodyHolding } from './asked-body.ts'
+
+describe('what a body asks for', () => {
+  it.each([
+    ['{"model":"m","max_tokens":5}', 'm', 5],
+    ['{"model":"m","max_completion_tokens":7,"max_tokens":5}', 'm', 7],
+    ['{"model":"m","max_output_tokens":9}', 'm', 9],
+    ['{"generationConfig":{"maxOutputTokens":11}}', undefined, 11],
+    ['{"inferenceConfig":{"maxTokens":13}}', undefined, 13],
+    ['{"model":1,"max_tokens":"5"}', undefined, undefined],
+    ['{"model":"m","max_tokens":-1}', 'm', undefined],
+    ['[]', undefined, undefined],
+    ['--form\r\n', undefined, undefined],
+  ])('%s', (text, model, maxOutputTokens) => {
+    const body = Buffer.from(text)
+    expect(asked(body)).toEqual({ body, bytes: body.length, model, maxOutputTokens })
+  })
+})
+
+describe('bodies that are held', () => {
+  const stream = (...sizes: number[]) => Readable.from(sizes.map((size) => Buffer.alloc(size)))
+
+  it('D-06 are refused beyond the bound of one, declared or not', async () => {
+    const holding = createBodyHolding(10, 100)
+    await expect(holding.held(stream(4, 4, 4), undefined, async () => 1)).rejects.toMatchObject({ code: 'request_too_large' })
+    expect(await holding.held(stream(4, 4, 2), undefined, async (whole) => whole.length)).toBe(10)
+  })
+
+  it('are refused beyond the bound of all, until others have gone', async () => {
+    const holding = createBodyHolding(10, 15)
+    const over = Promise.withResolvers<void>()
+    const first = holding.held(stream(10), 10, () => over.promise)
+    await expect(holding.held(stream(10), 10, async () => 1)).rejects.toMatchObject({ code: 'overloaded' })
+    expect(await holding.held(stream(5), 5, async () => 1)).toBe(1)
+    over.resolve()
+    await first
+    expect(await holding.held(stream(10), 10, async () => 1)).toBe(1)
+  })
+
+  it('that break off are a caller’s that is gone, and give back their place', async () => {
+    const holding = createBodyHolding(10, 10)
+    const broken = new Readable({ read() {} })
+    broken.push(Buffer.alloc(1))
+    const held = holding.held(broken, undefined, async () => 1)
+    broken.destroy(new Error('reset'))
+    await expect(held).rejects.toMatchObject({ code: 'client_gone' })
+    expect(await holding.held(stream(10), 10, async () => 1)).toBe(1)
+  })
+})
