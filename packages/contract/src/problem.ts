@@ -68,6 +68,10 @@ export const PROBLEM_CODES = [
   'provider_key_required',
   'provider_key_refused',
   'provider_key_rejected',
+  // What models may cost
+  'budget_exceeded',
+  'model_unpriced',
+  'budget_unavailable',
   // Connecting an account
   'connect_session_invalid',
   'connect_state_invalid',

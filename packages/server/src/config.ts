@@ -106,6 +106,7 @@ function parseLeaves({ values, faults: earlier }: Layers): ParsedLeaves {
     refresh: {},
     senders: {},
     tls: {},
+    usage: {},
   }
   const faults: ConfigFault[] = []
   for (const leaf of LEAVES) {

@@ -23,6 +23,8 @@ export type IdPrefix =
   | 'bulk'
   | 'esrc'
   | 'inv'
+  | 'use'
+  | 'bud'
 
 /** A UUID as stored: 36 lower-case characters. Branded so that one kind never stands where another is expected. */
 export type Uuid<Kind extends string = string> = string & { readonly __kind: Kind }
@@ -57,6 +59,11 @@ export type InvitationId = Uuid<'inv'>
 export type ProviderKeyId = Uuid<'pkey'>
 /** Of a named route of model calls. */
 export type ModelRouteId = Uuid<'mroute'>
+
+/** Of the record of what one model call used. */
+export type UsageId = Uuid<'use'>
+/** Of a budget. */
+export type BudgetId = Uuid<'bud'>
 
 /** Which of the two halves of a project: what belongs to one never meets the other. */
 export type Environment = 'live' | 'test'

@@ -29,13 +29,20 @@ interface Words {
 }
 
 const OPENAI: Words = {
-  of: { 401: 'authentication_error', 403: 'permission_error', 404: 'not_found_error', 429: 'rate_limit_error' },
+  of: {
+    401: 'authentication_error',
+    402: 'insufficient_quota',
+    403: 'permission_error',
+    404: 'not_found_error',
+    429: 'rate_limit_error',
+  },
   client: 'invalid_request_error',
   server: 'server_error',
 }
 const ANTHROPIC: Words = {
   of: {
     401: 'authentication_error',
+    402: 'billing_error',
     403: 'permission_error',
     404: 'not_found_error',
     413: 'request_too_large',
@@ -50,6 +57,7 @@ const ANTHROPIC: Words = {
 const GOOGLE: Words = {
   of: {
     401: 'UNAUTHENTICATED',
+    402: 'RESOURCE_EXHAUSTED',
     403: 'PERMISSION_DENIED',
     404: 'NOT_FOUND',
     409: 'FAILED_PRECONDITION',
@@ -64,6 +72,7 @@ const GOOGLE: Words = {
 const BEDROCK: Words = {
   of: {
     401: 'AccessDeniedException',
+    402: 'ServiceQuotaExceededException',
     403: 'AccessDeniedException',
     404: 'ResourceNotFoundException',
     408: 'ModelTimeoutException',

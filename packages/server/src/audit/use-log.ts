@@ -11,8 +11,8 @@
  */
 import { hasCode, isUuid, systemClock } from '@sallyport/core'
 import type { Clock, Logger, OrgId } from '@sallyport/core'
-import { auditAppend, auditEventFind, isBusy, requestRecordInsertMany, useAppend } from '../db/index.ts'
-import type { AuditHead, AuditUseMode, Database, NewAuditEvent, RequestRecordRow, TenantTx } from '../db/index.ts'
+import { auditAppend, auditEventFind, isBusy, requestRecordInsertMany, usageInsertMany, useAppend } from '../db/index.ts'
+import type { AuditHead, AuditUseMode, ChargedUsage, Database, NewAuditEvent, RequestRecordRow, TenantTx } from '../db/index.ts'
 import { AuditError } from './audit-error.ts'
 import { storable } from './event.ts'
 import type { AuditEvent } from './event.ts'
@@ -29,6 +29,11 @@ export interface UseLog {
   use(org: OrgId, mode: AuditUseMode, event: AuditEvent, about?: AboutPerson): Promise<void> | undefined
   /** Puts a record of a finished call into the next group. Beyond the bound records are dropped, counted and told: they are no audit. */
   request(record: RequestRecordRow): void
+  /**
+   * Puts what a model call used into the next group, bounded with the records.
+   * @param settled is called once: it is written, or never will be
+   */
+  usage(usage: ChargedUsage, settled: () => void): void
   /** Events and records not committed yet. */
   readonly buffered: number
   /** Resolves when nothing is buffered. Waits as long as PostgreSQL is away. */
@@ -65,9 +70,15 @@ interface Entry {
   readonly waiting: Waiting | undefined
 }
 
+interface Used {
+  readonly usage: ChargedUsage
+  readonly settled: () => void
+}
+
 interface Group {
   events: readonly Entry[]
   records: readonly RequestRecordRow[]
+  usages: readonly Used[]
   /** The head that an earlier attempt would have committed, when its outcome is unknown. */
   attempted: AuditHead | undefined
 }
@@ -75,7 +86,8 @@ interface Group {
 interface Queue {
   events: Entry[]
   records: RequestRecordRow[]
-  /** Events, their characters, and records that are not committed yet, those under way too. */
+  usages: Used[]
+  /** Events, their characters, and records that are not committed yet, those of use and those under way too. */
   held: number
   characters: number
   heldRecords: number
@@ -176,16 +188,27 @@ class GroupingUseLog implements UseLog {
   }
 
   request(record: RequestRecordRow): void {
-    requireOrganization(record.org)
-    if (this.#closed || (this.#queues.get(record.org)?.heldRecords ?? 0) >= this.#maxBuffered - this.#records) {
-      if (this.#droppedRecords++ === 0) this.#logger.error('Request records are dropped: more wait than may be held', { org: record.org })
-      return
+    this.#queueFor(record.org)?.records.push(record)
+  }
+
+  usage(usage: ChargedUsage, settled: () => void): void {
+    const queue = this.#queueFor(usage.row.org)
+    if (queue === undefined) settled()
+    else queue.usages.push({ usage, settled })
+  }
+
+  /** Where one record more may be put, counted; undefined when none may. */
+  #queueFor(org: OrgId): Queue | undefined {
+    requireOrganization(org)
+    if (this.#closed || (this.#queues.get(org)?.heldRecords ?? 0) >= this.#maxBuffered - this.#records) {
+      if (this.#droppedRecords++ === 0) this.#logger.error('Request records are dropped: more wait than may be held', { org })
+      return undefined
     }
-    const queue = this.#queue(record.org)
-    queue.records.push(record)
+    const queue = this.#queue(org)
     queue.heldRecords++
     this.#records++
     this.#scheduleGroups()
+    return queue
   }
 
   async flush(): Promise<void> {
@@ -229,7 +252,7 @@ class GroupingUseLog implements UseLog {
     const known = this.#queues.get(org)
     if (known !== undefined) return known
     const nothing = { held: 0, characters: 0, heldRecords: 0, again: undefined, pauseMs: 0, pause: undefined }
-    const made: Queue = { events: [], records: [], ...nothing, scheduled: false, troubled: false }
+    const made: Queue = { events: [], records: [], usages: [], ...nothing, scheduled: false, troubled: false }
     this.#queues.set(org, made)
     return made
   }
@@ -296,6 +319,8 @@ class GroupingUseLog implements UseLog {
     await this.#database.withTenant(org, async (tx) => {
       if (group.attempted !== undefined && (await wasCommitted(tx, group.attempted))) return
       const events = await this.#sealed(tx, group.events)
+      // Before the log, which is held until the end.
+      if (group.usages.length > 0) await usageInsertMany(tx, usagesOf(group))
       if (events.length > 0)
         group.attempted = await (group.records.length > 0 ? useAppend(tx, events, group.records) : auditAppend(tx, events))
       else if (group.records.length > 0) await requestRecordInsertMany(tx, group.records)
@@ -315,7 +340,8 @@ class GroupingUseLog implements UseLog {
   }
 
   #wroteGroup(queue: Queue, group: Group): void {
-    this.#release(queue, group.events, group.records.length)
+    this.#release(queue, group.events, recordsIn(group))
+    for (const { settled } of group.usages) settled()
     for (const { waiting } of group.events) waiting?.resolve()
     if (this.#pauseMs > 0 || queue.pauseMs > 0) this.#logger.info('The log of uses is written again')
     if (this.#droppedRecords > 0) this.#logger.warn('Request records were dropped', { dropped: this.#droppedRecords })
@@ -330,7 +356,7 @@ class GroupingUseLog implements UseLog {
    */
   #failedGroup(org: OrgId, queue: Queue, group: Group, error: unknown): void {
     const away = isAway(error)
-    const suspect = away || isBusy(error) ? 0 : group.records.length
+    const suspect = away || isBusy(error) ? 0 : recordsIn(group)
     this.#refuse(queue, group.events)
     group.events = group.events.filter(isHeld)
     for (const waiting of away ? this.#queues.values() : [queue]) {
@@ -338,8 +364,12 @@ class GroupingUseLog implements UseLog {
       waiting.events = waiting.events.filter(isHeld)
     }
     this.#release(queue, [], suspect)
-    if (suspect > 0) group.records = []
-    if (group.events.length + group.records.length > 0) queue.again = group
+    if (suspect > 0) {
+      for (const { settled } of group.usages) settled()
+      group.records = []
+      group.usages = []
+    }
+    if (group.events.length + recordsIn(group) > 0) queue.again = group
     if (suspect > 0) {
       this.#logger.error('Request records were refused and dropped', { org, dropped: suspect, error })
       return
@@ -403,7 +433,23 @@ function isAway(error: unknown): boolean {
 function takeGroup(queue: Queue): Group {
   const { again } = queue
   queue.again = undefined
-  return again ?? { events: queue.events.splice(0, MAX_GROUP), records: queue.records.splice(0, MAX_GROUP), attempted: undefined }
+  const { events, records, usages } = queue
+  return (
+    again ?? {
+      events: events.splice(0, MAX_GROUP),
+      records: records.splice(0, MAX_GROUP),
+      usages: usages.splice(0, MAX_GROUP),
+      attempted: undefined,
+    }
+  )
+}
+
+function recordsIn({ records, usages }: Group): number {
+  return records.length + usages.length
+}
+
+function usagesOf({ usages }: Group): readonly ChargedUsage[] {
+  return usages.map(({ usage }) => usage)
 }
 
 /** Those that say something of somebody, each with its place in the group. */
@@ -417,8 +463,8 @@ function isHeld({ waiting }: Entry): boolean {
   return waiting === undefined
 }
 
-function hasMore({ events, records, again }: Queue): boolean {
-  return again !== undefined || events.length > 0 || records.length > 0
+function hasMore({ events, records, usages, again }: Queue): boolean {
+  return again !== undefined || events.length + records.length + usages.length > 0
 }
 
 /**

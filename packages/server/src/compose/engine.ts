@@ -11,7 +11,6 @@ import { createIdempotency } from '../idempotency/index.ts'
 import { createProviderKeys } from '../models/index.ts'
 import { createOrganizationDeletions } from '../organizations/index.ts'
 import type { OrganizationDeletions } from '../organizations/index.ts'
-import type { UsageMeter } from '../usage/index.ts'
 import { registerOperations } from '../routes/index.ts'
 import { createCallers } from './callers.ts'
 import type { Callers } from './callers.ts'
@@ -21,6 +20,7 @@ import { createCredentials } from './credentials.ts'
 import type { Credentials } from './credentials.ts'
 import { openDataPlane } from './data-plane.ts'
 import type { OpenDataPlane } from './data-plane.ts'
+import { openMetering } from './metering.ts'
 import { openModelPlane } from './model-plane.ts'
 import type { OpenModelPlane } from './model-plane.ts'
 import { openVisits } from './visits.ts'
@@ -30,12 +30,6 @@ const SWEEP_EVERY_MS = 60_000
 const SWEEP_BATCH = 10_000
 /** What is buffered gets at least this long to be written, however long the drain took. */
 export const LAST_WORDS_MS = 3_000
-
-/** Nothing is counted, and nothing bounds what models may cost. */
-const UNMETERED: UsageMeter = {
-  wantsBody: () => false,
-  begin: () => ({ answered: () => undefined, chunk: () => undefined, end: () => undefined }),
-}
 
 export interface Engine {
   readonly http: HttpServer
@@ -59,7 +53,8 @@ export async function createEngine(parts: Parts): Promise<Engine> {
   const credentials = await createCredentials(ground, callers.sessions)
   const visits = openVisits(ground, callers)
   const calls = openDataPlane(ground, visits, credentials)
-  const models = openModelPlane(ground, visits, UNMETERED)
+  const metering = openMetering(ground)
+  const models = openModelPlane(ground, visits, metering.meter)
   const deletions = createOrganizationDeletions({ database, bulk: credentials.revocation.bulk, logger })
   const http = await createServer(ground, callers, credentials, { ...calls, ...models }, deletions)
   credentials.revocation.start()
@@ -77,6 +72,7 @@ export async function createEngine(parts: Parts): Promise<Engine> {
         async () => callers.keyGuard.close(),
         () => callers.closeLimits(),
         ...credentials.endRenewal,
+        () => metering.close(),
         () => useLog.close(Math.max(LAST_WORDS_MS, deadline - performance.now())),
         async () => {
           calls.stopListening()
@@ -162,11 +158,16 @@ async function createServer(
 }
 
 /** Clears what expired, until the function that it gives is called. */
-function sweep({ database, logger }: Ground, { connect, events }: Credentials): () => void {
+function sweep({ config, database, logger }: Ground, { connect, events }: Credentials): () => void {
   const sweeper = setInterval(() => {
     void connect.sweepExpired().catch((error: unknown) => logger.warn('The sweep failed', { error }))
     void events.sweep()
-    for (const swept of [database.lookups.idempotencySweep(SWEEP_BATCH), database.lookups.providerKeySweep(SWEEP_BATCH)])
+    const { recordRetentionDays: records, dayRetentionDays: days } = config.usage
+    for (const swept of [
+      database.lookups.idempotencySweep(SWEEP_BATCH),
+      database.lookups.providerKeySweep(SWEEP_BATCH),
+      database.lookups.usageSweep({ records, days }, SWEEP_BATCH),
+    ])
       void swept.catch((error: unknown) => logger.warn('The sweep failed', { error }))
   }, SWEEP_EVERY_MS)
   sweeper.unref()

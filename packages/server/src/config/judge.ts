@@ -17,7 +17,19 @@ import { tlsFaults } from './tls.ts'
 export type Judged = Partial<
   Omit<
     ParsedConfig,
-    'audit' | 'breaker' | 'egress' | 'firstOwner' | 'keys' | 'limits' | 'metrics' | 'models' | 'rate' | 'refresh' | 'senders' | 'tls'
+    | 'audit'
+    | 'breaker'
+    | 'egress'
+    | 'firstOwner'
+    | 'keys'
+    | 'limits'
+    | 'metrics'
+    | 'models'
+    | 'rate'
+    | 'refresh'
+    | 'senders'
+    | 'tls'
+    | 'usage'
   >
 > & {
   readonly audit: Partial<ParsedConfig['audit']>
@@ -32,6 +44,7 @@ export type Judged = Partial<
   readonly refresh: Partial<ParsedConfig['refresh']>
   readonly senders: Partial<ParsedConfig['senders']>
   readonly tls: Partial<ParsedConfig['tls']>
+  readonly usage: Partial<ParsedConfig['usage']>
 }
 
 /** Addresses of what the gateway keeps its data in. */

@@ -14,6 +14,7 @@ import { rate } from './rate.ts'
 import { postgresUrlFaults, redisUrlFaults, rootKeyFaults } from './secret-fault.ts'
 import { integer, list, oneOf, secret, setting, textWithout } from './setting.ts'
 import { tls } from './tls.ts'
+import { usage } from './usage.ts'
 
 const HOUR_MS = 3_600_000
 const GIGABYTE = 1024 ** 3
@@ -257,6 +258,7 @@ export const configSchema = z.strictObject({
   refresh,
   senders,
   tls,
+  usage,
   providers: setting(z.record(textWithout(providerFault), providerOverlay).default({}), {
     kind: 'json',
     expects:

@@ -22,10 +22,11 @@ export const CHANGE_TABLES = [
   'browser_access',
   'provider_key',
   'model_route',
+  'budget',
 ] as const
 
 /**
- * A row that was changed or removed (`integration`, `data_key`, `membership`, `rate_limit`, `browser_access`, `provider_key`, `model_route`: or added). Never its content.
+ * A row that was changed or removed (`integration`, `data_key`, `membership`, `rate_limit`, `browser_access`, `provider_key`, `model_route`, `budget`: or added). Never its content.
  * `organization`: its own row, or what it has settled; `membership`: `id` is the person; `browser_access`: the project.
  * `person`, `sign_in`: of no organization; all sessions of a person have ended, or one at its issuer, named by the first half of its hash.
  */

@@ -61,7 +61,8 @@ export class DatabaseError extends SallyportError<DatabaseErrorCode> {
  */
 const UNAVAILABLE = /^(?:08...|53...|57P0.|57014|55P03|25P03|25006|3D000|28...)$/
 /** Limits of time, where the database is there and answers others. */
-const TIME_LIMITS = new Set(['55P03', '57014'])
+/** 40P01: two waited for each other, and this one was let go. */
+const TIME_LIMITS = new Set(['55P03', '57014', '40P01'])
 
 /**
  * Whether one organization's work waited for too long, for its turn or for what another transaction holds. The database is there, and nothing follows

@@ -241,6 +241,8 @@ export interface Lookups {
   idempotencySweep(most: number): Promise<number>
   /** Forgets the secrets of model providers' keys whose overlap is over, at most `most` (10,000). How many. */
   providerKeySweep(most: number): Promise<number>
+  /** Forgets what model calls used before so many days, and the days themselves; at most `most` (10,000) of each kind. How many of the kind with most. */
+  usageSweep(days: { readonly records: number; readonly days: number }, most: number): Promise<number>
   /** Takes one deletion of an organization that is due, for `seconds`. */
   organizationDeletionClaim(seconds: number): Promise<OrgId | undefined>
   /** Whose an event source is, by the last segment of its address. */
@@ -414,6 +416,10 @@ export function createLookups(pool: Pool): Lookups {
     },
     async providerKeySweep(most) {
       const [row] = await rows<{ swept: string }>('select sallyport.provider_key_sweep($1) as swept', [most])
+      return row === undefined ? unanswered() : Number(row.swept)
+    },
+    async usageSweep({ records, days }, most) {
+      const [row] = await rows<{ swept: string }>('select sallyport.usage_sweep($1, $2, $3) as swept', [records, days, most])
       return row === undefined ? unanswered() : Number(row.swept)
     },
     async organizationDeletionClaim(seconds) {

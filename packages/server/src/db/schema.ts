@@ -1,6 +1,7 @@
 /** Owns what the query builder knows of the tables: every column the gateway's role may name. Refuses tables that only functions touch. */
 import type { Role, Scope } from '@sallyport/contract'
 import type {
+  BudgetId,
   BulkRevocationId,
   ConnectionId,
   ConnectSessionId,
@@ -17,6 +18,7 @@ import type {
   RefreshTrouble,
   RequestId,
   RevocationId,
+  UsageId,
   UserId,
 } from '@sallyport/core'
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely'
@@ -33,6 +35,12 @@ export type EventSourceKind = 'set' | 'github' | 'slack'
 export type StreamStatus = 'enabled' | 'paused' | 'disabled'
 export type RevocationCause = 'disconnected' | 'bulk' | 'end_user_deleted' | 'event' | 'orphaned'
 export type RevocationState = 'waiting' | 'done' | 'given_up'
+export type BudgetHolderKind = 'organization' | 'project' | 'key'
+export type BudgetPeriod = 'day' | 'month' | 'total'
+/** `hard`: refuses what would go beyond it. `warn`: says that it was. */
+export type BudgetEnforcement = 'hard' | 'warn'
+/** What a hard one does with a call whose cost can't be told. */
+export type BudgetUnpriced = 'refuse' | 'pass'
 export type DataKeyStatus = 'current' | 'previous' | 'destroyed'
 
 /** bigint columns: PostgreSQL's text outside, a bigint in our types. */
@@ -387,6 +395,49 @@ export interface Schema {
     bytes_in: Big
     bytes_out: Big
     model_provider: string | null
+  }
+  'sallyport.usage_record': {
+    org_id: OrgId
+    id: UsageId
+    request_id: RequestId
+    at: Date
+    project_id: ProjectId
+    environment: Environment
+    key_id: KeyId
+    end_user_id: string | null
+    provider: string
+    model: string | null
+    route: string | null
+    status: number
+    error: string | null
+    source: 'measured' | 'estimated' | null
+    input_tokens: Big | null
+    cached_tokens: Big | null
+    written_tokens: Big | null
+    output_tokens: Big | null
+    reasoning_tokens: Big | null
+    cost_nano: Big | null
+    duration_us: Big
+    first_byte_us: Big | null
+  }
+  'sallyport.usage_user_day': {
+    org_id: OrgId
+    project_id: ProjectId
+    environment: Environment
+    end_user_id: string
+  }
+  'sallyport.budget': {
+    org_id: OrgId
+    id: BudgetId
+    holder: BudgetHolderKind
+    holder_id: OrgId | ProjectId | KeyId
+    amount_nano: Big
+    period: BudgetPeriod
+    enforcement: BudgetEnforcement
+    unpriced: BudgetUnpriced
+    created_by: string
+    created_at: MadeNow
+    changed_at: MadeNow
   }
   'sallyport.audit_event': {
     org_id: GeneratedAlways<OrgId>

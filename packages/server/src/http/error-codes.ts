@@ -27,6 +27,7 @@ import type { EventErrorCode } from '../events/index.ts'
 import type { IdempotencyErrorCode } from '../idempotency/index.ts'
 import type { IdentityErrorCode } from '../identity/index.ts'
 import type { OrganizationErrorCode } from '../organizations/index.ts'
+import type { BudgetErrorCode } from '../usage/index.ts'
 import type { VaultErrorCode } from '../vault/index.ts'
 
 type CoreErrorCode =
@@ -45,6 +46,7 @@ type CoreErrorCode =
   | TranslationErrorCode
 type FeatureErrorCode =
   | AuditErrorCode
+  | BudgetErrorCode
   | ConnectErrorCode
   | DatabaseErrorCode
   | EventErrorCode

@@ -123,6 +123,7 @@ class NativeCall {
     const begun = this.#o.meter.begin({
       principal,
       request: this.#visit.id,
+      method: this.#request.method!,
       provider,
       path: this.#path!,
       route: null,

@@ -45,6 +45,40 @@ const LIMIT_METRICS: readonly MetricDefinition[] = [
   { name: 'sallyport_nodes', kind: 'gauge', help: 'Nodes that share the limits, as this one counts them.', labels: {} },
 ]
 
+const USAGE_METRICS: readonly MetricDefinition[] = [
+  {
+    name: 'sallyport_model_calls_total',
+    kind: 'counter',
+    help: 'Calls to models, by what came of them: an answer, a refusal of the provider, or none that is whole. Models beyond a hundred that have no price are `other`.',
+    labels: { provider: 'open', model: 'open', outcome: ['answered', 'refused', 'cut'] },
+  },
+  {
+    name: 'sallyport_model_tokens_total',
+    kind: 'counter',
+    help: 'Tokens of models, as their providers said or as was reckoned from lengths. `input` counts those of caches too.',
+    labels: { provider: 'open', model: 'open', kind: ['input', 'cached', 'written', 'output'], source: ['measured', 'estimated'] },
+  },
+  {
+    name: 'sallyport_model_cost_nanodollars_total',
+    kind: 'counter',
+    help: 'What calls to models cost, in billionths of a US dollar; calls without a known price add nothing.',
+    labels: { provider: 'open', model: 'open' },
+  },
+  {
+    name: 'sallyport_model_first_byte_seconds',
+    kind: 'histogram',
+    help: "Until the first byte of a model's answer.",
+    labels: { provider: 'open' },
+    buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+  },
+  {
+    name: 'sallyport_budget_refusals_total',
+    kind: 'counter',
+    help: 'Calls to models that a budget had not enough left for, by whose it was.',
+    labels: { holder: ['organization', 'project', 'key'] },
+  },
+]
+
 const TLS_METRICS: readonly MetricDefinition[] = [
   {
     name: 'sallyport_tls_certificate_end_seconds',
@@ -107,6 +141,7 @@ export const METRICS: readonly MetricDefinition[] = [
   ...REVOCATION_METRICS,
   ...AUDIT_METRICS,
   ...LIMIT_METRICS,
+  ...USAGE_METRICS,
   ...TLS_METRICS,
   ...PROCESS_METRICS,
 ]

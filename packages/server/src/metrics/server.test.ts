@@ -117,7 +117,9 @@ describe('the list of metrics', () => {
     expect([...labels].toSorted()).toEqual([
       'answer',
       'holder',
+      'kind',
       'method',
+      'model',
       'outcome',
       'provider',
       'quantile',

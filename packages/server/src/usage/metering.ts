@@ -10,6 +10,7 @@ export interface MeteredCall {
   readonly principal: KeyPrincipal
   /** As in the call's record. Several tries of one call share it. */
   readonly request: RequestId
+  readonly method: string
   readonly provider: Pick<ModelProvider, 'id' | 'dialect'>
   /** Below the provider's base, beginning with a slash; with or without its query. */
   readonly path: string

@@ -4,6 +4,9 @@ import { Pool } from 'pg'
 import { hasCode, newId } from '@sallyport/core'
 import type { KeyId } from '@sallyport/core'
 import {
+  budgetDraw,
+  budgetInsert,
+  usageInsertMany,
   apiKeyInsert,
   auditSigningKeyPut,
   browserOriginsPut,
@@ -65,6 +68,24 @@ const PROVIDER_KEY = {
   replaces: null,
   createdBy: 'system',
 }
+const USAGE = {
+  at: new Date(),
+  endUser: 'user-1',
+  provider: 'openai',
+  model: null,
+  route: null,
+  status: 200,
+  error: null,
+  source: null,
+  inputTokens: null,
+  cachedTokens: null,
+  writtenTokens: null,
+  outputTokens: null,
+  reasoningTokens: null,
+  costNano: null,
+  durationUs: 1,
+  firstByteUs: null,
+} as const
 const EVENT_SOURCE = { kind: 'github', issuers: [], audiences: [], keysUri: null, untyped: false } as const
 
 /** Every table holds a row of A's before anybody tries to see it. */
@@ -136,6 +157,13 @@ async function fillTables(tenant: Tenant): Promise<void> {
       deadlineMs: 60_000,
       createdBy: 'system',
     })
+    const budget = newId('bud')
+    const bounds = { amountNano: 1_000, period: 'total', enforcement: 'hard', unpriced: 'pass', createdBy: 'system' } as const
+    await budgetInsert(tx, { ...bounds, id: budget, holder: 'organization', holderId: org })
+    await budgetDraw(tx, { budget, node: 'a node', busyNano: 0, needNano: 100, ahead: false, seconds: 60 })
+    await usageInsertMany(tx, [
+      { row: { ...USAGE, org, id: newId('use'), request: newId('req'), key: newId('key'), ...place }, charges: [], node: 'a node' },
+    ])
     await rateLimitPut(tx, { kind: 'project', id: place.project }, { perSecond: 5, burst: 5 })
     await browserOriginsPut(tx, place.project, ['https://app.test'])
     await bulkRevocationInsert(tx, { id: newId('bulk'), filter: {}, requestedBy: 'system', found: 0 })
@@ -412,6 +440,7 @@ const FUNCTIONS: Readonly<Record<string, 'tenant' | 'secret' | 'pure' | { readon
   organization_end: 'tenant',
   organization_purge: 'tenant',
   model_key: 'tenant',
+  budget_draw: 'tenant',
   proxy_target: 'tenant',
   connect_session_lookup: 'secret',
   event_source_lookup: 'secret',
@@ -462,6 +491,7 @@ const FUNCTIONS: Readonly<Record<string, 'tenant' | 'secret' | 'pure' | { readon
   sign_in_end: { installation: 'a person belongs to no organization' },
   sign_in_logout: { installation: 'a person belongs to no organization' },
   sweep_expired: { installation: 'removes what is over by its time alone' },
+  usage_sweep: { installation: 'removes what is over by its time alone' },
   unconfirmed_connections: { installation: 'gives ids alone' },
 }
 /** Results of what works across organizations: nothing of theirs can be written in these. */

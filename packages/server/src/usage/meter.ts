@@ -1,0 +1,168 @@
+/**
+ * Owns metering: what a call asks for is set aside from budgets before it goes out, what its answer says of its use is read as it passes by, and both end
+ * in one row. Refuses to keep anything of a call but figures, names of models and who asked.
+ */
+import { BYTES_PER_TOKEN, callKind, cleanModel, headerText, modelOfPath, newId, usageReader } from '@sallyport/core'
+import type { CallKind, Clock, Metrics, ParsedHeaders, PriceBook, UsageReader, UsageReading } from '@sallyport/core'
+import type { UseLog } from '../audit/index.ts'
+import type { UsageRow } from '../db/index.ts'
+import type { Budgets, Reservation } from './budgets.ts'
+import type { MeteredCall, MeteredEnd, Metering, UsageMeter } from './metering.ts'
+import { createModelNames } from './model-names.ts'
+import type { ModelNames } from './model-names.ts'
+
+export interface UsageMeterOptions {
+  readonly prices: PriceBook
+  readonly budgets: Pick<Budgets, 'bounds' | 'reserve'>
+  readonly useLog: Pick<UseLog, 'usage'>
+  readonly clock: Clock
+  readonly metrics: Metrics
+  readonly node: string
+}
+
+/** Set aside for a call that does not say how much its model may write. */
+export const RESERVED_OUTPUT_TOKENS = 4_096
+/** And for one whose body has no known length. */
+const RESERVED_INPUT_TOKENS = 8_192
+/** Fewer than usual: text that is no English has more tokens. */
+const RESERVED_BYTES_PER_TOKEN = BYTES_PER_TOKEN - 1
+
+export function createUsageMeter(options: UsageMeterOptions): UsageMeter {
+  const names = createModelNames(options.prices)
+  const metered = (call: MeteredCall, kind: CallKind, reservation: Reservation | undefined): Metering =>
+    new MeteredAnswer(options, names, call, kind, reservation)
+  return {
+    wantsBody: ({ keyId, org, project }) => options.budgets.bounds({ keyId, org, project }),
+    begin(call) {
+      const kind = callKind(call.method, pathOf(call))
+      if (kind === 'free') return metered(call, kind, undefined)
+      const reservation = options.budgets.reserve(call.principal, mostOf(options.prices, call, kind))
+      return reservation instanceof Promise ? reservation.then((made) => metered(call, kind, made)) : metered(call, kind, reservation)
+    },
+  }
+}
+
+/** The most that a call may cost, as far as it can be told before it is made; undefined when it can't. */
+function mostOf(prices: PriceBook, call: MeteredCall, kind: CallKind): number | undefined {
+  const model = cleanModel(call.model) ?? modelOfPath(call.provider.dialect, pathOf(call))
+  if (model === undefined || kind === 'other') return undefined
+  const input = call.bodyBytes === undefined ? RESERVED_INPUT_TOKENS : Math.ceil(call.bodyBytes / RESERVED_BYTES_PER_TOKEN)
+  const output = kind === 'embedding' ? 0 : (call.maxOutputTokens ?? RESERVED_OUTPUT_TOKENS)
+  const tokens = { input, cached: 0, written: 0, writtenLong: 0, output }
+  return prices.cost({ provider: call.provider.id, model, tier: undefined }, tokens)
+}
+
+class MeteredAnswer implements Metering {
+  readonly #o: UsageMeterOptions
+  readonly #names: ModelNames
+  readonly #call: MeteredCall
+  readonly #kind: CallKind
+  readonly #reservation: Reservation | undefined
+  readonly #at: number
+  readonly #startedAt: number
+  #reader: UsageReader | undefined
+  #status = 0
+  #firstByteMs: number | undefined
+  #ended = false
+
+  constructor(options: UsageMeterOptions, names: ModelNames, call: MeteredCall, kind: CallKind, reservation: Reservation | undefined) {
+    this.#o = options
+    this.#names = names
+    this.#call = call
+    this.#kind = kind
+    this.#reservation = reservation
+    this.#at = options.clock.now()
+    this.#startedAt = options.clock.monotonic()
+  }
+
+  answered(status: number, headers: ParsedHeaders): void {
+    const { method, provider } = this.#call
+    this.#status = status
+    const header = (name: string): string | undefined => headerText(headers, name)
+    this.#reader = usageReader(provider.dialect, { method, path: pathOf(this.#call), status, header })
+  }
+
+  chunk(bytes: Uint8Array): void {
+    this.#firstByteMs ??= this.#o.clock.monotonic() - this.#startedAt
+    this.#reader?.write(bytes)
+  }
+
+  end(outcome: MeteredEnd): void {
+    if (this.#ended) return
+    this.#ended = true
+    if (outcome.unsent === true) {
+      this.#reservation?.settle(undefined)
+      return
+    }
+    const reading = this.#read(outcome)
+    const model = reading?.model ?? cleanModel(this.#call.model) ?? modelOfPath(this.#call.provider.dialect, pathOf(this.#call))
+    const cost = this.#costOf(reading, model)
+    const row = this.#row(reading, model, cost, outcome)
+    const charges = this.#reservation?.settle(cost) ?? []
+    this.#o.useLog.usage({ row, charges, node: this.#o.node }, () => this.#reservation?.written())
+    this.#count(row)
+  }
+
+  #read({ aborted, error }: MeteredEnd): UsageReading | undefined {
+    const { bodyBytes, maxOutputTokens } = this.#call
+    const maxOutput = maxOutputTokens ?? (this.#reservation === undefined ? undefined : RESERVED_OUTPUT_TOKENS)
+    return this.#reader?.end({ whole: aborted === undefined && error === undefined, requestBytes: bodyBytes, maxOutput })
+  }
+
+  #costOf(reading: UsageReading | undefined, model: string | undefined): number | undefined {
+    if (reading?.usage === undefined || reading.special || model === undefined) return undefined
+    return this.#o.prices.cost({ provider: this.#call.provider.id, model, tier: reading.tier }, reading.usage)
+  }
+
+  #row(reading: UsageReading | undefined, model: string | undefined, cost: number | undefined, outcome: MeteredEnd): UsageRow {
+    const { principal, request, provider, route, endUser } = this.#call
+    if (principal.project === null) throw new TypeError('a key of an organization calls nothing')
+    const usage = reading?.usage
+    const firstByteMs = this.#firstByteMs
+    return {
+      org: principal.org,
+      id: newId('use', this.#at),
+      request,
+      at: new Date(this.#at),
+      project: principal.project,
+      environment: principal.environment,
+      key: principal.keyId,
+      endUser,
+      provider: provider.id,
+      model: model ?? null,
+      route,
+      status: this.#status,
+      error: outcome.aborted ?? outcome.error ?? null,
+      source: usage?.source ?? null,
+      inputTokens: usage?.input ?? null,
+      cachedTokens: usage?.cached ?? null,
+      writtenTokens: usage?.written ?? null,
+      outputTokens: usage?.output ?? null,
+      reasoningTokens: usage?.reasoning ?? null,
+      costNano: cost ?? null,
+      durationUs: Math.round((this.#o.clock.monotonic() - this.#startedAt) * 1_000),
+      firstByteUs: firstByteMs === undefined ? null : Math.round(firstByteMs * 1_000),
+    }
+  }
+
+  #count(row: UsageRow): void {
+    const { metrics } = this.#o
+    const { provider } = row
+    const model = this.#names.of(provider, row.model)
+    const outcome = row.error !== null ? 'cut' : row.status >= 200 && row.status < 400 ? 'answered' : 'refused'
+    metrics.count('sallyport_model_calls_total', { provider, model, outcome })
+    if (this.#kind !== 'free' && row.source !== null) {
+      const of = { provider, model, source: row.source }
+      const counts = { input: row.inputTokens, cached: row.cachedTokens, written: row.writtenTokens, output: row.outputTokens }
+      for (const [kind, tokens] of Object.entries(counts))
+        if (tokens) metrics.count('sallyport_model_tokens_total', { ...of, kind }, tokens)
+      metrics.count('sallyport_model_cost_nanodollars_total', { provider, model }, row.costNano ?? 0)
+    }
+    if (row.firstByteUs !== null) metrics.observe('sallyport_model_first_byte_seconds', { provider }, row.firstByteUs / 1_000_000)
+  }
+}
+
+function pathOf({ path }: Pick<MeteredCall, 'path'>): string {
+  const query = path.indexOf('?')
+  return query === -1 ? path : path.slice(0, query)
+}

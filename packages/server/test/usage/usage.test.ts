@@ -1,0 +1,219 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { newId } from '@sallyport/core'
+import type { BudgetId, OrgId } from '@sallyport/core'
+import { createUseLog } from '../../src/audit/index.ts'
+import { budgetInsert, budgetStates, usageForgetUser, usageInsertMany, usageList, usageSums } from '../../src/db/index.ts'
+import type { ChargedUsage, Database, UsageDimension, UsageRow } from '../../src/db/index.ts'
+import { freshDatabase, makeTenant, silent } from '../db/fresh-database.ts'
+import type { FreshDatabase, Tenant } from '../db/fresh-database.ts'
+
+let fresh: FreshDatabase
+let database: Database
+beforeAll(async () => {
+  fresh = await freshDatabase(inject('postgresUrl'))
+  database = await fresh.open()
+})
+afterAll(() => fresh.drop())
+
+const DAY = new Date('2026-03-04T23:59:59.999Z')
+const NEXT = new Date('2026-03-05T00:00:00.000Z')
+const PERIOD = { from: '2026-01-01', to: '2026-12-31', limit: 1_000 } as const
+
+function used({ org, project, environment }: Tenant, over: Partial<UsageRow> = {}): UsageRow {
+  return {
+    org,
+    id: newId('use', (over.at ?? DAY).getTime()),
+    request: newId('req'),
+    at: DAY,
+    project,
+    environment,
+    key: newId('key'),
+    endUser: null,
+    provider: 'openai',
+    model: 'gpt-4.1',
+    route: null,
+    status: 200,
+    error: null,
+    source: 'measured',
+    inputTokens: 100,
+    cachedTokens: 40,
+    writtenTokens: 0,
+    outputTokens: 10,
+    reasoningTokens: 5,
+    costNano: 1_000,
+    durationUs: 1_500,
+    firstByteUs: 700,
+    ...over,
+  }
+}
+
+const charged = (row: UsageRow, charges: ChargedUsage['charges'] = []): ChargedUsage => ({ row, charges, node: 'node-1' })
+const store = (org: OrgId, rows: readonly ChargedUsage[]) => database.withTenant(org, (tx) => usageInsertMany(tx, rows))
+const list = ({ org, place }: Tenant) => database.withTenant(org, (tx) => usageList(tx, place, {}, { limit: 1_000 }))
+const sums = ({ org }: Tenant, by: readonly UsageDimension[], over: object = {}) =>
+  database.withTenant(org, (tx) => usageSums(tx, { place: null, by, ...PERIOD, ...over }))
+
+describe('what model calls used', () => {
+  it('stands in a row a call, as it was', async () => {
+    const at = await makeTenant(database)
+    const row = used(at, { endUser: 'user-9', route: 'fast', error: 'client_gone', source: 'estimated' })
+    const unknown = used(at, {
+      status: 0,
+      model: null,
+      source: null,
+      inputTokens: null,
+      cachedTokens: null,
+      writtenTokens: null,
+      outputTokens: null,
+      reasoningTokens: null,
+      costNano: null,
+      firstByteUs: null,
+    })
+    await store(at.org, [charged(row), charged(unknown)])
+    expect(await list(at)).toEqual([unknown, row].toSorted((a, b) => (a.id < b.id ? 1 : -1)))
+  })
+
+  it('is in its day once, however often its group is sent', async () => {
+    const at = await makeTenant(database)
+    const rows = [used(at), used(at, { at: NEXT }), used(at, { endUser: 'user-1' })].map((row) => charged(row))
+    await store(at.org, rows)
+    await store(at.org, rows)
+    await store(at.org, [...rows, charged(used(at))])
+    const days = await sums(at, ['day'])
+    expect(days.map(({ of, calls }) => [of.day, calls])).toEqual([
+      ['2026-03-05', 1],
+      ['2026-03-04', 3],
+    ])
+    expect((await sums(at, ['end_user'])).map(({ of, calls }) => [of.end_user, calls])).toEqual([['user-1', 1]])
+  })
+
+  it('adds up the same by every dimension, and tells what was reckoned, what has no price and what failed', async () => {
+    const at = await makeTenant(database)
+    const rows = Array.from({ length: 60 }, (_, n) =>
+      used(at, {
+        model: ['a', 'b', 'c'][n % 3]!,
+        at: n % 2 === 0 ? DAY : NEXT,
+        source: n % 5 === 0 ? 'estimated' : 'measured',
+        costNano: n % 4 === 0 ? null : n,
+        status: n % 6 === 0 ? 500 : 200,
+      }),
+    )
+    await store(
+      at.org,
+      rows.map((row) => charged(row)),
+    )
+    const whole = {
+      calls: 60,
+      failed: 10,
+      estimated: 12,
+      unpriced: 15,
+      inputTokens: 6_000,
+      costNano: BigInt(rows.reduce((sum, { costNano }) => sum + (costNano ?? 0), 0)),
+    }
+    expect((await sums(at, []))[0]).toMatchObject(whole)
+    for (const by of ['day', 'project', 'environment', 'key', 'provider', 'model'] as const) {
+      const parts = await sums(at, [by])
+      expect(parts.reduce((sum, { costNano }) => sum + costNano, 0n)).toBe(whole.costNano)
+      expect(parts.reduce((sum, { calls }) => sum + calls, 0)).toBe(60)
+    }
+    expect((await sums(at, ['model'], { model: 'b', from: '2026-03-05' }))[0]).toMatchObject({ calls: 10 })
+    await expect(sums(at, ['key', 'end_user'])).rejects.toThrow('not added up together')
+  })
+
+  it('of another organization is not there', async () => {
+    const [mine, other] = [await makeTenant(database), await makeTenant(database)]
+    await store(mine.org, [charged(used(mine))])
+    expect(await list(other)).toEqual([])
+    expect((await sums(other, []))[0]).toMatchObject({ calls: 0 })
+    await expect(store(other.org, [charged(used(mine))])).rejects.toThrow('another organization')
+  })
+
+  it('forgets an end user: the name goes out of rows, and their days go', async () => {
+    const at = await makeTenant(database)
+    await store(at.org, [...Array.from({ length: 5 }, () => charged(used(at, { endUser: 'ann' }))), charged(used(at, { endUser: 'bob' }))])
+    const forget = () => database.withTenant(at.org, (tx) => usageForgetUser(tx, at.place, 'ann', 2))
+    expect([await forget(), await forget(), await forget(), await forget()]).toEqual([2, 2, 1, 0])
+    expect((await list(at)).map(({ endUser }) => endUser).filter((name) => name !== null)).toEqual(['bob'])
+    expect((await sums(at, ['end_user'])).map(({ of }) => of.end_user)).toEqual(['bob'])
+    // What they used stays used.
+    expect((await sums(at, []))[0]).toMatchObject({ calls: 6 })
+  })
+
+  it('is swept when it is old enough, rows before days', async () => {
+    const at = await makeTenant(database)
+    const now = Date.now()
+    const aged = (days: number) => charged(used(at, { at: new Date(now - days * 86_400_000), endUser: 'x' }))
+    await store(at.org, [aged(1), aged(40), aged(400)])
+    await database.lookups.usageSweep({ records: 30, days: 300 }, 10_000)
+    expect(await list(at)).toHaveLength(1)
+    const from = new Date(now - 500 * 86_400_000).toISOString().slice(0, 10)
+    expect(await sums(at, ['day'], { from, to: '2999-01-01' })).toHaveLength(2)
+    expect(await sums(at, ['end_user', 'day'], { from, to: '2999-01-01' })).toHaveLength(2)
+  })
+
+  it('takes what calls cost out of budgets, once, and out of what the node holds', async () => {
+    const at = await makeTenant(database)
+    const id: BudgetId = newId('bud')
+    await database.withTenant(at.org, (tx) =>
+      budgetInsert(tx, {
+        id,
+        holder: 'organization',
+        holderId: at.org,
+        amountNano: 10_000,
+        period: 'total',
+        enforcement: 'hard',
+        unpriced: 'refuse',
+        createdBy: 'system',
+      }),
+    )
+    const charges = [{ budget: id, startsOn: '1970-01-01', nano: 700 }]
+    const rows = [charged(used(at), charges), charged(used(at), charges), charged(used(at), [{ ...charges[0]!, budget: newId('bud') }])]
+    await store(at.org, rows)
+    await store(at.org, rows)
+    const states = await database.withTenant(at.org, (tx) => budgetStates(tx, [id]))
+    expect(states.get(id)).toMatchObject({ spentNano: 1_400, heldNano: 0 })
+  })
+
+  it('is written in the groups of the log of uses, and is waited for at its end', async () => {
+    const at = await makeTenant(database)
+    let transactions = 0
+    const log = createUseLog({
+      database: { withTenant: (org, fn) => ((transactions += 1), database.withTenant(org, fn)) },
+      personal: { seal: async () => undefined },
+      logger: silent,
+    })
+    let settled = 0
+    for (let n = 0; n < 300; n++) log.usage(charged(used(at)), () => (settled += 1))
+    expect(log.buffered).toBe(300)
+    await log.close()
+    expect(settled).toBe(300)
+    expect(transactions).toBeLessThan(5)
+    expect((await sums(at, []))[0]).toMatchObject({ calls: 300 })
+  })
+
+  it('that PostgreSQL refuses is dropped, and keeps nothing else from being written', async () => {
+    const at = await makeTenant(database)
+    const log = createUseLog({ database, personal: { seal: async () => undefined }, logger: silent })
+    let settled = 0
+    // Tokens whose source is not known: the table takes no such row.
+    log.usage(charged(used(at, { source: null })), () => (settled += 1))
+    void log.use(at.org, 'batched', { action: 'credential.used', actor: 'system', target: 'x', detail: {} })
+    await log.flush()
+    expect(settled).toBe(1)
+    log.usage(charged(used(at)), () => (settled += 1))
+    await log.close()
+    expect(settled).toBe(2)
+    expect(await list(at)).toHaveLength(1)
+  })
+
+  it('of many groups at once, on several nodes, adds up', async () => {
+    const at = await makeTenant(database)
+    const group = (n: number) =>
+      Array.from({ length: 20 }, (_, m) => charged(used(at, { model: `m${(n * 7 + m * 3) % 10}`, endUser: `u${m % 4}` })))
+    const logs = Array.from({ length: 3 }, () => createUseLog({ database, personal: { seal: async () => undefined }, logger: silent }))
+    for (let n = 0; n < 15; n++) for (const one of group(n)) logs[n % 3]!.usage(one, () => undefined)
+    await Promise.all(logs.map((log) => log.close()))
+    expect((await sums(at, []))[0]).toMatchObject({ calls: 300, inputTokens: 30_000 })
+    expect((await sums(at, ['end_user'])).reduce((sum, { calls }) => sum + calls, 0)).toBe(300)
+  })
+})
