@@ -13,6 +13,8 @@ export interface OwnFailure {
   readonly message: string
   /** As in `Sallyport-Request-Id`. */
   readonly requestId: string
+  /** Of a request that is itself at fault: the field, and OpenAI's own word for what is wrong with it. Said where the vendor's form has a place for them. */
+  readonly field?: { readonly param: string | null; readonly reason: string } | undefined
 }
 
 /** What is answered: JSON, with headers that the vendor's clients look at. */
@@ -87,7 +89,14 @@ const BEDROCK: Words = {
 const SPOKEN: Readonly<Record<Dialect, (failure: OwnFailure) => VendorError>> = {
   openai: (failure) => ({
     headers: { 'x-request-id': failure.requestId },
-    body: { error: { message: failure.message, type: wordOf(OPENAI, failure), param: null, code: failure.code } },
+    body: {
+      error: {
+        message: failure.message,
+        type: wordOf(OPENAI, failure),
+        param: failure.field?.param ?? null,
+        code: failure.field?.reason ?? failure.code,
+      },
+    },
   }),
   anthropic: (failure) => ({
     headers: { 'request-id': failure.requestId },

@@ -1,7 +1,17 @@
 /** Owns the model plane with its memory of kept keys. */
-import { createAccessTokens, formatId } from '@sallyport/core'
+import { createAccessTokens, formatId, HELD_PRICES, MAX_GATHERED } from '@sallyport/core'
 import type { CircuitChange, Logger, OrgId } from '@sallyport/core'
-import { createBodyHolding, createModelCalls, createModelGuard, createNativePlane } from '../llm/index.ts'
+import { MODEL_ROUTES_MOST, modelRouteList, providerKeyProviders } from '../db/index.ts'
+import type { Database, ModelRoute, Place } from '../db/index.ts'
+import {
+  createBodyHolding,
+  createCompatiblePlane,
+  createModelCalls,
+  createModelGuard,
+  createModelList,
+  createModelRoutes,
+  createNativePlane,
+} from '../llm/index.ts'
 import { createKeptKeys } from '../models/index.ts'
 import type { DataPlane } from '../proxy/index.ts'
 import type { UsageMeter } from '../usage/index.ts'
@@ -47,14 +57,49 @@ export function openModelPlane(ground: Ground, { visits, shares }: Visits, meter
     clock,
     maxRequestBytes,
   })
+  const routes = createModelRoutes({ read: (org, at) => readRoutes(database, org, at), clock })
+  const native = createNativePlane({ ...visits, calls, meter, holding, publicUrl: config.publicUrl, maxRequestBytes })
+  const compatible = createCompatiblePlane({
+    ...visits,
+    calls,
+    meter,
+    holding,
+    routes,
+    list: createModelList({
+      routes,
+      known: modelsOf(HELD_PRICES.prices),
+      keptFor: (org, at) => database.withTenant(org, (tx) => providerKeyProviders(tx, at)),
+    }),
+    maxRequestBytes,
+    maxAnswerBytes: MAX_GATHERED,
+    random: Math.random,
+  })
   return {
-    modelPlane: createNativePlane({ ...visits, calls, meter, holding, publicUrl: config.publicUrl, maxRequestBytes }),
+    modelPlane: {
+      handle: (request, response) => native.handle(request, response) || compatible.handle(request, response),
+      idle: async () => void (await Promise.all([native.idle(), compatible.idle()])),
+    },
     stopListening: database.onChange((change) => {
       keptKeys.heard(change)
+      routes.heard(change)
       if (change === 'unknown') tokens.forget(undefined)
       else if (change.table === 'provider_key') tokens.forget(change.org)
     }),
   }
+}
+
+function readRoutes(database: Database, org: OrgId, at: Place): Promise<ModelRoute[]> {
+  // Twice what a place may have: those that were made in one moment are not left out.
+  return database.withTenant(org, (tx) => modelRouteList(tx, at, { limit: 2 * MODEL_ROUTES_MOST }))
+}
+
+/** A model may have several prices, and a price may be of all that begin so. */
+function modelsOf(prices: readonly { readonly provider: string; readonly model: string }[]) {
+  return [
+    ...new Map(
+      prices.filter(({ model }) => !model.endsWith('*')).map(({ provider, model }) => [`${provider}/${model}`, { provider, model }]),
+    ).values(),
+  ]
 }
 
 /** By ids alone; how often its own organization sees. */

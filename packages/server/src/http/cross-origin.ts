@@ -43,6 +43,8 @@ const EXPOSED = [
   'Sallyport-Request-Id',
   'Sallyport-Error-Source',
   'Sallyport-Warning',
+  'Sallyport-Served-By',
+  'Sallyport-Attempts',
   'Retry-After',
   'RateLimit',
   'RateLimit-Policy',

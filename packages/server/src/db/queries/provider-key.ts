@@ -80,6 +80,20 @@ export async function providerKeyList(tx: TenantTx, place: Place | null, page: P
   return rows.map(providerKey)
 }
 
+/** Of which providers a key is kept that stands or is at hand still: in that place, or of the organization. */
+export async function providerKeyProviders(tx: TenantTx, { project, environment }: Place): Promise<string[]> {
+  const rows = await tx
+    .selectFrom('sallyport.provider_key')
+    .select('provider')
+    .distinct()
+    .where('org_id', '=', tx.org)
+    .where('sealed', 'is not', null)
+    .where((is) => is.or([is('ends_at', 'is', null), is('ends_at', '>', sql<Date>`clock_timestamp()`)]))
+    .where((is) => is.or([is('project_id', 'is', null), is.and([is('project_id', '=', project), is('environment', '=', environment)])]))
+    .execute()
+  return rows.map(({ provider }) => provider)
+}
+
 /** Held until the transaction ends: who rotates and who revokes stand in line. */
 export async function providerKeyHold(tx: TenantTx, place: Place | null, id: ProviderKeyId): Promise<ProviderKey | undefined> {
   const row = await inPlace(tx, place).where('id', '=', id).forNoKeyUpdate().executeTakeFirst()

@@ -1,0 +1,389 @@
+/**
+ * Owns `/v1/`: OpenAI's requests for the models of every provider, and for named routes over several of them. A provider that speaks OpenAI's words is
+ * passed through untouched, any other is translated. Refuses in OpenAI's words, and to ask a second provider once a first has begun to answer.
+ */
+import { cleanRequestHeaders, EgressError, judgePath, translationFor, TranslationError } from '@sallyport/core'
+import type { Asked, ForwardResult, ModelOperation, ModelProvider, ResponseSink, Translation, VendorRequest } from '@sallyport/core'
+import type { FallbackCause, ModelTarget, Place } from '../db/index.ts'
+import type { KeyPrincipal } from '../identity/index.ts'
+import { CallError, createUnderway, Visit } from '../proxy/index.ts'
+import type { DataPlane, VisitOptions } from '../proxy/index.ts'
+import type { Metering, UsageMeter } from '../usage/index.ts'
+import type { BodyHolding } from './asked-body.ts'
+import { AttemptAnswer } from './attempt-answer.ts'
+import type { KeptAnswer, Verdict } from './attempt-answer.ts'
+import { AttemptTime } from './attempt-time.ts'
+import { ownKeyFor, presentedModelKey, readModelHeaders } from './call.ts'
+import type { ModelHeaders } from './call.ts'
+import { isCompatibleUrl, readAsked, requireJson, splitModel, unknownModel, wantedBy } from './compatible-request.ts'
+import { causeOf, causeOfStatus, inOrder, walk } from './fallback.ts'
+import type { Outcome, Turn } from './fallback.ts'
+import { DEFAULT_KEY_NAME } from '../models/index.ts'
+import type { ModelCalls, OwnKey } from './model-call.ts'
+import type { ModelList } from './model-list.ts'
+import type { ModelRoutes } from './model-routes.ts'
+import { requireMayCall } from './native.ts'
+import { refusalIn } from './refusal.ts'
+import { keptAlive } from './sinks.ts'
+import { TranslatedAnswer } from './translated-answer.ts'
+
+export interface CompatiblePlaneOptions extends VisitOptions {
+  readonly calls: ModelCalls
+  readonly meter: UsageMeter
+  readonly routes: Pick<ModelRoutes, 'of'>
+  readonly list: ModelList
+  readonly holding: BodyHolding
+  /** Of a body. */
+  readonly maxRequestBytes: number
+  /** Of an answer in one piece that is translated. */
+  readonly maxAnswerBytes: number
+  /** From 0 to 1, without 1. */
+  readonly random: () => number
+}
+
+export function createCompatiblePlane(options: CompatiblePlaneOptions): DataPlane {
+  const underway = createUnderway(options.logger)
+  return {
+    handle(request, response) {
+      if (!isCompatibleUrl(request.url ?? '')) return false
+      underway.add(new CompatibleCall(options, new Visit(options, request, response)).run(), response)
+      return true
+    },
+    idle: () => underway.idle(),
+  }
+}
+
+/** Who is asked, and how long. */
+interface Plan {
+  readonly targets: readonly ModelTarget[]
+  readonly fallbackOn: ReadonlySet<FallbackCause>
+  readonly deadlineMs: number
+  /** The route's name; null for a model that was named itself. */
+  readonly route: string | null
+  readonly ownKey: OwnKey | undefined
+}
+
+interface Question {
+  readonly operation: ModelOperation
+  readonly path: string
+  readonly principal: KeyPrincipal
+  readonly said: ModelHeaders
+  readonly asked: Asked & { readonly model: string }
+}
+
+/** A question in the words of one provider. */
+interface Said {
+  readonly provider: ModelProvider
+  /** As the provider names it. */
+  readonly model: string
+  readonly translation: Translation
+  readonly asked: Asked
+  readonly request: VendorRequest
+  readonly body: Buffer
+}
+
+/** What a target said in place of an answer, and the way to the caller for it. */
+interface Held {
+  readonly kept: KeptAnswer
+  readonly serve: (status: number, headers: string[], attempts: number) => ResponseSink
+  readonly provider: string
+}
+
+interface Head {
+  readonly status: number
+  readonly headers: string[]
+  readonly attempts: number
+}
+
+interface Failed {
+  readonly error: unknown
+}
+
+const NOWHERE_ELSE: ReadonlySet<FallbackCause> = new Set()
+
+class CompatibleCall {
+  readonly #o: CompatiblePlaneOptions
+  readonly #visit: Visit
+  #path: string | undefined
+  /** The provider that was asked last. */
+  #provider: string | undefined
+
+  constructor(options: CompatiblePlaneOptions, visit: Visit) {
+    this.#o = options
+    this.#visit = visit
+  }
+
+  async run(): Promise<void> {
+    try {
+      await this.#pass()
+    } catch (error) {
+      this.#visit.refuse(error, this.#facts(), refusalIn('openai'))
+    }
+  }
+
+  async #pass(): Promise<void> {
+    const { rawHeaders, url, method, headers } = this.#visit.request
+    const principal = await this.#visit.admit(presentedModelKey(rawHeaders))
+    requireMayCall(principal)
+    const said = readModelHeaders(rawHeaders, url!)
+    const wanted = wantedBy(method!, url!)
+    this.#path = wanted.path
+    if ('model' in wanted) return await this.#list(principal, wanted.model)
+    requireJson(headers)
+    const { contentLength } = said
+    if (contentLength !== undefined && contentLength > this.#o.maxRequestBytes) throw new EgressError('request_too_large', 'length')
+    const { operation, path } = wanted
+    // Held until the answer is over: it may have to be sent again, and in other words.
+    await this.#o.holding.held(this.#visit.request, contentLength, (whole) =>
+      this.#ask({ operation, path, principal, said, asked: readAsked(whole) }),
+    )
+  }
+
+  async #list(principal: KeyPrincipal, model: string | undefined): Promise<void> {
+    const listed = await this.#o.list.of(principal.org, placeOf(principal))
+    const shown = model === undefined ? { object: 'list', data: listed } : listed.find(({ id }) => id === model)
+    if (shown === undefined) throw unknownModel()
+    const body = Buffer.from(JSON.stringify(shown))
+    const { response } = this.#visit
+    response.writeHead(200, {
+      ...this.#visit.ownFields(),
+      'content-type': 'application/json; charset=utf-8',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      'sallyport-request-id': this.#visit.name,
+      'content-length': body.length,
+    })
+    response.end(body)
+    this.#visit.record(this.#facts(), { status: 200, source: 'gateway', error: null, bytesIn: 0, bytesOut: body.length })
+  }
+
+  async #ask(question: Question): Promise<void> {
+    const plan = await this.#plan(question)
+    const walked = await walk<Held>({
+      targets: plan.targets,
+      fallbackOn: plan.fallbackOn,
+      deadlineMs: plan.deadlineMs,
+      now: () => this.#o.clock.monotonic(),
+      ask: (turn) => this.#turn(question, plan, turn),
+    })
+    if (walked.served) return
+    const { kept, serve, provider } = walked.answer
+    this.#provider = provider
+    const to = serve(kept.status, kept.headers, walked.attempts)
+    to.write(kept.body)
+    to.end()
+    const { length } = kept.body
+    this.#visit.record(this.#facts(), { status: kept.status, source: 'provider', error: null, bytesIn: length, bytesOut: length })
+  }
+
+  /** @throws AskedError for a model that is not there; CallError for a key that would reach more than one provider */
+  async #plan({ asked, said, principal }: Question): Promise<Plan> {
+    const named = splitModel(asked.model)
+    if (named !== undefined) return this.#direct(named, said)
+    const routes = this.#o.routes.of(principal.org, placeOf(principal))
+    const route = (routes instanceof Promise ? await routes : routes).get(asked.model)
+    if (route === undefined) throw unknownModel()
+    if (said.keyName !== DEFAULT_KEY_NAME) throw new CallError('bad_request', 'a key name for a route', { publicDetail: KEYS_OF_A_ROUTE })
+    const providers = new Set(route.targets.map(({ provider }) => provider))
+    // One caller's key goes to one provider, and to no other that a route may ask.
+    if (said.own !== undefined && providers.size > 1)
+      throw new CallError('bad_request', 'an own key for several providers', { publicDetail: ONE_KEY_ONE_PROVIDER })
+    const [first] = [...providers].flatMap((id) => this.#o.calls.providers.get(id) ?? [])
+    return {
+      targets: inOrder(route, this.#o.random),
+      fallbackOn: new Set(route.fallbackOn),
+      deadlineMs: route.deadlineMs,
+      route: route.name,
+      ownKey: first === undefined ? undefined : ownKeyFor(first, said.own),
+    }
+  }
+
+  #direct({ provider: id, model }: { readonly provider: string; readonly model: string }, said: ModelHeaders): Plan {
+    const provider = this.#o.calls.providers.get(id)
+    if (provider === undefined || !MODEL.test(model)) throw unknownModel()
+    const target = { provider: id, model, keyName: said.keyName, weight: 1, firstByteTimeoutMs: null }
+    return { targets: [target], fallbackOn: NOWHERE_ELSE, deadlineMs: Infinity, route: null, ownKey: ownKeyFor(provider, said.own) }
+  }
+
+  async #turn(question: Question, plan: Plan, turn: Turn): Promise<Outcome<Held>> {
+    const provider = this.#o.calls.providers.get(turn.target.provider)
+    // It was known when the route was made.
+    if (provider === undefined) return { served: false, cause: 'no_key', error: unknownModel() }
+    let said: Said
+    try {
+      said = inWordsOf(provider, question, turn.target)
+    } catch (error) {
+      if (error instanceof TranslationError) return { served: false, cause: 'unsayable', error }
+      throw error
+    }
+    return this.#attempt(question, plan, turn, said)
+  }
+
+  async #attempt(question: Question, plan: Plan, turn: Turn, said: Said): Promise<Outcome<Held>> {
+    const metering = await this.#metering(question, plan, turn, said)
+    this.#provider = said.provider.id
+    const time = new AttemptTime(turn.withinMs, this.#visit.gone())
+    const serve: Held['serve'] = (status, headers, attempts) => this.#serve(question, said, { status, headers, attempts }, time)
+    const answer = new AttemptAnswer({
+      judge: (status) => verdictOn(status, turn, plan),
+      serve: (status, headers) => {
+        time.over()
+        return serve(status, headers, turn.attempt)
+      },
+    })
+    const became = await this.#sent(question, plan, turn, said, { answer, metering, time }).finally(() => time.over())
+    if (answer.served) {
+      this.#record(became as ForwardResult, time)
+      return { served: true }
+    }
+    time.requireCaller()
+    if (answer.kept !== undefined) {
+      const cause = causeOfStatus(answer.kept.status) ?? 'server_error'
+      return { served: false, cause, answer: { kept: answer.kept, serve, provider: said.provider.id } }
+    }
+    const error = time.isLate ? new EgressError('upstream_timeout', 'first byte', true) : failureIn(became)
+    const cause = causeOf(error)
+    if (cause === undefined) throw error
+    return { served: false, cause, error }
+  }
+
+  /** What became of it, a failure before its head included. */
+  async #sent(
+    { principal }: Question,
+    { ownKey }: Plan,
+    { target }: Turn,
+    said: Said,
+    { answer, metering, time }: { readonly answer: AttemptAnswer; readonly metering: Metering; readonly time: AttemptTime },
+  ): Promise<ForwardResult | Failed> {
+    try {
+      return await this.#o.calls.send({
+        principal,
+        request: this.#visit.id,
+        provider: said.provider,
+        ownKey,
+        keyName: target.keyName,
+        method: 'POST',
+        path: judgePath(said.request.path),
+        headers: headersFor(this.#visit.request.rawHeaders, said),
+        body: said.body,
+        metering,
+        handing: { ...this.#visit.answerFields(), response: answer },
+        signal: time.signal,
+      })
+    } catch (error) {
+      return { error }
+    }
+  }
+
+  #record({ status, aborted, bytesIn, bytesOut }: ForwardResult, time: AttemptTime): void {
+    const error = time.isAbandoned ? 'upstream_invalid' : (aborted ?? null)
+    this.#visit.record(this.#facts(), { status, source: 'provider', error, bytesIn, bytesOut })
+  }
+
+  #serve({ operation, said: { keepaliveMs } }: Question, said: Said, head: Head, time: AttemptTime): ResponseSink {
+    const { response } = this.#visit
+    const alive = keepaliveMs === undefined ? response : keptAlive(response, keepaliveMs)
+    const { translation, asked, provider } = said
+    const [most, abandon] = [this.#o.maxAnswerBytes, () => time.abandon()]
+    const to = translation.native ? alive : new TranslatedAnswer(alive, { translation, operation, asked, most, abandon })
+    const own = ['sallyport-served-by', `${provider.id}/${said.model}`, 'sallyport-attempts', String(head.attempts)]
+    to.writeHead(head.status, [...head.headers, ...own])
+    return to
+  }
+
+  async #metering(
+    { principal, said, asked }: Question,
+    { route }: Plan,
+    { target }: Turn,
+    { provider, request, body }: Said,
+  ): Promise<Metering> {
+    const begun = this.#o.meter.begin({
+      principal,
+      request: this.#visit.id,
+      provider,
+      method: 'POST',
+      path: request.path,
+      route,
+      endUser: said.endUser,
+      model: target.model,
+      maxOutputTokens: mostWritten(asked),
+      bodyBytes: body.length,
+    })
+    return begun instanceof Promise ? await begun : begun
+  }
+
+  #facts() {
+    return { provider: this.#provider, modelProvider: this.#provider, path: this.#path }
+  }
+}
+
+/** A model that a header of the answer can name. */
+const MODEL = /^[!-~]{1,200}$/u
+const KEYS_OF_A_ROUTE = 'A route names the keys of its targets: leave Sallyport-Provider-Key-Name out.'
+const ONE_KEY_ONE_PROVIDER =
+  'This route may ask several providers: your own key is for one. Name a model as provider/model, or leave the key out.'
+
+/** @throws CallError `insufficient_scope` for a key of an organization, which calls nothing */
+function placeOf({ project, environment }: KeyPrincipal): Place {
+  if (project !== null) return { project, environment }
+  throw new CallError('insufficient_scope', 'a key of an organization', {
+    publicDetail: 'A key of an organization calls nothing: use a key of the project.',
+  })
+}
+
+/** @throws TranslationError */
+function inWordsOf(provider: ModelProvider, { operation, asked: given }: Question, { model }: ModelTarget): Said {
+  const translation = translationFor(provider, { operation })
+  const asked = { ...given, model }
+  const request = translation.request(asked)
+  return { provider, model, translation, asked, request, body: Buffer.from(JSON.stringify(request.body)) }
+}
+
+/**
+ * An answer for which another target is asked is kept; one that another could still be asked for is the caller's from its first byte on, since some
+ * vendors send a head at once and fail after it.
+ */
+function verdictOn(status: number, { isLast }: Turn, { fallbackOn }: Plan): Verdict {
+  if (isLast) return 'serve'
+  const cause = causeOfStatus(status)
+  if (cause !== undefined) return fallbackOn.has(cause) ? 'keep' : 'serve'
+  return status === 200 && (fallbackOn.has('timeout') || fallbackOn.has('server_error')) ? 'hold' : 'serve'
+}
+
+/** Of an attempt whose answer nobody has: it broke off while it was held or kept, or never came. */
+function failureIn(became: ForwardResult | Failed): unknown {
+  if ('error' in became) return became.error
+  const { aborted } = became
+  // Larger than a refusal needs, which was our end of it.
+  return new EgressError(aborted === undefined || aborted === 'client_gone' ? 'upstream_invalid' : aborted, 'held', true)
+}
+
+/** What OpenAI's clients say of themselves to OpenAI. */
+const OPENAI_OWN = /^openai-/u
+/** What goes to a provider in whose words the request was put. */
+const ANYWHERE: ReadonlySet<string> = new Set(['user-agent', 'accept-encoding', 'accept-language'])
+
+/** Flat. The request's own are about its body, and its words. */
+function headersFor(rawHeaders: readonly string[], { provider, translation, asked, request }: Said): string[] {
+  const cleaned = cleanRequestHeaders(rawHeaders, REPLACED)
+  const sent: string[] = []
+  for (let at = 0; at + 1 < cleaned.length; at += 2) {
+    const name = cleaned[at]!
+    const goes = translation.native ? provider.id === 'openai' || !OPENAI_OWN.test(name) : ANYWHERE.has(name)
+    if (goes) sent.push(name, cleaned[at + 1]!)
+  }
+  const accept = asked['stream'] === true ? 'text/event-stream, application/json' : 'application/json'
+  return [...sent, 'content-type', 'application/json', 'accept', accept, ...Object.entries(request.headers).flat()]
+}
+const REPLACED: ReadonlySet<string> = new Set(['content-type', 'content-encoding', 'accept'])
+
+/** The most that the caller lets the model write; undefined where nothing is said. */
+function mostWritten(asked: Asked): number | undefined {
+  const named = [asked['max_completion_tokens'], asked['max_output_tokens'], asked['max_tokens']].filter(isCount)
+  const answers = isCount(asked['n']) ? Math.max(1, asked['n']) : 1
+  return named.length === 0 ? undefined : Math.max(...named) * answers
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
