@@ -18,20 +18,18 @@ afterAll(async () => (await stage).close())
 /** One gateway for all of them. */
 const stays = async (): Promise<void> => undefined
 
-modelClientsSuite(
-  'through the gateway',
-  async () => {
-    const { gateway, upstream, addressOf } = await stage
-    return {
-      upstream,
-      addressOf,
-      nowhere: (vendor) => ({ ...addressOf(vendor), base: `${gateway.url}/llm/nowhere` }),
-      wrongKeyStatus: { openai: 401, anthropic: 401, gemini: 401, bedrock: 401 },
-      close: stays,
-    }
-  },
-  { vendors: ['bedrock'] },
-)
+modelClientsSuite('through the gateway', async () => {
+  const { gateway, upstream, addressOf } = await stage
+  return {
+    upstream,
+    addressOf,
+    nowhere: (vendor) => ({ ...addressOf(vendor), base: `${gateway.url}/llm/nowhere` }),
+    wrongKeyStatus: { openai: 401, anthropic: 401, gemini: 401, bedrock: 401 },
+    // Whoever asks for a provider that nobody knows is answered in OpenAI's words.
+    awsNames: { wrongKey: 'AccessDeniedException', nowhere: 'Unknown' },
+    close: stays,
+  }
+})
 
 modelChatSuite(
   'a mock made elsewhere, through the gateway',

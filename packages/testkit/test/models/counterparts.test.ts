@@ -11,6 +11,7 @@ modelClientsSuite('vendors of our own', async () => {
     addressOf: (vendor) => ({ base: upstream.base(vendor), key: upstream.key, chat, embedding, ...shown(vendor) }),
     nowhere: (vendor) => ({ base: `${upstream.base(vendor)}/nowhere`, key: upstream.key, chat, embedding, ...shown(vendor) }),
     wrongKeyStatus: { openai: 401, anthropic: 401, gemini: 400, bedrock: 403 },
+    awsNames: { wrongKey: 'UnrecognizedClientException', nowhere: 'UnknownOperationException' },
     close: () => upstream.close(),
   }
 })
