@@ -181,6 +181,18 @@ describe('a chat completion request in Anthropic’s words', () => {
       'messages[0].tool_calls[0].function.arguments',
       'invalid_value',
     ],
+    [
+      'pictures that a model drew',
+      { messages: [{ role: 'assistant', content: 'x', images: [image('https://a.example/a.png')] }] },
+      'messages[0].images',
+      'unsupported_parameter',
+    ],
+    [
+      'a call of the old kind',
+      { messages: [{ role: 'assistant', function_call: { name: 'f', arguments: '{}' } }] },
+      'messages[0].function_call',
+      'unsupported_parameter',
+    ],
     ['instructions alone', { messages: [{ role: 'system', content: 'x' }] }, 'messages', 'invalid_value'],
     ['no messages', { messages: undefined }, 'messages', 'missing_required_parameter'],
     ['no model', { model: undefined }, 'model', 'missing_required_parameter'],
@@ -197,6 +209,21 @@ describe('a chat completion request in Anthropic’s words', () => {
   it('takes what asks for nothing, and notes that change no answer', () => {
     const notes = { metadata: { a: 'b' }, prompt_cache_key: 'k', safety_identifier: 's' }
     expect(refusal({ n: 1, logprobs: false, store: false, frequency_penalty: 0, logit_bias: {}, seed: null, ...notes })).toBeUndefined()
+  })
+
+  it('takes a message as OpenAI’s client hands it back', () => {
+    const parsed = { ...call('a', 'f', '{}'), index: 0, function: { name: 'f', arguments: '{}', parsed_arguments: null } }
+    const message = {
+      role: 'assistant',
+      content: 'x',
+      refusal: null,
+      audio: null,
+      function_call: null,
+      annotations: [],
+      parsed: null,
+      tool_calls: [parsed],
+    }
+    expect(refusal({ messages: [message] })).toBeUndefined()
   })
 
   it('repeats nothing of the request in a refusal but names', () => {

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { fields } from './json.ts'
 import type { Json } from './json.ts'
+import { strict } from './strict.ts'
 import type { Asked } from './translation.ts'
 import { TranslationError, invalid, unsupported } from './translation-error.ts'
 
@@ -13,21 +14,21 @@ const hints = {
   cache_control: z.looseObject({ type: z.string() }).nullish(),
   prompt_cache_breakpoint: z.unknown().optional(),
 }
-const textPart = z.strictObject({ type: z.literal('text'), text: z.string(), ...hints })
-const refusalPart = z.strictObject({ type: z.literal('refusal'), refusal: z.string() })
-const imagePart = z.strictObject({
+const textPart = strict({ type: z.literal('text'), text: z.string(), ...hints })
+const refusalPart = strict({ type: z.literal('refusal'), refusal: z.string() })
+const imagePart = strict({
   type: z.literal('image_url'),
-  image_url: z.strictObject({ url: z.string(), detail: z.string().nullish() }),
+  image_url: strict({ url: z.string(), detail: z.string().nullish() }),
   ...hints,
 })
-const filePart = z.strictObject({
+const filePart = strict({
   type: z.literal('file'),
-  file: z.strictObject({ file_data: z.string().nullish(), file_id: z.string().nullish(), filename: z.string().nullish() }),
+  file: strict({ file_data: z.string().nullish(), file_id: z.string().nullish(), filename: z.string().nullish() }),
   ...hints,
 })
-const audioPart = z.strictObject({
+const audioPart = strict({
   type: z.literal('input_audio'),
-  input_audio: z.strictObject({ data: z.string(), format: z.string() }),
+  input_audio: strict({ data: z.string(), format: z.string() }),
   ...hints,
 })
 
@@ -35,43 +36,41 @@ const audioPart = z.strictObject({
 const parts = <Part extends z.ZodType>(part: Part) =>
   z.preprocess((content) => (typeof content === 'string' ? [{ type: 'text', text: content }] : content), z.array(part))
 
-const toolCall = z.strictObject({
+const toolCall = strict({
   id: z.string().min(1),
   type: z.literal('function'),
-  function: z.strictObject({ name: z.string().min(1), arguments: z.string() }),
+  function: strict({ name: z.string().min(1), arguments: z.string(), parsed_arguments: z.unknown().optional() }),
   /** What a vendor wants back with the call; see gemini.ts. */
   extra_content: z.record(z.string(), z.unknown()).nullish(),
   /** Streamed calls that were put together keep theirs. */
   index: z.number().nullish(),
 })
 
-const nothing = z.null().optional()
-
 const message = z.discriminatedUnion('role', [
-  z.strictObject({ role: z.enum(['system', 'developer']), content: parts(textPart), name: z.string().nullish() }),
-  z.strictObject({
+  strict({ role: z.enum(['system', 'developer']), content: parts(textPart), name: z.string().nullish() }),
+  strict({
     role: z.literal('user'),
     content: parts(z.discriminatedUnion('type', [textPart, imagePart, filePart, audioPart])),
     name: z.string().nullish(),
   }),
-  z.strictObject({
+  strict({
     role: z.literal('assistant'),
     content: z.preprocess((content) => content ?? [], parts(z.discriminatedUnion('type', [textPart, refusalPart]))).default([]),
     refusal: z.string().nullish(),
     tool_calls: z.array(toolCall).nullish(),
     name: z.string().nullish(),
-    // What answers carry and callers hand back as it came.
+    // What answers carry, or OpenAI's client adds to them, and callers hand back as it came.
     reasoning_content: z.string().nullish(),
     annotations: z.array(z.unknown()).nullish(),
-    audio: nothing,
-    function_call: nothing,
+    images: z.array(imagePart).nullish(),
+    parsed: z.unknown().optional(),
   }),
-  z.strictObject({ role: z.literal('tool'), tool_call_id: z.string().min(1), content: parts(textPart) }),
+  strict({ role: z.literal('tool'), tool_call_id: z.string().min(1), content: parts(textPart) }),
 ])
 
-const tool = z.strictObject({
+const tool = strict({
   type: z.literal('function'),
-  function: z.strictObject({
+  function: strict({
     name: z.string().min(1),
     description: z.string().nullish(),
     parameters: z.record(z.string(), z.unknown()).nullish(),
@@ -81,11 +80,11 @@ const tool = z.strictObject({
 })
 
 const responseFormat = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('text') }),
-  z.strictObject({ type: z.literal('json_object') }),
-  z.strictObject({
+  strict({ type: z.literal('text') }),
+  strict({ type: z.literal('json_object') }),
+  strict({
     type: z.literal('json_schema'),
-    json_schema: z.strictObject({
+    json_schema: strict({
       name: z.string(),
       description: z.string().nullish(),
       schema: z.record(z.string(), z.unknown()),
@@ -114,10 +113,7 @@ const chat = z.looseObject({
   response_format: responseFormat.nullish(),
   tools: z.array(tool).nullish(),
   tool_choice: z
-    .union([
-      z.enum(['none', 'auto', 'required']),
-      z.strictObject({ type: z.literal('function'), function: z.strictObject({ name: z.string().min(1) }) }),
-    ])
+    .union([z.enum(['none', 'auto', 'required']), strict({ type: z.literal('function'), function: strict({ name: z.string().min(1) }) })])
     .nullish(),
   parallel_tool_calls: z.boolean().nullish(),
   stream: z.boolean().nullish(),

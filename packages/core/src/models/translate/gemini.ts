@@ -120,7 +120,8 @@ function assistantParts(message: AssistantMessage, { where, names, model }: Turn
       ...(signature !== undefined && { thoughtSignature: signature }),
     }
   })
-  return [...said, ...calls]
+  const drawn = (message.images ?? []).map((image, at) => pictureOf(image.image_url.url, `${where}.images[${at}].image_url.url`))
+  return [...said, ...drawn, ...calls]
 }
 
 function partOf(part: ChatPart, where: string): object[] {

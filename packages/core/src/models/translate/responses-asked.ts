@@ -5,13 +5,14 @@
 import { z } from 'zod'
 import { read } from './asked.ts'
 import { fields } from './json.ts'
+import { strict } from './strict.ts'
 import type { Asked } from './translation.ts'
 import { unsupported } from './translation-error.ts'
 
 const textPart = z.object({ type: z.enum(['input_text', 'output_text', 'text']), text: z.string() })
 const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() })
-const imagePart = z.strictObject({ type: z.literal('input_image'), image_url: z.string(), detail: z.string().nullish() })
-const filePart = z.strictObject({ type: z.literal('input_file'), file_data: z.string(), filename: z.string().nullish() })
+const imagePart = strict({ type: z.literal('input_image'), image_url: z.string(), detail: z.string().nullish() })
+const filePart = strict({ type: z.literal('input_file'), file_data: z.string(), filename: z.string().nullish() })
 
 const content = z.preprocess(
   (value) => (typeof value === 'string' ? [{ type: 'text', text: value }] : value),
@@ -24,22 +25,23 @@ const marks = { id: z.string().nullish(), status: z.string().nullish() }
 const item = z.preprocess(
   (value) => ('type' in fields(value) ? value : { type: 'message', ...fields(value) }),
   z.discriminatedUnion('type', [
-    z.strictObject({
+    strict({
       type: z.literal('message'),
       role: z.enum(['user', 'assistant', 'system', 'developer']),
       content,
       phase: z.string().nullish(),
       ...marks,
     }),
-    z.strictObject({
+    strict({
       type: z.literal('function_call'),
       call_id: z.string().min(1),
       name: z.string().min(1),
       arguments: z.string(),
       extra_content: z.record(z.string(), z.unknown()).nullish(),
+      parsed_arguments: z.unknown().optional(),
       ...marks,
     }),
-    z.strictObject({
+    strict({
       type: z.literal('function_call_output'),
       call_id: z.string().min(1),
       output: z.preprocess((value) => (typeof value === 'string' ? [{ type: 'text', text: value }] : value), z.array(textPart)),
@@ -50,7 +52,7 @@ const item = z.preprocess(
   ]),
 )
 
-const tool = z.strictObject({
+const tool = strict({
   type: z.literal('function'),
   name: z.string().min(1),
   description: z.string().nullish(),
@@ -59,9 +61,9 @@ const tool = z.strictObject({
 })
 
 const format = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('text') }),
-  z.strictObject({ type: z.literal('json_object') }),
-  z.strictObject({
+  strict({ type: z.literal('text') }),
+  strict({ type: z.literal('json_object') }),
+  strict({
     type: z.literal('json_schema'),
     name: z.string(),
     schema: z.record(z.string(), z.unknown()),
@@ -76,11 +78,9 @@ const responses = z.looseObject({
   input: z.preprocess((value) => (typeof value === 'string' ? [{ type: 'message', role: 'user', content: value }] : value), z.array(item)),
   instructions: z.string().nullish(),
   tools: z.array(tool).nullish(),
-  tool_choice: z
-    .union([z.enum(['none', 'auto', 'required']), z.strictObject({ type: z.literal('function'), name: z.string().min(1) })])
-    .nullish(),
-  text: z.strictObject({ format: format.nullish(), verbosity: z.unknown().optional() }).nullish(),
-  reasoning: z.strictObject({ effort: z.string().nullish(), summary: z.string().nullish() }).nullish(),
+  tool_choice: z.union([z.enum(['none', 'auto', 'required']), strict({ type: z.literal('function'), name: z.string().min(1) })]).nullish(),
+  text: strict({ format: format.nullish(), verbosity: z.unknown().optional() }).nullish(),
+  reasoning: strict({ effort: z.string().nullish(), summary: z.string().nullish() }).nullish(),
 })
 
 type ResponsesRequest = z.output<typeof responses>
