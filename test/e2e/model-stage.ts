@@ -25,11 +25,19 @@ export const KEPT = {
   cohere: 'not-a-real-cohere-key-00dd',
 } as const
 
-export async function setModelStage(settings: { postgresUrl: string | undefined; egress?: object; file?: object }): Promise<ModelStage> {
+export interface ModelStageSettings {
+  readonly postgresUrl: string | undefined
+  readonly egress?: object
+  readonly file?: object
+  readonly variables?: Readonly<Record<string, string>>
+}
+
+export async function setModelStage(settings: ModelStageSettings): Promise<ModelStage> {
   const upstream = await startUpstream()
   const base = upstream.origin
   const gateway = await startGatewayProcess({
     postgresUrl: settings.postgresUrl,
+    ...(settings.variables === undefined ? {} : { variables: settings.variables }),
     file: {
       egress: { insecureAllowOrigins: [upstream.origin], ...settings.egress },
       breaker: { failures: 1_000_000 },
