@@ -44,6 +44,18 @@ describe('the cost of a call', () => {
     expect(held.cost(call('gpt-6.2-sol'), tokens(272_001, 1, { written: 272_001 }))).toBe(272_001 * 5000 + 15_000)
   })
 
+  it('knows what a faster answer costs, and one that has to stay in the US', () => {
+    const cost = (model: string, tier?: string) =>
+      held.cost(call(model, 'anthropic', tier), tokens(3e6, 1e6, { cached: 1e6, written: 1e6, writtenLong: 1e6 }))
+    expect(cost('claude-opus-5-5')).toBe(32.2e9)
+    expect(cost('claude-opus-5-5', 'us')).toBe(35.42e9)
+    expect(cost('claude-opus-5-5', 'fast')).toBe(64.4e9)
+    expect(cost('claude-opus-5-5', 'fast_us')).toBe(70.84e9)
+    expect(held.cost(call('claude-haiku-5-5', 'anthropic', 'us'), tokens(1, 0, { cached: 1 }))).toBe(11)
+    expect(cost('claude-sonnet-5-5', 'fast')).toBeUndefined()
+    expect(cost('claude-opus-4-5', 'us')).toBeUndefined()
+  })
+
   it("is that of a model's dated versions too, and of no other name that begins the same", () => {
     for (const name of ['gpt-4.1', 'gpt-4.1-2025-04-14']) expect(held.family('openai', name)).toBe('gpt-4.1')
     expect(held.family('anthropic', 'claude-sonnet-4-20250514')).toBe('claude-sonnet-4')

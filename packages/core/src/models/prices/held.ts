@@ -25,6 +25,26 @@ const claude = (model: string, [input, cached, written, long, output]: readonly 
   output,
 })
 
+/** The same of Anthropic's fast mode: what it costs is what else costs twice as much. */
+const fast = (price: PriceInput): PriceInput => ({ ...times(price, 20), tier: 'fast' })
+
+/** And where it has to stay in the US: a tenth more. */
+const orInUs = (price: PriceInput): readonly PriceInput[] => [
+  price,
+  { ...times(price, 11), tier: price.tier === undefined ? 'us' : `${price.tier}_us` },
+]
+
+/** So many tenths of it. */
+function times(price: PriceInput, tenths: number): PriceInput {
+  const of = (dollars: string): string => {
+    const [whole, part = ''] = dollars.split('.')
+    const micro = String(BigInt(whole! + part.padEnd(PLACES, '0')) * BigInt(tenths)).padStart(PLACES + 2, '0')
+    return `${micro.slice(0, -PLACES - 1)}.${micro.slice(-PLACES - 1, -1)}`
+  }
+  const each = (['input', 'cached', 'written', 'written_long', 'output'] as const).filter((kind) => price[kind] !== undefined)
+  return { ...price, ...Object.fromEntries(each.map((kind) => [kind, of(price[kind]!)])) }
+}
+
 /** Input, what of it is read from a cache, output. */
 const gemini = (
   model: string,
@@ -51,9 +71,14 @@ const grok = (model: string, short: readonly [string, string, string], long: rea
 const mistral = (models: readonly string[], input: string, cached: string, output?: string): readonly PriceInput[] =>
   models.map((model) => ({ provider: 'mistral', model, input, cached, ...(output !== undefined && { output }) }))
 
+/** Of a dollar, as the form of a book has them at most. */
+const PLACES = 6
+
 const SONNET = ['3.00', '0.30', '3.75', '6.00', '15.00'] as const
 const OPUS = ['15.00', '1.50', '18.75', '30.00', '75.00'] as const
 const LATER_OPUS = ['5.00', '0.50', '6.25', '10.00', '25.00'] as const
+const OPUS_5_5 = ['4.00', '0.20', '5.00', '8.00', '20.00'] as const
+const FABLE_5_2 = ['8.00', '0.20', '10.00', '16.00', '40.00'] as const
 const GROK_4_20 = [
   ['1.25', '0.20', '2.50'],
   ['2.50', '0.40', '5.00'],
@@ -107,6 +132,13 @@ export const HELD_PRICES: PriceBookInput = {
         'https://platform.claude.com/docs/en/models/sonnet-5-5/overview',
         // Says since when reading from a cache costs less, which the copy of the page above is older than.
         'https://github.com/kurofune/claudit/releases/tag/v1.9.2',
+        // The newest model, and the fast mode.
+        'https://github.com/archid21/rightsize/releases/tag/v0.10.2',
+        'https://platform.claude.com/docs/en/build-with-claude/fast-mode',
+        'https://vercel.com/ai-gateway/models/claude-fable-5.2-fast',
+        'https://vercel.com/ai-gateway/models/claude-opus-5.5-fast.md',
+        'https://vercel.com/ai-gateway/models/claude-opus-5-fast.md',
+        'https://docs.aws.amazon.com/claude-platform/latest/userguide/data-residency.html',
       ],
     },
     {
@@ -182,19 +214,25 @@ export const HELD_PRICES: PriceBookInput = {
     openai('o1', '15.00', '7.50', '60.00'),
     { provider: 'openai', model: 'text-embedding-3-small', input: '0.02' },
     { provider: 'openai', model: 'text-embedding-3-large', input: '0.13' },
-    claude('claude-fable-5-1', ['10.00', '0.25', '12.50', '20.00', '50.00']),
-    claude('claude-fable-5', ['10.00', '1.00', '12.50', '20.00', '50.00']),
-    claude('claude-opus-5-5', ['4.00', '0.20', '5.00', '8.00', '20.00']),
-    claude('claude-opus-5', LATER_OPUS),
-    claude('claude-sonnet-5-5', ['2.00', '0.10', '2.50', '4.00', '10.00']),
-    claude('claude-sonnet-5', ['2.00', '0.20', '2.50', '4.00', '10.00']),
-    { ...claude('claude-haiku-5-5', ['0.10', '0.01', '0.125', '0.20', '0.50']), upto: LONG_HAIKU },
-    { ...claude('claude-haiku-5-5', ['0.50', '0.05', '0.625', '1.00', '2.50']), above: LONG_HAIKU },
-    claude('claude-opus-4-8', LATER_OPUS),
-    claude('claude-opus-4-7', LATER_OPUS),
-    claude('claude-opus-4-6', LATER_OPUS),
+    ...[
+      claude('claude-fable-5-2', FABLE_5_2),
+      fast(claude('claude-fable-5-2', FABLE_5_2)),
+      claude('claude-fable-5-1', ['10.00', '0.25', '12.50', '20.00', '50.00']),
+      claude('claude-fable-5', ['10.00', '1.00', '12.50', '20.00', '50.00']),
+      claude('claude-opus-5-5', OPUS_5_5),
+      fast(claude('claude-opus-5-5', OPUS_5_5)),
+      claude('claude-opus-5', LATER_OPUS),
+      fast(claude('claude-opus-5', LATER_OPUS)),
+      claude('claude-sonnet-5-5', ['2.00', '0.10', '2.50', '4.00', '10.00']),
+      claude('claude-sonnet-5', ['2.00', '0.20', '2.50', '4.00', '10.00']),
+      { ...claude('claude-haiku-5-5', ['0.10', '0.01', '0.125', '0.20', '0.50']), upto: LONG_HAIKU },
+      { ...claude('claude-haiku-5-5', ['0.50', '0.05', '0.625', '1.00', '2.50']), above: LONG_HAIKU },
+      claude('claude-opus-4-8', LATER_OPUS),
+      claude('claude-opus-4-7', LATER_OPUS),
+      claude('claude-opus-4-6', LATER_OPUS),
+      claude('claude-sonnet-4-6', SONNET),
+    ].flatMap(orInUs),
     claude('claude-opus-4-5', LATER_OPUS),
-    claude('claude-sonnet-4-6', SONNET),
     { ...claude('claude-sonnet-4-5', SONNET), upto: LONG_SONNET },
     claude('claude-haiku-4-5', ['1.00', '0.10', '1.25', '2.00', '5.00']),
     claude('claude-opus-4-1', OPUS),

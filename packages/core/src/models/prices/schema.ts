@@ -18,7 +18,10 @@ export const priceSchema = z.strictObject({
   above: z.int().min(1).optional(),
   /** Only of calls with no more input tokens than this. */
   upto: z.int().min(1).optional(),
-  /** Only of calls at this of the provider's service levels; absent: at its standard. */
+  /**
+   * Only of calls at this of the provider's service levels; absent: at its standard. Anthropic's speed and place count as such: `fast`, `us`, and `fast_us`
+   * for both.
+   */
   tier: z
     .string()
     .regex(/^[a-zA-Z_]{1,40}$/u)

@@ -230,9 +230,17 @@ describe('what an answer says of its use', () => {
     expect(read({ dialect: 'openai', path: '/anthropic/v1/messages', body: anthropic }).usage).toMatchObject({ input: 8, output: 4 })
   })
 
-  it('tells what has a price of its own: another service level, audio', () => {
+  it('tells what has a price of its own: another service level, speed or place, audio', () => {
     const usage = { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 }
     expect(read({ body: JSON.stringify({ usage, service_tier: 'priority' }) }).tier).toBe('priority')
+    const claude = (own: object) =>
+      read({ dialect: 'anthropic', path: '/v1/messages', body: JSON.stringify({ usage: { input_tokens: 3, output_tokens: 4, ...own } }) })
+        .tier
+    expect(claude({ service_tier: 'standard', speed: 'standard', inference_geo: 'global' })).toBeUndefined()
+    expect(claude({ service_tier: null, speed: null, inference_geo: 'not_available' })).toBeUndefined()
+    expect(claude({ speed: 'fast', inference_geo: 'global' })).toBe('fast')
+    expect(claude({ inference_geo: 'us', speed: 'fast', service_tier: 'standard' })).toBe('fast_us')
+    expect(claude({ inference_geo: 'us', service_tier: 'priority' })).toBe('priority_us')
     const audio = { ...usage, prompt_tokens_details: { audio_tokens: 2 } }
     expect(read({ body: JSON.stringify({ usage: audio }) }).special).toBe(true)
   })

@@ -34,7 +34,7 @@ export interface UsageReading {
   readonly usage: Usage | undefined
   /** Which model answered. */
   readonly model: string | undefined
-  /** At which of the provider's service levels, where it names one that is not its standard. */
+  /** What of the provider's has a price of its own, where it is not its standard: its service level, speed and place, joined by `_`, as `fast_us`. */
   readonly tier: string | undefined
   /** Some tokens were of a kind that has a price of its own, as audio. */
   readonly special: boolean
@@ -71,7 +71,19 @@ export interface UsageReader {
 }
 
 const NOTHING: UsageReading = { usage: undefined, model: undefined, tier: undefined, special: false }
-const STANDARD_TIERS: ReadonlySet<string> = new Set(['default', 'standard', 'auto', 'on_demand', 'ON_DEMAND', 'TRAFFIC_TYPE_UNSPECIFIED'])
+/** In the order in which they are joined. */
+const TIER_WORDS = ['tier', 'speed', 'place'] as const
+const STANDARD: ReadonlySet<string> = new Set([
+  'default',
+  'standard',
+  'auto',
+  'on_demand',
+  'ON_DEMAND',
+  'TRAFFIC_TYPE_UNSPECIFIED',
+  'global',
+  // Of models that can't be told where to run.
+  'not_available',
+])
 
 /** Undefined where an answer says nothing of use: it failed, or nothing was asked of a model. */
 export function usageReader(dialect: Dialect, call: AnsweredCall): UsageReader | undefined {
@@ -105,12 +117,11 @@ class Reading implements UsageReader {
     this.#scan.write(Uint8Array.of(0x20))
     const said = this.#said()
     const usage = said === undefined || (!how.whole && !this.#isFinal()) ? this.#estimated(said, how) : said
-    const tier = this.#scan.texts.get('tier')
     return {
       ...NOTHING,
       usage,
       model: cleanModel(this.#scan.texts.get('model')),
-      tier: tier === undefined || STANDARD_TIERS.has(tier) ? undefined : tier,
+      tier: this.#tier(),
       special: this.#figure('audio') > 0 || (this.#scan.texts.get('modality') ?? 'TEXT') === 'AUDIO',
     }
   }
@@ -160,6 +171,11 @@ class Reading implements UsageReader {
   /** What was said before the answer was cut can't become more. */
   #isFinal(): boolean {
     return !this.#words.cumulative && this.#scan.figures.has('output')
+  }
+
+  #tier(): string | undefined {
+    const own = TIER_WORDS.map((name) => this.#scan.texts.get(name)).filter((text) => text !== undefined && !STANDARD.has(text))
+    return own.length === 0 ? undefined : own.join('_')
   }
 
   #figure(name: string): number {

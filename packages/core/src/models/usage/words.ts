@@ -8,7 +8,7 @@ import type { Compiled, Places } from './json-scan.ts'
  * `input`, `output`: what is charged. `cached`, `written`, `writtenLong`: of the input, read from a cache, written to one, and of that for an hour.
  * `reasoning`: of the output. `begun`: output that was said before it was all. `total`: both. `rawInput`, `rawOutput`: stand in where nothing is charged.
  * `thoughts`, `tools`: beside output and input, to be added. `audio`: tokens of another price.
- * Texts: `model`, `tier`, `modality`. Weight: `text`, what a model wrote.
+ * Texts: `model`, `tier`, `speed` and `place` (which have prices of their own as a tier has), `modality`. Weight: `text`, what a model wrote.
  */
 export interface Words {
   readonly places: Compiled
@@ -60,6 +60,8 @@ function usage(name: string): readonly string[] {
 const ANTHROPIC: Places = {
   model: ['text', 'model', 'message.model'],
   tier: ['text', 'usage.service_tier', 'message.usage.service_tier'],
+  speed: ['text', 'usage.speed', 'message.usage.speed'],
+  place: ['text', 'usage.inference_geo', 'message.usage.inference_geo'],
   input: ['figure', 'usage.input_tokens', 'message.usage.input_tokens'],
   output: ['figure', 'usage.output_tokens'],
   begun: ['figure', 'message.usage.output_tokens'],
