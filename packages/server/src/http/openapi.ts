@@ -99,6 +99,7 @@ function completed(document: Document): Document {
     if (described !== undefined) Object.assign(described, additions(name, operation, described))
   }
   paths['/proxy/{integration}/{path}'] = proxyPath()
+  paths['/llm/{provider}/{path}'] = modelPath()
   return { ...document, paths }
 }
 
@@ -149,11 +150,47 @@ function proxyPath(): Record<string, Described> {
       default: { ...PROBLEM, description: "The gateway's own refusal; `Sallyport-Error-Source: gateway`" },
     },
   }
+  return forEveryMethod(shared, 'proxy', "at the provider, with the connection's credential")
+}
+
+/** Likewise. */
+function modelPath(): Record<string, Described> {
+  const text = (name: string, description: string) => ({ name, in: 'header', description, schema: { type: 'string' } })
+  const shared = {
+    tags: ['Calling out'],
+    security: [{ key: ['llm:call'] }],
+    'x-sallyport-access': { audience: 'tenant', scope: 'llm:call', tenant: 'environment', audit: 'provider_key.used' },
+    parameters: [
+      { name: 'provider', in: 'path', required: true, description: 'Id of the provider of models', schema: { type: 'string' } },
+      {
+        name: 'path',
+        in: 'path',
+        required: true,
+        description: "Path of the provider's own API, slashes and all; its query is passed on",
+        schema: { type: 'string' },
+      },
+      text(
+        'Sallyport-Provider-Key',
+        "The caller's own credential of the provider, for this call alone. `X-Provider-Key` is understood too",
+      ),
+      text('Sallyport-Provider-Settings', 'What else that credential needs: `region=eu-central-1`'),
+      text('Sallyport-Provider-Key-Name', 'Which kept key of the provider; `default` where nothing is said'),
+      text('Sallyport-User', 'End user, as the application names it'),
+      text('Sallyport-Keepalive', 'Seconds of silence after which an event stream gets a comment, 1 to 300'),
+    ],
+    responses: {
+      '200': { description: "The provider's own answer, whatever its status; `Sallyport-Error-Source: provider` marks its failures" },
+      default: {
+        description: "The gateway's own refusal, in the vendor's words; `Sallyport-Error-Source: gateway`, and `Sallyport-Error-Code`",
+      },
+    },
+  }
+  return forEveryMethod(shared, 'llm', "at the provider of models, with a kept key or the caller's own")
+}
+
+function forEveryMethod(shared: Described, name: string, what: string): Record<string, Described> {
   const methods = ['get', 'post', 'put', 'patch', 'delete', 'head', 'options']
   return Object.fromEntries(
-    methods.map((method) => [
-      method,
-      { ...shared, operationId: `proxy_${method}`, summary: `${method.toUpperCase()} at the provider, with the connection's credential` },
-    ]),
+    methods.map((method) => [method, { ...shared, operationId: `${name}_${method}`, summary: `${method.toUpperCase()} ${what}` }]),
   )
 }
