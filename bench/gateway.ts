@@ -17,6 +17,8 @@ export interface GatewayOptions {
   readonly dataDir: string
   /** Of the provider's OAuth server and of its API. */
   readonly origins: { readonly oauth: string; readonly api: string }
+  /** Of the configuration file, beside what the benchmark writes there or in its place. */
+  readonly file?: object
   readonly core: number | undefined
   readonly nodeArgs?: readonly string[]
   readonly env?: NodeJS.ProcessEnv
@@ -35,10 +37,10 @@ export interface Access {
   readonly connection: string
 }
 
-export async function startGateway({ root, dataDir, origins, core, nodeArgs = [], env = {} }: GatewayOptions): Promise<Gateway> {
+export async function startGateway({ root, dataDir, origins, file = {}, core, nodeArgs = [], env = {} }: GatewayOptions): Promise<Gateway> {
   const config = join(dataDir, 'bench.config.yaml')
   // JSON is YAML.
-  writeFileSync(config, JSON.stringify(configFor(origins)))
+  writeFileSync(config, JSON.stringify({ ...configFor(origins), ...file }))
   const port = await freePort()
   const gateway = await launch({
     name: 'the gateway',
@@ -60,20 +62,34 @@ export async function startGateway({ root, dataDir, origins, core, nodeArgs = []
       SALLYPORT_CONFIG: config,
       SALLYPORT_PORT: String(port),
       SALLYPORT_LOG_LEVEL: 'warn',
+      // Another gateway may have the usual one.
+      SALLYPORT_METRICS_PORT: '0',
     },
   })
   const { url, starterToken } = gateway.ready as { url: string; starterToken: string }
   return { process: gateway, port, url, starterToken }
 }
 
-/** Connects an account and makes a key, as the owner and the end user do: typed client, hosted page, code flow. */
-export async function connectAccount({ url, starterToken }: Gateway): Promise<Access> {
+async function signIn({ url, starterToken }: Gateway) {
   const browser = browserFor(new URL(url).origin)
   const client = createClient({ baseUrl: url, fetch: browser })
   await client.call('sessionCreate', { body: { owner_token: starterToken } })
   const org = (await client.call('whoami', {})).memberships[0]!.org
   const project = (await client.call('projectList', { params: { org } })).data[0]!.id
-  const place = { org, project, environment: 'test' } as const
+  return { browser, client, place: { org, project, environment: 'test' } as const }
+}
+
+/** Keeps a key of a model provider, and gives a key of the gateway's that calls models. */
+export async function keepModelKey(gateway: Gateway, provider: string, secret: string): Promise<string> {
+  const { client, place } = await signIn(gateway)
+  await client.call('providerKeyCreate', { params: place, body: { provider, name: 'default', secret } })
+  const made = await client.call('keyCreate', { params: place, body: { name: 'bench', scopes: ['llm:call'] } })
+  return made.secret
+}
+
+/** Connects an account and makes a key, as the owner and the end user do: typed client, hosted page, code flow. */
+export async function connectAccount(gateway: Gateway): Promise<Access> {
+  const { browser, client, place } = await signIn(gateway)
   await client.call('integrationCreate', {
     params: place,
     body: { slug: 'github', provider: 'github', client_id: 'bench-client', client_secret: 'bench-client-secret' },
@@ -91,7 +107,7 @@ export async function connectAccount({ url, starterToken }: Gateway): Promise<Ac
   return { key: secret, connection }
 }
 
-function configFor({ oauth, api }: GatewayOptions['origins']): unknown {
+function configFor({ oauth, api }: GatewayOptions['origins']): object {
   return {
     egress: { insecureAllowOrigins: [oauth, api] },
     providers: {
@@ -110,7 +126,7 @@ function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('SALLYPORT_')))
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1')
   await once(probe, 'listening')
   const { port } = probe.address() as AddressInfo

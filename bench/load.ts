@@ -63,7 +63,7 @@ class Line {
     this.#since = undefined
     const { expect } = this.#call
     if (status !== expect.status) this.#done(this, took, `status ${status}`)
-    else this.#done(this, took, bytes === expect.bytes ? undefined : `${bytes} bytes`)
+    else this.#done(this, took, expect.bytes === undefined || bytes === expect.bytes ? undefined : `${bytes} bytes`)
   }
 
   #lost(why: string): void {
@@ -236,13 +236,17 @@ async function release(): Promise<LoadResult> {
   return new Tally().result()
 }
 
-function requestBytes({ method, path, port, headers, bodyBytes }: Call): Buffer {
+function requestBytes({ method, path, port, headers, bodyBytes, json }: Call): Buffer {
   const lines = [
     `${method} ${path} HTTP/1.1`,
     `host: 127.0.0.1:${port}`,
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ]
   if (bodyBytes > 0) lines.push(`content-length: ${bodyBytes}`, 'content-type: application/octet-stream')
+  if (json !== undefined)
+    return Buffer.from(
+      `${[...lines, `content-length: ${Buffer.byteLength(json)}`, 'content-type: application/json'].join('\r\n')}\r\n\r\n${json}`,
+    )
   return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), Buffer.alloc(bodyBytes, 'x')])
 }
 

@@ -1,11 +1,11 @@
 /**
  * `npm run bench`: the gateway's proxied call beside the upstream itself, a bare pass-through and Fastify with reply-from; then the figures of keys, of callers and of the SDK. Prints
- * tables and writes `reports/bench.json`, `reports/bench-keys.json`, `reports/bench-callers.json`, `reports/bench-flood.json`, `reports/bench-sdk.json`, `reports/bench-audit.json` and `reports/bench-rotation.json`. Exit code 1 when any answer was wrong or a record
+ * tables and writes `reports/bench.json`, `reports/bench-keys.json`, `reports/bench-callers.json`, `reports/bench-flood.json`, `reports/bench-models.json`, `reports/bench-sdk.json`, `reports/bench-audit.json` and `reports/bench-rotation.json`. Exit code 1 when any answer was wrong or a record
  * was left behind, never for a figure.
  *
  *   npm run bench                   about four minutes
  *   npm run bench -- --long         about a quarter of an hour
- *   npm run bench -- --only keys    or calls, or callers, or flood, or sdk, or audit, or rotation: 100,000 records turned under load, which the long one does too
+ *   npm run bench -- --only keys    or calls, or callers, or flood, or models, or sdk, or audit, or rotation: 100,000 records turned under load, which the long one does too
  *   npm run bench -- --cpu-prof     with a CPU profile of the gateway in reports/profile
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -15,6 +15,7 @@ import { AUDIT_PLANS, measureAudit, tableOfAudit } from './audit.ts'
 import { faultsOfFlood, FLOOD_PLANS, measureFlood, tableOfFlood } from './bad-keys.ts'
 import { CALLERS_PLANS, measureCallers, tableOfCallers } from './callers.ts'
 import { KEYS_PLANS, measureKeys, tableOfKeys } from './keys.ts'
+import { faultsOfModels, measureModels, MODELS_PLANS, tableOfModels } from './models.ts'
 import { PLANS } from './plan.ts'
 import { errorsOf, tableOf } from './report.ts'
 import { faultsOfRotation, measureRotation, ROTATION_RECORDS } from './rotation.ts'
@@ -22,7 +23,7 @@ import { runBenchmark } from './run.ts'
 import { CROWD_PLANS, faultsOfCrowd, measureCrowd, tableOfCrowd } from './sdk-crowd.ts'
 import { measureSdk, SDK_PLANS, tableOfSdk } from './sdk.ts'
 
-const PARTS: readonly string[] = ['calls', 'keys', 'callers', 'flood', 'sdk', 'audit', 'rotation']
+const PARTS: readonly string[] = ['calls', 'keys', 'callers', 'flood', 'models', 'sdk', 'audit', 'rotation']
 const REPORTS = join(dirname(import.meta.dirname), 'reports')
 
 async function main(): Promise<number> {
@@ -42,10 +43,11 @@ async function main(): Promise<number> {
   if (only === undefined || only === 'keys') await keys(size)
   if (only === undefined || only === 'callers') await callers(size)
   const flooded = only === undefined || only === 'flood' ? await flood(size, values['cpu-prof']) : 0
+  const modelled = only === undefined || only === 'models' ? await models(size, values['cpu-prof']) : 0
   const crowded = only === undefined || only === 'sdk' ? await sdk(size) : 0
   const logged = only === undefined || only === 'audit' ? await audit(size) : 0
   const turned = only === 'rotation' || (only === undefined && size !== 'quick') ? await rotation(size) : 0
-  return Math.max(code, flooded, crowded, logged, turned)
+  return Math.max(code, flooded, modelled, crowded, logged, turned)
 }
 
 type Size = keyof typeof PLANS
@@ -83,6 +85,13 @@ async function flood(size: Size, profiled: boolean): Promise<number> {
   write('bench-flood.json', report)
   console.log(`\n${tableOfFlood(report)}\n\nAll figures: reports/bench-flood.json`)
   return faultsOfFlood(report) === 0 ? 0 : 1
+}
+
+async function models(size: Size, profiled: boolean): Promise<number> {
+  const report = await measureModels(MODELS_PLANS[size], progress, profiled ? join(REPORTS, 'profile') : undefined)
+  write('bench-models.json', report)
+  console.log(`\n${tableOfModels(report)}\n\nAll figures: reports/bench-models.json`)
+  return faultsOfModels(report) === 0 ? 0 : 1
 }
 
 async function sdk(size: Size): Promise<number> {

@@ -14,8 +14,10 @@ export interface Call {
   readonly headers: Readonly<Record<string, string>>
   /** Bytes of the body; 0 for none. */
   readonly bodyBytes: number
+  /** Instead of so many bytes: a body of JSON. */
+  readonly json?: string
   /** What every answer must be; anything else counts as an error. */
-  readonly expect: { readonly status: number; readonly bytes: number }
+  readonly expect: { readonly status: number; /** Absent: whatever it is. */ readonly bytes?: number }
 }
 
 /** Sends `call` for `seconds`, or until `calls` were answered. */
