@@ -108,12 +108,12 @@ describe('a model that is named with its provider', () => {
     expect(whole.usage!.total_tokens).toBe(data.usage!.total_tokens)
   })
 
-  it.each(['openai', 'backup'])('of %s embeds', async (provider) => {
+  it.each(['openai', 'gemini'])('of %s embeds', async (provider) => {
     const { data } = await client.embeddings.create({ model: `${provider}/sandbox-embedding`, input: ['one', 'two'] })
     expect([data.length, data[1]!.index, data[0]!.embedding.length > 1]).toEqual([2, 1, true])
   })
 
-  it.each(['openai'])('of %s answers as the Responses API does', async (provider) => {
+  it.each(['openai', 'anthropic'])('of %s answers as the Responses API does', async (provider) => {
     const answer = await client.responses.create({ model: `${provider}/${CHAT}`, input: 'say something', store: false })
     expect([answer.object, answer.status, answer.output_text.length > 0]).toEqual(['response', 'completed', true])
   })

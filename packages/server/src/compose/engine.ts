@@ -54,7 +54,7 @@ export async function createEngine(parts: Parts): Promise<Engine> {
   const visits = openVisits(ground, callers)
   const calls = openDataPlane(ground, visits, credentials)
   const metering = openMetering(ground)
-  const models = openModelPlane(ground, visits, metering.meter)
+  const models = openModelPlane(ground, visits, metering)
   const deletions = createOrganizationDeletions({ database, bulk: credentials.revocation.bulk, logger })
   const http = await createServer(ground, callers, credentials, { ...calls, ...models }, deletions)
   credentials.revocation.start()

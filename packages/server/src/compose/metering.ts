@@ -1,7 +1,7 @@
 /** Owns what measures model calls: the prices as configured, budgets with what they are drawn from, and the meter over both. */
 import { readFileSync } from 'node:fs'
 import { createPriceBook, formatId, HELD_PRICES, readPriceBook } from '@sallyport/core'
-import type { PriceBook } from '@sallyport/core'
+import type { PriceBookInput } from '@sallyport/core'
 import { ZodError } from 'zod'
 import { appendAudit } from '../audit/index.ts'
 import { ConfigError } from '../config.ts'
@@ -14,6 +14,8 @@ import type { Ground } from './parts.ts'
 
 export interface OpenMetering {
   readonly meter: UsageMeter
+  /** The models that have a price, or whole kinds of them by `*` at their end; one may be there several times. */
+  readonly priced: readonly { readonly provider: string; readonly model: string }[]
   /** Before the log of uses is closed: gives back what is held of budgets. */
   close(): Promise<void>
 }
@@ -29,8 +31,10 @@ export function openMetering({ config, database, useLog, clock, logger, metrics,
   })
   const stopListening = database.onChange((change) => budgets.heard(change))
   budgets.start()
+  const books = booksOf(config)
   return {
-    meter: createUsageMeter({ prices: pricesOf(config), budgets, useLog, clock, metrics, node }),
+    priced: books.flatMap(({ prices }) => prices),
+    meter: createUsageMeter({ prices: createPriceBook(books), budgets, useLog, clock, metrics, node }),
     async close() {
       stopListening()
       await budgets.close()
@@ -63,15 +67,16 @@ async function tell(tx: TenantTx, budget: Budget, startsOn: string, spentNano: n
   })
 }
 
-function pricesOf({ usage: { prices } }: Config): PriceBook {
-  if (prices === undefined) return createPriceBook([HELD_PRICES])
+/** The later one counts. */
+function booksOf({ usage: { prices } }: Config): PriceBookInput[] {
+  if (prices === undefined) return [HELD_PRICES]
   let text: string
   try {
     text = readFileSync(prices, 'utf8')
   } catch {
     throw refused('names a file that can not be read')
   }
-  return createPriceBook([HELD_PRICES, readOwn(text)])
+  return [HELD_PRICES, readOwn(text)]
 }
 
 function readOwn(text: string): ReturnType<typeof readPriceBook> {

@@ -1,5 +1,5 @@
 /** Owns the model plane with its memory of kept keys. */
-import { createAccessTokens, formatId, HELD_PRICES, MAX_GATHERED } from '@sallyport/core'
+import { createAccessTokens, formatId, MAX_GATHERED } from '@sallyport/core'
 import type { CircuitChange, Logger, OrgId } from '@sallyport/core'
 import { MODEL_ROUTES_MOST, modelRouteList, providerKeyProviders } from '../db/index.ts'
 import type { Database, ModelRoute, Place } from '../db/index.ts'
@@ -14,7 +14,7 @@ import {
 } from '../llm/index.ts'
 import { createKeptKeys } from '../models/index.ts'
 import type { DataPlane } from '../proxy/index.ts'
-import type { UsageMeter } from '../usage/index.ts'
+import type { OpenMetering } from './metering.ts'
 import type { Ground } from './parts.ts'
 import type { Visits } from './visits.ts'
 
@@ -31,7 +31,7 @@ export interface OpenModelPlane {
   stopListening(): void
 }
 
-export function openModelPlane(ground: Ground, { visits, shares }: Visits, meter: UsageMeter): OpenModelPlane {
+export function openModelPlane(ground: Ground, { visits, shares }: Visits, { meter, priced }: OpenMetering): OpenModelPlane {
   const { config, database, vault, egress, useLog, modelProviders, clock, logger, metrics } = ground
   const keptKeys = createKeptKeys({
     read: (ask) => database.modelKeys(ask),
@@ -67,7 +67,7 @@ export function openModelPlane(ground: Ground, { visits, shares }: Visits, meter
     routes,
     list: createModelList({
       routes,
-      known: modelsOf(HELD_PRICES.prices),
+      known: modelsOf(priced),
       keptFor: (org, at) => database.withTenant(org, (tx) => providerKeyProviders(tx, at)),
     }),
     maxRequestBytes,

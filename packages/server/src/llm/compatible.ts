@@ -164,7 +164,7 @@ class CompatibleCall {
       fallbackOn: plan.fallbackOn,
       deadlineMs: plan.deadlineMs,
       now: () => this.#o.clock.monotonic(),
-      ask: (turn) => this.#turn(question, plan, turn),
+      ask: async (turn) => this.#counted(plan, turn, await this.#turn(question, plan, turn)),
     })
     if (walked.served) return
     const { kept, serve, provider } = walked.answer
@@ -203,6 +203,14 @@ class CompatibleCall {
     if (provider === undefined || !MODEL.test(model)) throw unknownModel()
     const target = { provider: id, model, keyName: said.keyName, weight: 1, firstByteTimeoutMs: null }
     return { targets: [target], fallbackOn: NOWHERE_ELSE, deadlineMs: Infinity, route: null, ownKey: ownKeyFor(provider, said.own) }
+  }
+
+  #counted({ route }: Plan, { target: { provider } }: Turn, outcome: Outcome<Held>): Outcome<Held> {
+    if (outcome.served || route === null) return outcome
+    const { cause } = outcome
+    this.#o.metrics.count('sallyport_model_fallbacks_total', { provider, outcome: cause })
+    this.#o.logger.debug('a target of a route did not answer', { request: this.#visit.name, provider, cause })
+    return outcome
   }
 
   async #turn(question: Question, plan: Plan, turn: Turn): Promise<Outcome<Held>> {

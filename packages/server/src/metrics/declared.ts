@@ -72,6 +72,12 @@ const USAGE_METRICS: readonly MetricDefinition[] = [
     buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
   },
   {
+    name: 'sallyport_model_fallbacks_total',
+    kind: 'counter',
+    help: 'Targets of named routes that did not answer, by why: the next one was asked, if there was one.',
+    labels: { provider: 'open', outcome: ['rate_limited', 'server_error', 'timeout', 'circuit_open', 'no_key', 'unsayable'] },
+  },
+  {
     name: 'sallyport_budget_refusals_total',
     kind: 'counter',
     help: 'Calls to models that a budget had not enough left for, by whose it was.',
