@@ -29,27 +29,34 @@ const RESERVED_BYTES_PER_TOKEN = BYTES_PER_TOKEN - 1
 
 export function createUsageMeter(options: UsageMeterOptions): UsageMeter {
   const names = createModelNames(options.prices)
-  const metered = (call: MeteredCall, kind: CallKind, reservation: Reservation | undefined): Metering =>
-    new MeteredAnswer(options, names, call, kind, reservation)
+  const metered = (call: MeteredCall, kind: CallKind, reservation: Reservation | undefined, most?: number): Metering =>
+    new MeteredAnswer(options, names, call, kind, reservation, most)
   return {
     wantsBody: ({ keyId, org, project }) => options.budgets.bounds({ keyId, org, project }),
     begin(call) {
       const kind = callKind(call.method, pathOf(call))
       if (kind === 'free') return metered(call, kind, undefined)
-      const reservation = options.budgets.reserve(call.principal, mostOf(options.prices, call, kind))
-      return reservation instanceof Promise ? reservation.then((made) => metered(call, kind, made)) : metered(call, kind, reservation)
+      const most = mostOf(options.prices, call, kind)
+      const reservation = options.budgets.reserve(call.principal, most)
+      return reservation instanceof Promise
+        ? reservation.then((made) => metered(call, kind, made, most))
+        : metered(call, kind, reservation, most)
     },
   }
 }
 
 /** The most that a call may cost, as far as it can be told before it is made; undefined when it can't. */
 function mostOf(prices: PriceBook, call: MeteredCall, kind: CallKind): number | undefined {
-  const model = cleanModel(call.model) ?? modelOfPath(call.provider.dialect, pathOf(call))
+  const model = askedModel(call)
   if (model === undefined || kind === 'other') return undefined
   const input = call.bodyBytes === undefined ? RESERVED_INPUT_TOKENS : Math.ceil(call.bodyBytes / RESERVED_BYTES_PER_TOKEN)
   const output = kind === 'embedding' ? 0 : (call.maxOutputTokens ?? RESERVED_OUTPUT_TOKENS)
   const tokens = { input, cached: 0, written: 0, writtenLong: 0, output }
   return prices.cost({ provider: call.provider.id, model, tier: undefined }, tokens)
+}
+
+function askedModel(call: MeteredCall): string | undefined {
+  return cleanModel(call.model) ?? modelOfPath(call.provider.dialect, pathOf(call))
 }
 
 class MeteredAnswer implements Metering {
@@ -58,6 +65,7 @@ class MeteredAnswer implements Metering {
   readonly #call: MeteredCall
   readonly #kind: CallKind
   readonly #reservation: Reservation | undefined
+  readonly #most: number | undefined
   readonly #at: number
   readonly #startedAt: number
   #reader: UsageReader | undefined
@@ -65,12 +73,20 @@ class MeteredAnswer implements Metering {
   #firstByteMs: number | undefined
   #ended = false
 
-  constructor(options: UsageMeterOptions, names: ModelNames, call: MeteredCall, kind: CallKind, reservation: Reservation | undefined) {
+  constructor(
+    options: UsageMeterOptions,
+    names: ModelNames,
+    call: MeteredCall,
+    kind: CallKind,
+    reservation: Reservation | undefined,
+    most: number | undefined,
+  ) {
     this.#o = options
     this.#names = names
     this.#call = call
     this.#kind = kind
     this.#reservation = reservation
+    this.#most = most
     this.#at = options.clock.now()
     this.#startedAt = options.clock.monotonic()
   }
@@ -95,10 +111,10 @@ class MeteredAnswer implements Metering {
       return
     }
     const reading = this.#read(outcome)
-    const model = reading?.model ?? cleanModel(this.#call.model) ?? modelOfPath(this.#call.provider.dialect, pathOf(this.#call))
+    const model = reading?.model ?? askedModel(this.#call)
     const cost = this.#costOf(reading, model)
     const row = this.#row(reading, model, cost, outcome)
-    const charges = this.#reservation?.settle(cost) ?? []
+    const charges = this.#reservation?.settle(cost ?? this.#standIn(reading, model)) ?? []
     this.#o.useLog.usage({ row, charges, node: this.#o.node }, () => this.#reservation?.written())
     this.#count(row)
   }
@@ -112,6 +128,22 @@ class MeteredAnswer implements Metering {
   #costOf(reading: UsageReading | undefined, model: string | undefined): number | undefined {
     if (reading?.usage === undefined || reading.special || model === undefined) return undefined
     return this.#o.prices.cost({ provider: this.#call.provider.id, model, tier: reading.tier }, reading.usage)
+  }
+
+  /**
+   * What budgets take for a call of no known cost, so that nobody gets around one by asking for what has no known price, as a service level: what it would
+   * have cost at the standard level, or what was set aside. Undefined where nothing is known to have been used.
+   */
+  #standIn(reading: UsageReading | undefined, model: string | undefined): number | undefined {
+    if (reading?.usage === undefined) return undefined
+    for (const name of [model, askedModel(this.#call)]) {
+      const cost =
+        name === undefined
+          ? undefined
+          : this.#o.prices.cost({ provider: this.#call.provider.id, model: name, tier: undefined }, reading.usage)
+      if (cost !== undefined) return cost
+    }
+    return this.#most
   }
 
   #row(reading: UsageReading | undefined, model: string | undefined, cost: number | undefined, outcome: MeteredEnd): UsageRow {

@@ -1,0 +1,90 @@
+import { createPriceBook, ManualClock, newId, noMetrics } from '@sallyport/core'
+import { describe, expect, it, vi } from 'vitest'
+import type { UseLog } from '../audit/index.ts'
+import type { Reservation } from './budgets.ts'
+import { createUsageMeter } from './meter.ts'
+
+const PRICES = createPriceBook([
+  {
+    currency: 'USD',
+    prices: [
+      { provider: 'openai', model: 'm-1', upto: 1_000, input: '1', output: '2' },
+      { provider: 'openai', model: 'm-1', upto: 1_000, tier: 'priority', input: '3', output: '6' },
+      { provider: 'openai', model: 'm-2', input: '10', output: '20' },
+    ],
+  },
+])
+const PRINCIPAL = {
+  kind: 'key',
+  keyId: newId('key'),
+  org: newId('org'),
+  project: newId('proj'),
+  environment: 'live',
+  scopes: new Set<never>(),
+  connection: null,
+  auditUseMode: 'strict',
+  bounds: null,
+} as const
+
+/** What a call ended in for which 100 tokens of input and 100 of output were set aside. */
+function ended(answer: object, status = 200) {
+  const settle = vi.fn<Reservation['settle']>(() => [])
+  const reserve = vi.fn<() => Reservation>(() => ({ settle, written: () => undefined }))
+  const usage = vi.fn<UseLog['usage']>()
+  const meter = createUsageMeter({
+    prices: PRICES,
+    budgets: { bounds: () => true, reserve },
+    useLog: { usage },
+    clock: new ManualClock(),
+    metrics: noMetrics,
+    node: 'node-1',
+  })
+  const metering = meter.begin({
+    principal: PRINCIPAL,
+    request: newId('req'),
+    method: 'POST',
+    provider: { id: 'openai', dialect: 'openai' },
+    path: '/v1/chat/completions',
+    route: null,
+    endUser: null,
+    model: 'm-1',
+    maxOutputTokens: 100,
+    bodyBytes: 300,
+  })
+  if (metering instanceof Promise) throw new TypeError('nothing was to be waited for')
+  metering.answered(status, { 'content-type': 'application/json' })
+  metering.chunk(Buffer.from(JSON.stringify(answer)))
+  metering.end({})
+  return { taken: settle.mock.lastCall, cost: usage.mock.lastCall![0].row.costNano }
+}
+
+const said = (over: object = {}, input = 10) => ({
+  model: 'm-1',
+  usage: { prompt_tokens: input, completion_tokens: 5, total_tokens: input + 5 },
+  ...over,
+})
+
+describe('what budgets take for a call', () => {
+  it('is what it cost, where that is known', () => {
+    expect(ended(said())).toEqual({ taken: [20_000], cost: 20_000 })
+    expect(ended(said({ service_tier: 'priority' }))).toEqual({ taken: [60_000], cost: 60_000 })
+    expect(ended(said({ model: 'm-2' }))).toEqual({ taken: [200_000], cost: 200_000 })
+  })
+
+  it('is nothing for one that failed', () => {
+    expect(ended({ error: { message: 'no' } }, 400)).toEqual({ taken: [undefined], cost: null })
+  })
+
+  it('is what it would have cost at the standard level, where its own has no known price', () => {
+    expect(ended(said({ service_tier: 'scale' }))).toEqual({ taken: [20_000], cost: null })
+    expect(ended(said({ model: 'm-2', service_tier: 'priority' }))).toEqual({ taken: [200_000], cost: null })
+  })
+
+  it('is what the model that was asked for costs, where the one that answered has no known price', () => {
+    expect(ended(said({ model: 'm-1-preview' }))).toEqual({ taken: [20_000], cost: null })
+  })
+
+  it('is what was set aside, where even that is not known', () => {
+    expect(ended(said({}, 1_001))).toEqual({ taken: [300_000], cost: null })
+  })
+})
