@@ -481,6 +481,36 @@ describe('the buffer of refreshes', () => {
   })
 })
 
+describe('calls of models', () => {
+  const declared = (...providers: object[]): Env => ({ SALLYPORT_MODELS_PROVIDERS: JSON.stringify(providers) })
+
+  it('may take longer than others, unless what holds for all was set', () => {
+    expect(load(development()).models).toMatchObject({ headersTimeoutMs: 600_000, idleTimeoutMs: 600_000, totalTimeoutMs: 3_600_000 })
+    const env = { SALLYPORT_EGRESS_HEADERS_TIMEOUT_MS: '3000', SALLYPORT_MODELS_IDLE_TIMEOUT_MS: '4000' }
+    expect(load(production(env)).models).toMatchObject({ headersTimeoutMs: 3_000, idleTimeoutMs: 4_000, totalTimeoutMs: 3_600_000 })
+    expect(settingsOf(development({ SALLYPORT_MODELS_TOTAL_TIMEOUT_MS: '2000', SALLYPORT_MODELS_IDLE_TIMEOUT_MS: '3000' }))).toEqual([
+      'models.idleTimeoutMs',
+    ])
+  })
+
+  it('go to providers that are declared, each once', () => {
+    const one = { id: 'inhouse', base: 'https://models.example.com/v1' }
+    expect(load(production(declared(one))).models.providers).toMatchObject([one])
+    expect(settingsOf(production(declared(one, one)))).toEqual(['models.providers[1].id'])
+    expect(settingsOf(production(declared({ ...one, key: 'not-a-real-key' })))).toEqual(['models.providers[0]'])
+  })
+
+  it('X-03 go by plain http to opened loopback origins alone, and never in production', () => {
+    const plain = declared({ id: 'vertex', base: 'http://127.0.0.1:7256', tokenEndpoint: 'http://127.0.0.1:7257/token' })
+    const both = ['models.providers[0].base', 'models.providers[0].tokenEndpoint']
+    expect(settingsOf(production(plain))).toEqual(both)
+    expect(settingsOf(development(plain))).toEqual(both)
+    expect(
+      settingsOf(development({ ...plain, SALLYPORT_EGRESS_INSECURE_ALLOW_ORIGINS: 'http://127.0.0.1:7256,http://127.0.0.1:7257' })),
+    ).toEqual([])
+  })
+})
+
 describe('between settings', () => {
   it('a step is never longer than the whole', () => {
     const env = { SALLYPORT_EGRESS_TOTAL_TIMEOUT_MS: '5000', SALLYPORT_LIMITS_REQUEST_TIMEOUT_MS: '1000' }

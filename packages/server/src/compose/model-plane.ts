@@ -41,6 +41,7 @@ export function openModelPlane(ground: Ground, { visits, shares }: Visits, { met
     maxEntries: MAX_KEYS,
   })
   const { maxRequestBytes } = config.limits
+  const { headersTimeoutMs, idleTimeoutMs, totalTimeoutMs } = config.models
   const tokens = createAccessTokens({ fetch: (input, init) => egress.fetch(input, init), clock })
   const holding = createBodyHolding(maxRequestBytes, Math.max(MOST_HELD_BYTES, maxRequestBytes))
   const calls = createModelCalls({
@@ -56,6 +57,7 @@ export function openModelPlane(ground: Ground, { visits, shares }: Visits, { met
     useLog,
     clock,
     maxRequestBytes,
+    patience: { headersTimeoutMs, idleTimeoutMs, totalTimeoutMs },
   })
   const routes = createModelRoutes({ read: (org, at) => readRoutes(database, org, at), clock })
   const native = createNativePlane({ ...visits, calls, meter, holding, publicUrl: config.publicUrl, maxRequestBytes })

@@ -92,11 +92,14 @@ function senderFaults({ senders, trustedProxies = [] }: Judged, refused: Refused
 }
 
 /** A step can't be given longer than the whole. */
-function timeFaults({ egress, limits }: Judged): ConfigFault[] {
+function timeFaults({ egress, limits, models }: Judged): ConfigFault[] {
   return [
     ...longer('egress.connectTimeoutMs', egress.connectTimeoutMs, 'egress.totalTimeoutMs', egress.totalTimeoutMs),
     ...longer('egress.headersTimeoutMs', egress.headersTimeoutMs, 'egress.totalTimeoutMs', egress.totalTimeoutMs),
     ...longer('egress.idleTimeoutMs', egress.idleTimeoutMs, 'egress.totalTimeoutMs', egress.totalTimeoutMs),
+    ...(['headersTimeoutMs', 'idleTimeoutMs'] as const).flatMap((name) =>
+      longer(`models.${name}`, models[name], 'models.totalTimeoutMs', models.totalTimeoutMs),
+    ),
     ...longer('limits.headersTimeoutMs', limits.headersTimeoutMs, 'limits.requestTimeoutMs', limits.requestTimeoutMs),
   ]
 }

@@ -1,11 +1,45 @@
 /** Owns the settings of model traffic: providers that an operator declares. Refuses plain http in production, and anywhere but to opened loopback origins. */
 import { z } from 'zod'
-import { declaredModelProvider } from '@sallyport/core'
-import type { DeclaredModelProvider } from '@sallyport/core'
+import { declaredModelProvider, DEFAULT_EGRESS_POLICY } from '@sallyport/core'
+import type { DeclaredModelProvider, EgressPolicy } from '@sallyport/core'
 import type { ConfigFault } from './config-error.ts'
 import { setting } from './setting.ts'
 
+const HOUR_MS = 3_600_000
+
+/** A model thinks for minutes before it says a word, and writes for longer than other APIs do. */
+const PATIENCE = { headersTimeoutMs: 600_000, idleTimeoutMs: 600_000, totalTimeoutMs: HOUR_MS } as const
+
+/** How long a call of a model may take. */
+export type ModelPatience = { readonly [Name in keyof typeof PATIENCE]: number }
+
+function patience(name: keyof typeof PATIENCE, most: number, about: string) {
+  return setting(z.int().min(1_000).max(most).optional(), {
+    kind: 'integer',
+    expects: `a whole number from 1000 to ${most}`,
+    otherwise: `\`${PATIENCE[name]}\`, or \`egress.${name}\` where that has another value than its default`,
+    about,
+  })
+}
+
+/** What holds where nothing is said: whoever has set it for all calls out meant those of models too. */
+export function modelPatience(
+  said: { readonly [Name in keyof ModelPatience]?: number | undefined },
+  egress: Pick<EgressPolicy, keyof ModelPatience>,
+): ModelPatience {
+  const of = (name: keyof ModelPatience): number =>
+    said[name] ?? (egress[name] === DEFAULT_EGRESS_POLICY[name] ? PATIENCE[name] : egress[name])
+  return { headersTimeoutMs: of('headersTimeoutMs'), idleTimeoutMs: of('idleTimeoutMs'), totalTimeoutMs: of('totalTimeoutMs') }
+}
+
 export const models = z.strictObject({
+  headersTimeoutMs: patience(
+    'headersTimeoutMs',
+    HOUR_MS,
+    "Longest wait for the headers of a model's answer. One that is not streamed has none before it is written whole.",
+  ),
+  idleTimeoutMs: patience('idleTimeoutMs', HOUR_MS, "Longest silence inside a model's answer."),
+  totalTimeoutMs: patience('totalTimeoutMs', 24 * HOUR_MS, 'Longest call of a model, from its start to the last byte of its answer.'),
   providers: setting(z.array(declaredModelProvider).max(100).default([]), {
     kind: 'json',
     expects: 'a list of objects with id, base and optionally name, dialect, injection, defaultHeaders, paths and tokenEndpoint',

@@ -9,6 +9,7 @@ import type {
   ApiBase,
   Clock,
   Egress,
+  ForwardCall,
   ForwardResult,
   ModelAuthorization,
   ModelProvider,
@@ -43,12 +44,19 @@ export interface ModelCallsOptions {
   readonly useLog: Pick<UseLog, 'use'>
   readonly clock: Clock
   readonly maxRequestBytes: number
+  /** Instead of those of other calls out. */
+  readonly patience: Required<Pick<ForwardCall, 'headersTimeoutMs' | 'idleTimeoutMs' | 'totalTimeoutMs'>>
 }
 
 /** Whose key a call goes out with: the caller's own, or one that is kept. */
 type ChosenKey =
   | { readonly settings: Readonly<Record<string, string>>; readonly own: Secret }
   | { readonly settings: Readonly<Record<string, string>>; readonly id: ProviderKeyId; readonly sealed: Buffer }
+
+/** Where calls go, with the port that is not the scheme's own. */
+interface Base extends ApiBase {
+  readonly host: string
+}
 
 export function createModelCalls(options: ModelCallsOptions): ModelCalls {
   return new Departures(options)
@@ -58,7 +66,7 @@ class Departures implements ModelCalls {
   readonly providers: ReadonlyMap<string, ModelProvider>
   readonly #o: ModelCallsOptions
   /** By the text that a provider and its settings make: few, since settings are of kept keys, or judged. */
-  readonly #bases = new Map<string, ApiBase>()
+  readonly #bases = new Map<string, Base>()
 
   constructor(options: ModelCallsOptions) {
     this.#o = options
@@ -92,9 +100,9 @@ class Departures implements ModelCalls {
     return await this.#o.holding.held(body, contentLength, (whole) => work({ ...call, body: whole, contentLength: undefined }))
   }
 
-  async #guarded(call: ModelCall, key: ChosenKey, base: ApiBase, leaving: () => void): Promise<ForwardResult> {
+  async #guarded(call: ModelCall, key: ChosenKey, base: Base, leaving: () => void): Promise<ForwardResult> {
     const { principal, provider } = call
-    const admitted = this.#o.guard.admit(principal.org, provider.id, new URL(base.origin).host)
+    const admitted = this.#o.guard.admit(principal.org, provider.id, base.host)
     try {
       const { headers, inject, mask } = await this.#authorized(call, key, base)
       leaving()
@@ -108,6 +116,7 @@ class Departures implements ModelCalls {
         body: streamOf(call.body),
         ...lengthOf(call),
         maxRequestBytes: this.#o.maxRequestBytes,
+        ...this.#o.patience,
         again: (status, received) => {
           admitted.answered(status)
           call.metering.answered(status, received)
@@ -173,11 +182,12 @@ class Departures implements ModelCalls {
     return keptFor(provider, mode, kept)
   }
 
-  #baseOf(provider: ModelProvider, settings: Readonly<Record<string, string>>): ApiBase {
+  #baseOf(provider: ModelProvider, settings: Readonly<Record<string, string>>): Base {
     const url = modelBase(provider, settings)
     const known = this.#bases.get(url)
     if (known !== undefined) return known
-    const base = parseApiBase(url, this.#o.origins)
+    const parsed = parseApiBase(url, this.#o.origins)
+    const base = { ...parsed, host: new URL(parsed.origin).host }
     if (this.#bases.size < MAX_BASES) this.#bases.set(url, base)
     return base
   }
