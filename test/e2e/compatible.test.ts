@@ -229,6 +229,34 @@ describe('a named route', () => {
     expect(pieces).toBeGreaterThan(1)
   })
 
+  it.each([
+    ['openai', 'data: {"error":{"message":"busy","type":"server_error","code":"overloaded"}}\n\n'],
+    ['anthropic', 'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"busy"}}\n\n'],
+  ] as const)('asks its second target when %s says 200 and then, in its first event, that it has failed', async (provider, event) => {
+    const at = provider === 'openai' ? first : second
+    at.instead((request, response) => {
+      request.resume()
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write(event)
+      return true
+    })
+    const other = provider === 'openai' ? 'anthropic' : 'openai'
+    const name = await route([
+      { provider, model: CHAT },
+      { provider: other, model: CHAT },
+    ])
+    const stream = await client.chat.completions.create({ model: name, messages, stream: true }).withResponse()
+    expect(told(stream.response)).toEqual([`${other}/${CHAT}`, '2'])
+    for await (const _chunk of stream.data) expect(_chunk.object).toBe('chat.completion.chunk')
+    // Where the other can not be asked, the failure is what the caller gets.
+    const alone = await route([
+      { provider, model: CHAT },
+      { provider: 'keyless', model: CHAT },
+    ])
+    const failing = await client.chat.completions.create({ model: alone, messages, stream: true })
+    await expect(failing[Symbol.asyncIterator]().next()).rejects.toThrow('busy')
+  })
+
   it('asks nobody else once an answer has begun: one that is cut stays cut', async () => {
     first.instead((request, response) => {
       request.resume()

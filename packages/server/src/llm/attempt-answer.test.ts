@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { ResponseSink } from '@sallyport/core'
 import { AttemptAnswer } from './attempt-answer.ts'
-import type { Verdict } from './attempt-answer.ts'
+import type { Seen, Verdict } from './attempt-answer.ts'
 
 /** What a caller got, and how its connection behaves. */
 class Caller implements ResponseSink {
@@ -38,11 +38,13 @@ class Caller implements ResponseSink {
   }
 }
 
-function attempt(verdict: Verdict) {
+function attempt(verdict: Verdict, look: (piece: Buffer) => Seen = () => 'answer') {
   const caller = new Caller()
   const heard: string[] = []
   const answer = new AttemptAnswer({
     judge: () => verdict,
+    look,
+    giveUp: () => heard.push('given up'),
     serve(status, headers) {
       caller.writeHead(status, [...headers, 'x-served', 'yes'])
       return caller
@@ -72,6 +74,38 @@ describe('the answer of an attempt', () => {
     expect([caller.got, answer.served]).toEqual([[], false])
     answer.write(Buffer.from('one'))
     expect(caller.got).toEqual(['200 x-served yes', 'one'])
+  })
+
+  it('that is held goes on whole once enough of it is seen', () => {
+    const { caller, answer } = attempt('hold', (piece) => (piece.toString() === 'two' ? 'answer' : 'more'))
+    answer.writeHead(200, [])
+    answer.write(Buffer.from('one'))
+    expect([caller.got, answer.served]).toEqual([[], false])
+    for (const piece of ['two', 'three']) answer.write(Buffer.from(piece))
+    answer.end()
+    expect(caller.got).toEqual(['200 x-served yes', 'one', 'two', 'three', 'end'])
+  })
+
+  it('that is held and ends before enough is seen, or is longer than that, goes on all the same', () => {
+    for (const size of [3, 65 * 1024]) {
+      const { caller, answer } = attempt('hold', () => 'more')
+      answer.writeHead(200, [])
+      answer.write(Buffer.alloc(size, 'x'))
+      expect(answer.served).toBe(size > 3)
+      answer.end()
+      expect(caller.got.map((said) => said.length)).toEqual([16, size, 3])
+    }
+  })
+
+  it('that is held and turns out to be a failure is kept with what says so, and nothing more of it is waited for', () => {
+    const { caller, heard, answer } = attempt('hold', (piece) => (piece.toString() === 'busy' ? { failure: 503 } : 'more'))
+    answer.writeHead(200, ['a', 'b'])
+    answer.write(Buffer.from('I am '))
+    answer.write(Buffer.from('busy'))
+    expect(heard).toEqual(['given up'])
+    answer.destroy()
+    expect([caller.got, answer.served, answer.failure]).toEqual([[], false, 503])
+    expect(answer.kept).toEqual({ status: 200, headers: ['a', 'b'], body: Buffer.from('I am busy') })
   })
 
   it('that is held and has no body is the caller’s with its end', () => {

@@ -1,13 +1,16 @@
 /**
- * Owns the answer of one attempt until it is known whose it is: handed on at once, held until its first byte, or kept in place of an answer while
+ * Owns the answer of one attempt until it is known whose it is: handed on at once, held until it is seen to be one, or kept in place of an answer while
  * another target is asked. Refuses to keep more than a refusal needs, and to hand on half of what it held.
  */
 import type { ResponseSink } from '@sallyport/core'
 
-/** What is to become of an answer with this head: it is the caller's now; it is with its first byte; it is only if nobody does better. */
+/** What is to become of an answer with this head: it is the caller's now; it is once `look` says so; it is only if nobody does better. */
 export type Verdict = 'serve' | 'hold' | 'keep'
 
-/** An answer that was kept whole. */
+/** What the beginning of a held answer says: not enough yet; it is an answer; it is a failure after all, of this status. */
+export type Seen = 'more' | 'answer' | { readonly failure: number }
+
+/** An answer that was kept: whole, or as far as it says that it is none. */
 export interface KeptAnswer {
   readonly status: number
   /** Flat. */
@@ -17,6 +20,10 @@ export interface KeptAnswer {
 
 export interface AttemptAnswerOptions {
   readonly judge: (status: number) => Verdict
+  /** Shown each piece of a held answer, in order, until it has seen enough. */
+  readonly look: (piece: Buffer) => Seen
+  /** Called when nothing more of the answer is wanted. */
+  readonly giveUp: () => void
   /** Called once, with the head of an answer that is the caller's: where it goes. */
   readonly serve: (status: number, headers: string[]) => ResponseSink
 }
@@ -30,9 +37,12 @@ export class AttemptAnswer implements ResponseSink {
   #head: { readonly status: number; readonly headers: string[] } | undefined
   /** Where it goes, once it is the caller's. */
   #to: ResponseSink | undefined
-  /** Of one that is kept. */
-  #chunks: Buffer[] | undefined
+  /** Of one that is kept, or held so far. */
+  readonly #chunks: Buffer[] = []
   #bytes = 0
+  #keeps = false
+  /** The status that a held answer should have had. */
+  #failure: number | undefined
   #finished = false
   #destroyed = false
 
@@ -45,15 +55,15 @@ export class AttemptAnswer implements ResponseSink {
     return this.#to !== undefined
   }
 
-  /** The status that came; undefined while none did. */
-  get status(): number | undefined {
-    return this.#head?.status
+  /** Undefined unless it was to be kept, and is whole; or it was held, and is a failure. */
+  get kept(): KeptAnswer | undefined {
+    if (!this.#keeps || !this.#finished || this.#head === undefined) return undefined
+    return { ...this.#head, body: Buffer.concat(this.#chunks) }
   }
 
-  /** Undefined unless it was to be kept, and is whole. */
-  get kept(): KeptAnswer | undefined {
-    if (this.#chunks === undefined || this.#head === undefined || !this.#finished) return undefined
-    return { ...this.#head, body: Buffer.concat(this.#chunks) }
+  /** The status that says what is wrong: its own, or what it would have been had the failure been known in time. */
+  get failure(): number | undefined {
+    return this.#failure ?? this.#head?.status
   }
 
   get destroyed(): boolean {
@@ -68,7 +78,7 @@ export class AttemptAnswer implements ResponseSink {
     this.#head = { status, headers }
     const verdict = this.#options.judge(status)
     if (verdict === 'serve') this.#serve()
-    else if (verdict === 'keep') this.#chunks = []
+    else this.#keeps = verdict === 'keep'
   }
 
   flushHeaders(): void {
@@ -76,17 +86,18 @@ export class AttemptAnswer implements ResponseSink {
   }
 
   write(chunk: Buffer): boolean {
-    if (this.#chunks !== undefined) return this.#keep(chunk)
-    return this.#serve().write(chunk)
+    if (this.#to !== undefined) return this.#to.write(chunk)
+    return this.#keeps ? this.#keep(chunk) : this.#hold(chunk)
   }
 
   end(): void {
-    if (this.#chunks === undefined) {
-      if (!this.#destroyed) this.#serve().end()
-      return
+    if (this.#keeps) {
+      this.#finished ||= !this.#destroyed
+      this.#tell('close')
+    } else if (!this.#destroyed) {
+      this.#handOver()
+      this.#to!.end()
     }
-    this.#finished = !this.#destroyed
-    this.#tell('close')
   }
 
   destroy(): void {
@@ -111,9 +122,30 @@ export class AttemptAnswer implements ResponseSink {
   /** One that is too long is left alone: a half can not be given, and nothing waits for the rest. */
   #keep(chunk: Buffer): boolean {
     this.#bytes += chunk.length
-    if (this.#bytes <= MOST_KEPT) this.#chunks!.push(chunk)
+    if (this.#bytes <= MOST_KEPT) this.#chunks.push(chunk)
     else this.#destroyed = true
     return true
+  }
+
+  #hold(chunk: Buffer): boolean {
+    this.#bytes += chunk.length
+    this.#chunks.push(chunk)
+    const seen = this.#bytes > MOST_KEPT ? 'answer' : this.#options.look(chunk)
+    if (seen === 'more') return true
+    if (seen === 'answer') return this.#handOver()
+    this.#failure = seen.failure
+    // It says all there is to say: the rest is not waited for.
+    this.#keeps = this.#finished = this.#destroyed = true
+    this.#options.giveUp()
+    return true
+  }
+
+  /** With what was held of it. */
+  #handOver(): boolean {
+    const to = this.#serve()
+    let room = true
+    for (const chunk of this.#chunks.splice(0)) room = to.write(chunk)
+    return room
   }
 
   #tell(event: 'drain' | 'close'): void {

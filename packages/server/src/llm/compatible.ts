@@ -11,7 +11,7 @@ import type { DataPlane, VisitOptions } from '../proxy/index.ts'
 import type { Metering, UsageMeter } from '../usage/index.ts'
 import type { BodyHolding } from './asked-body.ts'
 import { AttemptAnswer } from './attempt-answer.ts'
-import type { KeptAnswer, Verdict } from './attempt-answer.ts'
+import type { KeptAnswer, Seen, Verdict } from './attempt-answer.ts'
 import { AttemptTime } from './attempt-time.ts'
 import { ownKeyFor, presentedModelKey, readModelHeaders } from './call.ts'
 import type { ModelHeaders } from './call.ts'
@@ -234,6 +234,8 @@ class CompatibleCall {
     const serve: Held['serve'] = (status, headers, attempts) => this.#serve(question, said, { status, headers, attempts }, time)
     const answer = new AttemptAnswer({
       judge: (status) => verdictOn(status, turn, plan),
+      look: beginningOf(said, plan),
+      giveUp: () => time.abandon(),
       serve: (status, headers) => {
         time.over()
         return serve(status, headers, turn.attempt)
@@ -246,7 +248,7 @@ class CompatibleCall {
     }
     time.requireCaller()
     if (answer.kept !== undefined) {
-      const cause = causeOfStatus(answer.kept.status) ?? 'server_error'
+      const cause = causeOfStatus(answer.failure!) ?? 'server_error'
       return { served: false, cause, answer: { kept: answer.kept, serve, provider: said.provider.id } }
     }
     const error = time.isLate ? new EgressError('upstream_timeout', 'first byte', true) : failureIn(became)
@@ -348,14 +350,28 @@ function inWordsOf(provider: ModelProvider, { operation, asked: given }: Questio
 }
 
 /**
- * An answer for which another target is asked is kept; one that another could still be asked for is the caller's from its first byte on, since some
- * vendors send a head at once and fail after it.
+ * An answer for which another target is asked is kept; one that another could still be asked for is the caller's once it has begun to say something,
+ * since some vendors send a head at once and fail after it.
  */
 function verdictOn(status: number, { isLast }: Turn, { fallbackOn }: Plan): Verdict {
   if (isLast) return 'serve'
   const cause = causeOfStatus(status)
   if (cause !== undefined) return fallbackOn.has(cause) ? 'keep' : 'serve'
   return status === 200 && (fallbackOn.has('timeout') || fallbackOn.has('server_error')) ? 'hold' : 'serve'
+}
+
+/** Sees whether an answer begins as one. Streams alone can begin with a failure. */
+function beginningOf({ translation, asked }: Said, { fallbackOn }: Plan): (piece: Buffer) => Seen {
+  if (asked['stream'] !== true) return () => 'answer'
+  // For a look alone: what the caller gets is read anew.
+  const stream = translation.stream(asked)
+  return (piece) => {
+    const items = stream.push(piece)
+    const failure = stream.failure?.status
+    if (failure === undefined) return items.length === 0 ? 'more' : 'answer'
+    const cause = causeOfStatus(failure)
+    return cause !== undefined && fallbackOn.has(cause) ? { failure } : 'answer'
+  }
 }
 
 /** Of an attempt whose answer nobody has: it broke off while it was held or kept, or never came. */
