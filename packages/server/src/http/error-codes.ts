@@ -6,6 +6,7 @@ import { PROBLEM_CODES } from '@sallyport/contract'
 import type { ProblemCode } from '@sallyport/contract'
 import { SallyportError } from '@sallyport/core'
 import type {
+  AwsEventStreamErrorCode,
   CatalogErrorCode,
   ConnectorErrorCode,
   CryptoErrorCode,
@@ -31,6 +32,7 @@ import type { BudgetErrorCode } from '../usage/index.ts'
 import type { VaultErrorCode } from '../vault/index.ts'
 
 type CoreErrorCode =
+  | AwsEventStreamErrorCode
   | RefreshErrorCode
   | CatalogErrorCode
   | ConnectorErrorCode
@@ -94,6 +96,7 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   collection_unreadable: 'internal',
   collection_endless: 'internal',
   collection_input_invalid: 'internal',
+  event_malformed: 'upstream_invalid',
   event_too_large: 'upstream_too_large',
   queue_full: 'overloaded',
   deadline_exceeded: 'upstream_timeout',

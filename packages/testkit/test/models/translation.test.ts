@@ -5,10 +5,10 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { DONE, TranslationError, eventText, listModelProviders, translationFor } from '@sallyport/core'
-import type { Asked, ModelOperation } from '@sallyport/core'
+import { DONE, Secret, TranslationError, authorizeModelCall, eventText, listModelProviders, translationFor } from '@sallyport/core'
+import type { AccessTokens, ApiBase, Asked, ModelOperation, ModelProvider } from '@sallyport/core'
 import { startModelUpstream } from '@sallyport/testkit'
-import type { ModelUpstream } from '@sallyport/testkit'
+import type { ModelUpstream, VendorName } from '@sallyport/testkit'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -28,14 +28,43 @@ const TOOL = {
   },
 }
 
+/** Only service accounts have them. */
+const NO_TOKENS: AccessTokens = { of: () => Promise.reject(new Error('no access token is bought here')), forget: () => undefined }
+
 let upstream: ModelUpstream
 beforeAll(async () => {
   upstream = await startModelUpstream()
 })
 afterAll(() => upstream.close())
 
+async function sent(provider: ModelProvider, path: string, body: string): Promise<Response> {
+  const base = upstream.base(provider.id as VendorName)
+  const headers: Record<string, string> = { 'content-type': 'application/json', ...provider.defaultHeaders }
+  if (provider.credential === 'key') headers[provider.injection!.name] = upstream.key
+  else {
+    const { origin, pathname } = new URL(base)
+    const { accessKeyId: access_key_id, secretAccessKey: secret_access_key } = upstream.aws
+    const outgoing = {
+      provider,
+      settings: { region: 'us-east-1' },
+      base: { origin, basePath: pathname } as ApiBase,
+      method: 'POST',
+      path,
+      headers: Object.entries(headers).flat(),
+      body: Buffer.from(body),
+      now: Date.now(),
+      owner: 'org',
+      once: true,
+    }
+    const signed = await authorizeModelCall(outgoing, new Secret(JSON.stringify({ access_key_id, secret_access_key })), NO_TOKENS)
+    signed.headers.forEach((name, at) => at % 2 === 0 && (headers[name] = signed.headers[at + 1]!))
+    for (const one of signed.inject) if (one.kind === 'header') headers[one.name] = one.value.reveal()
+  }
+  return fetch(`${base}${path}`, { method: 'POST', headers, body })
+}
+
 /** One provider as OpenAI's API would have it: a bare server around the translation. */
-async function translated(id: 'anthropic' | 'gemini') {
+async function translated(id: 'anthropic' | 'gemini' | 'bedrock') {
   const provider = listModelProviders().find((one) => one.id === id)!
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = []
@@ -44,9 +73,7 @@ async function translated(id: 'anthropic' | 'gemini') {
     try {
       const translation = translationFor(provider, { operation: OPERATIONS[request.url!]! })
       const { path, body } = translation.request(asked)
-      const key = { [provider.injection!.name]: upstream.key }
-      const headers = { 'content-type': 'application/json', ...provider.defaultHeaders, ...key }
-      const given = await fetch(`${upstream.base(id)}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+      const given = await sent(provider, path, JSON.stringify(body))
       if (given.status !== 200 || asked['stream'] !== true) {
         const { status, body: said } = translation.answer(given.status, await given.json(), asked)
         response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(said))
@@ -71,7 +98,7 @@ async function translated(id: 'anthropic' | 'gemini') {
   }
 }
 
-describe.each(['anthropic', 'gemini'] as const)('OpenAI’s client, its words put into those of %s', (vendor) => {
+describe.each(['anthropic', 'gemini', 'bedrock'] as const)('OpenAI’s client, its words put into those of %s', (vendor) => {
   let client: OpenAI
   let close: () => Promise<void>
   beforeAll(async () => {
@@ -142,7 +169,10 @@ describe.each(['anthropic', 'gemini'] as const)('OpenAI’s client, its words pu
 
   it('has errors of its own classes', async () => {
     const messages: OpenAI.ChatCompletionMessageParam[] = [{ role: 'user', content: 'x' }]
-    await expect(client.chat.completions.create({ model: 'no-such-model', messages })).rejects.toBeInstanceOf(OpenAI.NotFoundError)
+    await expect(client.chat.completions.create({ model: 'no-such-model', messages })).rejects.toBeInstanceOf(
+      // Bedrock calls a model that it does not know a malformed request.
+      vendor === 'bedrock' ? OpenAI.BadRequestError : OpenAI.NotFoundError,
+    )
     await expect(client.chat.completions.create({ model, messages, logprobs: true })).rejects.toMatchObject({
       status: 400,
       code: 'unsupported_parameter',

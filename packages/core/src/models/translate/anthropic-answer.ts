@@ -107,7 +107,7 @@ interface OpenCall {
 }
 
 /** Blocks of one answer may be open side by side: each is told by its own index. */
-class MessageEvents implements VendorEvents {
+export class MessageEvents implements VendorEvents {
   readonly #chunks: Chunks
   readonly #calls = new Map<unknown, OpenCall>()
   #called = 0

@@ -57,13 +57,14 @@ function sampling({ temperature, top_p: topP }: ChatRequest): object {
   return { ...(typeof temperature === 'number' && { temperature }), ...(typeof topP === 'number' && { top_p: topP }) }
 }
 
-interface Turn {
+/** What one side says, in Anthropic's blocks. */
+export interface Turn {
   readonly role: 'user' | 'assistant'
   readonly content: object[]
 }
 
 /** Turns by turns: what several messages of one side say is one turn, as results of tools that were called together have to be. */
-function turnsOf(messages: readonly ChatMessage[]): readonly Turn[] {
+export function turnsOf(messages: readonly ChatMessage[]): readonly Turn[] {
   const turns: Turn[] = []
   messages.forEach((message, at) => {
     if (isInstruction(message)) return

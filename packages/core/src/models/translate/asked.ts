@@ -65,7 +65,7 @@ const message = z.discriminatedUnion('role', [
     images: z.array(imagePart).nullish(),
     parsed: z.unknown().optional(),
   }),
-  strict({ role: z.literal('tool'), tool_call_id: z.string().min(1), content: parts(textPart) }),
+  strict({ role: z.literal('tool'), tool_call_id: z.string().min(1), content: parts(textPart), name: z.string().nullish() }),
 ])
 
 const tool = strict({

@@ -4,6 +4,8 @@
 import type { ModelProvider } from '../schema.ts'
 import { anthropicAnswer, anthropicStream } from './anthropic-answer.ts'
 import { anthropicRequest } from './anthropic.ts'
+import { bedrockAnswer, bedrockStream } from './bedrock-answer.ts'
+import { bedrockRequest } from './bedrock.ts'
 import { machineStamps } from './completion.ts'
 import { googleEmbeddings } from './embeddings.ts'
 import { geminiAnswer, geminiStream } from './gemini-answer.ts'
@@ -63,6 +65,14 @@ const TRANSLATED: Readonly<Partial<Record<ModelProvider['dialect'], (place: Plac
       request: anthropicRequest,
       answer: (status, json, asked) => anthropicAnswer(status, json, asked, stamps),
       stream: (asked) => anthropicStream(asked, stamps),
+    },
+  }),
+  bedrock: ({ stamps }) => ({
+    chat: {
+      native: false,
+      request: bedrockRequest,
+      answer: (status, json, asked) => bedrockAnswer(status, json, asked, stamps),
+      stream: (asked) => bedrockStream(asked, stamps),
     },
   }),
   gemini: ({ provider, settings, stamps }) => {
