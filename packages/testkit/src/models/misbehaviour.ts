@@ -27,12 +27,12 @@ function errorOf(url: string, status: number): object {
   return { error: { message, type: status === 429 ? 'rate_limit_exceeded' : 'server_error', param: null, code: null } }
 }
 
-/** Chat completions' chunks, one every `everyMs`, until the caller goes. Never a last one. */
+/** Pieces of a stream in the vendor's words, one every `everyMs`, until the caller goes. Never a last one. */
 export function endlessStream(everyMs = 10): Instead {
   return (request, response) => {
     request.resume()
     response.writeHead(200, { 'content-type': 'text/event-stream' })
-    void write(response, everyMs)
+    void write(response, everyMs, speakerOf(request.url ?? ''))
     return true
   }
 }
@@ -42,21 +42,69 @@ export function cutStream(chunks: number): Instead {
   return (request, response) => {
     request.resume()
     response.writeHead(200, { 'content-type': 'text/event-stream' })
-    for (let number = 0; number < chunks; number++) response.write(chunk(`${number} `))
+    const { begin, say } = speakerOf(request.url ?? '')
+    response.write(begin)
+    for (let number = 0; number < chunks; number++) response.write(say(`${number} `))
     // What was written is on its way before the end is.
     setImmediate(() => response.destroy())
     return true
   }
 }
 
-async function write(response: ServerResponse, everyMs: number): Promise<void> {
+async function write(response: ServerResponse, everyMs: number, { begin, say }: Speaker): Promise<void> {
+  response.write(begin)
   for (let number = 0; !response.destroyed; number++) {
-    response.write(chunk(`${number} `))
+    response.write(say(`${number} `))
     await pause(everyMs)
   }
 }
 
-function chunk(content: string): string {
-  const choices = [{ index: 0, delta: { content }, finish_reason: null }]
-  return `data: ${JSON.stringify({ id: 'chatcmpl-bad-day', object: 'chat.completion.chunk', created: 1, model: 'x', choices })}\n\n`
+interface Speaker {
+  /** What comes before the first word. */
+  readonly begin: string
+  readonly say: (words: string) => string
+}
+
+function speakerOf(url: string): Speaker {
+  if (url.startsWith('/anthropic/')) return ANTHROPIC
+  return url.startsWith('/gemini/') ? GEMINI : OPENAI
+}
+
+/** With its name, where the vendor names its events. */
+function event(data: object): string {
+  const name = 'type' in data && typeof data.type === 'string' ? `event: ${data.type}\n` : ''
+  return `${name}data: ${JSON.stringify(data)}\n\n`
+}
+
+const OPENAI: Speaker = {
+  begin: '',
+  say: (content) => event(chunkOf({ index: 0, delta: { content }, finish_reason: null })),
+}
+
+function chunkOf(choice: object): object {
+  return { id: 'chatcmpl-bad-day', object: 'chat.completion.chunk', created: 1, model: 'x', choices: [choice] }
+}
+
+const USAGE = { input_tokens: 1, output_tokens: 1 }
+const MESSAGE = {
+  id: 'msg_bad_day',
+  type: 'message',
+  role: 'assistant',
+  model: 'x',
+  content: [],
+  stop_reason: null,
+  stop_sequence: null,
+  usage: USAGE,
+}
+
+const ANTHROPIC: Speaker = {
+  begin:
+    event({ type: 'message_start', message: MESSAGE }) +
+    event({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }),
+  say: (text) => event({ type: 'content_block_delta', index: 0, delta: { type: 'text_delta', text } }),
+}
+
+const GEMINI: Speaker = {
+  begin: '',
+  say: (text) => event({ candidates: [{ content: { parts: [{ text }], role: 'model' }, index: 0 }], modelVersion: 'x' }),
 }

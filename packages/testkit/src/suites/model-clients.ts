@@ -34,6 +34,10 @@ export interface Lacking {
   readonly vendors?: readonly VendorName[]
   readonly tools?: readonly string[]
   readonly embeddings?: readonly string[]
+  /** True: neither files nor speech are taken there. */
+  readonly uploads?: true
+  /** True: several clients end at one address of the vendor, where it can not tell whose try is the first. */
+  readonly sameAddress?: true
 }
 
 export function modelChatSuite(kind: string, make: () => Promise<ModelsUnderTest>, lacking: Lacking = {}): void {
@@ -57,7 +61,11 @@ export function modelClientsSuite(kind: string, make: () => Promise<JudgingModel
     afterAll(() => place?.close())
     theSame(() => place, lacking)
     theirErrors(() => place, clientsBut(lacking))
-    uploads(() => place)
+    theirPatience(
+      () => place,
+      lacking.sameAddress === true ? clientsBut(lacking).filter(({ name }) => !name.endsWith('responses')) : clientsBut(lacking),
+    )
+    if (lacking.uploads !== true) uploads(() => place)
   })
 }
 
@@ -139,7 +147,9 @@ function theirErrors(place: () => JudgingModelsUnderTest, clients: typeof MODEL_
       expect([nameOf(error), statusOf(error)]).toEqual([client.thrown[status], status])
     })
   })
+}
 
+function theirPatience(place: () => JudgingModelsUnderTest, clients: typeof MODEL_CLIENTS): void {
   // Side by side: each waits as long as it is told to.
   it.each([429, 500])('each tries again by itself after a %i, and not before it is told to', async (status) => {
     place().upstream.instead(statusThenVendor(status, 1, { 'retry-after': '1' }))
@@ -166,16 +176,14 @@ function theirErrors(place: () => JudgingModelsUnderTest, clients: typeof MODEL_
     expect(await Promise.all(seen.map(({ over }) => over))).not.toContain(false)
   })
 
-  it('openai, unmodified, takes its hands off a stream, and the vendor sees it go', async () => {
+  // What never ends is said in the words of OpenAI's chat completions, Anthropic and Gemini.
+  const streaming = clients.filter(({ name, vendor }) => vendor !== 'bedrock' && !name.endsWith('responses'))
+  it.each(streaming)('$name, unmodified, takes its hands off a stream, and the vendor sees it go', async ({ vendor, make }) => {
     place().upstream.instead(endlessStream())
     const before = place().upstream.seen.length
-    const client = MODEL_CLIENTS[0]!.make(place().addressOf('openai'))
     const hands = new AbortController()
-    const { texts } = await client.stream('hello', hands.signal)
-    for await (const said of texts) {
-      expect(said).not.toBe('')
-      hands.abort()
-    }
+    const { texts } = await make(place().addressOf(vendor)).stream('hello', hands.signal)
+    await untilFirst(texts, () => hands.abort())
     expect(await (await arrived(place().upstream, before)).over).toBe(true)
   })
 }
@@ -226,6 +234,20 @@ function uploads(place: () => JudgingModelsUnderTest): void {
     expect(carried.reduce((sum, call) => sum + call.bytes, 0)).toBeGreaterThan(bytes.length)
     expect(new Set(carried.map(({ headers }) => headers['x-goog-api-key']))).toEqual(new Set([place().upstream.key]))
   })
+}
+
+/** Whatever a client makes of its own leaving: an end, or an error. */
+async function untilFirst(texts: AsyncIterable<string>, then: () => void): Promise<void> {
+  let first: string | undefined
+  try {
+    for await (const text of texts) {
+      first ??= text
+      then()
+    }
+  } catch (error) {
+    if (first === undefined) throw error
+  }
+  expect(first).toBeDefined()
 }
 
 async function all<T>(things: AsyncIterable<T>): Promise<T[]> {

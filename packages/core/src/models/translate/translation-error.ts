@@ -22,9 +22,11 @@ export class TranslationError extends SallyportError<TranslationErrorCode> {
 
   /** `explanation` is for the caller and holds no value of the request. */
   constructor(reason: TranslationReason, param: string | null, explanation: string) {
-    super('model_request_untranslatable', explanation, { publicDetail: explanation })
+    const named = param !== null && PARAM.test(param) ? param : null
+    // Clients show their reader the text and not the field.
+    super('model_request_untranslatable', explanation, { publicDetail: named === null ? explanation : `${named}: ${explanation}` })
     this.reason = reason
-    this.param = param !== null && PARAM.test(param) ? param : null
+    this.param = named
   }
 
   /** The body of the answer in OpenAI's shape. */
