@@ -10,7 +10,7 @@ export type CallKind = 'generation' | 'embedding' | 'free' | 'other'
 const COUNTING = /(?:count[_-]?tokens|input_tokens|tokenize|detokenize|moderations|\/files|\/uploads(?:\/.*)?|cancel)$/iu
 const EMBEDDING = /(?:\/embeddings|\/embed|:(?:batch)?embed[a-z]*|\/rerank)$/iu
 const GENERATION =
-  /(?:\/(?:chat\/)?completions|\/responses|\/messages|\/chat|\/converse(?:-stream)?|\/invoke(?:-with-response-stream)?|:(?:stream)?(?:generatecontent|rawpredict))$/iu
+  /(?:\/(?:chat\/)?completions|\/responses|\/interactions|\/messages|\/chat|\/converse(?:-stream)?|\/invoke(?:-with-response-stream)?|:(?:stream)?(?:generatecontent|rawpredict))$/iu
 
 /** @param path without its query */
 export function callKind(method: string, path: string): CallKind {

@@ -177,6 +177,42 @@ describe('what an answer says of its use', () => {
     })
   })
 
+  it("reads Gemini's interactions, in one piece and streamed", () => {
+    const counts = {
+      total_input_tokens: 20,
+      total_output_tokens: 10,
+      total_thought_tokens: 5,
+      total_cached_tokens: 16,
+      total_tool_use_tokens: 3,
+      total_tokens: 38,
+      input_tokens_by_modality: [{ modality: 'text', tokens: 20 }],
+    }
+    const model = 'gemini-3.5-flash'
+    const of = { dialect: 'gemini', path: '/v1beta/interactions' } as const
+    const want = {
+      usage: { source: 'measured', input: 23, cached: 16, written: 0, writtenLong: 0, output: 15, reasoning: 5 },
+      model,
+      tier: 'priority',
+      special: false,
+    }
+    const steps = [{ type: 'model_output', content: [{ type: 'text', text: 'hello' }] }]
+    expect(read({ ...of, body: JSON.stringify({ model, steps, service_tier: 'priority', usage: counts }) })).toEqual(want)
+    const body = events(
+      { event_type: 'interaction.created', interaction: { model, status: 'in_progress' } },
+      { event_type: 'step.delta', index: 0, delta: { type: 'text', text: 'x'.repeat(40) } },
+      { event_type: 'interaction.completed', interaction: { model, service_tier: 'priority', usage: counts } },
+    )
+    expect(read({ ...of, type: SSE, body })).toEqual(want)
+    const cut = body.slice(0, body.indexOf('event: x', body.indexOf('step.delta')))
+    expect(read({ ...of, type: SSE, body: cut, end: { whole: false } }).usage).toMatchObject({
+      source: 'estimated',
+      input: 100,
+      output: 10,
+    })
+    const spoken = { ...counts, output_tokens_by_modality: [{ modality: 'audio', tokens: 10 }] }
+    expect(read({ ...of, body: JSON.stringify({ model, usage: spoken }) }).special).toBe(true)
+  })
+
   it('reads Cohere, what is charged before what was counted', () => {
     const usage = { billed_units: { input_tokens: 5.0, output_tokens: 7.0 }, tokens: { input_tokens: 71, output_tokens: 9 } }
     const of = { dialect: 'cohere', path: '/v2/chat' } as const
@@ -241,6 +277,14 @@ describe('what an answer says of its use', () => {
     expect(claude({ speed: 'fast', inference_geo: 'global' })).toBe('fast')
     expect(claude({ inference_geo: 'us', speed: 'fast', service_tier: 'standard' })).toBe('fast_us')
     expect(claude({ inference_geo: 'us', service_tier: 'priority' })).toBe('priority_us')
+    const gemini = (tier: string) =>
+      read({
+        dialect: 'gemini',
+        path: '/v1beta/models/gemini-3.5-flash:generateContent',
+        headers: { 'x-gemini-service-tier': tier },
+        body: JSON.stringify({ usageMetadata: { promptTokenCount: 3, candidatesTokenCount: 4 } }),
+      }).tier
+    expect(['standard', 'priority', 'flex'].map(gemini)).toEqual([undefined, 'priority', 'flex'])
     const audio = { ...usage, prompt_tokens_details: { audio_tokens: 2 } }
     expect(read({ body: JSON.stringify({ usage: audio }) }).special).toBe(true)
   })

@@ -76,6 +76,7 @@ const TIER_WORDS = ['tier', 'speed', 'place'] as const
 const STANDARD: ReadonlySet<string> = new Set([
   'default',
   'standard',
+  'unspecified',
   'auto',
   'on_demand',
   'ON_DEMAND',
@@ -122,7 +123,7 @@ class Reading implements UsageReader {
       usage,
       model: cleanModel(this.#scan.texts.get('model')),
       tier: this.#tier(),
-      special: this.#figure('audio') > 0 || (this.#scan.texts.get('modality') ?? 'TEXT') === 'AUDIO',
+      special: this.#figure('audio') > 0 || this.#scan.texts.get('modality')?.toUpperCase() === 'AUDIO',
     }
   }
 
@@ -174,7 +175,10 @@ class Reading implements UsageReader {
   }
 
   #tier(): string | undefined {
-    const own = TIER_WORDS.map((name) => this.#scan.texts.get(name)).filter((text) => text !== undefined && !STANDARD.has(text))
+    // Gemini says it in the head alone.
+    const head = this.#call.header('x-gemini-service-tier')
+    const said = TIER_WORDS.map((name) => this.#scan.texts.get(name) ?? (name === 'tier' ? head : undefined))
+    const own = said.filter((text) => text !== undefined && !STANDARD.has(text))
     return own.length === 0 ? undefined : own.join('_')
   }
 

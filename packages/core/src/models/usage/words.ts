@@ -84,6 +84,24 @@ const GEMINI: Places = {
   text: ['weight', 'candidates.content.parts.text'],
 }
 
+/** Gemini's interactions. */
+const INTERACTION: Places = {
+  model: ['text', 'model', 'interaction.model'],
+  tier: ['text', 'service_tier', 'interaction.service_tier'],
+  input: ['figure', ...interacted('total_input_tokens')],
+  tools: ['figure', ...interacted('total_tool_use_tokens')],
+  output: ['figure', ...interacted('total_output_tokens')],
+  thoughts: ['figure', ...interacted('total_thought_tokens')],
+  cached: ['figure', ...interacted('total_cached_tokens')],
+  modality: ['text', ...interacted('input_tokens_by_modality.modality'), ...interacted('output_tokens_by_modality.modality')],
+  text: ['weight', 'delta.text', 'delta.arguments', 'steps.content.text'],
+}
+
+/** At the root, in the last event of a stream, and with its pieces. */
+function interacted(name: string): readonly string[] {
+  return [`usage.${name}`, `interaction.usage.${name}`, `metadata.total_usage.${name}`]
+}
+
 const COHERE: Places = {
   input: ['figure', ...billed('billed_units.input_tokens')],
   output: ['figure', ...billed('billed_units.output_tokens')],
@@ -124,11 +142,13 @@ const WORDS: Readonly<Record<Dialect, Words>> = {
   bedrock: { places: compile(BEDROCK), besideCache: true, cumulative: false },
 }
 
+const INTERACTION_WORDS: Words = { places: compile(INTERACTION), besideCache: false, cumulative: true }
+
 /** In whose words the answer to a call of this path is: several providers speak others' beside their own. */
 export function wordsOf(dialect: Dialect, path: string): Words {
   if (dialect !== 'bedrock' && path.endsWith('/messages')) return WORDS.anthropic
   if (dialect !== 'gemini') return WORDS[dialect]
   if (/\/openai\//u.test(path) || /\/endpoints\/openapi\//u.test(path)) return WORDS.openai
   if (/\/publishers\/(?!google\/)/u.test(path)) return /\/publishers\/anthropic\//u.test(path) ? WORDS.anthropic : WORDS.openai
-  return WORDS.gemini
+  return path.endsWith('/interactions') ? INTERACTION_WORDS : WORDS.gemini
 }
