@@ -29,6 +29,8 @@ beforeAll(async () => {
   flaky = await startModelUpstream({ key: KEYS.first, models: { chat: [CHAT], embedding: [], audio: [] } })
   gateway = await startGatewayProcess({
     postgresUrl: serverUnderTest(inject('postgresUrl')),
+    // All that could be written is.
+    variables: { SALLYPORT_LOG_LEVEL: 'debug' },
     file: {
       egress: { insecureAllowOrigins: [first.origin, second.origin, flaky.origin] },
       breaker: { failures: FAILURES },
@@ -403,5 +405,53 @@ describe('the list of models', () => {
     const { id } = listed.find((model) => model.owned_by === 'openai')!
     expect(await client.models.retrieve(id)).toMatchObject({ id })
     await expect(client.models.retrieve('nobody/nothing')).rejects.toBeInstanceOf(OpenAI.NotFoundError)
+  })
+})
+
+describe('what is asked and answered at /v1/', () => {
+  it('L-15 L-16 stands in nothing that the gateway writes or keeps, whether the call is served, refused, given on or broken off', async () => {
+    const canary = 'canary-6f0b-of-a-prompt'
+    const said = 'canary-91ce-of-an-answer'
+    const words = [{ role: 'user', content: canary }]
+    const name = await route([
+      { provider: 'openai', model: CHAT },
+      { provider: 'anthropic', model: CHAT },
+    ])
+    const bodies = [
+      { model: `openai/${CHAT}`, messages: words },
+      { model: `anthropic/${CHAT}`, messages: words, stream: true },
+      { model: name, messages: words },
+      { model: `anthropic/${CHAT}`, messages: words, logit_bias: { [canary]: 1 }, [canary]: canary },
+      { model: canary, messages: words },
+      { model: `openai/${canary}\n`, messages: words },
+      { messages: words },
+    ].map((body) => JSON.stringify(body))
+    const answers: Instead[] = [
+      limited,
+      always(500, {}, said),
+      always(200, { 'content-type': 'text/html' }, `<p>${said}</p>`),
+      (request, response) => {
+        request.resume()
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).write(`data: ${said}\n\n`)
+        setImmediate(() => response.destroy())
+        return true
+      },
+    ]
+    const ids: string[] = []
+    const send = async (body: string): Promise<void> => {
+      const response = await post(body)
+      ids.push(response.headers.get('sallyport-request-id')!)
+      await response.text().catch(() => undefined)
+    }
+    for (const answer of [undefined, ...answers]) {
+      first.instead(answer)
+      second.instead(answer)
+      for (const body of [...bodies, `{"model":"${canary}`, `[${'['.repeat(300)}"${canary}"`]) await send(body)
+    }
+    const records = async () => (await owner.client.call('requestList', { params: owner.place, query: { limit: 200 } })).data
+    await expect.poll(async () => (await records()).some(({ id }) => id === ids.at(-1))).toBe(true)
+    const { data: events } = await owner.client.call('auditEventList', { params: { org: owner.place.org }, query: { limit: 200 } })
+    const everything = gateway.output() + JSON.stringify([await records(), events])
+    for (const text of [canary, said, ...Object.values(KEYS), key]) expect(everything).not.toContain(text)
   })
 })

@@ -11,6 +11,7 @@ class Caller implements ResponseSink {
   body = ''
   ends = 0
   abandoned = 0
+  hasRoom = true
   destroyed = false
   writableFinished = false
   writeHead(status: number, flat: string[]): void {
@@ -20,7 +21,7 @@ class Caller implements ResponseSink {
   flushHeaders(): void {}
   write(chunk: Buffer): boolean {
     this.body += chunk.toString()
-    return true
+    return this.hasRoom
   }
   end(): void {
     this.ends += 1
@@ -119,6 +120,13 @@ describe('an answer that is translated', () => {
     answer.end()
     expect([caller.body.endsWith('data: [DONE]\n\n'), caller.ends, caller.abandoned]).toEqual([true, 1, 0])
     expect(caller.headers['content-type']).toBe('text/event-stream; charset=utf-8')
+  })
+
+  it('goes at the caller’s pace', () => {
+    const { caller, answer } = answering({ stream: true })
+    answer.writeHead(200, [])
+    caller.hasRoom = false
+    expect([answer.write(Buffer.concat([START, BLOCK, TEXT])), answer.write(Buffer.from(': nothing\n'))]).toEqual([false, true])
   })
 
   it.each(['end', 'destroy'] as const)('in events that ended in the middle says so, and not that it is done (%s)', (way) => {
