@@ -42,6 +42,7 @@ const VARY = 'Origin, Access-Control-Request-Method, Access-Control-Request-Head
 const EXPOSED = [
   'Sallyport-Request-Id',
   'Sallyport-Error-Source',
+  'Sallyport-Error-Code',
   'Sallyport-Warning',
   'Sallyport-Served-By',
   'Sallyport-Attempts',

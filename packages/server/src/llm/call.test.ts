@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { listModelProviders } from '@sallyport/core'
+import { listModelProviders, Secret } from '@sallyport/core'
 import { nativePath, ownKeyFor, presentedModelKey, providerIn, readModelHeaders } from './call.ts'
 import { requireMayCall } from './native.ts'
 
@@ -56,7 +56,13 @@ describe('what a model call says in its headers', () => {
 })
 
 describe('a caller’s own key', () => {
-  const own = (text: string, settings?: string) => ({ text, settings })
+  it('is no text from the line on that reads it', () => {
+    const said = read({ 'sallyport-provider-key': 'not-a-real-key' })
+    expect(JSON.stringify(said)).not.toContain('not-a-real-key')
+    expect(said.own?.secret.reveal()).toBe('not-a-real-key')
+  })
+
+  const own = (text: string, settings?: string) => ({ secret: new Secret(text), settings })
 
   it('is held against what its provider takes, and never repeated', () => {
     expect(ownKeyFor(provider('openai'), own('not-a-real-key'))?.secret.reveal()).toBe('not-a-real-key')

@@ -4,7 +4,7 @@
  */
 import { credentialFault, judgePath, Secret, settingFaults } from '@sallyport/core'
 import type { JudgedPath, ModelProvider } from '@sallyport/core'
-import { FOREIGN_KEY_HEADERS, holdsGatewayKey, misplaced, percentDecoded, refuseMisplacedKeys } from '../http/index.ts'
+import { FOREIGN_KEY_HEADERS, holdsGatewayKey, percentDecoded, refuseMisplacedKeys } from '../http/index.ts'
 import { DEFAULT_KEY_NAME } from '../models/index.ts'
 import { CallError, contentLength, CREDENTIAL, pick, refuseKeyInUrl, single } from '../proxy/index.ts'
 import type { Picked, PresentedKey } from '../proxy/index.ts'
@@ -39,7 +39,7 @@ export interface ModelHeaders {
   readonly endUser: string | null
   readonly keyName: string
   /** The caller's own credential, as it came; judged by `ownKeyFor`. */
-  readonly own: { readonly text: string; readonly settings: string | undefined } | undefined
+  readonly own: { readonly secret: Secret; readonly settings: string | undefined } | undefined
   /** Milliseconds of silence after which an event stream gets a comment; undefined where none was asked for. */
   readonly keepaliveMs: number | undefined
   /** Declared length of the body, undefined when it is chunked; 0 when there is none. */
@@ -92,7 +92,7 @@ function own(headers: Picked): ModelHeaders['own'] {
   if (second !== undefined)
     throw malformed('Send your own key of the provider in Sallyport-Provider-Key or in X-Provider-Key, not in both.')
   const settings = single(headers, OWN_SETTINGS)
-  if (first !== undefined) return { text: first, settings }
+  if (first !== undefined) return { secret: new Secret(first), settings }
   if (settings !== undefined) throw malformed('Sallyport-Provider-Settings goes with Sallyport-Provider-Key alone.')
   return undefined
 }
@@ -118,8 +118,7 @@ function keepaliveMs(headers: Picked): number | undefined {
  */
 export function ownKeyFor(provider: ModelProvider, sent: ModelHeaders['own']): OwnKey | undefined {
   if (sent === undefined) return undefined
-  if (holdsGatewayKey(sent.text)) throw misplaced()
-  const secret = new Secret(sent.text)
+  const { secret } = sent
   const fault = credentialFault(provider.credential, secret)
   if (fault !== undefined) throw malformed(`Sallyport-Provider-Key is no credential of ${provider.name}: it ${fault}.`)
   const settings = settingsOf(sent.settings)

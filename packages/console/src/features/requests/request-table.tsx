@@ -42,7 +42,8 @@ export function RequestTable({ label, requests }: { readonly label: string; read
 }
 
 function RequestRow({ request }: { readonly request: RequestRecord }) {
-  const { id, at, integration, method, path, status, source, error, duration_ms: durationMs } = request
+  const { id, at, integration, model_provider: modelProvider, method, path, status, source, error, duration_ms: durationMs } = request
+  const where = integration ?? modelProvider
   return (
     <tr>
       <td className={CELL}>
@@ -50,7 +51,7 @@ function RequestRow({ request }: { readonly request: RequestRecord }) {
           <span className="font-semibold">{method}</span> {path}
         </p>
         <p className="mt-0.5 text-xs break-all text-dim">
-          {integration !== null && <>{integration} · </>}
+          {where !== null && <>{where} · </>}
           <span className="sm:hidden">{source} · </span>
           <span className="lg:hidden">
             <Moment at={at} />
