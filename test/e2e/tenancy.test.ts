@@ -121,6 +121,7 @@ describe('through the control plane', () => {
     provider_key: 'pkey',
     organization_provider_key: 'pkey',
     model_route: 'mroute',
+    budget: 'bud',
   }
   /** Parameters that name nothing of a tenant's. */
   const NO_TENANTS: ReadonlySet<string> = new Set(['environment', 'root_key'])
@@ -149,7 +150,10 @@ describe('through the control plane', () => {
       params: place,
       body: { name: 'a-route', targets: [{ provider: 'openai', model: 'a-model' }] },
     })
+    const terms = { amount_usd: '1000000', period: 'total' as const, enforcement: 'warn' as const }
+    const budget = await client.call('budgetCreate', { params: { org: place.org }, body: terms })
     const made = {
+      budget: budget.id,
       model_route: route.id,
       provider_key: kept.id,
       organization_provider_key: shared.id,
@@ -186,6 +190,8 @@ describe('through the control plane', () => {
     providerKeyRotate: { secret: 'not-a-real-key-1234' },
     modelRouteCreate: { name: 'mine', targets: [{ provider: 'openai', model: 'a-model' }] },
     modelRouteUpdate: { name: 'taken-over' },
+    budgetCreate: { amount_usd: '1' },
+    budgetUpdate: { amount_usd: '1' },
     organizationProviderKeyCreate: { provider: 'openai', secret: 'not-a-real-key-1234' },
     organizationProviderKeyRotate: { secret: 'not-a-real-key-1234' },
     dataKeyShred: { dry_run: true },

@@ -31,6 +31,7 @@ export const SCOPES = [
   'connections:read',
   'connections:write',
   'requests:read',
+  'usage:read',
 ] as const
 /** One of `SCOPES`. */
 export type Scope = (typeof SCOPES)[number]

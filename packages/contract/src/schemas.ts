@@ -35,6 +35,10 @@ export const invitationId = id('inv', 'Invitation id')
 export const providerKeyId = id('pkey', 'Key of a model provider')
 /** `mroute_...` */
 export const modelRouteId = id('mroute', 'Route of model calls')
+/** `use_...` */
+export const usageId = id('use', 'Record of what one model call used')
+/** `bud_...` */
+export const budgetId = id('bud', 'Budget')
 /** `user_...` */
 export const personId = id('user', 'Person id')
 
@@ -447,6 +451,7 @@ export const endUserErasure = z
     connect_sessions: z.int(),
     keys: z.int().describe('Keys that were bound to one of the connections, and went with it'),
     provider_revocations: z.int().describe('Grants that their providers are now told about'),
+    usage_records: z.int().describe('Rows of model calls that their name was taken out of'),
   })
   .meta({ id: 'EndUserErasure' })
 
@@ -750,3 +755,117 @@ export const modelRoute = z
     updated_at: timestamp,
   })
   .meta({ id: 'ModelRoute' })
+
+/** US dollars as text, exact to a billionth: `"12.5"`. */
+export const usd = z
+  .string()
+  .regex(/^\d{1,7}(?:\.\d{1,9})?$/u, 'must be US dollars as text, with at most nine places, as "12.50"')
+  .meta({ id: 'UsDollars' })
+/** A day of UTC, `YYYY-MM-DD`. */
+export const day = z.iso.date().describe('A day of UTC')
+const count = z.int().min(0)
+const cost = usd.describe('US dollars')
+
+/** What one model call used. */
+export const usageRecord = z
+  .object({
+    id: usageId,
+    at: timestamp,
+    request: requestId.describe('Several tries of one call share it'),
+    key: keyId,
+    end_user: endUserId.nullable(),
+    provider: z.string(),
+    model: z.string().nullable().describe('As the provider said it; null: not known'),
+    route: z.string().nullable().describe('The named route that chose the provider'),
+    status: z.int().describe('What the provider answered; 0: nothing'),
+    error: z.string().nullable().describe('Why there is no whole answer'),
+    source: z
+      .enum(['measured', 'estimated'])
+      .nullable()
+      .describe('`measured`: the tokens are as the provider said; `estimated`: reckoned from lengths; null: not known'),
+    input_tokens: count.nullable().describe('With those from caches and to them'),
+    cached_tokens: count.nullable().describe('Of the input: read from a cache'),
+    cache_write_tokens: count.nullable().describe('Of the input: written to a cache'),
+    output_tokens: count.nullable().describe('With reasoning'),
+    reasoning_tokens: count.nullable().describe('Of the output'),
+    cost_usd: cost.nullable().describe('null: a part of it has no known price'),
+    duration_ms: z.number(),
+    first_byte_ms: z.number().nullable().describe("To the first byte of the answer's body"),
+  })
+  .meta({ id: 'UsageRecord' })
+
+/** What use is added up by. */
+export const USAGE_GROUPS = ['day', 'project', 'environment', 'key', 'end_user', 'provider', 'model'] as const
+/** Which use is asked for, and by what it is added up. */
+export const usageQuery = z.strictObject({
+  from: day.optional().describe('The first day; absent: 30 days before the last'),
+  to: day.optional().describe('The last day, which is counted; absent: today'),
+  group_by: z
+    .string()
+    .max(120)
+    .regex(/^[a-z_]+(?:,[a-z_]+)*$/u, 'must be names with commas between them')
+    .optional()
+    .describe(
+      'Some of day, project, environment, key, end_user, provider and model, with commas between them; end users and keys not together. Absent: one sum',
+    ),
+  key: keyId.optional(),
+  end_user: endUserId.optional(),
+  provider: z.string().min(1).max(31).optional(),
+  model: z.string().min(1).max(160).optional(),
+})
+
+/** What calls used together. The members that it was added up by come first. */
+export const usageSum = z
+  .object({
+    day: day.optional(),
+    project: projectId.optional(),
+    environment: environment.optional(),
+    key: keyId.optional(),
+    end_user: endUserId.optional(),
+    provider: z.string().optional(),
+    model: z.string().nullable().optional(),
+    calls: count,
+    failed_calls: count.describe('Without an answer of 2xx or 3xx'),
+    estimated_calls: count.describe('Whose tokens were reckoned'),
+    unpriced_calls: count.describe('That have tokens but no known cost: they are not in `cost_usd`'),
+    input_tokens: count,
+    cached_tokens: count,
+    cache_write_tokens: count,
+    output_tokens: count,
+    reasoning_tokens: count,
+    cost_usd: z.string().describe('US dollars'),
+  })
+  .meta({ id: 'UsageSum' })
+
+/** Sums of use. */
+export const usageReport = z
+  .object({
+    from: day,
+    to: day,
+    group_by: z.array(z.enum(USAGE_GROUPS)),
+    data: z.array(usageSum).describe('The dearest first; by day, the latest first'),
+    cut: z.boolean().describe('There are more than 1,000: ask for fewer days, or one of a kind'),
+  })
+  .meta({ id: 'UsageReport' })
+
+/** How much model calls may cost, and how that stands. */
+export const budget = z
+  .object({
+    id: budgetId,
+    holder: z.enum(['organization', 'project', 'key']),
+    project: projectId.nullable(),
+    key: keyId.nullable(),
+    amount_usd: usd,
+    period: z.enum(['day', 'month', 'total']).describe('Days and months of UTC; `total`: it never begins anew'),
+    enforcement: z
+      .enum(['hard', 'warn'])
+      .describe('`hard`: calls that may go beyond it are refused; `warn`: it is put on record that it is used up'),
+    unpriced: z.enum(['refuse', 'pass']).describe('What a hard one does with a call whose cost can not be told'),
+    period_starts_on: day,
+    spent_usd: z.string().describe('In the period under way'),
+    held_usd: z.string().describe('Set aside by nodes for calls under way, and for those that they may begin without asking'),
+    created_by: z.string(),
+    created_at: timestamp,
+    changed_at: timestamp,
+  })
+  .meta({ id: 'Budget' })

@@ -20,6 +20,7 @@ import { providerKeysOperations } from './provider-keys.ts'
 import { requestsOperations } from './requests.ts'
 import { rootKeysOperations } from './root-keys.ts'
 import { signInPolicyOperations } from './sign-in-policy.ts'
+import { usageOperations } from './usage.ts'
 import type { Operation } from './operation.ts'
 
 export type { Method, Operation } from './operation.ts'
@@ -40,6 +41,7 @@ export const operations = {
   ...connectingOperations,
   ...connectionsOperations,
   ...requestsOperations,
+  ...usageOperations,
   ...dataKeysOperations,
   ...rootKeysOperations,
   ...emergencyOperations,

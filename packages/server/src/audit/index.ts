@@ -2,6 +2,7 @@
 export { appendAudit, appendAuditAll } from './event.ts'
 export type { AuditEvent } from './event.ts'
 export type { AboutPerson, PersonalFacts, PersonalOpener, PersonalSealer, SealedPersonal } from './personal.ts'
+export { csvRow } from './csv.ts'
 export { createUseLog } from './use-log.ts'
 export type { UseLog, UseLogOptions } from './use-log.ts'
 export { auditEventHash, formOf, verifyLog } from './chain.ts'

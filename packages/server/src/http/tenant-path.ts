@@ -2,6 +2,7 @@
 import { ENVIRONMENTS, schemas } from '@sallyport/contract'
 import { parseId } from '@sallyport/core'
 import type {
+  BudgetId,
   BulkRevocationId,
   ConnectSessionId,
   ConnectionId,
@@ -37,6 +38,7 @@ export interface PathIds {
   /** One that is no environment's own. */
   readonly organization_provider_key: ProviderKeyId
   readonly model_route: ModelRouteId
+  readonly budget: BudgetId
   readonly member: UserId
   readonly invitation: InvitationId
   /** The application's own name of a person, opaque here. */
@@ -60,6 +62,7 @@ const READERS: Readers = {
   provider_key: (text) => parseId('pkey', text),
   organization_provider_key: (text) => parseId('pkey', text),
   model_route: (text) => parseId('mroute', text),
+  budget: (text) => parseId('bud', text),
   member: (text) => parseId('user', text),
   invitation: (text) => parseId('inv', text),
   end_user: (text) => schemas.endUserId.safeParse(text).data,

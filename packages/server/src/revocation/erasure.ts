@@ -1,13 +1,20 @@
 /**
  * Owns forgetting an end user: every connection ended, and taken back at its provider; sessions under way, the connections themselves, the keys bound
- * to them gone; the paths of their calls out of the records. Refuses to touch the audit log, which knows them by ids of ours alone.
+ * to them gone; the paths of their calls out of the records, and their name out of what model calls used. Refuses to touch the audit log, which knows them by ids of ours alone.
  *
  * Steps that a kill may part: what is done stays done, and asking again does the rest, because the rows that tell whose records they are go last.
  */
 import { formatId } from '@sallyport/core'
 import type { ConnectionId, KeyId, OrgId, RequestId } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
-import { apiKeyListBound, connectionDeleteEnded, endUserConnections, endUserDropSessions, requestRecordErase } from '../db/index.ts'
+import {
+  apiKeyListBound,
+  connectionDeleteEnded,
+  endUserConnections,
+  endUserDropSessions,
+  requestRecordErase,
+  usageForgetUser,
+} from '../db/index.ts'
 import type { Database, Place } from '../db/index.ts'
 import type { Vault } from '../vault/index.ts'
 import { endConnections } from './ending.ts'
@@ -15,6 +22,8 @@ import { endConnections } from './ending.ts'
 export interface Erasure {
   readonly connections: number
   readonly sessions: number
+  /** Rows of what their model calls used: whose they are is not known any more. */
+  readonly usageRecords: number
   /** Keys that were bound to one of the connections. */
   readonly keys: readonly KeyId[]
   /** Grants that their providers are now told about. */
@@ -37,17 +46,20 @@ export async function eraseEndUser(
   actor: string,
 ): Promise<Erasure> {
   const ending = { actor, cause: 'end_user_deleted', tellProvider: true } as const
-  const { ids, ...erased } = await database.withTenant(org, async (tx) => {
+  const { ids, used, ...erased } = await database.withTenant(org, async (tx) => {
+    // First: whoever writes what calls used comes to it before the audit log too.
+    const used = await usageForgetUser(tx, at, endUserId, RECORDS)
     const sessions = await endUserDropSessions(tx, at, endUserId)
     const ids = await endUserConnections(tx, at, endUserId)
     const keys = await apiKeyListBound(tx, ids)
     const ended = await endConnections(tx, vault, ids, ending)
-    if (ids.length + sessions > 0) await appendAudit(tx, event(at, actor, { ids, sessions, keys }))
-    return { ids, connections: ids.length, sessions, keys, revocations: ended.filter(({ revocation }) => revocation !== null).length }
+    if (ids.length + sessions + used > 0) await appendAudit(tx, event(at, actor, { ids, sessions, keys }))
+    return { ids, used, connections: ids.length, sessions, keys, revocations: ended.filter(({ revocation }) => revocation !== null).length }
   })
+  const usageRecords = used < RECORDS ? used : used + (await eraseUsage(database, org, at, endUserId))
   await eraseRecords(database, org, at, ids)
   await database.withTenant(org, (tx) => connectionDeleteEnded(tx, ids, erased.keys))
-  return erased
+  return { ...erased, usageRecords }
 }
 
 function event(
@@ -68,4 +80,13 @@ async function eraseRecords(database: Pick<Database, 'withTenant'>, org: OrgId, 
     const from: string = after
     after = await database.withTenant(org, (tx) => requestRecordErase(tx, at, { connections: ids, after: from, limit: RECORDS }))
   } while (after !== undefined)
+}
+
+/** The rest of their rows, and then their days. How many. */
+async function eraseUsage(database: Pick<Database, 'withTenant'>, org: OrgId, at: Place, endUserId: string): Promise<number> {
+  for (let all = 0; ;) {
+    const found = await database.withTenant(org, (tx) => usageForgetUser(tx, at, endUserId, RECORDS))
+    all += found
+    if (found < RECORDS) return all
+  }
 }

@@ -72,6 +72,15 @@ import { projectGet } from './project/get/handler.ts'
 import { projectList } from './project/list/handler.ts'
 import { projectUpdate } from './project/update/handler.ts'
 import { providerList } from './provider/list/handler.ts'
+import { budgetCreate } from './budget/create/handler.ts'
+import { budgetDelete } from './budget/delete/handler.ts'
+import { budgetGet } from './budget/get/handler.ts'
+import { budgetList } from './budget/list/handler.ts'
+import { budgetUpdate } from './budget/update/handler.ts'
+import { usageExport } from './usage/export/handler.ts'
+import { usageGet } from './usage/get/handler.ts'
+import { usageRecordList } from './usage/list/handler.ts'
+import { organizationUsageGet } from './usage/organization-get/handler.ts'
 import { organizationRateLimitGet } from './rate-limit/organization-get/handler.ts'
 import { organizationRateLimitUpdate } from './rate-limit/organization-update/handler.ts'
 import { projectRateLimitGet } from './rate-limit/project-get/handler.ts'
@@ -153,6 +162,15 @@ export const implementations: Implementations = {
   organizationProviderKeyCreate,
   organizationProviderKeyRotate,
   organizationProviderKeyRevoke,
+  usageRecordList,
+  usageGet,
+  organizationUsageGet,
+  usageExport,
+  budgetList,
+  budgetCreate,
+  budgetGet,
+  budgetUpdate,
+  budgetDelete,
   providerKeyList,
   providerKeyCreate,
   providerKeyRotate,

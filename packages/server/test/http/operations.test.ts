@@ -73,6 +73,8 @@ const BODIES: Partial<Record<OperationName, () => unknown>> = {
   providerKeyRotate: () => ({ secret: 'not-a-real-key' }),
   modelRouteCreate: () => ({ name: `made-${(made += 1)}`, targets: [{ provider: 'openai', model: 'a-model' }] }),
   modelRouteUpdate: () => ({ deadline_ms: 10_000 + (made += 1) }),
+  budgetCreate: () => ({ amount_usd: '5', period: (['day', 'month'] as const)[(made += 1) % 2] }),
+  budgetUpdate: () => ({ amount_usd: String((made += 1)) }),
   bulkRevocationCreate: () => ({ provider: 'google', dry_run: false }),
   connectSessionComplete: () => ({ code: 'wrong', end_user_id: 'user-1' }),
   dataKeyShred: () => ({ dry_run: true }),
@@ -250,6 +252,7 @@ const BESIDE: Partial<Record<OperationName, readonly string[]>> = {
   bulkRevocationCreate: ['bulk_revocation.finished'],
   organizationExport: ['organization.export_ended'],
   auditExport: ['audit_log.export_ended'],
+  usageExport: ['usage.export_ended'],
 }
 
 interface Call {
@@ -290,6 +293,9 @@ const PREPARED: Partial<Record<OperationName, (at: TestOrg) => Promise<Partial<C
   },
   dataKeyRemove: async (at) => {
     await asOwner('dataKeyRotate', at)
+    // What follows the rotation by itself is not to be taken for the removal's.
+    const resealed = `select seq from sallyport.audit_event where org_id = $1 and action = 'data_key.resealed'`
+    await expect.poll(async () => (await asAdmin(world.adminUrl, resealed, [at.org])).length).toBe(1)
     await asAdmin(world.adminUrl, `update sallyport.data_key set retired_at = retired_at - interval '2 days' where org_id = $1`, [at.org])
     return {}
   },
@@ -376,6 +382,7 @@ function randomParams(like: TestOrg['params']): Record<string, string> {
     bulk: formatId('bulk', newId('bulk')),
     source: formatId('esrc', newId('esrc')),
     model_route: formatId('mroute', newId('mroute')),
+    budget: formatId('bud', newId('bud')),
     member: formatId('user', newId('user')),
     invitation: formatId('inv', newId('inv')),
     provider_key: formatId('pkey', newId('pkey')),

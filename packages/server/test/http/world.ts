@@ -46,6 +46,7 @@ import {
   invitationInsert,
   membershipPut,
   migrate,
+  budgetInsert,
   openDatabase,
   organizationCreate,
   projectCreate,
@@ -120,6 +121,7 @@ export interface TestOrg {
       | 'provider_key'
       | 'organization_provider_key'
       | 'model_route'
+      | 'budget'
       | 'end_user',
       string
     >
@@ -471,6 +473,7 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
   const source = newId('esrc')
   const [providerKey, sharedKey] = [newId('pkey'), newId('pkey')]
   const modelRoute = newId('mroute')
+  const budget = newId('bud')
   const endUser = `a user of ${name}`
   await database.withTenant(org, async (tx) => {
     await organizationCreate(tx, { name: `Organization ${name}` })
@@ -522,6 +525,7 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
     ] as const)
       await insertProviderKey(tx, vault, key, place)
     await modelRouteInsert(tx, at, { ...A_ROUTE, id: modelRoute })
+    await budgetInsert(tx, { ...A_BUDGET, id: budget, holder: 'organization', holderId: org })
     await appendAudit(tx, { action: 'organization.created', actor: 'system', target: formatId('org', org), detail: { name } })
   })
   const { id: keyId, text: key } = await insertKey(parts, org, at)
@@ -565,11 +569,13 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
     provider_key: formatId('pkey', providerKey),
     organization_provider_key: formatId('pkey', sharedKey),
     model_route: formatId('mroute', modelRoute),
+    budget: formatId('bud', budget),
     end_user: endUser,
   }
   return { org, projects, integration, connection, keyId, key, params, people }
 }
 
+const A_BUDGET = { amountNano: 5_000_000_000, period: 'total', enforcement: 'warn', unpriced: 'pass', createdBy: 'system' } as const
 const A_ROUTE = {
   name: 'a-route',
   strategy: 'ordered',

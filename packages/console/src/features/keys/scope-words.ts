@@ -18,4 +18,5 @@ export const SCOPE_WORDS: Readonly<Record<Scope, string>> = {
   'connections:read': 'List connections',
   'connections:write': 'Refresh, import and disconnect connections, and forget end users',
   'requests:read': 'List requests',
+  'usage:read': 'Read what model calls used and cost',
 }
