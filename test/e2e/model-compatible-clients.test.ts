@@ -1,13 +1,13 @@
 /** OpenAI's own client, and `ai` as it speaks to OpenAI, with the models of vendors that speak otherwise: the suite that they pass at OpenAI's. */
 import { afterAll, inject } from 'vitest'
-import { modelClientsSuite } from '../../packages/testkit/src/suites/index.ts'
+import { modelChatSuite, modelClientsSuite } from '../../packages/testkit/src/suites/index.ts'
 import { setVendorStage } from './model-vendors.ts'
 import { serverUnderTest } from './server-under-test.ts'
 
 const stage = setVendorStage({ postgresUrl: serverUnderTest(inject('postgresUrl')) })
 afterAll(async () => (await stage).close())
 
-/** Clients whose embeddings are asked for; Anthropic makes none. */
+/** Clients whose embeddings are asked for; Anthropic makes none, and Bedrock's are not put into OpenAI's words. */
 const EMBEDDING = ['openai, chat completions', 'ai over @ai-sdk/openai, chat']
 
 for (const vendor of ['openai', 'anthropic', 'gemini']) {
@@ -38,3 +38,13 @@ for (const vendor of ['openai', 'anthropic', 'gemini']) {
     },
   )
 }
+
+modelChatSuite(
+  "models of bedrock, in OpenAI's words",
+  async () => {
+    const { gateway, key, upstream } = await stage
+    const address = { base: gateway.url, key, chat: `bedrock/${upstream.models.chat[0]!}`, embedding: '' }
+    return { addressOf: () => address, close: async () => undefined }
+  },
+  { vendors: ['anthropic', 'gemini', 'bedrock'], embeddings: EMBEDDING },
+)
