@@ -49,6 +49,7 @@ const item = z.preprocess(
     }),
     // Thoughts of one model tell another nothing.
     z.looseObject({ type: z.literal('reasoning') }),
+    strict({ type: z.literal('item_reference'), id: z.string() }),
   ]),
 )
 
@@ -128,6 +129,12 @@ function refuseOthers(asked: Asked): void {
   }
 }
 
+/** Of our answers, thoughts alone can be left out; what else was said is kept nowhere. */
+function requireThought(id: string, where: string): void {
+  if (!id.startsWith('rs_'))
+    throw unsupported(where, 'Nothing is kept that this could refer to. With store: false, clients send the item itself.')
+}
+
 interface Message {
   readonly role: string
   content?: readonly object[] | null
@@ -138,9 +145,10 @@ interface Message {
 /** Calls that stand in a row were made together, with what was said right before them. */
 function messagesOf({ input, instructions }: ResponsesRequest): readonly Message[] {
   const messages: Message[] = typeof instructions === 'string' ? [{ role: 'system', content: [{ type: 'text', text: instructions }] }] : []
-  for (const one of input) {
+  for (const [at, one] of input.entries()) {
     const last = messages.at(-1)
-    if (one.type === 'reasoning') continue
+    if (one.type === 'item_reference') requireThought(one.id, `input[${at}]`)
+    if (one.type === 'reasoning' || one.type === 'item_reference') continue
     if (one.type !== 'function_call') messages.push(messageOf(one))
     else if (last?.role === 'assistant') (last.tool_calls ??= []).push(callOf(one))
     else messages.push({ role: 'assistant', content: null, tool_calls: [callOf(one)] })

@@ -82,6 +82,16 @@ describe('a request for a response, of a provider that has chat completions alon
     })
   })
 
+  it('leaves out thoughts, also where a client refers to them', () => {
+    const input = [
+      { type: 'item_reference', id: 'rs_1' },
+      { role: 'user', content: 'hello' },
+    ]
+    expect(anthropic.request(asked({ input })).body).toMatchObject({
+      messages: [{ role: 'user', content: [{ type: 'text', text: 'hello' }] }],
+    })
+  })
+
   it('says the form of the answer and how hard to reason', () => {
     const schema = { type: 'object', properties: {} }
     expect(
@@ -126,7 +136,7 @@ describe('a request for a response, of a provider that has chat completions alon
     ['a kept prompt', { prompt: { id: 'x' } }, 'prompt', 'unsupported_parameter'],
     ['sources', { include: ['web_search_call.action.sources'] }, 'include', 'unsupported_parameter'],
     ['a tool that OpenAI runs', { tools: [{ type: 'web_search' }] }, 'tools[0].type', 'invalid_value'],
-    ['an item that OpenAI keeps', { input: [{ type: 'item_reference', id: 'x' }] }, 'input[0].type', 'invalid_value'],
+    ['an item that OpenAI keeps', { input: [{ type: 'item_reference', id: 'msg_1' }] }, 'input[0]', 'unsupported_parameter'],
     ['more than the scale', { temperature: 2 }, 'temperature', 'unsupported_value'],
     ['a limit that is none', { max_output_tokens: 0 }, 'max_output_tokens', 'invalid_value'],
     [
