@@ -12,6 +12,7 @@ export const MODEL_FACTS = {
   tokens: 'where access tokens are bought, and for which scope',
   clients: 'what its clients write below that address',
   paths: "where it takes OpenAI's requests",
+  chat: 'where its chat completions differ from OpenAI’s',
   errors: 'the form of its errors',
   limits: 'what its answers say of limits',
 } as const
@@ -30,6 +31,7 @@ export function statedModelFacts(record: ModelProvider): readonly ModelFact[] {
     tokens: record.tokens !== undefined,
     clients: Object.keys(record.clients).length > 0,
     paths: Object.keys(record.paths).length > 0,
+    chat: record.chat !== undefined,
     errors: record.errors !== undefined,
     limits: record.limits.length > 0,
   }

@@ -53,6 +53,7 @@ function facts(record: ModelProvider): readonly string[] {
     ...Object.entries(defaultHeaders).map(([name, value]) => `Sent where a call has none: ${code(`${name}: ${value}`)}.`),
     `Its own words: ${WORDS[dialect]}.`,
     ...(Object.keys(paths).length === 0 ? [] : [`Takes OpenAI's requests: ${labelled(paths)}.`]),
+    ...differences(record),
     ...errors(record),
     ...(limits.length === 0 ? [] : [`Speaks of limits in ${limits.map(code).join(', ')}.`]),
     ...(notes ?? []),
@@ -65,6 +66,13 @@ function credential({ credential: kind, injection, signing, tokens }: ModelProvi
   if (injection !== undefined) return `${what}, sent as ${code(`${injection.name}: ${injection.template.replace('{token}', '…')}`)}.`
   if (signing !== undefined) return `${what} signs each call (Signature Version 4) for the service ${code(signing.service)}.`
   return `${what} buys access tokens at ${code(tokens!.endpoint)} for the scope ${code(tokens!.scope)}.`
+}
+
+function differences({ chat }: ModelProvider): readonly string[] {
+  if (chat === undefined) return []
+  const renamed = Object.entries(chat.renames).map(([openai, own]) => `calls ${code(openai)} ${code(own)}`)
+  const lacking = chat.lacks.length === 0 ? [] : [`refuses ${chat.lacks.map(code).join(', ')}`]
+  return [`Of a chat completion request it ${[...renamed, ...lacking].join('; ')}.`]
 }
 
 function errors({ errors: form }: ModelProvider): readonly string[] {

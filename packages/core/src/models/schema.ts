@@ -39,6 +39,9 @@ const base = z.string().max(512)
 const path = z.string().regex(/^(?:\/[A-Za-z0-9._~-]+)+$/u, 'must be an absolute path without a slash at its end')
 const memberPath = z.array(z.string().min(1)).min(1).max(4)
 
+/** Of a request's JSON. */
+const field = z.string().regex(/^[a-z][a-z_]{0,60}$/u)
+
 const form = z.strictObject({
   id,
   name: z.string().min(1).max(60),
@@ -76,6 +79,11 @@ const form = z.strictObject({
    * is nothing of the kind. A compatible address that reaches fewer models or says less than its own words stands in `notes`.
    */
   paths: z.strictObject({ chat: path, responses: path, embeddings: path, models: path }).partial().default({}),
+  /**
+   * Where its chat completions differ from OpenAI's: what it calls a field, and fields that it refuses. One of those is left out when it asks for
+   * nothing, or for what happens anyway; else the provider says itself that it won't have it.
+   */
+  chat: z.strictObject({ renames: z.record(field, field).default({}), lacks: z.array(field).default([]) }).optional(),
   /** Where an error's JSON holds its text and, where it has one, its code. */
   errors: z.strictObject({ message: memberPath, code: memberPath.optional() }).optional(),
   /** Headers in which answers speak of limits: of every answer, or of those that refuse alone. */

@@ -24,5 +24,6 @@ export const cohere: ModelProviderInput = {
   injection: { name: 'authorization', template: 'Bearer {token}' },
   clients: { 'cohere-ai': '', openai: '/compatibility/v1' },
   paths: { chat: '/compatibility/v1/chat/completions', embeddings: '/compatibility/v1/embeddings' },
+  chat: { lacks: ['stream_options'] },
   errors: { message: ['message'] },
 }

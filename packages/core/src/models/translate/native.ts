@@ -3,21 +3,40 @@
  * need no reading, but whoever reads them all the same gets them as they are.
  */
 import { eventStream } from '../event-stream.ts'
+import type { ModelProvider } from '../schema.ts'
 import { eventAnswer } from './event-answer.ts'
 import { isObject } from './json.ts'
 import type { Json } from './json.ts'
-import type { AnswerStream, Translation } from './translation.ts'
+import type { AnswerStream, Asked, Translation } from './translation.ts'
+import { asksNothing } from './unspoken.ts'
 import { UNREADABLE, failureAnswer, failureOf } from './vendor-failure.ts'
 
+/** Where a provider's requests differ from OpenAI's; see its record. */
+type Differences = Pick<NonNullable<ModelProvider['chat']>, 'renames' | 'lacks'>
+
 /** `path`: where the operation's requests are taken, below the provider's base. */
-export function native(path: string): Translation {
+export function native(path: string, differences?: Differences): Translation {
   return {
     native: true,
-    request: (asked) => ({ path, body: asked, headers: {} }),
+    request: (asked) => ({ path, body: differences === undefined ? asked : inItsWords(asked, differences), headers: {} }),
     answer: (status, json) =>
       isObject(json) && (status === 200 || isOwnError(status, json)) ? { status, body: json } : failed(status, json),
     stream: () => passedOn(),
   }
+}
+
+/** Asked for or not, the usage comes with a stream's last chunk where `stream_options` is unknown. */
+const ANYWAY = 'stream_options'
+
+/** A field under both names stays as it is: the provider may judge that. */
+function inItsWords(asked: Asked, { renames, lacks }: Differences): object {
+  const said = Object.entries(asked).filter(([param, value]) => !lacks.includes(param) || (param !== ANYWAY && !asksNothing(param, value)))
+  return Object.fromEntries(
+    said.map(([param, value]) => {
+      const own = Object.hasOwn(renames, param) ? renames[param]! : param
+      return [Object.hasOwn(asked, own) ? param : own, value]
+    }),
+  )
 }
 
 const isOwnError = (status: number, json: Json): boolean => status >= 400 && status <= 599 && isObject(json['error'])

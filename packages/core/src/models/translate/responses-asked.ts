@@ -105,8 +105,8 @@ const NEUTRAL: Readonly<Record<string, (value: unknown) => boolean>> = {
   truncation: (value) => value === 'disabled',
 }
 
-/** @throws TranslationError. `usageInStream`: whether the chat completions of the provider can be asked for their usage while they stream. */
-export function chatAsked(asked: Asked, usageInStream: boolean): Asked {
+/** @throws TranslationError */
+export function chatAsked(asked: Asked): Asked {
   refuseOthers(asked)
   const request = read(responses, asked)
   const same = Object.fromEntries(SAME.flatMap((name) => (asked[name] === null || asked[name] === undefined ? [] : [[name, asked[name]]])))
@@ -117,7 +117,7 @@ export function chatAsked(asked: Asked, usageInStream: boolean): Asked {
     ...toolsOf(request),
     ...textOf(request),
     ...(typeof request.reasoning?.effort === 'string' && { reasoning_effort: request.reasoning.effort }),
-    ...(asked['stream'] === true && usageInStream && { stream_options: { include_usage: true } }),
+    ...(asked['stream'] === true && { stream_options: { include_usage: true } }),
   }
 }
 

@@ -107,7 +107,7 @@ describe('a request for a response, of a provider that has chat completions alon
   })
 
   it('goes to a provider that speaks like OpenAI as its chat completions, usage included', () => {
-    expect(at('mistral').request({ model: 'm', input: 'hello', stream: true })).toEqual({
+    expect(at('together').request({ model: 'm', input: 'hello', stream: true })).toEqual({
       path: '/v1/chat/completions',
       headers: {},
       body: {
@@ -117,7 +117,9 @@ describe('a request for a response, of a provider that has chat completions alon
         stream_options: { include_usage: true },
       },
     })
-    expect(at('cohere').request({ model: 'm', input: 'hello', stream: true }).body).not.toHaveProperty('stream_options')
+    for (const vendor of ['cohere', 'mistral'])
+      expect(at(vendor).request({ model: 'm', input: 'hello', stream: true }).body).not.toHaveProperty('stream_options')
+    expect(at('mistral').request({ model: 'm', input: 'hello', max_output_tokens: 9 }).body).toMatchObject({ max_tokens: 9 })
   })
 
   it('goes to a provider that has responses as it is', () => {

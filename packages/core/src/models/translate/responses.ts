@@ -9,13 +9,10 @@ import type { AnswerStream, Asked, CallerAnswer, Stamps, StreamFailure, Translat
 import { TranslationError } from './translation-error.ts'
 import { UNREADABLE, failureAnswer } from './vendor-failure.ts'
 
-export function responsesOver(
-  chat: Translation,
-  { stamps, usageInStream }: { readonly stamps: Stamps; readonly usageInStream: boolean },
-): Translation {
+export function responsesOver(chat: Translation, stamps: Stamps): Translation {
   return {
     native: false,
-    request: (asked) => inItsOwnWords(() => chat.request(chatAsked(asked, usageInStream))),
+    request: (asked) => inItsOwnWords(() => chat.request(chatAsked(asked))),
     answer(status, json, asked) {
       const answered = chat.answer(status, json, asked)
       return answered.status === 200 ? responseOf(fields(answered.body), asked, stamps) : answered

@@ -42,12 +42,11 @@ export function translationFor(
 /** What the provider serves itself, what its words can be made of, or responses made of its chat completions. */
 function madeFor(place: Place, operation: ModelOperation): Translation | undefined {
   const path = place.provider.paths[operation]
-  if (path !== undefined) return native(path)
+  if (path !== undefined) return native(path, operation === 'chat' ? place.provider.chat : undefined)
   const made = TRANSLATED[place.provider.dialect]?.(place)[operation]
   if (made !== undefined || operation !== 'responses') return made
   const chat = madeFor(place, 'chat')
-  // Cohere's compatible address refuses `stream_options`; its streams end with their usage anyway.
-  return chat === undefined ? undefined : responsesOver(chat, { stamps: place.stamps, usageInStream: place.provider.dialect !== 'cohere' })
+  return chat === undefined ? undefined : responsesOver(chat, place.stamps)
 }
 
 interface Place {

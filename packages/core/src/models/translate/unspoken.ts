@@ -32,12 +32,16 @@ const NEUTRAL: Readonly<Record<string, (value: unknown) => boolean>> = {
   verbosity: is('medium'),
 }
 
+/** Whether a parameter with this value changes no answer. */
+export function asksNothing(param: string, value: unknown): boolean {
+  if (value === null || value === undefined || NOTES.includes(param)) return true
+  return Object.hasOwn(NEUTRAL, param) && NEUTRAL[param]!(value)
+}
+
 /** @throws TranslationError `unsupported_parameter` for the first parameter that is neither among `spoken` nor on one of the lists. */
 export function refuseUnspoken(asked: ChatRequest, spoken: readonly string[]): void {
   for (const [param, value] of Object.entries(asked)) {
-    if (value === null || value === undefined) continue
-    if (FORM.includes(param) || NOTES.includes(param) || spoken.includes(param)) continue
-    if (Object.hasOwn(NEUTRAL, param) && NEUTRAL[param]!(value)) continue
+    if (FORM.includes(param) || spoken.includes(param) || asksNothing(param, value)) continue
     throw unsupported(param, 'The provider has no such parameter, so this request can’t be translated for it.')
   }
 }

@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest'
+import { listModelProviders } from '../registry.ts'
+import { translationFor } from './translation-for.ts'
+
+const at = (id: string) =>
+  translationFor(
+    listModelProviders().find((one) => one.id === id)!,
+    { operation: 'chat' },
+  )
+const messages = [{ role: 'user', content: 'hello' }]
+
+describe('a request of a provider that takes OpenAI’s', () => {
+  it('goes as it is, whatever is in it', () => {
+    const asked = { model: 'm', messages, store: false, sharpness: 1, max_completion_tokens: 9 }
+    expect(at('openai').request(asked)).toEqual({ path: '/v1/chat/completions', headers: {}, body: asked })
+  })
+
+  it('calls its fields as the provider does', () => {
+    expect(at('mistral').request({ model: 'm', messages, max_completion_tokens: 9, seed: 7, temperature: 1 }).body).toEqual({
+      model: 'm',
+      messages,
+      max_tokens: 9,
+      random_seed: 7,
+      temperature: 1,
+    })
+    expect(at('mistral').request({ model: 'm', messages, max_completion_tokens: 9, max_tokens: 8 }).body).toMatchObject({
+      max_completion_tokens: 9,
+      max_tokens: 8,
+    })
+  })
+
+  it('is without what the provider refuses, where that asks for nothing, and with it where it asks for something', () => {
+    const nothing = { store: false, logprobs: false, user: 'u', service_tier: 'auto', stream_options: { include_usage: true } }
+    expect(at('mistral').request({ model: 'm', messages, stream: true, ...nothing }).body).toEqual({ model: 'm', messages, stream: true })
+    expect(at('mistral').request({ model: 'm', messages, logprobs: true }).body).toEqual({ model: 'm', messages, logprobs: true })
+  })
+})
