@@ -229,8 +229,12 @@ function isOfNumber(byte: number): boolean {
   return (byte >= 0x30 && byte <= 0x39) || byte === 0x2d || byte === 0x2b || byte === 0x2e || byte === 0x65 || byte === 0x45
 }
 
+/** Stands for itself, as almost every name does: printable ASCII without an escape. */
+const PLAIN = /^[ !#-[\]-~]*$/
+
 /** What was written between quotes, as it is meant; undefined for what is no JSON string. */
 function textOf(written: string): string | undefined {
+  if (PLAIN.test(written)) return written
   const text = Buffer.from(written, 'latin1').toString('utf8')
   if (!text.includes('\\')) return text
   try {
