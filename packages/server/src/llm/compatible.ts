@@ -7,7 +7,7 @@ import type { Asked, ForwardResult, ModelOperation, ModelProvider, ResponseSink,
 import type { FallbackCause, ModelTarget, Place } from '../db/index.ts'
 import type { KeyPrincipal } from '../identity/index.ts'
 import { CallError, createUnderway, Visit } from '../proxy/index.ts'
-import type { DataPlane, VisitOptions } from '../proxy/index.ts'
+import type { DataPlane, PresentedKey, VisitOptions } from '../proxy/index.ts'
 import type { Metering, UsageMeter } from '../usage/index.ts'
 import type { BodyHolding } from './asked-body.ts'
 import { AttemptAnswer } from './attempt-answer.ts'
@@ -46,7 +46,7 @@ export function createCompatiblePlane(options: CompatiblePlaneOptions): DataPlan
   return {
     handle(request, response) {
       if (!isCompatibleUrl(request.url ?? '')) return false
-      underway.add(new CompatibleCall(options, new Visit(options, request, response)).run(), response)
+      underway.begin(() => new CompatibleCall(options, new Visit(options, request, response)).begin(), response)
       return true
     },
     idle: () => underway.idle(),
@@ -99,6 +99,8 @@ interface Failed {
   readonly error: unknown
 }
 
+const REFUSAL = refusalIn('openai')
+
 const NOWHERE_ELSE: ReadonlySet<FallbackCause> = new Set()
 
 class CompatibleCall {
@@ -113,17 +115,23 @@ class CompatibleCall {
     this.#visit = visit
   }
 
-  async run(): Promise<void> {
+  /** Undefined when it was refused at once. */
+  begin(): Promise<void> | undefined {
+    const key = this.#visit.enter(presentedModelKey, this.#facts(), REFUSAL)
+    return key && this.#run(key)
+  }
+
+  async #run(key: PresentedKey): Promise<void> {
     try {
-      await this.#pass()
+      await this.#pass(key)
     } catch (error) {
-      this.#visit.refuse(error, this.#facts(), refusalIn('openai'))
+      this.#visit.refuse(error, this.#facts(), REFUSAL)
     }
   }
 
-  async #pass(): Promise<void> {
+  async #pass(key: PresentedKey): Promise<void> {
     const { rawHeaders, url, method, headers } = this.#visit.request
-    const principal = await this.#visit.admit(presentedModelKey(rawHeaders))
+    const principal = await this.#visit.admit(key)
     requireMayCall(principal)
     const said = readModelHeaders(rawHeaders, url!)
     const wanted = wantedBy(method!, url!)

@@ -7,7 +7,7 @@ import { cleanRequestHeaders, EgressError } from '@sallyport/core'
 import type { Dialect, ForwardResult, JudgedPath, ModelProvider } from '@sallyport/core'
 import type { KeyPrincipal } from '../identity/index.ts'
 import { CallError, createUnderway, Visit } from '../proxy/index.ts'
-import type { DataPlane, VisitOptions } from '../proxy/index.ts'
+import type { DataPlane, PresentedKey, Refusal, VisitOptions } from '../proxy/index.ts'
 import type { Metering, UsageMeter } from '../usage/index.ts'
 import { asked as askedOf } from './asked-body.ts'
 import type { AskedBody, BodyHolding } from './asked-body.ts'
@@ -30,7 +30,7 @@ export function createNativePlane(options: NativePlaneOptions): DataPlane {
   return {
     handle(request, response) {
       if (!isNativeUrl(request.url ?? '')) return false
-      underway.add(new NativeCall(options, new Visit(options, request, response)).run(), response)
+      underway.begin(() => new NativeCall(options, new Visit(options, request, response)).begin(), response)
       return true
     },
     idle: () => underway.idle(),
@@ -68,17 +68,27 @@ class NativeCall {
     this.#provider = this.#named.id === undefined ? undefined : options.calls.providers.get(this.#named.id)
   }
 
-  async run(): Promise<void> {
+  /** Undefined when it was refused at once. */
+  begin(): Promise<void> | undefined {
+    const key = this.#visit.enter(presentedModelKey, this.#facts(), this.#refusal())
+    return key && this.#run(key)
+  }
+
+  async #run(key: PresentedKey): Promise<void> {
     try {
-      await this.#pass()
+      await this.#pass(key)
     } catch (error) {
-      this.#visit.refuse(error, this.#facts(), refusalIn(this.#provider?.dialect ?? USUAL))
+      this.#visit.refuse(error, this.#facts(), this.#refusal())
     }
   }
 
-  async #pass(): Promise<void> {
+  #refusal(): Refusal {
+    return refusalIn(this.#provider?.dialect ?? USUAL)
+  }
+
+  async #pass(key: PresentedKey): Promise<void> {
     const { rawHeaders, url } = this.#request
-    const principal = await this.#visit.admit(presentedModelKey(rawHeaders))
+    const principal = await this.#visit.admit(key)
     requireMayCall(principal)
     const asked = readModelHeaders(rawHeaders, url!)
     const provider = this.#provider

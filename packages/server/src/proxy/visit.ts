@@ -119,17 +119,17 @@ export class Visit {
    * The key of a request that may go on; undefined: it was refused for it and answered. What memory alone can refuse is refused here, where nothing is
    * waited for, promised or thrown: this is all that a flood of bad keys costs.
    */
-  enter(read: (rawHeaders: readonly string[]) => PresentedKey, answer?: Refusal): PresentedKey | undefined {
+  enter(read: (rawHeaders: readonly string[]) => PresentedKey, facts: VisitFacts = {}, answer?: Refusal): PresentedKey | undefined {
     let key: PresentedKey
     try {
       key = read(this.request.rawHeaders)
     } catch (error) {
-      this.refuse(error, {}, answer)
+      this.refuse(error, facts, answer)
       return undefined
     }
     const judged = this.#o.authenticator.judge(key.text, () => this.#address())
     if (judged instanceof IdentityError) {
-      this.refuse(judged, {}, answer)
+      this.refuse(judged, facts, answer)
       return undefined
     }
     this.#principal = judged
