@@ -484,8 +484,13 @@ describe('the buffer of refreshes', () => {
 describe('calls of models', () => {
   const declared = (...providers: object[]): Env => ({ SALLYPORT_MODELS_PROVIDERS: JSON.stringify(providers) })
 
-  it('may take longer than others, unless what holds for all was set', () => {
-    expect(load(development()).models).toMatchObject({ headersTimeoutMs: 600_000, idleTimeoutMs: 600_000, totalTimeoutMs: 3_600_000 })
+  it('may take longer than others and are more at a time, unless what holds for all was set', () => {
+    expect(load(development()).models).toMatchObject({
+      headersTimeoutMs: 600_000,
+      idleTimeoutMs: 600_000,
+      totalTimeoutMs: 3_600_000,
+      maxConnectionsPerOrigin: 1_024,
+    })
     const env = { SALLYPORT_EGRESS_HEADERS_TIMEOUT_MS: '3000', SALLYPORT_MODELS_IDLE_TIMEOUT_MS: '4000' }
     expect(load(production(env)).models).toMatchObject({ headersTimeoutMs: 3_000, idleTimeoutMs: 4_000, totalTimeoutMs: 3_600_000 })
     expect(settingsOf(development({ SALLYPORT_MODELS_TOTAL_TIMEOUT_MS: '2000', SALLYPORT_MODELS_IDLE_TIMEOUT_MS: '3000' }))).toEqual([

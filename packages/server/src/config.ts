@@ -9,8 +9,8 @@ import { judge, STORES } from './config/judge.ts'
 import type { Judged } from './config/judge.ts'
 import { readLayers } from './config/layers.ts'
 import type { Environment, Layers, Raw, ReadFile } from './config/layers.ts'
-import { modelPatience } from './config/models.ts'
-import type { ModelPatience } from './config/models.ts'
+import { modelEgress } from './config/models.ts'
+import type { ModelEgress } from './config/models.ts'
 import { describeValue } from './config/reference.ts'
 import { LEAVES } from './config/schema.ts'
 import type { Leaf, ParsedConfig } from './config/schema.ts'
@@ -30,7 +30,7 @@ type DeepReadonly<T> = T extends readonly (infer Item)[]
 
 /** The effective configuration: deeply frozen, every default decided. Secrets are `Secret`. */
 export type Config = DeepReadonly<Omit<ParsedConfig, 'host' | 'publicUrl' | 'linkAssurance' | 'logFormat' | 'drainNoticeMs' | 'models'>> & {
-  readonly models: DeepReadonly<Omit<ParsedConfig['models'], keyof ModelPatience>> & ModelPatience
+  readonly models: DeepReadonly<Omit<ParsedConfig['models'], keyof ModelEgress>> & ModelEgress
   readonly host: string
   /** An origin: no path, no slash at the end. */
   readonly publicUrl: string
@@ -152,7 +152,7 @@ function withModeDefaults(parsed: ParsedConfig): Config {
     linkAssurance: parsed.linkAssurance ?? (production ? 'aal1' : 'aal2'),
     drainNoticeMs: parsed.drainNoticeMs ?? (production ? 5_000 : 0),
     logFormat: parsed.logFormat ?? (production ? 'json' : 'text'),
-    models: { ...parsed.models, ...modelPatience(parsed.models, parsed.egress) },
+    models: { ...parsed.models, ...modelEgress(parsed.models, parsed.egress) },
   }
 }
 

@@ -57,9 +57,7 @@ export interface ForwardCall {
   /** Flat groups; one is added to the answer when the provider sends none of its names. In lower case. */
   readonly responseDefaults?: readonly (readonly string[])[]
   readonly signal?: AbortSignal
-  /** Each instead of the policy's. */
-  readonly headersTimeoutMs?: number
-  readonly idleTimeoutMs?: number
+  /** Instead of the policy's. */
   readonly totalTimeoutMs?: number
   /**
    * Sees the status and headers of the provider's answer before anything of them is passed on. What it gives is injected instead, and the call
@@ -166,8 +164,8 @@ class Forwarding implements Dispatcher.DispatchHandler {
           method: call.method,
           headers: request.headers,
           body: this.#body ?? null,
-          headersTimeout: call.headersTimeoutMs ?? this.#limits.headersTimeoutMs,
-          bodyTimeout: call.idleTimeoutMs ?? this.#limits.idleTimeoutMs,
+          headersTimeout: this.#limits.headersTimeoutMs,
+          bodyTimeout: this.#limits.idleTimeoutMs,
         },
         this,
       )

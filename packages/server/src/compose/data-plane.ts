@@ -5,6 +5,7 @@ import type { Change, Database } from '../db/index.ts'
 import { connectionFind } from '../db/index.ts'
 import {
   createAnswers,
+  createCallShares,
   createCredentialLife,
   createDataPlane,
   createOutbound,
@@ -12,10 +13,9 @@ import {
   createTargetCache,
   routeOut,
 } from '../proxy/index.ts'
-import type { Answers, DataPlane, TargetCache, TargetWanted } from '../proxy/index.ts'
+import type { Answers, DataPlane, TargetCache, TargetWanted, VisitOptions } from '../proxy/index.ts'
 import type { Credentials } from './credentials.ts'
 import type { Ground } from './parts.ts'
-import type { Visits } from './visits.ts'
 
 /** Worst age of what the data plane remembers of connections when no word of a change arrives (G10). */
 const TARGET_AGE_MS = 10_000
@@ -29,7 +29,7 @@ export interface OpenDataPlane {
   stopListening(): void
 }
 
-export function openDataPlane(ground: Ground, { visits, shares }: Visits, { refresher, explain }: Credentials): OpenDataPlane {
+export function openDataPlane(ground: Ground, visits: VisitOptions, { refresher, explain }: Credentials): OpenDataPlane {
   const { config, database, vault, egress, useLog, dpopNonces, providers, clock, logger, metrics } = ground
   const targets = createTargetCache({
     read: (wanted) => readTarget(database, wanted),
@@ -61,7 +61,7 @@ export function openDataPlane(ground: Ground, { visits, shares }: Visits, { refr
       // A connection was found, so that there is one.
       return project === null ? error : explain(error, principal, { org, project, environment }, connection)
     },
-    shares,
+    shares: createCallShares(config.egress.maxConnectionsPerOrigin),
     guard: createProviderGuard({
       ...config.breaker,
       onChange: (change) => tellCircuit(change, logger),

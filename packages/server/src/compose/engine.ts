@@ -82,7 +82,7 @@ export async function createEngine(parts: Parts): Promise<Engine> {
         () => allOf([callers.keyUses.close(), deletions.close(), credentials.revocation.close(), keeper.close(), checkpointer.close()]),
         async () => callers.keys.close(),
         async () => vault.close(),
-        () => egress.close(),
+        () => allOf([egress.close(), models.close()]),
       ])
     },
   }

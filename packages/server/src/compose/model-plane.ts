@@ -1,5 +1,5 @@
 /** Owns the model plane with its memory of kept keys. */
-import { createAccessTokens, formatId, MAX_GATHERED } from '@sallyport/core'
+import { createAccessTokens, createEgress, formatId, MAX_GATHERED } from '@sallyport/core'
 import type { CircuitChange, Logger, OrgId } from '@sallyport/core'
 import { MODEL_ROUTES_MOST, modelRouteList, providerKeyProviders } from '../db/index.ts'
 import type { Database, ModelRoute, Place } from '../db/index.ts'
@@ -13,10 +13,10 @@ import {
   createNativePlane,
 } from '../llm/index.ts'
 import { createKeptKeys } from '../models/index.ts'
-import type { DataPlane } from '../proxy/index.ts'
+import { createCallShares } from '../proxy/index.ts'
+import type { DataPlane, VisitOptions } from '../proxy/index.ts'
 import type { OpenMetering } from './metering.ts'
 import type { Ground } from './parts.ts'
-import type { Visits } from './visits.ts'
 
 /** Worst age of what is remembered of kept keys when no word of a change arrives (G10). */
 const KEY_AGE_MS = 10_000
@@ -29,10 +29,11 @@ const MOST_HELD_BYTES = 128 * 1024 * 1024
 export interface OpenModelPlane {
   readonly modelPlane: DataPlane
   stopListening(): void
+  close(): Promise<void>
 }
 
-export function openModelPlane(ground: Ground, { visits, shares }: Visits, { meter, priced }: OpenMetering): OpenModelPlane {
-  const { config, database, vault, egress, useLog, modelProviders, clock, logger, metrics } = ground
+export function openModelPlane(ground: Ground, visits: VisitOptions, { meter, priced }: OpenMetering): OpenModelPlane {
+  const { config, database, vault, useLog, modelProviders, clock, logger, metrics } = ground
   const keptKeys = createKeptKeys({
     read: (ask) => database.modelKeys(ask),
     clock,
@@ -41,7 +42,9 @@ export function openModelPlane(ground: Ground, { visits, shares }: Visits, { met
     maxEntries: MAX_KEYS,
   })
   const { maxRequestBytes } = config.limits
-  const { headersTimeoutMs, idleTimeoutMs, totalTimeoutMs } = config.models
+  const { headersTimeoutMs, idleTimeoutMs, totalTimeoutMs, maxConnectionsPerOrigin } = config.models
+  // Connections of its own: answers that take an hour take none from other calls.
+  const egress = createEgress({ ...config.egress, headersTimeoutMs, idleTimeoutMs, totalTimeoutMs, maxConnectionsPerOrigin })
   const tokens = createAccessTokens({ fetch: (input, init) => egress.fetch(input, init), clock })
   const holding = createBodyHolding(maxRequestBytes, Math.max(MOST_HELD_BYTES, maxRequestBytes))
   const calls = createModelCalls({
@@ -50,14 +53,13 @@ export function openModelPlane(ground: Ground, { visits, shares }: Visits, { met
     vault,
     egress,
     origins: config.egress,
-    shares,
+    shares: createCallShares(maxConnectionsPerOrigin),
     guard: createModelGuard({ ...config.breaker, onChange: (change) => tellCircuit(change, logger), clock, metrics }),
     tokens,
     holding,
     useLog,
     clock,
     maxRequestBytes,
-    patience: { headersTimeoutMs, idleTimeoutMs, totalTimeoutMs },
   })
   const routes = createModelRoutes({ read: (org, at) => readRoutes(database, org, at), clock })
   const native = createNativePlane({ ...visits, calls, meter, holding, publicUrl: config.publicUrl, maxRequestBytes })
@@ -87,6 +89,7 @@ export function openModelPlane(ground: Ground, { visits, shares }: Visits, { met
       if (change === 'unknown') tokens.forget(undefined)
       else if (change.table === 'provider_key') tokens.forget(change.org)
     }),
+    close: () => egress.close(),
   }
 }
 

@@ -7,39 +7,53 @@ import { setting } from './setting.ts'
 
 const HOUR_MS = 3_600_000
 
-/** A model thinks for minutes before it says a word, and writes for longer than other APIs do. */
-const PATIENCE = { headersTimeoutMs: 600_000, idleTimeoutMs: 600_000, totalTimeoutMs: HOUR_MS } as const
+/** A model thinks for minutes before it says a word, and writes for longer than other APIs do: more of its calls are under way at a time, too. */
+const OF_MODELS = { headersTimeoutMs: 600_000, idleTimeoutMs: 600_000, totalTimeoutMs: HOUR_MS, maxConnectionsPerOrigin: 1_024 } as const
 
-/** How long a call of a model may take. */
-export type ModelPatience = { readonly [Name in keyof typeof PATIENCE]: number }
+/** What calls of models have of their own. */
+export type ModelEgress = { readonly [Name in keyof typeof OF_MODELS]: number }
 
-function patience(name: keyof typeof PATIENCE, most: number, about: string) {
-  return setting(z.int().min(1_000).max(most).optional(), {
+function ofModels(name: keyof typeof OF_MODELS, range: { readonly min: number; readonly max: number }, about: string) {
+  return setting(z.int().min(range.min).max(range.max).optional(), {
     kind: 'integer',
-    expects: `a whole number from 1000 to ${most}`,
-    otherwise: `\`${PATIENCE[name]}\`, or \`egress.${name}\` where that has another value than its default`,
+    expects: `a whole number from ${range.min} to ${range.max}`,
+    otherwise: `\`${OF_MODELS[name]}\`, or \`egress.${name}\` where that has another value than its default`,
     about,
   })
 }
 
 /** What holds where nothing is said: whoever has set it for all calls out meant those of models too. */
-export function modelPatience(
-  said: { readonly [Name in keyof ModelPatience]?: number | undefined },
-  egress: Pick<EgressPolicy, keyof ModelPatience>,
-): ModelPatience {
-  const of = (name: keyof ModelPatience): number =>
-    said[name] ?? (egress[name] === DEFAULT_EGRESS_POLICY[name] ? PATIENCE[name] : egress[name])
-  return { headersTimeoutMs: of('headersTimeoutMs'), idleTimeoutMs: of('idleTimeoutMs'), totalTimeoutMs: of('totalTimeoutMs') }
+export function modelEgress(
+  said: { readonly [Name in keyof ModelEgress]?: number | undefined },
+  egress: Pick<EgressPolicy, keyof ModelEgress>,
+): ModelEgress {
+  const of = (name: keyof ModelEgress): number =>
+    said[name] ?? (egress[name] === DEFAULT_EGRESS_POLICY[name] ? OF_MODELS[name] : egress[name])
+  return {
+    headersTimeoutMs: of('headersTimeoutMs'),
+    idleTimeoutMs: of('idleTimeoutMs'),
+    totalTimeoutMs: of('totalTimeoutMs'),
+    maxConnectionsPerOrigin: of('maxConnectionsPerOrigin'),
+  }
 }
 
 export const models = z.strictObject({
-  headersTimeoutMs: patience(
+  headersTimeoutMs: ofModels(
     'headersTimeoutMs',
-    HOUR_MS,
+    { min: 1_000, max: HOUR_MS },
     "Longest wait for the headers of a model's answer. One that is not streamed has none before it is written whole.",
   ),
-  idleTimeoutMs: patience('idleTimeoutMs', HOUR_MS, "Longest silence inside a model's answer."),
-  totalTimeoutMs: patience('totalTimeoutMs', 24 * HOUR_MS, 'Longest call of a model, from its start to the last byte of its answer.'),
+  idleTimeoutMs: ofModels('idleTimeoutMs', { min: 1_000, max: HOUR_MS }, "Longest silence inside a model's answer."),
+  maxConnectionsPerOrigin: ofModels(
+    'maxConnectionsPerOrigin',
+    { min: 1, max: 4096 },
+    'Connections kept to one provider of models, beside those of other calls. One organization has at most a quarter of them.',
+  ),
+  totalTimeoutMs: ofModels(
+    'totalTimeoutMs',
+    { min: 1_000, max: 24 * HOUR_MS },
+    'Longest call of a model, from its start to the last byte of its answer.',
+  ),
   providers: setting(z.array(declaredModelProvider).max(100).default([]), {
     kind: 'json',
     expects: 'a list of objects with id, base and optionally name, dialect, injection, defaultHeaders, paths and tokenEndpoint',

@@ -57,7 +57,6 @@ function trial(
     },
     clock: systemClock,
     maxRequestBytes: 10,
-    patience: { headersTimeoutMs: 1, idleTimeoutMs: 2, totalTimeoutMs: 3 },
   }
   const principal = {
     kind: 'key',
@@ -94,9 +93,6 @@ describe('a model call on its way out', () => {
       base: { origin: 'https://api.anthropic.com' },
       headers: ['content-type', 'application/json', 'anthropic-version', '2023-06-01'],
       contentLength: 2,
-      headersTimeoutMs: 1,
-      idleTimeoutMs: 2,
-      totalTimeoutMs: 3,
     })
     expect(sent[0]!.inject.map(({ name, value }) => [name, value.reveal()])).toEqual([['x-api-key', 'not-a-real-kept-key']])
   })

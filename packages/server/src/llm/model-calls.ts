@@ -9,7 +9,6 @@ import type {
   ApiBase,
   Clock,
   Egress,
-  ForwardCall,
   ForwardResult,
   ModelAuthorization,
   ModelProvider,
@@ -44,8 +43,6 @@ export interface ModelCallsOptions {
   readonly useLog: Pick<UseLog, 'use'>
   readonly clock: Clock
   readonly maxRequestBytes: number
-  /** Instead of those of other calls out. */
-  readonly patience: Required<Pick<ForwardCall, 'headersTimeoutMs' | 'idleTimeoutMs' | 'totalTimeoutMs'>>
 }
 
 /** Whose key a call goes out with: the caller's own, or one that is kept. */
@@ -116,7 +113,6 @@ class Departures implements ModelCalls {
         body: streamOf(call.body),
         ...lengthOf(call),
         maxRequestBytes: this.#o.maxRequestBytes,
-        ...this.#o.patience,
         again: (status, received) => {
           admitted.answered(status)
           call.metering.answered(status, received)
