@@ -371,6 +371,32 @@ describe('a named route', () => {
     await expect(ask(name)).rejects.toBeInstanceOf(OpenAI.NotFoundError)
   })
 
+  it('K-13 is of its environment: a key of the other one finds none of that name, nor in its list', async () => {
+    const name = await route(both)
+    await ask(name)
+    const place = { ...owner.place, environment: 'live' as const }
+    const other = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: await createKey({ ...owner, place }, ['llm:call']), maxRetries: 0 })
+    await expect(other.chat.completions.create({ model: name, messages })).rejects.toBeInstanceOf(OpenAI.NotFoundError)
+    await expect(other.models.retrieve(name)).rejects.toBeInstanceOf(OpenAI.NotFoundError)
+  })
+
+  it('has what was used written down for each target that was asked, under one request, with the route’s name', async () => {
+    const name = await route(both)
+    first.instead(limited)
+    const response = await post(JSON.stringify({ model: name, messages, stream: true }), { 'sallyport-user': 'user of a route' })
+    expect(await response.text()).toContain('[DONE]')
+    const request = response.headers.get('sallyport-request-id')
+    const rows = async () => {
+      const query = { end_user: 'user of a route', limit: 200 }
+      const { data } = await owner.client.call('usageRecordList', { params: owner.place, query })
+      return data.filter((row) => row.request === request).toSorted((a, b) => b.status - a.status)
+    }
+    await expect.poll(rows).toMatchObject([
+      { provider: 'openai', status: 429, route: name, output_tokens: null },
+      { provider: 'anthropic', status: 200, route: name, source: 'measured', output_tokens: expect.any(Number), error: null },
+    ])
+  })
+
   it.each(['openai', 'anthropic'])('lets %s go within a second when its caller goes', async (provider) => {
     const at = provider === 'openai' ? first : second
     at.seen.length = 0
