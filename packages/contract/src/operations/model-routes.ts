@@ -52,7 +52,7 @@ export const modelRoutesOperations = {
       fallback_on: fallbackOn
         .default([...s.FALLBACK_CAUSES])
         .describe('Empty: the first target that can be asked answers, whatever it says'),
-      deadline_ms: s.modelRoute.shape.deadline_ms.default(120_000),
+      deadline_ms: s.modelRoute.shape.deadline_ms.default(600_000),
     }),
     response: s.modelRoute,
     status: 201,

@@ -50,7 +50,7 @@ describe('a route of model calls', () => {
       strategy: 'ordered',
       targets: [{ provider: 'openai', model: 'gpt-x', key_name: 'default', weight: 1, first_byte_timeout_ms: null }],
       fallback_on: ['rate_limited', 'server_error', 'timeout', 'circuit_open'],
-      deadline_ms: 120_000,
+      deadline_ms: 600_000,
     })
     expect(await client.call('modelRouteGet', { params: { ...params, model_route: route.id } })).toEqual(route)
     const { data } = await client.call('modelRouteList', { params, query: { limit: 200 } })
