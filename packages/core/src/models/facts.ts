@@ -12,7 +12,7 @@ export const MODEL_FACTS = {
   tokens: 'where access tokens are bought, and for which scope',
   clients: 'what its clients write below that address',
   paths: "where it takes OpenAI's requests",
-  chat: 'where its chat completions differ from OpenAI’s',
+  chat: "where its chat completions differ from OpenAI's",
   errors: 'the form of its errors',
   limits: 'what its answers say of limits',
 } as const

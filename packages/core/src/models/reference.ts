@@ -72,7 +72,8 @@ function differences({ chat }: ModelProvider): readonly string[] {
   if (chat === undefined) return []
   const renamed = Object.entries(chat.renames).map(([openai, own]) => `calls ${code(openai)} ${code(own)}`)
   const lacking = chat.lacks.length === 0 ? [] : [`refuses ${chat.lacks.map(code).join(', ')}`]
-  return [`Of a chat completion request it ${[...renamed, ...lacking].join('; ')}.`]
+  const back = chat.handedBack.length === 0 ? [] : [`refuses ${chat.handedBack.map(code).join(', ')} of messages that are handed back`]
+  return [`Of a chat completion request it ${[...renamed, ...lacking, ...back].join('; ')}.`]
 }
 
 function errors({ errors: form }: ModelProvider): readonly string[] {

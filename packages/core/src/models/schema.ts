@@ -81,9 +81,16 @@ const form = z.strictObject({
   paths: z.strictObject({ chat: path, responses: path, embeddings: path, models: path }).partial().default({}),
   /**
    * Where its chat completions differ from OpenAI's: what it calls a field, and fields that it refuses. One of those is left out when it asks for
-   * nothing, or for what happens anyway; else the provider says itself that it won't have it.
+   * nothing, or for what happens anyway; else the provider says itself that it won't have it. `handedBack`: what answers of other vendors carry beyond
+   * OpenAI's, which callers hand back with their messages and it refuses there.
    */
-  chat: z.strictObject({ renames: z.record(field, field).default({}), lacks: z.array(field).default([]) }).optional(),
+  chat: z
+    .strictObject({
+      renames: z.record(field, field).default({}),
+      lacks: z.array(field).default([]),
+      handedBack: z.array(field).default([]),
+    })
+    .optional(),
   /** Where an error's JSON holds its text and, where it has one, its code. */
   errors: z.strictObject({ message: memberPath, code: memberPath.optional() }).optional(),
   /** Headers in which answers speak of limits: of every answer, or of those that refuse alone. */

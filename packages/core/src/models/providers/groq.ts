@@ -24,6 +24,7 @@ export const groq: ModelProviderInput = {
     embeddings: '/openai/v1/embeddings',
     models: '/openai/v1/models',
   },
+  chat: { handedBack: ['reasoning_content', 'extra_content'] },
   errors: { message: ['error', 'message'], code: ['error', 'code'] },
   limits: [
     'retry-after',

@@ -37,6 +37,7 @@ export const mistral: ModelProviderInput = {
       'user',
       'verbosity',
     ],
+    handedBack: ['reasoning_content', 'extra_content'],
   },
   errors: { message: ['message'], code: ['code'] },
   limits: ['retry-after', 'x-ratelimit-remaining'],

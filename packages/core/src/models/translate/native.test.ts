@@ -29,6 +29,21 @@ describe('a request of a provider that takes OpenAI’s', () => {
     })
   })
 
+  it('is without what another vendor’s answer carried, where the provider refuses it', () => {
+    const call = { id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } }
+    const back = {
+      role: 'assistant',
+      content: null,
+      reasoning_content: 'hm',
+      tool_calls: [{ ...call, extra_content: { google: { thought_signature: 's' } } }],
+    }
+    const plain = { role: 'assistant', content: null, tool_calls: [call] }
+    const others = [{ role: 'user', content: 'x', reasoning_content: 'kept' }, { role: 'assistant', content: 'y' }, null]
+    for (const vendor of ['mistral', 'groq'])
+      expect(at(vendor).request({ model: 'm', messages: [back, ...others] }).body).toEqual({ model: 'm', messages: [plain, ...others] })
+    expect(at('deepseek').request({ model: 'm', messages: [back] }).body).toEqual({ model: 'm', messages: [back] })
+  })
+
   it('is without what the provider refuses, where that asks for nothing, and with it where it asks for something', () => {
     const nothing = { store: false, logprobs: false, user: 'u', service_tier: 'auto', stream_options: { include_usage: true } }
     expect(at('mistral').request({ model: 'm', messages, stream: true, ...nothing }).body).toEqual({ model: 'm', messages, stream: true })

@@ -12,7 +12,7 @@ import { asksNothing } from './unspoken.ts'
 import { UNREADABLE, failureAnswer, failureOf } from './vendor-failure.ts'
 
 /** Where a provider's requests differ from OpenAI's; see its record. */
-type Differences = Pick<NonNullable<ModelProvider['chat']>, 'renames' | 'lacks'>
+type Differences = NonNullable<ModelProvider['chat']>
 
 /** `path`: where the operation's requests are taken, below the provider's base. */
 export function native(path: string, differences?: Differences): Translation {
@@ -29,14 +29,29 @@ export function native(path: string, differences?: Differences): Translation {
 const ANYWAY = 'stream_options'
 
 /** A field under both names stays as it is: the provider may judge that. */
-function inItsWords(asked: Asked, { renames, lacks }: Differences): object {
+function inItsWords(asked: Asked, { renames, lacks, handedBack }: Differences): object {
   const said = Object.entries(asked).filter(([param, value]) => !lacks.includes(param) || (param !== ANYWAY && !asksNothing(param, value)))
   return Object.fromEntries(
     said.map(([param, value]) => {
       const own = Object.hasOwn(renames, param) ? renames[param]! : param
-      return [Object.hasOwn(asked, own) ? param : own, value]
+      return [Object.hasOwn(asked, own) ? param : own, param === 'messages' ? without(handedBack, value) : value]
     }),
   )
+}
+
+/** Messages, and the calls in them, without what other vendors put there. Anything else is the provider's to judge. */
+function without(handedBack: readonly string[], messages: unknown): unknown {
+  if (handedBack.length === 0 || !Array.isArray(messages)) return messages
+  return messages.map((message: unknown) => {
+    if (!isObject(message) || message['role'] !== 'assistant') return message
+    const { tool_calls: calls } = message
+    const left = Array.isArray(calls) && { tool_calls: calls.map((call: unknown) => (isObject(call) ? bare(handedBack, call) : call)) }
+    return { ...bare(handedBack, message), ...left }
+  })
+}
+
+function bare(handedBack: readonly string[], value: Json): Json {
+  return Object.fromEntries(Object.entries(value).filter(([name]) => !handedBack.includes(name)))
 }
 
 const isOwnError = (status: number, json: Json): boolean => status >= 400 && status <= 599 && isObject(json['error'])
