@@ -226,6 +226,17 @@ describe('a chat completion request in Anthropic’s words', () => {
     expect(refusal({ messages: [message] })).toBeUndefined()
   })
 
+  it('takes messages as other vendors answer them', () => {
+    const back = {
+      role: 'assistant',
+      content: 'x',
+      reasoning: 'hm',
+      reasoning_details: [{ type: 'reasoning.text' }],
+      reasoning_content: 'hm',
+    }
+    expect(request({ messages: [back] })['messages']).toEqual([{ role: 'assistant', content: [{ type: 'text', text: 'x' }] }])
+  })
+
   it('repeats nothing of the request in a refusal but names', () => {
     const planted = 'planted words of a prompt'
     const refused = new TranslationError('invalid_value', planted, 'x')

@@ -61,6 +61,9 @@ const message = z.discriminatedUnion('role', [
     name: z.string().nullish(),
     // What answers carry, or OpenAI's client adds to them, and callers hand back as it came.
     reasoning_content: z.string().nullish(),
+    // As Groq and OpenRouter call thoughts.
+    reasoning: z.unknown().optional(),
+    reasoning_details: z.unknown().optional(),
     annotations: z.array(z.unknown()).nullish(),
     images: z.array(imagePart).nullish(),
     parsed: z.unknown().optional(),
