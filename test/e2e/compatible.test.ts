@@ -195,6 +195,23 @@ describe('a model that is named with its provider', () => {
   })
 })
 
+describe('a translated stream', () => {
+  it('gets a comment in its silences where the caller asks for that, and its first event at once', async () => {
+    second.instead((request, response) => {
+      request.resume()
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      const message = { id: 'm', type: 'message', role: 'assistant', model: 'm', content: [], usage: { input_tokens: 1, output_tokens: 1 } }
+      response.write(`event: message_start\ndata: ${JSON.stringify({ type: 'message_start', message })}\n\n`)
+      return true
+    })
+    const response = await post(JSON.stringify({ model: `anthropic/${CHAT}`, messages, stream: true }), { 'sallyport-keepalive': '1' })
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+    expect((await reader.read()).value).toMatch(/^data: \{.*"role":"assistant".*\}\n\n$/u)
+    expect((await reader.read()).value).toBe(': keepalive\n\n')
+    await reader.cancel()
+  })
+})
+
 describe('a named route', () => {
   const both = [
     { provider: 'openai', model: CHAT },
