@@ -122,6 +122,7 @@ describe('through the control plane', () => {
     organization_provider_key: 'pkey',
     model_route: 'mroute',
     budget: 'bud',
+    request: 'req',
   }
   /** Parameters that name nothing of a tenant's. */
   const NO_TENANTS: ReadonlySet<string> = new Set(['environment', 'root_key'])
@@ -155,6 +156,8 @@ describe('through the control plane', () => {
     const made = {
       budget: budget.id,
       model_route: route.id,
+      // Nothing is kept of it: what is, is tried where it can be made (server/test/http/operations.test.ts).
+      request: formatId('req', newId('req')),
       provider_key: kept.id,
       organization_provider_key: shared.id,
       member: await addMember(stage.gateway.databaseUrl!, place.org),

@@ -452,6 +452,7 @@ export const endUserErasure = z
     keys: z.int().describe('Keys that were bound to one of the connections, and went with it'),
     provider_revocations: z.int().describe('Grants that their providers are now told about'),
     usage_records: z.int().describe('Rows of model calls that their name was taken out of'),
+    stored_contents: z.int().describe('Prompts and answers of model calls that were kept, and are forgotten'),
   })
   .meta({ id: 'EndUserErasure' })
 

@@ -24,6 +24,13 @@ const shapes = {
     .describe(
       'Whose keys of model providers calls go out with. `either`: the caller’s own where it brings one, else one that is kept; `byok_only`: the caller’s own alone; `vault_only`: kept ones alone',
     ),
+  store_prompts: z
+    .boolean()
+    .describe(
+      'What is sent to models is kept, sealed under the organization’s data key, for `stored_content_days`; otherwise nothing of it ever is',
+    ),
+  store_responses: z.boolean().describe('The same of what models answer'),
+  stored_content_days: z.int().min(1).max(365).describe('How long both are kept; of what is kept from now on'),
 } as const
 
 /** All settings of an organization, with what is in force. */
@@ -43,13 +50,23 @@ export type SettingName = keyof OrganizationSettings
 export type SettingsChange = { readonly [Name in SettingName]?: OrganizationSettings[Name] | undefined }
 
 /** Where nobody chose. */
-export const SETTING_DEFAULTS: OrganizationSettings = { audit_use_mode: 'batched', email_domains: [], provider_key_mode: 'either' }
+export const SETTING_DEFAULTS: OrganizationSettings = {
+  audit_use_mode: 'batched',
+  email_domains: [],
+  provider_key_mode: 'either',
+  store_prompts: false,
+  store_responses: false,
+  stored_content_days: 30,
+}
 
 /** The least role that may change each. */
 export const SETTING_ROLES: Readonly<Record<SettingName, Role>> = {
   audit_use_mode: 'ADMIN',
   email_domains: 'OWNER',
   provider_key_mode: 'ADMIN',
+  store_prompts: 'OWNER',
+  store_responses: 'OWNER',
+  stored_content_days: 'OWNER',
 }
 
 /** The settings in force, and who chose those that were chosen. */

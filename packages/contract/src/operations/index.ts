@@ -19,6 +19,7 @@ import { projectsOperations } from './projects.ts'
 import { providerKeysOperations } from './provider-keys.ts'
 import { requestsOperations } from './requests.ts'
 import { rootKeysOperations } from './root-keys.ts'
+import { storedContentOperations } from './stored-content.ts'
 import { signInPolicyOperations } from './sign-in-policy.ts'
 import { usageOperations } from './usage.ts'
 import type { Operation } from './operation.ts'
@@ -42,6 +43,7 @@ export const operations = {
   ...connectionsOperations,
   ...requestsOperations,
   ...usageOperations,
+  ...storedContentOperations,
   ...dataKeysOperations,
   ...rootKeysOperations,
   ...emergencyOperations,

@@ -73,6 +73,7 @@ export async function createEngine(parts: Parts): Promise<Engine> {
         () => callers.closeLimits(),
         ...credentials.endRenewal,
         () => metering.close(),
+        () => models.closeContent(LAST_WORDS_MS),
         () => useLog.close(Math.max(LAST_WORDS_MS, deadline - performance.now())),
         async () => {
           calls.stopListening()
@@ -166,6 +167,7 @@ function sweep({ config, database, logger }: Ground, { connect, events }: Creden
     for (const swept of [
       database.lookups.idempotencySweep(SWEEP_BATCH),
       database.lookups.providerKeySweep(SWEEP_BATCH),
+      database.lookups.storedContentSweep(SWEEP_BATCH),
       database.lookups.usageSweep({ records, days }, SWEEP_BATCH),
     ])
       void swept.catch((error: unknown) => logger.warn('The sweep failed', { error }))

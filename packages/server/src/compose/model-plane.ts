@@ -12,6 +12,7 @@ import {
   createModelRoutes,
   createNativePlane,
 } from '../llm/index.ts'
+import { createContentLog, createWishes, listeningCalls, listeningMeter } from '../content/index.ts'
 import { createKeptKeys } from '../models/index.ts'
 import { createCallShares } from '../proxy/index.ts'
 import type { DataPlane, VisitOptions } from '../proxy/index.ts'
@@ -28,12 +29,17 @@ const MOST_HELD_BYTES = 128 * 1024 * 1024
 
 export interface OpenModelPlane {
   readonly modelPlane: DataPlane
+  /** Writes down what organizations keep of calls, for at most `timeoutMs`. */
+  closeContent(timeoutMs: number): Promise<void>
   stopListening(): void
   close(): Promise<void>
 }
 
-export function openModelPlane(ground: Ground, visits: VisitOptions, { meter, priced }: OpenMetering): OpenModelPlane {
+export function openModelPlane(ground: Ground, visits: VisitOptions, { meter: metered, priced }: OpenMetering): OpenModelPlane {
   const { config, database, vault, useLog, modelProviders, clock, logger, metrics } = ground
+  const wishes = createWishes({ database, clock, logger })
+  const content = createContentLog({ database, vault, logger, metrics })
+  const meter = listeningMeter(metered, wishes, content)
   const keptKeys = createKeptKeys({
     read: (ask) => database.modelKeys(ask),
     clock,
@@ -47,7 +53,7 @@ export function openModelPlane(ground: Ground, visits: VisitOptions, { meter, pr
   const egress = createEgress({ ...config.egress, headersTimeoutMs, idleTimeoutMs, totalTimeoutMs, maxConnectionsPerOrigin })
   const tokens = createAccessTokens({ fetch: (input, init) => egress.fetch(input, init), clock })
   const holding = createBodyHolding(maxRequestBytes, Math.max(MOST_HELD_BYTES, maxRequestBytes))
-  const calls = createModelCalls({
+  const leaving = createModelCalls({
     providers: modelProviders,
     keptKeys,
     vault,
@@ -61,6 +67,7 @@ export function openModelPlane(ground: Ground, visits: VisitOptions, { meter, pr
     clock,
     maxRequestBytes,
   })
+  const calls = listeningCalls(leaving)
   const routes = createModelRoutes({ read: (org, at) => readRoutes(database, org, at), clock })
   const native = createNativePlane({ ...visits, calls, meter, holding, publicUrl: config.publicUrl, maxRequestBytes })
   const compatible = createCompatiblePlane({
@@ -83,7 +90,9 @@ export function openModelPlane(ground: Ground, visits: VisitOptions, { meter, pr
       handle: (request, response) => native.handle(request, response) || compatible.handle(request, response),
       idle: async () => void (await Promise.all([native.idle(), compatible.idle()])),
     },
+    closeContent: (timeoutMs) => content.close(timeoutMs),
     stopListening: database.onChange((change) => {
+      wishes.heard(change)
       keptKeys.heard(change)
       routes.heard(change)
       if (change === 'unknown') tokens.forget(undefined)

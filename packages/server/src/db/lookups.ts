@@ -241,6 +241,8 @@ export interface Lookups {
   idempotencySweep(most: number): Promise<number>
   /** Forgets the secrets of model providers' keys whose overlap is over, at most `most` (10,000). How many. */
   providerKeySweep(most: number): Promise<number>
+  /** Removes what was kept of model calls and is over, at most `most` (10,000). How many. */
+  storedContentSweep(most: number): Promise<number>
   /** Forgets what model calls used before so many days, and the days themselves; at most `most` (10,000) of each kind. How many of the kind with most. */
   usageSweep(days: { readonly records: number; readonly days: number }, most: number): Promise<number>
   /** Takes one deletion of an organization that is due, for `seconds`. */
@@ -412,6 +414,10 @@ export function createLookups(pool: Pool): Lookups {
     },
     async idempotencySweep(most) {
       const [row] = await rows<{ swept: string }>('select sallyport.idempotency_sweep($1) as swept', [most])
+      return row === undefined ? unanswered() : Number(row.swept)
+    },
+    async storedContentSweep(most) {
+      const [row] = await rows<{ swept: string }>('select sallyport.stored_content_sweep($1) as swept', [most])
       return row === undefined ? unanswered() : Number(row.swept)
     },
     async providerKeySweep(most) {

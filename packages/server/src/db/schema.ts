@@ -356,6 +356,23 @@ export interface Schema {
     ends_at: Date | null
     revoked_at: Date | null
   }
+  'sallyport.stored_content': {
+    org_id: OrgId
+    id: string
+    project_id: ProjectId
+    environment: Environment
+    request_id: RequestId
+    part: 'prompt' | 'response'
+    provider: string
+    end_user: string | null
+    status: number | null
+    bytes: ColumnType<string, number, never>
+    whole: boolean
+    sealed: Buffer
+    sealed_under: GeneratedAlways<DataKeyId | null>
+    stored_at: MadeNow
+    expires_at: Date
+  }
   'sallyport.model_route': {
     org_id: OrgId
     id: ModelRouteId

@@ -16,6 +16,7 @@ import type {
   OrgId,
   ProjectId,
   ProviderKeyId,
+  RequestId,
   UserId,
 } from '@sallyport/core'
 import { ProblemError } from './problem.ts'
@@ -39,6 +40,7 @@ export interface PathIds {
   readonly organization_provider_key: ProviderKeyId
   readonly model_route: ModelRouteId
   readonly budget: BudgetId
+  readonly request: RequestId
   readonly member: UserId
   readonly invitation: InvitationId
   /** The application's own name of a person, opaque here. */
@@ -63,6 +65,7 @@ const READERS: Readers = {
   organization_provider_key: (text) => parseId('pkey', text),
   model_route: (text) => parseId('mroute', text),
   budget: (text) => parseId('bud', text),
+  request: (text) => parseId('req', text),
   member: (text) => parseId('user', text),
   invitation: (text) => parseId('inv', text),
   end_user: (text) => schemas.endUserId.safeParse(text).data,

@@ -110,6 +110,15 @@ const REVOCATION_METRICS: readonly MetricDefinition[] = [
   },
 ]
 
+const CONTENT_METRICS: readonly MetricDefinition[] = [
+  {
+    name: 'sallyport_stored_content_total',
+    kind: 'counter',
+    help: 'Prompts and answers of organizations that keep them, by what came of that: dropped are those beyond what may wait, or that could not be written.',
+    labels: { outcome: ['stored', 'dropped'] },
+  },
+]
+
 const AUDIT_METRICS: readonly MetricDefinition[] = [
   {
     name: 'sallyport_audit_checkpoints_total',
@@ -145,6 +154,7 @@ export const METRICS: readonly MetricDefinition[] = [
   ...PIPELINE_METRICS,
   ...KEY_METRICS,
   ...REVOCATION_METRICS,
+  ...CONTENT_METRICS,
   ...AUDIT_METRICS,
   ...LIMIT_METRICS,
   ...USAGE_METRICS,

@@ -1,6 +1,7 @@
 /**
  * Owns forgetting an end user: every connection ended, and taken back at its provider; sessions under way, the connections themselves, the keys bound
- * to them gone; the paths of their calls out of the records, and their name out of what model calls used. Refuses to touch the audit log, which knows them by ids of ours alone.
+ * to them gone; the paths of their calls out of the records, and their name out of what model calls used; what is kept of those gone. Refuses to touch the audit
+ * log, which knows them by ids of ours alone.
  *
  * Steps that a kill may part: what is done stays done, and asking again does the rest, because the rows that tell whose records they are go last.
  */
@@ -14,6 +15,7 @@ import {
   endUserDropSessions,
   requestRecordErase,
   usageForgetUser,
+  storedContentDeleteOfEndUser,
 } from '../db/index.ts'
 import type { Database, Place } from '../db/index.ts'
 import type { Vault } from '../vault/index.ts'
@@ -28,6 +30,8 @@ export interface Erasure {
   readonly keys: readonly KeyId[]
   /** Grants that their providers are now told about. */
   readonly revocations: number
+  /** Prompts and answers of model calls that were kept. */
+  readonly contents: number
 }
 
 interface Erasing {
@@ -53,8 +57,10 @@ export async function eraseEndUser(
     const ids = await endUserConnections(tx, at, endUserId)
     const keys = await apiKeyListBound(tx, ids)
     const ended = await endConnections(tx, vault, ids, ending)
-    if (ids.length + sessions + used > 0) await appendAudit(tx, event(at, actor, { ids, sessions, keys }))
-    return { ids, used, connections: ids.length, sessions, keys, revocations: ended.filter(({ revocation }) => revocation !== null).length }
+    const contents = await storedContentDeleteOfEndUser(tx, at, endUserId)
+    if (ids.length + sessions + used + contents > 0) await appendAudit(tx, event(at, actor, { ids, sessions, keys, contents }))
+    const revocations = ended.filter(({ revocation }) => revocation !== null).length
+    return { ids, used, connections: ids.length, sessions, keys, revocations, contents }
   })
   const usageRecords = used < RECORDS ? used : used + (await eraseUsage(database, org, at, endUserId))
   await eraseRecords(database, org, at, ids)
@@ -62,12 +68,16 @@ export async function eraseEndUser(
   return { ...erased, usageRecords }
 }
 
-function event(
-  { project, environment }: Place,
-  actor: string,
-  { ids, sessions, keys }: { readonly ids: readonly ConnectionId[]; readonly sessions: number; readonly keys: readonly KeyId[] },
-) {
-  const detail = { environment, connections: ids.map((id) => formatId('conn', id)), sessions, keys: keys.map((id) => formatId('key', id)) }
+interface Forgotten {
+  readonly ids: readonly ConnectionId[]
+  readonly sessions: number
+  readonly keys: readonly KeyId[]
+  readonly contents: number
+}
+
+function event({ project, environment }: Place, actor: string, { ids, sessions, keys, contents }: Forgotten) {
+  const connections = ids.map((id) => formatId('conn', id))
+  const detail = { environment, connections, sessions, keys: keys.map((id) => formatId('key', id)), stored_contents: contents }
   return { action: 'end_user.deleted', actor, target: formatId('proj', project), detail }
 }
 

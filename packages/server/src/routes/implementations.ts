@@ -90,6 +90,8 @@ import { keyRateLimitUpdate } from './rate-limit/key-update/handler.ts'
 import { browserAccessGet } from './browser-access/get/handler.ts'
 import { browserAccessUpdate } from './browser-access/update/handler.ts'
 import { requestList } from './request/list/handler.ts'
+import { storedContentDelete } from './stored-content/delete/handler.ts'
+import { storedContentGet } from './stored-content/get/handler.ts'
 import { rootKeyList } from './root-key/list/handler.ts'
 import { rootKeyRemove } from './root-key/remove/handler.ts'
 import { rootKeyRotate } from './root-key/rotate/handler.ts'
@@ -192,6 +194,8 @@ export const implementations: Implementations = {
   bulkRevocationCreate,
   bulkRevocationGet,
   requestList,
+  storedContentGet,
+  storedContentDelete,
   dataKeyList,
   dataKeyRotate,
   dataKeyVerify,

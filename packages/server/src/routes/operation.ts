@@ -25,7 +25,7 @@ import type { Keeper, Personal, Vault } from '../vault/index.ts'
 /** Everything that handlers may reach. Built by compose, one for all routes. */
 export interface RouteDeps {
   readonly database: Database
-  readonly vault: Pick<Vault, 'seal'>
+  readonly vault: Pick<Vault, 'seal' | 'openIn'>
   readonly personal: Personal
   readonly lineage: Pick<Lineage, 'consent'>
   readonly keeper: Omit<Keeper, 'close' | 'organizations' | 'rotateEverything' | 'rotateRoot' | 'start' | 'tend'>

@@ -7,6 +7,7 @@ export {
   eventSecretPlace,
   idempotentAnswerPlace,
   providerKeyPlace,
+  storedContentPlace,
   refreshAnswerPlace,
   revocationPlace,
   SEALED_COLUMNS,

@@ -60,6 +60,11 @@ export function providerKeyPlace(key: ProviderKeyId): TenantPlace {
   return { purpose: 'provider-key', table: 'provider_key', column: 'sealed', record: key, seq: 0n }
 }
 
+/** A prompt, or an answer, of a model call. */
+export function storedContentPlace(id: string): TenantPlace {
+  return { purpose: 'stored-content', table: 'stored_content', column: 'sealed', record: id, seq: 0n }
+}
+
 /** The tokens of an ended grant that are still to be taken back. */
 export function revocationPlace(id: RevocationId): TenantPlace {
   return { purpose: 'revocation', table: 'revocation', column: 'sealed', record: id, seq: 0n }
@@ -115,6 +120,14 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     key: [{ name: 'id', type: 'uuid' }],
     also: [],
     place: (row) => providerKeyPlace(row['id'] as ProviderKeyId),
+  },
+  {
+    table: 'stored_content',
+    column: 'sealed',
+    purpose: 'stored-content',
+    key: [{ name: 'id', type: 'uuid' }],
+    also: [],
+    place: (row) => storedContentPlace(row['id']!),
   },
   {
     table: 'revocation',

@@ -36,6 +36,7 @@ import {
   revocationInsertMany,
   settingPut,
   signInPolicyPut,
+  storedContentInsert,
 } from '../../src/db/index.ts'
 import type { Database, TenantTx } from '../../src/db/index.ts'
 import { readModelKeys } from '../../src/db/queries/model-key.ts'
@@ -147,6 +148,19 @@ async function fillTables(tenant: Tenant): Promise<void> {
     const secret = Buffer.from('x')
     await eventSourceInsert(tx, place, { ...EVENT_SOURCE, id: source, integration, context: 'c'.repeat(32), secret })
     await eventReceiptPut(tx, source, Buffer.alloc(32, 6))
+    await storedContentInsert(tx, {
+      id: randomUUID(),
+      place,
+      request: newId('req'),
+      part: 'prompt',
+      provider: 'openai',
+      endUser: 'user-1',
+      status: 200,
+      bytes: 1,
+      whole: true,
+      sealed: Buffer.from('not an envelope'),
+      days: 30,
+    })
     await providerKeyInsert(tx, { ...PROVIDER_KEY, id: newId('pkey'), place, sealed: secret })
     await modelRouteInsert(tx, place, {
       id: newId('mroute'),
@@ -462,6 +476,7 @@ const FUNCTIONS: Readonly<Record<string, 'tenant' | 'secret' | 'pure' | { readon
   data_key_work: { installation: 'gives ids alone' },
   event_receipt_sweep: { installation: 'removes what is over by its time alone' },
   idempotency_sweep: { installation: 'removes what is over by its time alone' },
+  stored_content_sweep: { installation: 'removes what is over by its time alone' },
   provider_key_sweep: { installation: 'forgets what is over by its time alone' },
   idle_credentials: { installation: 'gives ids alone' },
   interrupted_refreshes: { installation: 'gives ids alone' },

@@ -387,6 +387,7 @@ function randomParams(like: TestOrg['params']): Record<string, string> {
     invitation: formatId('inv', newId('inv')),
     provider_key: formatId('pkey', newId('pkey')),
     organization_provider_key: formatId('pkey', newId('pkey')),
+    request: formatId('req', newId('req')),
     end_user: 'a user of nobody',
   }
   return { ...like, ...fresh }

@@ -26,7 +26,18 @@ import {
   sha256,
   systemClock,
 } from '@sallyport/core'
-import type { ConnectionId, IntegrationId, InvitationId, KeyId, OrgId, ProjectId, ProviderKeyId, TokenSet, UserId } from '@sallyport/core'
+import type {
+  ConnectionId,
+  IntegrationId,
+  InvitationId,
+  KeyId,
+  OrgId,
+  ProjectId,
+  ProviderKeyId,
+  RequestId,
+  TokenSet,
+  UserId,
+} from '@sallyport/core'
 import { createDatabase, dropDatabase } from '../../../testkit/src/servers/index.ts'
 import { appendAudit, createCheckpointer, createCheckpointSink, createUseLog } from '../../src/audit/index.ts'
 import { createKeyGuard, createNonces } from '../../src/binding/index.ts'
@@ -54,6 +65,7 @@ import {
   providerKeyInsert,
   rateLimitFind,
   requestRecordInsertMany,
+  storedContentInsert,
 } from '../../src/db/index.ts'
 import type { Database, Place, TenantTx } from '../../src/db/index.ts'
 import {
@@ -90,7 +102,15 @@ import { createProviderKeys } from '../../src/models/index.ts'
 import { createOrganizationDeletions } from '../../src/organizations/index.ts'
 import { createRevocationService } from '../../src/revocation/index.ts'
 import { registerOperations } from '../../src/routes/index.ts'
-import { clientSecretPlace, createKeeper, createPersonal, createVault, eventSecretPlace, providerKeyPlace } from '../../src/vault/index.ts'
+import {
+  clientSecretPlace,
+  createKeeper,
+  createPersonal,
+  createVault,
+  eventSecretPlace,
+  providerKeyPlace,
+  storedContentPlace,
+} from '../../src/vault/index.ts'
 import type { Vault } from '../../src/vault/index.ts'
 
 export interface TestOrg {
@@ -122,6 +142,7 @@ export interface TestOrg {
       | 'organization_provider_key'
       | 'model_route'
       | 'budget'
+      | 'request'
       | 'end_user',
       string
     >
@@ -529,12 +550,13 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
     await appendAudit(tx, { action: 'organization.created', actor: 'system', target: formatId('org', org), detail: { name } })
   })
   const { id: keyId, text: key } = await insertKey(parts, org, at)
+  const request = newId('req')
   await database.withTenant(org, (tx) =>
     requestRecordInsertMany(tx, [
       {
         ...at,
         org,
-        id: newId('req'),
+        id: request,
         at: new Date(),
         integrationSlug: 'github',
         connection,
@@ -550,6 +572,7 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
       },
     ]),
   )
+  await database.withTenant(org, (tx) => storeContent(tx, vault, at, request))
   const people = await makePeople(parts, org, name)
   const [dataKey] = await database.withTenant(org, dataKeyList)
   const params = {
@@ -570,6 +593,7 @@ async function makeOrg(parts: Parts, name: string): Promise<TestOrg> {
     organization_provider_key: formatId('pkey', sharedKey),
     model_route: formatId('mroute', modelRoute),
     budget: formatId('bud', budget),
+    request: formatId('req', request),
     end_user: endUser,
   }
   return { org, projects, integration, connection, keyId, key, params, people }
@@ -584,6 +608,14 @@ const A_ROUTE = {
   deadlineMs: 60_000,
   createdBy: 'system',
 } as const
+
+/** What was asked in a call, as if the organization kept prompts. */
+async function storeContent(tx: TenantTx, vault: Vault, place: Place, request: RequestId): Promise<void> {
+  const id: string = newId('req')
+  const sealed = await vault.seal(tx, storedContentPlace(id), new Secret(Buffer.from('{"model":"m"}').toString('base64')))
+  const of = { provider: 'openai', endUser: null, status: 200, bytes: 13, whole: true, days: 1 }
+  await storedContentInsert(tx, { ...of, id, place, request, part: 'prompt', sealed })
+}
 
 async function insertProviderKey(tx: TenantTx, vault: Vault, id: ProviderKeyId, place: Place | null): Promise<void> {
   await providerKeyInsert(tx, {

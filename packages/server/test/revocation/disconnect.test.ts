@@ -418,7 +418,7 @@ describe('forgetting an end user', () => {
       })
     })
     const erased = await node.service.eraseEndUser(own.org, own.place, 'grace', 'key_of_a_test')
-    expect(erased).toEqual({ connections: 2, sessions: 1, keys: [], revocations: 2 })
+    expect(erased).toEqual({ connections: 2, sessions: 1, keys: [], revocations: 2, contents: 0, usageRecords: 0 })
     await node.close()
     const later = await newNode()
     await drained(later)
