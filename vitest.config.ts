@@ -38,7 +38,7 @@ export default defineConfig({
           env: { SALLYPORT_TEST_HOME: 'url' },
           include: [
             'packages/core/test/stores/{postgres,advisory-leases}.test.ts',
-            'packages/server/test/{db,audit,vault,home,identity,http,connect,credentials,revocation,events,organizations}/**/*.test.ts',
+            'packages/server/test/{db,audit,vault,home,identity,http,connect,credentials,revocation,events,organizations,usage}/**/*.test.ts',
             'test/e2e/{data-plane,octokit,refresh,tenancy}.test.ts',
           ],
           ...integration,

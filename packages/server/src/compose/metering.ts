@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { createPriceBook, formatId, HELD_PRICES, readPriceBook } from '@sallyport/core'
 import type { PriceBookInput } from '@sallyport/core'
+import { isNode, LineCounter, parseDocument } from 'yaml'
 import { ZodError } from 'zod'
 import { appendAudit } from '../audit/index.ts'
 import { ConfigError } from '../config.ts'
-import type { Config } from '../config.ts'
 import { budgetDraw, budgetFindOf, budgetTell } from '../db/index.ts'
 import type { Budget, Database, TenantTx } from '../db/index.ts'
 import { createBudgets, createUsageMeter } from '../usage/index.ts'
@@ -31,7 +31,7 @@ export function openMetering({ config, database, useLog, clock, logger, metrics,
   })
   const stopListening = database.onChange((change) => budgets.heard(change))
   budgets.start()
-  const books = booksOf(config)
+  const books = booksAt(config.usage.prices)
   return {
     priced: books.flatMap(({ prices }) => prices),
     meter: createUsageMeter({ prices: createPriceBook(books), budgets, useLog, clock, metrics, node }),
@@ -67,34 +67,39 @@ async function tell(tx: TenantTx, budget: Budget, startsOn: string, spentNano: n
   })
 }
 
-/** The later one counts. */
-function booksOf({ usage: { prices } }: Config): PriceBookInput[] {
-  if (prices === undefined) return [HELD_PRICES]
+/** The prices that are known, and an operator's book: the later one counts. @throws ConfigError with the place and the reason of each fault */
+export function booksAt(path: string | undefined): PriceBookInput[] {
+  if (path === undefined) return [HELD_PRICES]
   let text: string
   try {
-    text = readFileSync(prices, 'utf8')
+    text = readFileSync(path, 'utf8')
   } catch {
     throw refused('names a file that can not be read')
   }
   return [HELD_PRICES, readOwn(text)]
 }
 
+/** JSON, or YAML without aliases, which is the same with comments. */
 function readOwn(text: string): ReturnType<typeof readPriceBook> {
-  let book: unknown
+  const lines = new LineCounter()
+  const document = parseDocument(text, { schema: 'core', uniqueKeys: true, merge: false, lineCounter: lines, prettyErrors: true })
+  const [fault] = [...document.errors, ...document.warnings]
+  if (fault !== undefined) throw refused(`names a file that is neither JSON nor YAML, from line ${fault.linePos?.[0].line ?? 1} on`)
   try {
-    book = JSON.parse(text)
+    return readPriceBook(document.toJS({ maxAliasCount: 0 }))
   } catch (error) {
-    const at = /position (?<position>\d+)/u.exec((error as Error).message)?.groups?.['position']
-    throw refused(`names a file that is no JSON${at === undefined ? '' : ` from line ${text.slice(0, Number(at)).split('\n').length} on`}`)
-  }
-  try {
-    return readPriceBook(book)
-  } catch (error) {
+    if (error instanceof ReferenceError) throw refused('names a file with aliases')
     if (!(error instanceof ZodError)) throw error
-    throw refused(
-      `names a file that is no price book: ${error.issues.map(({ path, message }) => `${path.join('/') || 'it'} ${message}`).join('; ')}`,
-    )
+    const faults = error.issues.map(({ path, message }) => `line ${lineOf(document, lines, path)}: ${path.join('/') || 'it'} ${message}`)
+    throw refused(`names a file that is no price book: ${faults.join('; ')}`)
   }
+}
+
+/** Where the value at `path` stands, or what should hold it. */
+function lineOf(document: ReturnType<typeof parseDocument>, lines: LineCounter, path: readonly PropertyKey[]): number {
+  const node = path.length === 0 ? document.contents : document.getIn(path, true)
+  if (!isNode(node)) return path.length === 0 ? 1 : lineOf(document, lines, path.slice(0, -1))
+  return lines.linePos(node.range?.[0] ?? 0).line
 }
 
 function refused(reason: string): ConfigError {

@@ -48,7 +48,7 @@ describe('an export of an organization', () => {
     const counts = { organization: 1, settings: 1, sign_in_policy: 1, data_key: 1, member: 5, invitation: 1, project: 2, integration: 1 }
     expect(lines.at(-1)).toEqual({
       type: 'end',
-      rows: { ...counts, event_source: 1, key: 1, provider_key: 2, model_route: 1, connection: 1, request: 1 },
+      rows: { ...counts, budget: 1, event_source: 1, key: 1, provider_key: 2, model_route: 1, connection: 1, request: 1 },
     })
     const of = (type: string): Line | undefined => lines.find((line) => line.type === type)
     expect(of('key')).toMatchObject({ id: world.a.params.key, project: world.a.params.project, environment: 'test', rate_limit: null })

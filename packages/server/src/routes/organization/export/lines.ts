@@ -9,6 +9,7 @@ import type { IntegrationId, OrgId } from '@sallyport/core'
 import {
   apiKeyList,
   browserOriginsFind,
+  budgetList,
   connectionList,
   dataKeyList,
   eventSourceList,
@@ -22,9 +23,11 @@ import {
   rateLimitFind,
   requestRecordList,
   signInPolicyFind,
+  usageList,
 } from '../../../db/index.ts'
 import type { Database, Page, Place, RateLimitRow, TenantTx } from '../../../db/index.ts'
 import { readSettings } from '../../../organizations/index.ts'
+import { presentBudgets } from '../../budget/present.ts'
 import { presentConnection } from '../../connection/present.ts'
 import { presentEventSource } from '../../event-source/present.ts'
 import { presentIntegration } from '../../integration/present.ts'
@@ -37,6 +40,7 @@ import { presentProviderKey } from '../../provider-key/present.ts'
 import { presentRecord } from '../../request/present.ts'
 import { presentSettings } from '../../setting/present.ts'
 import { presentSignInPolicy } from '../../sign-in-policy/present.ts'
+import { presentUsage } from '../../usage/present.ts'
 import { presentOrganization } from '../present.ts'
 
 export interface ExportWanted {
@@ -93,6 +97,10 @@ async function* things(database: Source, wanted: ExportWanted): AsyncGenerator<L
     ({ id }) => id,
   )) {
     yield { type: 'key', project: null, ...presentOrganizationKey(key), rate_limit: await within((tx) => limitOf(tx, key.id)) }
+  }
+  for await (const budget of paged(budgetList, ({ id }) => id)) {
+    const [shown] = await within((tx) => presentBudgets(tx, [budget]))
+    yield { type: 'budget', ...shown }
   }
   for await (const project of paged(projectList, ({ id }) => id)) {
     const [limit, origins] = await within(async (tx) => [await limitOf(tx, project.id), await browserOriginsFind(tx, project.id)] as const)
@@ -165,6 +173,13 @@ async function* inPlace(within: Within, at: Place, wanted: ExportWanted): AsyncG
   )) {
     yield { type: 'request', ...where, ...presentRecord(record) }
   }
+  for await (const row of pages(
+    within,
+    (tx, page: UsagePage) => usageList(tx, at, {}, page),
+    ({ id }) => id,
+  )) {
+    yield { type: 'usage', ...where, ...presentUsage(row) }
+  }
 }
 
 /** Without what the API shows of their texts: nothing of a secret leaves with an export. */
@@ -184,6 +199,7 @@ type ProviderKeyPage = Parameters<typeof providerKeyList>[2]
 type SourcePage = Parameters<typeof eventSourceList>[3]
 type KeyPage = Parameters<typeof apiKeyList>[3]
 type ConnectionPage = Parameters<typeof connectionList>[3]
+type UsagePage = Parameters<typeof usageList>[3]
 type RequestPage = Parameters<typeof requestRecordList>[2]
 
 /** One after the other, each page in a transaction of its own: however slowly somebody reads, no transaction waits for that. */
