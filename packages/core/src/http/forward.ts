@@ -308,10 +308,15 @@ class Forwarding implements Dispatcher.DispatchHandler {
     else this.#decoder.pause()
   }
 
+  /** Called by a decoder's event, where what is thrown would end the process. */
   #finish(): void {
     if (this.#settled) return
-    this.#mask?.flush(this.#emit)
-    if (!this.#settled) this.#call.response.end()
+    try {
+      this.#mask?.flush(this.#emit)
+      if (!this.#settled) this.#call.response.end()
+    } catch (error) {
+      this.#fail(toEgressError(error, true))
+    }
   }
 
   #flowAgain(): void {

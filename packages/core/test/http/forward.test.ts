@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
 import { Readable } from 'node:stream'
+import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Secret } from '../../src/kernel/index.ts'
 import { EgressError, judgePath, parseApiBase } from '../../src/http/index.ts'
@@ -443,6 +444,16 @@ describe('a caller that goes away', () => {
     sink.writeHead = () => Object.assign(sink, { destroyed: true })
     expect(await direct(egress, upstream.origin, { response: sink })).toMatchObject({ aborted: 'client_gone', bytesOut: 0 })
     expect(written).toEqual([])
+  })
+
+  it.each(['identity', 'gzip'])('that ends badly where its last byte goes (%s) ends the call and nothing else', async (coding) => {
+    const body = coding === 'gzip' ? gzipSync('hello') : Buffer.from('hello')
+    const upstream = await httpUpstream(cleanup, (_request, response) => void response.setHeader('content-encoding', coding).end(body))
+    const egress = testEgress(cleanup, { insecureAllowOrigins: [upstream.origin] })
+    const end = (): never => {
+      throw new RangeError('no room')
+    }
+    expect(await direct(egress, upstream.origin, { response: { ...deafSink(), end } })).toMatchObject({ status: 200, aborted: 'upstream_reset' })
   })
 
   it('is noticed through a signal too, before and during the call', async () => {

@@ -101,6 +101,17 @@ describe('an answer that is translated', () => {
     expect([caller.status, JSON.parse(caller.body), caller.body]).toMatchObject([502, { error: {} }, expect.not.stringContaining('html>')])
   })
 
+  it('that is nested too deeply to be written again is an error of OpenAI’s form, with its own status', () => {
+    const caller = new Caller()
+    const asked = { model: 'm', input: 'hello' }
+    const translation = translationFor({ ...anthropic, paths: { chat: '/chat/completions' } }, { operation: 'responses' })
+    const answer = new TranslatedAnswer(caller, { translation, operation: 'responses', asked, most: 100_000, abandon: () => undefined })
+    answer.writeHead(400, ['content-type', 'application/json'])
+    answer.write(Buffer.from(`{"error":{"message":"no","more":${'['.repeat(20_000)}${']'.repeat(20_000)}}}`))
+    answer.end()
+    expect([caller.status, caller.ends, JSON.parse(caller.body)]).toMatchObject([400, 1, { error: { type: 'invalid_request_error' } }])
+  })
+
   it('that is larger than its bound is an error, once, and the rest is not waited for', () => {
     const { caller, answer } = answering({ most: 10 })
     answer.writeHead(200, [])

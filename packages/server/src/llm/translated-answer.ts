@@ -139,11 +139,22 @@ export class TranslatedAnswer implements ResponseSink {
     this.#over = true
     const { translation, asked } = this.#options
     const answer = translation.answer(status, json, asked)
-    const body = Buffer.from(JSON.stringify(answer.body))
+    const body = written(answer.body)
+    if (body === undefined) return this.#answer(status, NO_JSON)
     const own = ['content-type', 'application/json; charset=utf-8', 'content-length', String(body.length)]
     this.#to.writeHead(answer.status, [...withoutBody(this.#headers), ...own])
     this.#to.write(body)
     this.#to.end()
+  }
+}
+
+/** Undefined for what is nested too deeply to be written: a vendor's own error passes as it is. */
+function written(body: object): Buffer | undefined {
+  try {
+    return Buffer.from(JSON.stringify(body))
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
   }
 }
 
