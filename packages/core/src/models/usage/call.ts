@@ -7,13 +7,15 @@ import type { Dialect } from '../schema.ts'
  */
 export type CallKind = 'generation' | 'embedding' | 'free' | 'other'
 
-const COUNTING = /(?:count[_-]?tokens|input_tokens|tokenize|detokenize|moderations|\/files|\/uploads(?:\/.*)?|cancel)$/iu
+/** The last segment or method and nothing beside it: `/chat;cancel` is whatever its provider takes it for. */
+const COUNTING = /[/:](?:count[_-]?tokens|input_tokens|tokenize|detokenize|moderations|files|uploads(?:\/.*)?|cancel)$/iu
 const EMBEDDING = /(?:\/embeddings|\/embed|:(?:batch)?embed[a-z]*|\/rerank)$/iu
 const GENERATION =
   /(?:\/(?:chat\/)?completions|\/responses|\/interactions|\/messages|\/chat|\/converse(?:-stream)?|\/invoke(?:-with-response-stream)?|:(?:stream)?(?:generatecontent|rawpredict))$/iu
 
-/** @param path without its query */
-export function callKind(method: string, path: string): CallKind {
+/** @param written the path without its query */
+export function callKind(method: string, written: string): CallKind {
+  const path = plainPath(written)
   if (method !== 'POST') return method === 'PUT' || method === 'PATCH' ? 'other' : 'free'
   if (COUNTING.test(path)) return 'free'
   if (EMBEDDING.test(path)) return 'embedding'
@@ -27,13 +29,25 @@ const IN_PATH: Readonly<Partial<Record<Dialect, RegExp>>> = {
 
 /** The model that a path names, decoded. */
 export function modelOfPath(dialect: Dialect, path: string): string | undefined {
-  const written = IN_PATH[dialect]?.exec(path)?.groups?.['model']
+  const written = IN_PATH[dialect]?.exec(plainPath(path))?.groups?.['model']
   if (written === undefined) return undefined
   try {
     return cleanModel(decodeURIComponent(written))
   } catch {
     return undefined
   }
+}
+
+const ESCAPED = /%[0-9a-f]{2}/giu
+const NEEDS_NONE = /[\w.~:-]/u
+
+/** As providers read it: escapes of what needs none undone (RFC 3986 section 2.3), no slash at its end. Whoever writes it otherwise asks for the same. */
+export function plainPath(path: string): string {
+  const plain = path.replaceAll(ESCAPED, (escaped) => {
+    const meant = String.fromCodePoint(Number.parseInt(escaped.slice(1), 16))
+    return NEEDS_NONE.test(meant) ? meant : escaped
+  })
+  return plain.replace(/\/+$/u, '')
 }
 
 const MODEL = /^[0-9A-Za-z@][0-9A-Za-z._:/@+-]{0,159}$/u

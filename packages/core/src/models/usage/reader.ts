@@ -4,7 +4,7 @@
  */
 import type { Dialect } from '../schema.ts'
 import { AwsFrames } from './aws-frames.ts'
-import { callKind, cleanModel, pathOnly } from './call.ts'
+import { callKind, cleanModel, pathOnly, plainPath } from './call.ts'
 import type { CallKind } from './call.ts'
 import { EventLines } from './event-lines.ts'
 import { JsonScan } from './json-scan.ts'
@@ -88,7 +88,7 @@ const STANDARD: ReadonlySet<string> = new Set([
 
 /** Undefined where an answer says nothing of use: it failed, or nothing was asked of a model. */
 export function usageReader(dialect: Dialect, call: AnsweredCall): UsageReader | undefined {
-  const path = pathOnly(call.path)
+  const path = plainPath(pathOnly(call.path))
   const kind = callKind(call.method, path)
   if (kind === 'free' || call.status < 200 || call.status > 299) return undefined
   return new Reading(wordsOf(dialect, path), kind, call)
