@@ -453,7 +453,10 @@ describe('a caller that goes away', () => {
     const end = (): never => {
       throw new RangeError('no room')
     }
-    expect(await direct(egress, upstream.origin, { response: { ...deafSink(), end } })).toMatchObject({ status: 200, aborted: 'upstream_reset' })
+    expect(await direct(egress, upstream.origin, { response: { ...deafSink(), end } })).toMatchObject({
+      status: 200,
+      aborted: 'upstream_reset',
+    })
   })
 
   it('is noticed through a signal too, before and during the call', async () => {

@@ -3,7 +3,16 @@
  * passed through untouched, any other is translated. Refuses in OpenAI's words, and to ask a second provider once a first has begun to answer.
  */
 import { cleanRequestHeaders, EgressError, judgePath, translationFor, TranslationError } from '@sallyport/core'
-import type { Asked, ForwardResult, ModelOperation, ModelProvider, ResponseSink, Translation, VendorRequest } from '@sallyport/core'
+import type {
+  Asked,
+  ForwardResult,
+  JudgedPath,
+  ModelOperation,
+  ModelProvider,
+  ResponseSink,
+  Translation,
+  VendorRequest,
+} from '@sallyport/core'
 import type { FallbackCause, ModelTarget, Place } from '../db/index.ts'
 import type { KeyPrincipal } from '../identity/index.ts'
 import { CallError, createUnderway, Visit } from '../proxy/index.ts'
@@ -78,7 +87,9 @@ interface Said {
   readonly model: string
   readonly translation: Translation
   readonly asked: Asked
-  readonly request: VendorRequest
+  readonly path: JudgedPath
+  /** Flat. */
+  readonly headers: readonly string[]
   readonly body: Buffer
 }
 
@@ -227,7 +238,7 @@ class CompatibleCall {
     if (provider === undefined) return { served: false, cause: 'no_key', error: unknownModel() }
     let said: Said
     try {
-      said = inWordsOf(provider, question, turn.target)
+      said = inWordsOf(provider, question, turn.target, this.#visit.request.rawHeaders)
     } catch (error) {
       if (error instanceof TranslationError) return { served: false, cause: 'unsayable', error }
       throw error
@@ -281,8 +292,8 @@ class CompatibleCall {
         ownKey,
         keyName: target.keyName,
         method: 'POST',
-        path: judgePath(said.request.path),
-        headers: headersFor(this.#visit.request.rawHeaders, said),
+        path: said.path,
+        headers: said.headers,
         body: said.body,
         metering,
         handing: { ...this.#visit.answerFields(), response: answer },
@@ -313,14 +324,14 @@ class CompatibleCall {
     { principal, said, asked }: Question,
     { route }: Plan,
     { target }: Turn,
-    { provider, request, body }: Said,
+    { provider, path, body }: Said,
   ): Promise<Metering> {
     const begun = this.#o.meter.begin({
       principal,
       request: this.#visit.id,
       provider,
       method: 'POST',
-      path: request.path,
+      path,
       route,
       endUser: said.endUser,
       model: target.model,
@@ -349,12 +360,28 @@ function placeOf({ project, environment }: KeyPrincipal): Place {
   })
 }
 
-/** @throws TranslationError */
-function inWordsOf(provider: ModelProvider, { operation, asked: given }: Question, { model }: ModelTarget): Said {
+/** All that can be refused of it, before anything is set aside for it. @throws TranslationError; EgressError `path_refused`, `header_refused` */
+function inWordsOf(
+  provider: ModelProvider,
+  { operation, asked: given }: Question,
+  { model }: ModelTarget,
+  rawHeaders: readonly string[],
+): Said {
   const translation = translationFor(provider, { operation })
   const asked = { ...given, model }
   const request = translation.request(asked)
-  return { provider, model, translation, asked, request, body: Buffer.from(JSON.stringify(request.body)) }
+  const headers = headersFor(rawHeaders, { provider, translation, asked, request })
+  return { provider, model, translation, asked, path: judgePath(request.path), headers, body: writtenOut(request.body) }
+}
+
+/** Arguments of calls come as texts, and are read for some: those too can be nested too deeply. @throws TranslationError */
+function writtenOut(body: object): Buffer {
+  try {
+    return Buffer.from(JSON.stringify(body))
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new TranslationError('invalid_value', null, 'The request is nested too deeply.')
+  }
 }
 
 /**
@@ -396,7 +423,10 @@ const OPENAI_OWN = /^openai-/u
 const ANYWHERE: ReadonlySet<string> = new Set(['user-agent', 'accept-encoding', 'accept-language'])
 
 /** Flat. The request's own are about its body, and its words. */
-function headersFor(rawHeaders: readonly string[], { provider, translation, asked, request }: Said): string[] {
+function headersFor(
+  rawHeaders: readonly string[],
+  { provider, translation, asked, request }: Pick<Said, 'provider' | 'translation' | 'asked'> & { readonly request: VendorRequest },
+): string[] {
   const cleaned = cleanRequestHeaders(rawHeaders, REPLACED)
   const sent: string[] = []
   for (let at = 0; at + 1 < cleaned.length; at += 2) {
