@@ -1,6 +1,6 @@
 /** OpenAI's own client, and `ai` as it speaks to OpenAI, with the models of vendors that speak otherwise: the suite that they pass at OpenAI's. */
 import { afterAll, inject } from 'vitest'
-import { modelChatSuite, modelClientsSuite } from '../../packages/testkit/src/suites/index.ts'
+import { modelClientsSuite } from '../../packages/testkit/src/suites/index.ts'
 import { setVendorStage } from './model-vendors.ts'
 import { serverUnderTest } from './server-under-test.ts'
 
@@ -10,7 +10,7 @@ afterAll(async () => (await stage).close())
 /** Clients whose embeddings are asked for; Anthropic makes none, and Bedrock's are not put into OpenAI's words. */
 const EMBEDDING = ['openai, chat completions', 'ai over @ai-sdk/openai, chat']
 
-for (const vendor of ['openai', 'anthropic', 'gemini']) {
+for (const vendor of ['openai', 'anthropic', 'gemini', 'bedrock']) {
   modelClientsSuite(
     `models of ${vendor}, in OpenAI's words`,
     async () => {
@@ -34,17 +34,7 @@ for (const vendor of ['openai', 'anthropic', 'gemini']) {
       vendors: ['anthropic', 'gemini', 'bedrock'],
       uploads: true,
       sameAddress: true,
-      ...(vendor === 'anthropic' && { embeddings: EMBEDDING }),
+      ...(['anthropic', 'bedrock'].includes(vendor) && { embeddings: EMBEDDING }),
     },
   )
 }
-
-modelChatSuite(
-  "models of bedrock, in OpenAI's words",
-  async () => {
-    const { gateway, key, upstream } = await stage
-    const address = { base: gateway.url, key, chat: `bedrock/${upstream.models.chat[0]!}`, embedding: '' }
-    return { addressOf: () => address, close: async () => undefined }
-  },
-  { vendors: ['anthropic', 'gemini', 'bedrock'], embeddings: EMBEDDING },
-)

@@ -136,7 +136,7 @@ function usageOf({ tokens: { input, output } }: Reply): object {
  * One message of AWS's event stream: lengths and their checksum, headers, the payload, and a checksum of it all.
  * https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html
  */
-function frame(type: string, payload: object): Buffer {
+export function frame(type: string, payload: object): Buffer {
   const headers = Buffer.concat([
     textHeader(':event-type', type),
     textHeader(':content-type', 'application/json'),

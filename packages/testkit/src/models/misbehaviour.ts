@@ -1,6 +1,7 @@
 /** Owns what vendors do on bad days, as answers in their stead. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ServerResponse } from 'node:http'
+import { frame } from './bedrock.ts'
 import type { Instead } from './upstream.ts'
 
 /** Of each client's calls to one address the first `times` have this status and these headers, in the vendor's own form; the rest are the vendor's. */
@@ -31,8 +32,9 @@ function errorOf(url: string, status: number): object {
 export function endlessStream(everyMs = 10): Instead {
   return (request, response) => {
     request.resume()
-    response.writeHead(200, { 'content-type': 'text/event-stream' })
-    void write(response, everyMs, speakerOf(request.url ?? ''))
+    const speaker = speakerOf(request.url ?? '')
+    response.writeHead(200, { 'content-type': speaker.type })
+    void write(response, everyMs, speaker)
     return true
   }
 }
@@ -41,8 +43,8 @@ export function endlessStream(everyMs = 10): Instead {
 export function cutStream(chunks: number): Instead {
   return (request, response) => {
     request.resume()
-    response.writeHead(200, { 'content-type': 'text/event-stream' })
-    const { begin, say } = speakerOf(request.url ?? '')
+    const { type, begin, say } = speakerOf(request.url ?? '')
+    response.writeHead(200, { 'content-type': type })
     response.write(begin)
     for (let number = 0; number < chunks; number++) response.write(say(`${number} `))
     // What was written is on its way before the end is.
@@ -60,13 +62,15 @@ async function write(response: ServerResponse, everyMs: number, { begin, say }: 
 }
 
 interface Speaker {
+  readonly type: string
   /** What comes before the first word. */
-  readonly begin: string
-  readonly say: (words: string) => string
+  readonly begin: string | Buffer
+  readonly say: (words: string) => string | Buffer
 }
 
 function speakerOf(url: string): Speaker {
   if (url.startsWith('/anthropic/')) return ANTHROPIC
+  if (url.startsWith('/bedrock/')) return BEDROCK
   return url.startsWith('/gemini/') ? GEMINI : OPENAI
 }
 
@@ -76,7 +80,10 @@ function event(data: object): string {
   return `${name}data: ${JSON.stringify(data)}\n\n`
 }
 
+const EVENTS = 'text/event-stream'
+
 const OPENAI: Speaker = {
+  type: EVENTS,
   begin: '',
   say: (content) => event(chunkOf({ index: 0, delta: { content }, finish_reason: null })),
 }
@@ -98,6 +105,7 @@ const MESSAGE = {
 }
 
 const ANTHROPIC: Speaker = {
+  type: EVENTS,
   begin:
     event({ type: 'message_start', message: MESSAGE }) +
     event({ type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }),
@@ -105,6 +113,13 @@ const ANTHROPIC: Speaker = {
 }
 
 const GEMINI: Speaker = {
+  type: EVENTS,
   begin: '',
   say: (text) => event({ candidates: [{ content: { parts: [{ text }], role: 'model' }, index: 0 }], modelVersion: 'x' }),
+}
+
+const BEDROCK: Speaker = {
+  type: 'application/vnd.amazon.eventstream',
+  begin: frame('messageStart', { role: 'assistant' }),
+  say: (text) => frame('contentBlockDelta', { delta: { text }, contentBlockIndex: 0 }),
 }

@@ -176,8 +176,8 @@ function theirPatience(place: () => JudgingModelsUnderTest, clients: typeof MODE
     expect(await Promise.all(seen.map(({ over }) => over))).not.toContain(false)
   })
 
-  // What never ends is said in the words of OpenAI's chat completions, Anthropic and Gemini.
-  const streaming = clients.filter(({ name, vendor }) => vendor !== 'bedrock' && !name.endsWith('responses'))
+  // OpenAI's own streams that never end are said as chat completions.
+  const streaming = clients.filter(({ name }) => !name.endsWith('responses'))
   it.each(streaming)('$name, unmodified, takes its hands off a stream, and the vendor sees it go', async ({ vendor, make }) => {
     place().upstream.instead(endlessStream())
     const before = place().upstream.seen.length
