@@ -65,6 +65,20 @@ describe('MetricsRegistry', () => {
     expect(linesOf(registry, 'calls_total{')).toEqual(['calls_total{provider="other",result="other"} 6'])
   })
 
+  it('L-06 judges a label no less when the series is known: a text that another one hides in, a value that is none, a label too many', () => {
+    const registry = new MetricsRegistry(definitions)
+    for (let i = 0; i < 3; i++) registry.count('calls_total', { provider: 'github', result: 'ok' })
+    registry.count('calls_total', { provider: 'github\nok', result: '' })
+    registry.count('calls_total', { provider: 'github', result: 'ok\n' })
+    expect(() => registry.count('calls_total', { provider: 'github', result: 'ok', more: 'x' })).toThrow(TypeError)
+    expect(() => registry.count('calls_total', { provider: 'github' })).toThrow(TypeError)
+    expect(linesOf(registry, 'calls_total').toSorted()).toEqual([
+      'calls_total{provider="github",result="ok"} 3',
+      'calls_total{provider="github",result="other"} 1',
+      'calls_total{provider="other",result="other"} 1',
+    ])
+  })
+
   it('refuses what was not declared', () => {
     const registry = new MetricsRegistry(definitions)
     expect(() => registry.count('unknown_total', {})).toThrow(TypeError)
