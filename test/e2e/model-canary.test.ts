@@ -162,8 +162,8 @@ async function refused(): Promise<void> {
   }
 }
 
-/** Every row of every table that holds one of these, by table. */
-async function found(wanted: readonly string[]): Promise<string[]> {
+/** Every row of every table as text, by table. */
+async function everyTable(): Promise<Map<string, string>> {
   const admin = new Client({ connectionString: stage.gateway.databaseUrl! })
   await admin.connect()
   try {
@@ -171,18 +171,21 @@ async function found(wanted: readonly string[]): Promise<string[]> {
       `select quote_ident(schemaname) || '.' || quote_ident(tablename) as name from pg_tables where schemaname not in ('pg_catalog', 'information_schema')`,
     )
     expect(tables.length).toBeGreaterThan(30)
-    const holding: string[] = []
+    const all = new Map<string, string>()
     for (const { name } of tables) {
-      const { rows } = await admin.query(
-        `select 1 from ${name} t where exists (select from unnest($1::text[]) w where strpos(t::text, w) > 0) limit 1`,
-        [wanted],
-      )
-      if (rows.length > 0) holding.push(name)
+      const { rows } = await admin.query<{ row: string }>(`select t::text as row from ${name} t`)
+      all.set(name, rows.map(({ row }) => row).join('\n'))
     }
-    return holding
+    return all
   } finally {
     await admin.end()
   }
+}
+
+/** The tables in which one of these stands. */
+async function found(wanted: readonly string[]): Promise<string[]> {
+  const holding = [...(await everyTable())].filter(([, text]) => wanted.some((one) => text.includes(one)))
+  return holding.map(([name]) => name)
 }
 
 const spellings = (text: string): string[] => {
