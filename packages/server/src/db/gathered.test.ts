@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { gathered } from './gathered.ts'
 
 function setup() {
@@ -28,6 +28,27 @@ describe('gathered questions', () => {
     expect(await Promise.all(more)).toEqual(['B', undefined, 'C', 'B'])
     answers[0]!.resolve()
     expect(await first).toBe('A')
+  })
+
+  it('are few statements however slow the database is: those over it wait, and go together with the next', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] })
+    try {
+      const { statements, answers, ask } = setup()
+      const all: Promise<string | undefined>[] = []
+      for (let n = 0; n < 10; n++) {
+        all.push(ask(`k${n}`))
+        await vi.advanceTimersByTimeAsync(50)
+      }
+      expect(statements).toEqual([['k0'], ['k1'], ['k2'], ['k3']])
+      answers[2]!.resolve()
+      expect(await all[2]).toBe('K2')
+      await vi.advanceTimersByTimeAsync(50)
+      expect(statements[4]).toEqual(['k4', 'k5', 'k6', 'k7', 'k8', 'k9'])
+      for (const { resolve } of answers) resolve()
+      expect(await Promise.all(all)).toEqual(Array.from({ length: 10 }, (_, n) => `K${n}`))
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('are asked again when they come again: no answer is held', async () => {

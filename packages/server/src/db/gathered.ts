@@ -3,10 +3,12 @@
  * in one statement: strangers decide how many questions there are, and not how many statements. Refuses to hold an answer.
  */
 
-/** Between two statements. What a question waits beside others at most; alone it waits for nothing. */
+/** Between two statements. What a question waits beside others at most, of a database that answers; alone it waits for nothing. */
 const EVERY_MS = 5
 /** Questions of one statement. */
 const MOST = 500
+/** Statements under way at once. A database that answers slowly would be sent ever more of them, and calls of callers wait behind those for a connection. */
+const AT_ONCE = 4
 
 interface Question<Value> {
   readonly answer: Promise<Value | undefined>
@@ -20,22 +22,28 @@ interface Question<Value> {
 export function gathered<Key extends string, Value>(
   ask: (keys: readonly Key[]) => Promise<ReadonlyMap<Key, Value>>,
 ): (key: Key) => Promise<Value | undefined> {
-  let waiting = new Map<Key, Question<Value>>()
+  const waiting = new Map<Key, Question<Value>>()
   let isPausing = false
+  let underWay = 0
 
   const go = (): void => {
-    const questions = waiting
-    waiting = new Map()
+    if (isPausing || underWay === AT_ONCE || waiting.size === 0) return
+    const questions = [...waiting].slice(0, MOST)
+    for (const [key] of questions) waiting.delete(key)
     isPausing = true
-    setTimeout(() => (waiting.size > 0 ? go() : (isPausing = false)), EVERY_MS)
-    const keys = [...questions.keys()]
-    for (let at = 0; at < keys.length; at += MOST) {
-      const some = keys.slice(at, at + MOST)
-      ask(some).then(
-        (found) => some.forEach((key) => questions.get(key)!.resolve(found.get(key))),
-        (error: unknown) => some.forEach((key) => questions.get(key)!.reject(error)),
-      )
-    }
+    setTimeout(() => {
+      isPausing = false
+      go()
+    }, EVERY_MS)
+    underWay += 1
+    const answered = ask(questions.map(([key]) => key)).then(
+      (found) => questions.forEach(([key, { resolve }]) => resolve(found.get(key))),
+      (error: unknown) => questions.forEach(([, { reject }]) => reject(error)),
+    )
+    void answered.finally(() => {
+      underWay -= 1
+      go()
+    })
   }
 
   return (key) => {
@@ -43,7 +51,7 @@ export function gathered<Key extends string, Value>(
     if (known !== undefined) return known.answer
     const { promise: answer, resolve, reject } = Promise.withResolvers<Value | undefined>()
     waiting.set(key, { answer, resolve, reject })
-    if (!isPausing) go()
+    go()
     return answer
   }
 }

@@ -113,6 +113,11 @@ describe('the answer to an error that is made once', () => {
     expect(other!.body).not.toContain('req_1111')
   })
 
+  it('D-01 is not what is thrown that is no error at all, which is answered as any failure of ours', () => {
+    for (const thrown of [undefined, null, 'text', 7])
+      expect(answered(thrown)).toMatchObject({ status: 500, problem: { code: 'internal' } })
+  })
+
   it('says nothing of what came before it: other fields of the server are those that it is told now', () => {
     answered(REFUSED_KEY, { more: { 'x-first': '1' } })
     expect(answered(REFUSED_KEY, { more: { 'x-second': '2' } }).headers).not.toHaveProperty('x-first')

@@ -210,7 +210,7 @@ export function sendProblem(
   requestId: string,
   more: Readonly<Record<string, string>> = {},
 ): Problem {
-  if (Object.isFrozen(error) && !response.headersSent) return sendPrepared(response, error as Error, requestId, more)
+  if (error instanceof Error && Object.isFrozen(error) && !response.headersSent) return sendPrepared(response, error, requestId, more)
   const problem = problemFor(error, requestId)
   if (response.headersSent) {
     response.destroy()
