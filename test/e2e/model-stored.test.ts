@@ -113,13 +113,18 @@ describe('what an organization keeps of model calls', () => {
 
   it('is a stream as it passed by, also one that broke off', async () => {
     await keep({ store_prompts: true, store_responses: true })
+    let breakOff = (): void => undefined
     stage.upstream.answer((_request, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write('data: half\n\n', () => response.socket!.resetAndDestroy())
+      response.write('data: half\n\n')
+      breakOff = () => void response.socket!.resetAndDestroy()
     })
     const headers = { authorization: `Bearer ${stage.key}` }
     const response = await stage.call(CHAT, { method: 'POST', headers, body: '{"stream":true}' })
-    await response.text().catch(() => undefined)
+    const reader = response.body!.getReader()
+    await reader.read()
+    breakOff()
+    await reader.read().catch(() => undefined)
     const request = response.headers.get('sallyport-request-id')!
     await expect
       .poll(() => parts(request))
