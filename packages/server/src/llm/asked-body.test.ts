@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
+import { newId } from '@sallyport/core'
 import { asked, createBodyHolding } from './asked-body.ts'
 
 describe('what a body asks for', () => {
@@ -20,32 +21,52 @@ describe('what a body asks for', () => {
 })
 
 describe('bodies that are held', () => {
+  const [ours, theirs] = [newId('org'), newId('org')]
   const stream = (...sizes: number[]) => Readable.from(sizes.map((size) => Buffer.alloc(size)))
 
   it('D-06 are refused beyond the bound of one, declared or not', async () => {
     const holding = createBodyHolding(10, 100)
-    await expect(holding.held(stream(4, 4, 4), undefined, async () => 1)).rejects.toMatchObject({ code: 'request_too_large' })
-    expect(await holding.held(stream(4, 4, 2), undefined, async (whole) => whole.length)).toBe(10)
+    await expect(holding.held(ours, stream(4, 4, 4), undefined, async () => 1)).rejects.toMatchObject({ code: 'request_too_large' })
+    expect(await holding.held(ours, stream(4, 4, 2), undefined, async (whole) => whole.length)).toBe(10)
   })
 
   it('are refused beyond the bound of all, until others have gone', async () => {
     const holding = createBodyHolding(10, 15)
     const over = Promise.withResolvers<void>()
-    const first = holding.held(stream(10), 10, () => over.promise)
-    await expect(holding.held(stream(10), 10, async () => 1)).rejects.toMatchObject({ code: 'overloaded' })
-    expect(await holding.held(stream(5), 5, async () => 1)).toBe(1)
+    const first = holding.held(ours, stream(10), 10, () => over.promise)
+    await expect(holding.held(ours, stream(10), 10, async () => 1)).rejects.toMatchObject({ code: 'overloaded' })
+    expect(await holding.held(theirs, stream(5), 5, async () => 1)).toBe(1)
     over.resolve()
     await first
-    expect(await holding.held(stream(10), 10, async () => 1)).toBe(1)
+    expect(await holding.held(ours, stream(10), 10, async () => 1)).toBe(1)
+  })
+
+  it('of one organization leave room for others, and take what they are once that is known', async () => {
+    const holding = createBodyHolding(10, 60)
+    const over = Promise.withResolvers<void>()
+    const silent = (): Readable => new Readable({ read() {} })
+    const stuck = Array.from({ length: 4 }, silent)
+    const held = stuck.map((body) => holding.held(ours, body, undefined, async () => 1))
+    await expect(holding.held(ours, silent(), undefined, async () => 1)).rejects.toMatchObject({ code: 'overloaded' })
+    expect(await holding.held(theirs, stream(10), undefined, async (whole) => whole.length)).toBe(10)
+    const small = stuck.map((body) => {
+      body.push(Buffer.alloc(1))
+      body.push(null)
+    })
+    expect(await Promise.all(held)).toEqual(small.map(() => 1))
+    const long = Array.from({ length: 30 }, () => holding.held(ours, stream(1), 1, () => over.promise))
+    expect(await holding.held(ours, stream(2), undefined, async (whole) => whole.length)).toBe(2)
+    over.resolve()
+    await Promise.all(long)
   })
 
   it('that break off are a caller’s that is gone, and give back their place', async () => {
     const holding = createBodyHolding(10, 10)
     const broken = new Readable({ read() {} })
     broken.push(Buffer.alloc(1))
-    const held = holding.held(broken, undefined, async () => 1)
+    const held = holding.held(ours, broken, undefined, async () => 1)
     broken.destroy(new Error('reset'))
     await expect(held).rejects.toMatchObject({ code: 'client_gone' })
-    expect(await holding.held(stream(10), 10, async () => 1)).toBe(1)
+    expect(await holding.held(ours, stream(10), 10, async () => 1)).toBe(1)
   })
 })

@@ -1,9 +1,10 @@
 /**
  * Owns bodies that must be at hand before their call goes out: for a look at what is asked for, where a budget needs it, or for a signature. Refuses one that is too
- * large, and to hold more of all together than its bound.
+ * large, and to hold more of all together than its bound; and to let one organization have so much of that that the others find no room.
  */
 import type { Readable } from 'node:stream'
 import { EgressError } from '@sallyport/core'
+import type { OrgId } from '@sallyport/core'
 import { CallError } from '../proxy/index.ts'
 
 /** A body, and what is known of it. */
@@ -18,25 +19,41 @@ export interface AskedBody {
 
 export interface BodyHolding {
   /**
-   * Reads a body whole and holds it until `work` has ended. `declared`: its length, where it is.
+   * Reads a body whole and holds it until `work` has ended. `declared`: its length, where it is; one without takes the room of the largest until it is read.
    * @throws EgressError `request_too_large`, `client_gone` for one that broke off; CallError `overloaded` when too much is held already; what `work` throws
    */
-  held<T>(body: Readable, declared: number | undefined, work: (whole: Buffer) => Promise<T>): Promise<T>
+  held<T>(owner: OrgId, body: Readable, declared: number | undefined, work: (whole: Buffer) => Promise<T>): Promise<T>
 }
+
+/** Whoever holds something already may have so many times what is free: alone two thirds of all, two of them two fifths each. */
+const TIMES_FREE = 2
 
 /** @param mostEach bytes of one body; @param mostAll of all that are held at once */
 export function createBodyHolding(mostEach: number, mostAll: number): BodyHolding {
   let heldBytes = 0
+  const byOwner = new Map<OrgId, number>()
+  const take = (owner: OrgId, bytes: number): void => {
+    heldBytes += bytes
+    const own = (byOwner.get(owner) ?? 0) + bytes
+    if (own === 0) byOwner.delete(owner)
+    else byOwner.set(owner, own)
+  }
+  const hasRoom = (owner: OrgId, bytes: number): boolean => {
+    const [free, own] = [mostAll - heldBytes, byOwner.get(owner) ?? 0]
+    return bytes <= free && (own === 0 || own + bytes <= free * TIMES_FREE)
+  }
   return {
-    async held(body, declared, work) {
-      const taken = Math.min(declared ?? mostEach, mostEach)
-      if (heldBytes + taken > mostAll)
-        throw new CallError('overloaded', 'bodies held', { publicDetail: 'Too many bodies are read at once.' })
-      heldBytes += taken
+    async held(owner, body, declared, work) {
+      let taken = Math.min(declared ?? mostEach, mostEach)
+      if (!hasRoom(owner, taken)) throw new CallError('overloaded', 'bodies held', { publicDetail: 'Too many bodies are read at once.' })
+      take(owner, taken)
       try {
-        return await work(await readWhole(body, mostEach))
+        const whole = await readWhole(body, mostEach)
+        take(owner, whole.length - taken)
+        taken = whole.length
+        return await work(whole)
       } finally {
-        heldBytes -= taken
+        take(owner, -taken)
       }
     },
   }

@@ -153,7 +153,7 @@ class CompatibleCall {
     if (contentLength !== undefined && contentLength > this.#o.maxRequestBytes) throw new EgressError('request_too_large', 'length')
     const { operation, path } = wanted
     // Held until the answer is over: it may have to be sent again, and in other words.
-    await this.#o.holding.held(this.#visit.request, contentLength, (whole) =>
+    await this.#o.holding.held(principal.org, this.#visit.request, contentLength, (whole) =>
       this.#ask({ operation, path, principal, said, asked: readAsked(whole) }),
     )
   }

@@ -94,7 +94,9 @@ class Departures implements ModelCalls {
   async #held<T>(call: ModelCall, work: (call: ModelCall) => Promise<T>): Promise<T> {
     const { provider, body, contentLength } = call
     if (!needsWholeBody(provider) || body === null || body instanceof Uint8Array) return await work(call)
-    return await this.#o.holding.held(body, contentLength, (whole) => work({ ...call, body: whole, contentLength: undefined }))
+    return await this.#o.holding.held(call.principal.org, body, contentLength, (whole) =>
+      work({ ...call, body: whole, contentLength: undefined }),
+    )
   }
 
   async #guarded(call: ModelCall, key: ChosenKey, base: Base, leaving: () => void): Promise<ForwardResult> {

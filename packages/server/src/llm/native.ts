@@ -126,7 +126,7 @@ class NativeCall {
     if (contentLength === 0) return await work({ body: null, bytes: 0 })
     const wanted = this.#o.meter.wantsBody(principal)
     if (!(wanted instanceof Promise ? await wanted : wanted)) return await work({ body: this.#request, bytes: contentLength })
-    return await this.#o.holding.held(this.#request, contentLength, (whole) => work(askedOf(whole)))
+    return await this.#o.holding.held(principal.org, this.#request, contentLength, (whole) => work(askedOf(whole)))
   }
 
   async #metering(principal: KeyPrincipal, provider: ModelProvider, asked: ModelHeaders, body: Omit<AskedBody, 'body'>): Promise<Metering> {
