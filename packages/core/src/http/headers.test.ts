@@ -239,7 +239,8 @@ describe('cleanResponseHeaders', () => {
     ['https://api.example/v3//evil', 'https://api.example/v3//evil'],
   ])('I-13 S-05 Location %j becomes %j', (from, to) => {
     expect(clean('Location', from)).toBe(to)
-    expect(clean('Content-Location', from)).toBe(to)
+    for (const name of ['Content-Location', 'Operation-Location', 'Azure-AsyncOperation', 'X-Goog-Upload-Url', 'X-Goog-Upload-Control-Url'])
+      expect(clean(name, from)).toBe(to)
     // Where Google wants the bytes of an upload.
     expect(clean('X-Goog-Upload-URL', from)).toBe(to)
   })

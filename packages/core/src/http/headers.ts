@@ -69,10 +69,17 @@ const DROPPED_FROM_REQUEST: ReadonlySet<string> = new Set([
 const DROPPED_PREFIXES_FROM_REQUEST = ['cf-', 'proxy-', 'sallyport-', 'x-envoy-', 'x-forwarded-', 'x-original-forwarded-'] as const
 
 /**
- * Headers that are a URL to ask next. Google's resumable uploads name theirs in headers of their own; a client that follows them past the gateway
- * sends its gateway key to the provider.
+ * Headers that are a URL to ask next. Google's resumable uploads and Azure's long operations name theirs in headers of their own; a client that follows
+ * them past the gateway sends its gateway key to the provider.
  */
-const URL_NAMES: ReadonlySet<string> = new Set(['location', 'content-location', 'x-goog-upload-url', 'x-goog-upload-control-url'])
+const URL_NAMES: ReadonlySet<string> = new Set([
+  'location',
+  'content-location',
+  'operation-location',
+  'azure-asyncoperation',
+  'x-goog-upload-url',
+  'x-goog-upload-control-url',
+])
 
 const DROPPED_FROM_RESPONSE: ReadonlySet<string> = new Set([
   ...HOP_BY_HOP,

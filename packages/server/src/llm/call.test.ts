@@ -133,6 +133,14 @@ describe('where a native call goes', () => {
     },
   )
 
+  it.each(['?$httpMethod=POST', '?alt=sse&%24httpHeaders=x-http-method-override:POST', '?$HTTPMETHOD'])(
+    'takes no method and no headers in %s',
+    (query) => {
+      const url = `/llm/gemini/v1beta/models${query}`
+      expect(() => nativePath(url, providerIn(url))).toThrow(expect.objectContaining({ code: 'bad_request' }))
+    },
+  )
+
   it.each(['?pageToken=key', '?keyword=x', '?monkey=x'])('takes %s for what it is', (query) => {
     const url = `/llm/gemini/v1beta/models${query}`
     expect(nativePath(url, providerIn(url))).toBe(`/v1beta/models${query}`)

@@ -142,6 +142,8 @@ const PREFIX = '/llm/'
 const PROVIDER = /^[a-z][a-z0-9-]{0,30}$/u
 /** Where Google's APIs take credentials in a query (AIP-4110 and its system parameters); what stands there would go on beside ours. */
 const QUERY_CREDENTIAL = /[?&]\$?\.?(?:key|api[_-]?key|access_token|oauth_token)(?:=|&|$)/iu
+/** Google's servers take these for the method and the headers of the request: another call than the one that was judged, metered and signed. */
+const QUERY_OVERRIDE = /[?&]\$?http(?:headers|method)(?:=|&|$)/iu
 
 export const isNativeUrl = (url: string): boolean => url.startsWith(PREFIX)
 
@@ -153,9 +155,11 @@ export function providerIn(url: string): { readonly id: string | undefined; read
   return { id: PROVIDER.test(id) ? id : undefined, end }
 }
 
-/** The path below the provider's base. @throws EgressError `path_refused`; CallError `bad_request` for a credential in the query */
+/** The path below the provider's base. @throws EgressError `path_refused`; CallError `bad_request` for a credential in the query, or what stands there for another request */
 export function nativePath(url: string, { end }: { readonly end: number }): JudgedPath {
-  if (QUERY_CREDENTIAL.test(percentDecoded(url))) {
+  const query = percentDecoded(url)
+  if (QUERY_OVERRIDE.test(query)) throw malformed('A query has no place for the method and the headers of a request.')
+  if (QUERY_CREDENTIAL.test(query)) {
     throw malformed(
       'A key has no place in the query: send the gateway key in x-goog-api-key, and your own key of the provider in Sallyport-Provider-Key.',
     )
