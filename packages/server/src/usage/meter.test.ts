@@ -26,8 +26,8 @@ const PRINCIPAL = {
   bounds: null,
 } as const
 
-/** What a call ended in for which 100 tokens of input and 100 of output were set aside. */
-function ended(answer: object, status = 200) {
+/** A call for which 100 tokens of input and 100 of output are set aside. */
+function begun() {
   const settle = vi.fn<Reservation['settle']>(() => [])
   const reserve = vi.fn<() => Reservation>(() => ({ settle, written: () => undefined }))
   const usage = vi.fn<UseLog['usage']>()
@@ -52,10 +52,16 @@ function ended(answer: object, status = 200) {
     bodyBytes: 300,
   })
   if (metering instanceof Promise) throw new TypeError('nothing was to be waited for')
+  return { metering, became: () => ({ taken: settle.mock.lastCall, cost: usage.mock.lastCall?.[0].row.costNano }) }
+}
+
+/** What a call ended in that was answered. */
+function ended(answer: object, status = 200) {
+  const { metering, became } = begun()
   metering.answered(status, { 'content-type': 'application/json' })
   metering.chunk(Buffer.from(JSON.stringify(answer)))
   metering.end({})
-  return { taken: settle.mock.lastCall, cost: usage.mock.lastCall![0].row.costNano }
+  return became()
 }
 
 const said = (over: object = {}, input = 10) => ({
@@ -73,6 +79,22 @@ describe('what budgets take for a call', () => {
 
   it('is nothing for one that failed', () => {
     expect(ended({ error: { message: 'no' } }, 400)).toEqual({ taken: [undefined], cost: null })
+  })
+
+  it.each(['client_gone', 'upstream_timeout'])('is what its request cost to read, when it was given up before its answer (%s)', (error) => {
+    const { metering, became } = begun()
+    metering.end({ error })
+    expect(became()).toEqual({ taken: [75_000], cost: 75_000 })
+  })
+
+  it('is nothing for one that never left, or of which nobody knows whether it arrived', () => {
+    const [unsent, lost] = [begun(), begun()]
+    unsent.metering.end({ error: 'client_gone', unsent: true })
+    lost.metering.end({ error: 'upstream_reset' })
+    expect([unsent.became(), lost.became()]).toEqual([
+      { taken: [undefined], cost: undefined },
+      { taken: [undefined], cost: null },
+    ])
   })
 
   it('is what it would have cost at the standard level, where its own has no known price', () => {

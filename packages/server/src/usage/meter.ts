@@ -122,7 +122,14 @@ class MeteredAnswer implements Metering {
   #read({ aborted, error }: MeteredEnd): UsageReading | undefined {
     const { bodyBytes, maxOutputTokens } = this.#call
     const maxOutput = maxOutputTokens ?? (this.#reservation === undefined ? undefined : RESERVED_OUTPUT_TOKENS)
-    return this.#reader?.end({ whole: aborted === undefined && error === undefined, requestBytes: bodyBytes, maxOutput })
+    const reader = this.#reader ?? (this.#status === 0 && UNHEARD.has(error) ? this.#unheard() : undefined)
+    return reader?.end({ whole: aborted === undefined && error === undefined, requestBytes: bodyBytes, maxOutput })
+  }
+
+  /** Of an answer that nobody waited for. */
+  #unheard(): UsageReader | undefined {
+    const { method, provider } = this.#call
+    return usageReader(provider.dialect, { method, path: pathOf(this.#call), status: 200, header: () => undefined })
   }
 
   #costOf(reading: UsageReading | undefined, model: string | undefined): number | undefined {
@@ -193,6 +200,9 @@ class MeteredAnswer implements Metering {
     if (row.firstByteUs !== null) metrics.observe('sallyport_model_first_byte_seconds', { provider }, row.firstByteUs / 1_000_000)
   }
 }
+
+/** The call was given up before its answer: the provider has read it all the same, and says so on its bill alone. */
+const UNHEARD: ReadonlySet<string | undefined> = new Set(['client_gone', 'upstream_timeout'])
 
 function pathOf({ path }: Pick<MeteredCall, 'path'>): string {
   const query = path.indexOf('?')
