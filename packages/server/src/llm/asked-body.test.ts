@@ -10,6 +10,8 @@ describe('what a body asks for', () => {
     ['{"model":"m","max_output_tokens":9}', 'm', 9],
     ['{"generationConfig":{"maxOutputTokens":11}}', undefined, 11],
     ['{"inferenceConfig":{"maxTokens":13}}', undefined, 13],
+    ['{"model":"m","max_tokens":5,"n":3}', 'm', 15],
+    ['{"generationConfig":{"maxOutputTokens":11,"candidateCount":2}}', undefined, 22],
     ['{"model":1,"max_tokens":"5"}', undefined, undefined],
     ['{"model":"m","max_tokens":-1}', 'm', undefined],
     ['[]', undefined, undefined],

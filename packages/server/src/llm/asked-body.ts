@@ -83,6 +83,8 @@ export async function readWhole(request: Readable, most: number): Promise<Buffer
 
 /** Names under which vendors bound what is written. */
 const LIMITS = ['max_completion_tokens', 'max_output_tokens', 'max_tokens', 'maxTokens', 'max_gen_len', 'maxOutputTokens'] as const
+/** And how many answers there are to be, each of that length. */
+const ANSWERS = ['n', 'candidateCount', 'candidate_count', 'num_generations', 'num_return_sequences'] as const
 /** Where some of them put those names. */
 const HOLDERS = ['generationConfig', 'generation_config', 'inferenceConfig', 'textGenerationConfig'] as const
 
@@ -95,12 +97,17 @@ function askedIn(body: Buffer): Pick<AskedBody, 'model' | 'maxOutputTokens'> {
     return {}
   }
   if (!isObject(asked)) return {}
-  const found = [asked, ...HOLDERS.map((name) => asked[name]).filter(isObject)].flatMap((one) => LIMITS.map((name) => one[name]))
-  const limits = found.filter((limit): limit is number => typeof limit === 'number' && Number.isSafeInteger(limit) && limit >= 0)
+  const said = [asked, ...HOLDERS.map((name) => asked[name]).filter(isObject)]
+  const counts = (names: readonly string[]): number[] => said.flatMap((one) => names.map((name) => one[name])).filter(isCount)
+  const limits = counts(LIMITS)
   return {
     model: typeof asked['model'] === 'string' ? asked['model'] : undefined,
-    maxOutputTokens: limits.length === 0 ? undefined : Math.max(...limits),
+    maxOutputTokens: limits.length === 0 ? undefined : Math.max(...limits) * Math.max(1, ...counts(ANSWERS)),
   }
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
