@@ -23,11 +23,14 @@ import type { OpenDataPlane } from './data-plane.ts'
 import { openMetering } from './metering.ts'
 import { openModelPlane } from './model-plane.ts'
 import type { OpenModelPlane } from './model-plane.ts'
+import { createSweeping } from './sweeping.ts'
 import { openVisits } from './visits.ts'
 import type { Ground, Parts } from './parts.ts'
 
 const SWEEP_EVERY_MS = 60_000
 const SWEEP_BATCH = 10_000
+/** Of what is kept of model calls: a part may be a megabyte, and a statement has its time. */
+const CONTENT_BATCH = 500
 /** What is buffered gets at least this long to be written, however long the drain took. */
 export const LAST_WORDS_MS = 3_000
 
@@ -160,20 +163,28 @@ async function createServer(
 
 /** Clears what expired, until the function that it gives is called. */
 function sweep({ config, database, logger }: Ground, { connect, events }: Credentials): () => void {
+  const { recordRetentionDays: records, dayRetentionDays: days } = config.usage
+  const failed = (error: unknown): void => logger.warn('The sweep failed', { error })
+  const { lookups } = database
+  const sweeping = createSweeping(
+    [
+      [(most) => lookups.idempotencySweep(most), SWEEP_BATCH],
+      [(most) => lookups.providerKeySweep(most), SWEEP_BATCH],
+      [(most) => lookups.storedContentSweep(most), CONTENT_BATCH],
+      [(most) => lookups.usageSweep({ records, days }, most), SWEEP_BATCH],
+    ],
+    failed,
+  )
   const sweeper = setInterval(() => {
-    void connect.sweepExpired().catch((error: unknown) => logger.warn('The sweep failed', { error }))
+    void connect.sweepExpired().catch(failed)
     void events.sweep()
-    const { recordRetentionDays: records, dayRetentionDays: days } = config.usage
-    for (const swept of [
-      database.lookups.idempotencySweep(SWEEP_BATCH),
-      database.lookups.providerKeySweep(SWEEP_BATCH),
-      database.lookups.storedContentSweep(SWEEP_BATCH),
-      database.lookups.usageSweep({ records, days }, SWEEP_BATCH),
-    ])
-      void swept.catch((error: unknown) => logger.warn('The sweep failed', { error }))
+    void sweeping.round()
   }, SWEEP_EVERY_MS)
   sweeper.unref()
-  return () => clearInterval(sweeper)
+  return () => {
+    clearInterval(sweeper)
+    sweeping.stop()
+  }
 }
 
 /** Not while an answer of a provider is nowhere but here: whatever sends traffic should know that this node is not well. */

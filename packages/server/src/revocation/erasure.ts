@@ -14,8 +14,9 @@ import {
   endUserConnections,
   endUserDropSessions,
   requestRecordErase,
-  usageForgetUser,
+  storedContentCountOfEndUser,
   storedContentDeleteOfEndUser,
+  usageForgetUser,
 } from '../db/index.ts'
 import type { Database, Place } from '../db/index.ts'
 import type { Vault } from '../vault/index.ts'
@@ -40,6 +41,8 @@ interface Erasing {
 }
 
 const RECORDS = 5_000
+/** Of what is kept of calls, which is larger. */
+const CONTENTS = 200
 
 /** Answers zeros for one of whom nothing is known. Safe to repeat and to race. What the user connects anew meanwhile is not touched. */
 export async function eraseEndUser(
@@ -57,12 +60,13 @@ export async function eraseEndUser(
     const ids = await endUserConnections(tx, at, endUserId)
     const keys = await apiKeyListBound(tx, ids)
     const ended = await endConnections(tx, vault, ids, ending)
-    const contents = await storedContentDeleteOfEndUser(tx, at, endUserId)
+    const contents = await storedContentCountOfEndUser(tx, at, endUserId)
     if (ids.length + sessions + used + contents > 0) await appendAudit(tx, event(at, actor, { ids, sessions, keys, contents }))
     const revocations = ended.filter(({ revocation }) => revocation !== null).length
     return { ids, used, connections: ids.length, sessions, keys, revocations, contents }
   })
   const usageRecords = used < RECORDS ? used : used + (await eraseUsage(database, org, at, endUserId))
+  if (erased.contents > 0) await eraseContents(database, org, at, endUserId)
   await eraseRecords(database, org, at, ids)
   await database.withTenant(org, (tx) => connectionDeleteEnded(tx, ids, erased.keys))
   return { ...erased, usageRecords }
@@ -90,6 +94,10 @@ async function eraseRecords(database: Pick<Database, 'withTenant'>, org: OrgId, 
     const from: string = after
     after = await database.withTenant(org, (tx) => requestRecordErase(tx, at, { connections: ids, after: from, limit: RECORDS }))
   } while (after !== undefined)
+}
+
+async function eraseContents(database: Pick<Database, 'withTenant'>, org: OrgId, at: Place, endUserId: string): Promise<void> {
+  while ((await database.withTenant(org, (tx) => storedContentDeleteOfEndUser(tx, at, endUserId, CONTENTS))) === CONTENTS);
 }
 
 /** The rest of their rows, and then their days. How many. */

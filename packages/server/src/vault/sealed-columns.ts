@@ -22,6 +22,15 @@ export interface SealedColumn extends SealedTable {
   readonly purpose: string
   /** The place of a row, from the texts of its `key` and `also` columns. */
   readonly place: (row: Readonly<Record<string, string>>) => TenantPlace
+  /** How many of its envelopes are held in memory at once, where they may be large: each passes as text of twice its length, and then some. */
+  readonly page?: number
+}
+
+/** Small enough that a page's ciphering doesn't hold up calls, large enough that it isn't all round trips. */
+const PAGE = 100
+
+export function pageOf({ page = PAGE }: SealedColumn): number {
+  return page
 }
 
 export function credentialPlace(connection: ConnectionId, seq: bigint): TenantPlace {
@@ -128,6 +137,7 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
     key: [{ name: 'id', type: 'uuid' }],
     also: [],
     place: (row) => storedContentPlace(row['id']!),
+    page: 8,
   },
   {
     table: 'revocation',

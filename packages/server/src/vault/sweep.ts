@@ -7,7 +7,7 @@ import type { Clock, DataKeyId, Logger, OrgId } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
 import { dataKeyList, sealedCount, sealedReplace, sealedTake } from '../db/index.ts'
 import type { Database, DataKey, SealedRow, TenantTx } from '../db/index.ts'
-import { SEALED_COLUMNS } from './sealed-columns.ts'
+import { pageOf, SEALED_COLUMNS } from './sealed-columns.ts'
 import type { SealedColumn } from './sealed-columns.ts'
 import type { Vault } from './vault.ts'
 
@@ -31,8 +31,6 @@ export interface SweepReport {
   readonly left: ReadonlyMap<DataKeyId, number>
 }
 
-/** Small enough that a page's ciphering doesn't hold up calls, large enough that it isn't all round trips. */
-const PAGE = 100
 /** A long sweep says how far it is this often. */
 const TELL_EVERY_MS = 5_000
 
@@ -96,7 +94,8 @@ async function sweepPage(
   after: SealedRow | undefined,
   done: Done,
 ): Promise<SealedRow | undefined> {
-  const rows = await sealedTake(tx, column, { under: pass.from, after, limit: PAGE }, pass.held)
+  const limit = pageOf(column)
+  const rows = await sealedTake(tx, column, { under: pass.from, after, limit }, pass.held)
   const changes: { row: SealedRow; envelope: Buffer }[] = []
   for (const row of rows) {
     const envelope = await resealed(tx, pass, column, row)
@@ -104,7 +103,7 @@ async function sweepPage(
     else changes.push({ row, envelope })
   }
   done.resealed += await sealedReplace(tx, column, changes)
-  return rows.length === PAGE ? rows.at(-1) : undefined
+  return rows.length === limit ? rows.at(-1) : undefined
 }
 
 /** Undefined for a record that does not open at its own place: it is reported and never overwritten. */

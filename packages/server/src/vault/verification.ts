@@ -3,7 +3,7 @@ import { formatId, SallyportError } from '@sallyport/core'
 import type { DataKeyId, OrgId } from '@sallyport/core'
 import { dataKeyList, sealedList } from '../db/index.ts'
 import type { Database, SealedRow, TenantTx } from '../db/index.ts'
-import { SEALED_COLUMNS } from './sealed-columns.ts'
+import { pageOf, SEALED_COLUMNS } from './sealed-columns.ts'
 import type { SealedColumn } from './sealed-columns.ts'
 import { recordsPerKey } from './sweep.ts'
 import type { Vault } from './vault.ts'
@@ -32,8 +32,6 @@ interface Verifying {
   readonly vault: Pick<Vault, 'open' | 'prove'>
 }
 
-const PAGE = 100
-
 export async function verifyOrganization(context: Verifying, org: OrgId): Promise<KeyVerification> {
   const { keys, counts } = await context.database.withTenant(org, async (tx) => ({
     keys: await dataKeyList(tx),
@@ -59,18 +57,19 @@ async function verifyColumn(
   column: SealedColumn,
   faults: KeyFault[],
 ): Promise<number> {
+  const limit = pageOf(column)
   let opened = 0
   let rows: SealedRow[] = []
   do {
     const after = rows.at(-1)
-    rows = await database.withTenant(org, (tx: TenantTx) => sealedList(tx, column, { under, after, limit: PAGE }))
+    rows = await database.withTenant(org, (tx: TenantTx) => sealedList(tx, column, { under, after, limit }))
     for (const { names, envelope } of rows) {
       const place = column.place(names)
       const code = await codeOf(() => vault.open(org, place, envelope))
       if (code === undefined) opened += 1
       else faults.push({ org, table: column.table, record: place.record, code })
     }
-  } while (rows.length === PAGE)
+  } while (rows.length === limit)
   return opened
 }
 

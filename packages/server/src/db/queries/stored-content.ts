@@ -87,10 +87,22 @@ export async function storedContentDelete(tx: TenantTx, at: Place, request: Requ
   return Number(numDeletedRows)
 }
 
-/** The same of everything that one end user said, and was answered. */
-export async function storedContentDeleteOfEndUser(tx: TenantTx, at: Place, endUser: string): Promise<number> {
-  const { numDeletedRows } = await inPlace(tx, at).where('end_user', '=', endUser).executeTakeFirst()
-  return Number(numDeletedRows)
+/** How many parts there are of what one end user said, and was answered. */
+export async function storedContentCountOfEndUser(tx: TenantTx, at: Place, endUser: string): Promise<number> {
+  const { rows } = await sql<{ parts: string }>`
+    select count(*) as parts from sallyport.stored_content
+    where org_id = ${tx.org} and project_id = ${at.project} and environment = ${at.environment} and end_user = ${endUser}`.execute(tx)
+  return Number(rows[0]?.parts)
+}
+
+/** Removes at most `limit` of them; how many. A part may be a megabyte, and a statement has its time. */
+export async function storedContentDeleteOfEndUser(tx: TenantTx, at: Place, endUser: string, limit: number): Promise<number> {
+  const { numAffectedRows } = await sql`
+    delete from sallyport.stored_content where org_id = ${tx.org} and id in (
+      select c.id from sallyport.stored_content c
+      where c.org_id = ${tx.org} and c.project_id = ${at.project} and c.environment = ${at.environment} and c.end_user = ${endUser}
+      limit ${limit})`.execute(tx)
+  return Number(numAffectedRows ?? 0n)
 }
 
 function inPlace(tx: TenantTx, at: Place) {
