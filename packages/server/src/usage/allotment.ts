@@ -62,16 +62,15 @@ export class Allotment {
     this.leasedUntil = -Infinity
   }
 
+  /** Counted for one that only warns too: whether it does may change while the call is under way. */
   take(nano: number, now: number): void {
     this.usedAt = now
-    if (!this.isHard) return
     this.free -= nano
     this.reserved += nano
   }
 
   /** What was set aside ends; what it cost is spent from now on, and unwritten until it is. */
   settle(nano: number, cost: number): void {
-    if (!this.isHard) return
     this.reserved -= nano
     this.free += nano - cost
     this.unwritten += cost

@@ -106,8 +106,7 @@ class LeasedBudgets implements Budgets {
   heard(change: Change | 'unknown'): void {
     if (change !== 'unknown' && change.table !== 'budget') return
     for (const caller of this.#callers.values()) if (change === 'unknown' || caller.org === change.org) caller.changes += 1
-    for (const allotment of this.#allotments.values())
-      if (change === 'unknown' || allotment.budget.id === change.id) allotment.leasedUntil = -Infinity
+    for (const allotment of this.#allotments.values()) if (change === 'unknown' || allotment.budget.id === change.id) allotment.doubt()
   }
 
   tend(): Promise<void> {
@@ -181,7 +180,10 @@ class LeasedBudgets implements Budgets {
 
   #renew(budget: Budget): void {
     const known = this.#allotments.get(budget.id)
-    if (known !== undefined) known.budget = budget
+    if (known === undefined) return
+    // What one that only warned let begin was drawn from nobody.
+    if (known.budget.enforcement !== budget.enforcement) known.doubt()
+    known.budget = budget
   }
 
   #reserve(caller: Caller, nano: number | undefined): Reservation | Promise<Reservation> {
@@ -328,7 +330,7 @@ function reservationOf(allotments: readonly Allotment[], nano: number): Reservat
     written() {
       if (state !== 'settled') return
       state = 'written'
-      for (const one of allotments) if (one.isHard) one.unwritten -= spent
+      for (const one of allotments) one.unwritten -= spent
     },
   }
 }

@@ -232,6 +232,28 @@ describe('a budget', () => {
     expect(await one.budgets.bounds(world.spender)).toBe(false)
   })
 
+  it('that begins to refuse, or ceases to, while calls are under way counts each of these once', async () => {
+    const world = await withBudget({ amountNano: 1_000, enforcement: 'warn' })
+    const one = node('one')
+    const enforce = async (enforcement: 'hard' | 'warn'): Promise<void> => {
+      const change = { amountNano: 1_000, enforcement, unpriced: 'refuse' } as const
+      await database.withTenant(world.at.org, (tx) => budgetUpdate(tx, world.budget.id, change))
+      one.budgets.heard({ table: 'budget', org: world.at.org, id: world.budget.id })
+      await one.budgets.bounds(world.spender)
+    }
+    const begunFree = (await attempt(one, world.spender, 400)) as Reservation
+    await enforce('hard')
+    await write(world, one, begunFree.settle(400))
+    begunFree.written()
+    const begunBound = (await attempt(one, world.spender, 600)) as Reservation
+    expect(await attempt(one, world.spender, 1)).toBe('budget_exceeded')
+    await enforce('warn')
+    begunBound.settle(undefined)
+    await enforce('hard')
+    expect(typeof (await attempt(one, world.spender, 600))).toBe('object')
+    expect(await attempt(one, world.spender, 1)).toBe('budget_exceeded')
+  })
+
   it('serves a crowd near its end: as many get through as there is for', async () => {
     const world = await withBudget({ amountNano: 1_000 })
     const one = node('one')
