@@ -33,7 +33,7 @@ import type { ModelList } from './model-list.ts'
 import type { ModelRoutes } from './model-routes.ts'
 import { requireMayCall } from './native.ts'
 import { refusalIn } from './refusal.ts'
-import { keptAlive } from './sinks.ts'
+import { keptAlive, keptHere } from './sinks.ts'
 import { TranslatedAnswer } from './translated-answer.ts'
 
 export interface CompatiblePlaneOptions extends VisitOptions {
@@ -310,8 +310,9 @@ class CompatibleCall {
   }
 
   #serve({ operation, said: { keepaliveMs } }: Question, said: Said, head: Head, time: AttemptTime): ResponseSink {
-    const { response } = this.#visit
-    const alive = keepaliveMs === undefined ? response : keptAlive(response, keepaliveMs)
+    const { request, response } = this.#visit
+    const here = keptHere(response, { own: ANYWHERE_BUT_THERE, isBearer: request.headers.authorization !== undefined })
+    const alive = keepaliveMs === undefined ? here : keptAlive(here, keepaliveMs)
     const { translation, asked, provider } = said
     const [most, abandon] = [this.#o.maxAnswerBytes, () => time.abandon()]
     const to = translation.native ? alive : new TranslatedAnswer(alive, { translation, operation, asked, most, abandon })
@@ -346,6 +347,8 @@ class CompatibleCall {
   }
 }
 
+/** No URL of a provider is one of ours here, since none is rewritten. */
+const ANYWHERE_BUT_THERE = 'https://gateway.invalid'
 /** A model that a header of the answer can name. */
 const MODEL = /^[!-~]{1,200}$/u
 const KEYS_OF_A_ROUTE = 'A route names the keys of its targets: leave Sallyport-Provider-Key-Name out.'

@@ -15,7 +15,7 @@ import { isNativeUrl, nativePath, ownKeyFor, presentedModelKey, providerIn, read
 import type { ModelHeaders } from './call.ts'
 import type { ModelCalls, OwnKey } from './model-call.ts'
 import { refusalIn } from './refusal.ts'
-import { keptAlive } from './sinks.ts'
+import { keptAlive, keptHere } from './sinks.ts'
 
 export interface NativePlaneOptions extends VisitOptions {
   readonly calls: ModelCalls
@@ -146,10 +146,12 @@ class NativeCall {
   }
 
   #handing(provider: ModelProvider, { keepaliveMs }: ModelHeaders) {
+    const own = `${this.#o.publicUrl}/llm/${provider.id}`
+    const here = keptHere(this.#response, { own, isBearer: this.#request.headers.authorization !== undefined })
     return {
-      response: keepaliveMs === undefined ? this.#response : keptAlive(this.#response, keepaliveMs),
+      response: keepaliveMs === undefined ? here : keptAlive(here, keepaliveMs),
       ...this.#visit.answerFields(),
-      rewriteTo: `${this.#o.publicUrl}/llm/${provider.id}`,
+      rewriteTo: own,
     }
   }
 

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { keptAlive, tapped } from './sinks.ts'
+import { keptAlive, keptHere, tapped } from './sinks.ts'
 
 /** A response that remembers what it was given, and says whether it is full. */
 class Sink extends EventEmitter {
@@ -26,6 +26,34 @@ class Sink extends EventEmitter {
     this.destroyed = true
   }
 }
+
+describe('where a caller is sent next', () => {
+  const own = 'https://gateway.example/llm/gemini'
+  const told = (status: number, headers: string[], isBearer = false): string[] | undefined => {
+    let flat: string[] | undefined
+    const sink = Object.assign(new Sink(), { writeHead: (_status: number, given: string[]) => void (flat = given) })
+    keptHere(sink, { own, isBearer }).writeHead(status, headers)
+    return flat
+  }
+
+  it.each(['https://elsewhere.example/x', '//elsewhere.example/x', '/\\elsewhere.example/x', '/\t/elsewhere.example/x', 'https://['])(
+    'is nowhere else with a gateway key: %j',
+    (url) => {
+      for (const name of ['operation-location', 'X-Goog-Upload-Url', 'x-goog-upload-control-url', 'azure-asyncoperation'])
+        expect(told(200, ['a', 'b', name, url], true)).toEqual(['a', 'b'])
+      expect(told(307, ['Location', url, 'a', 'b'])).toEqual(['a', 'b'])
+    },
+  )
+
+  it.each([`${own}/v1beta/x?y`, '/llm/gemini/x', 'x'])('is where the gateway is: %j', (url) => {
+    for (const name of ['operation-location', 'location']) expect(told(302, [name, url])).toEqual([name, url])
+  })
+
+  it('may be elsewhere where clients take the key off, or do not go by themselves', () => {
+    const elsewhere = ['location', 'https://elsewhere.example/x']
+    expect([told(302, elsewhere, true), told(201, elsewhere)]).toEqual([elsewhere, elsewhere])
+  })
+})
 
 const EVENTS = ['content-type', 'text/event-stream; charset=utf-8']
 const COMMENT = ': keepalive\n\n'

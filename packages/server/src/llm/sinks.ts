@@ -1,6 +1,6 @@
 /**
- * Owns what stands between a provider's answer and its caller: the tap that lets its use be known, and comments in the silences of an event stream. Refuses to hold
- * a byte of the answer back, and to change one.
+ * Owns what stands between a provider's answer and its caller: the tap that lets its use be known, comments in the silences of an event stream, and the word of
+ * where to ask next. Refuses to hold a byte of the answer back, and to change one; and to send a caller elsewhere with its gateway key.
  */
 import { headerText } from '@sallyport/core'
 import type { ResponseSink } from '@sallyport/core'
@@ -63,6 +63,47 @@ class Tap extends Through {
   override write(chunk: Buffer): boolean {
     this.#metering.chunk(chunk)
     return this.sink.write(chunk)
+  }
+}
+
+/** Clients ask there next, with the key that they sent here. */
+const ASKED_NEXT: ReadonlySet<string> = new Set([
+  'operation-location',
+  'azure-asyncoperation',
+  'x-goog-upload-url',
+  'x-goog-upload-control-url',
+])
+
+/**
+ * `sink`, which is told of no URL outside of `own`'s origin to which a client would send its gateway key. On the way of a redirect to another host clients take
+ * `Authorization` off (WHATWG Fetch section 4.4), and no other header: `isBearer` says that the key came there.
+ */
+export function keptHere(sink: ResponseSink, { own, isBearer }: { readonly own: string; readonly isBearer: boolean }): ResponseSink {
+  return new Homebound(sink, own, isBearer)
+}
+
+class Homebound extends Through {
+  readonly #own: string
+  readonly #isBearer: boolean
+
+  constructor(sink: ResponseSink, own: string, isBearer: boolean) {
+    super(sink)
+    this.#own = own
+    this.#isBearer = isBearer
+  }
+
+  override writeHead(status: number, headers: string[]): unknown {
+    const isRedirect = status >= 300 && status < 400 && !this.#isBearer
+    const leads = (name: string): boolean => ASKED_NEXT.has(name) || (isRedirect && name === 'location')
+    if (!headers.some((name, at) => at % 2 === 0 && leads(name.toLowerCase()))) return this.sink.writeHead(status, headers)
+    const kept: string[] = []
+    for (let at = 0; at + 1 < headers.length; at += 2)
+      if (!leads(headers[at]!.toLowerCase()) || this.#isHere(headers[at + 1]!)) kept.push(headers[at]!, headers[at + 1]!)
+    return this.sink.writeHead(status, kept)
+  }
+
+  #isHere(url: string): boolean {
+    return URL.parse(url, this.#own)?.origin === new URL(this.#own).origin
   }
 }
 
