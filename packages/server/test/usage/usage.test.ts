@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { sql } from 'kysely'
 import { newId } from '@sallyport/core'
 import type { BudgetId, OrgId } from '@sallyport/core'
 import { createUseLog } from '../../src/audit/index.ts'
-import { budgetInsert, budgetStates, usageForgetUser, usageInsertMany, usageList, usageSums } from '../../src/db/index.ts'
+import { budgetDraw, budgetInsert, budgetStates, usageForgetUser, usageInsertMany, usageList, usageSums } from '../../src/db/index.ts'
 import type { ChargedUsage, Database, UsageDimension, UsageRow } from '../../src/db/index.ts'
 import { freshDatabase, makeTenant, silent } from '../db/fresh-database.ts'
 import type { FreshDatabase, Tenant } from '../db/fresh-database.ts'
@@ -172,6 +173,30 @@ describe('what model calls used', () => {
     await store(at.org, rows)
     const states = await database.withTenant(at.org, (tx) => budgetStates(tx, [id]))
     expect(states.get(id)).toMatchObject({ spentNano: 1_400, heldNano: 0 })
+  })
+
+  it('waits for a turn with a budget that is under way before it touches what its node holds', async () => {
+    const at = await makeTenant(database)
+    const budget: BudgetId = newId('bud')
+    const terms = { amountNano: 10_000, period: 'total', enforcement: 'hard', unpriced: 'refuse' } as const
+    await database.withTenant(at.org, (tx) =>
+      budgetInsert(tx, { ...terms, id: budget, holder: 'organization', holderId: at.org, createdBy: 'system' }),
+    )
+    const ask = { budget, node: 'node-1', busyNano: 700, needNano: 0, ahead: false, seconds: 60 }
+    await database.withTenant(at.org, (tx) => budgetDraw(tx, ask))
+    let written: Promise<void> | undefined
+    await database.withTenant(at.org, async (tx) => {
+      await sql`select from sallyport.budget_period where org_id = ${at.org} for update`.execute(tx)
+      written = store(at.org, [charged(used(at), [{ budget, startsOn: '1970-01-01', nano: 700 }])])
+      await expect
+        .poll(() => fresh.asSuperuser("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"))
+        .not.toHaveLength(0)
+      // Whoever has its turn takes both in this order; otherwise the two would wait for each other.
+      await budgetDraw(tx, ask)
+    })
+    await written
+    const states = await database.withTenant(at.org, (tx) => budgetStates(tx, [budget]))
+    expect(states.get(budget)).toMatchObject({ spentNano: 700, heldNano: 0 })
   })
 
   it('is written in the groups of the log of uses, and is waited for at its end', async () => {

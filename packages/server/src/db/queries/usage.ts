@@ -53,7 +53,8 @@ export interface ChargedUsage {
 
 /**
  * Stores rows, adds them to their days, and takes what they cost out of budgets and of what the node holds of these, in one statement. Rows that are there
- * already change nothing: a group whose commit went unanswered may be sent again. Everything is locked in the order of its keys.
+ * already change nothing: a group whose commit went unanswered may be sent again. Everything is locked in the order of its keys, and of a budget the period
+ * before what nodes hold, as budget_draw does: the update reads from `spent`, or PostgreSQL would run it first.
  */
 export async function usageInsertMany(tx: TenantTx, usages: readonly ChargedUsage[]): Promise<void> {
   const rows = usages.map(({ row, charges, node }) => {
@@ -100,8 +101,10 @@ export async function usageInsertMany(tx: TenantTx, usages: readonly ChargedUsag
       insert into sallyport.budget_period as p (org_id, budget_id, starts_on, spent_nano)
       select ${tx.org}::uuid, budget_id, starts_on, sum(nano)::bigint from charged group by 1, 2, 3 order by 2, 3
       on conflict (org_id, budget_id, starts_on) do update set spent_nano = p.spent_nano + excluded.spent_nano
+      returning budget_id, starts_on
     )
-    update sallyport.budget_lease l set held_nano = greatest(0, l.held_nano - c.nano) from charged c
+    update sallyport.budget_lease l set held_nano = greatest(0, l.held_nano - c.nano)
+    from charged c join spent s on s.budget_id = c.budget_id and s.starts_on = c.starts_on
     where l.org_id = ${tx.org} and l.budget_id = c.budget_id and l.starts_on = c.starts_on and l.node = c.node`.execute(tx)
 }
 
