@@ -1,5 +1,5 @@
-/** Providers of models whose credential is more than a key: AWS by signature, Google by tokens that a service account buys. */
-import { createVerify, generateKeyPairSync } from 'node:crypto'
+/** Providers of models whose credential is more than a key: AWS by signature, Google by tokens that a service account buys. And how large bodies may be that are read whole, as for a signature, or pass through. */
+import { createHash, createVerify, generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { signatureFault } from '@sallyport/testkit'
@@ -9,8 +9,14 @@ import { serverUnderTest } from './server-under-test.ts'
 
 let stage: ModelStage
 
+const [HELD, STREAMED] = [64 * 1024, 256 * 1024]
+
 beforeAll(async () => {
-  stage = await setModelStage({ postgresUrl: serverUnderTest(inject('postgresUrl')), file: { limits: { maxRequestBytes: 64 * 1024 } } })
+  stage = await setModelStage({
+    postgresUrl: serverUnderTest(inject('postgresUrl')),
+    file: { limits: { maxRequestBytes: HELD } },
+    variables: { SALLYPORT_MODELS_MAX_REQUEST_BYTES: String(STREAMED) },
+  })
 })
 afterAll(() => stage?.close())
 
@@ -80,8 +86,82 @@ describe('a call of Bedrock', () => {
     const chunked = { body, duplex: 'half' } as const
     const response = await stage.call('/llm/bedrock/model/m/invoke', { method: 'POST', headers: bearer(), ...chunked })
     expect([response.status, response.headers.get('x-amzn-errortype')]).toEqual([413, 'ValidationException'])
-    expect(await response.json()).toMatchObject({ code: 'payload_too_large' })
+    expect(await response.json()).toMatchObject({ code: 'payload_too_large', message: expect.stringContaining('limits.maxRequestBytes') })
     expect(stage.upstream.seen.length).toBe(before)
+  })
+})
+
+describe('an upload', () => {
+  const FILES = '/llm/openai/v1/files'
+  const FORM = 'multipart/form-data; boundary=b'
+
+  const send = (path: string, body: Buffer, { type = FORM, chunked = false } = {}) => {
+    const init = chunked ? { body: new Blob([body as BlobPart]).stream(), duplex: 'half' as const } : { body: body as BodyInit }
+    return stage.call(path, { method: 'POST', headers: { ...bearer(), 'content-type': type }, ...init })
+  }
+  /** Of a body that could not be read whole. What changes is heard of a moment later. */
+  const statusOf = async (path: string): Promise<number> => {
+    stage.upstream.answer((request, response) => void request.resume().once('end', () => response.end()))
+    const { status, body } = await send(path, Buffer.alloc(HELD + 1))
+    await body?.cancel()
+    return status
+  }
+  /** Gives back what arrived, by its hash. */
+  const passes = async (path: string, of: { type?: string; chunked?: boolean } = {}) => {
+    stage.upstream.answer(
+      async (request, response) =>
+        void response.end(
+          createHash('sha256')
+            .update(await bodyOf(request))
+            .digest('hex'),
+        ),
+    )
+    const body = randomBytes(3 * HELD)
+    const response = await send(path, body, of)
+    expect([response.status, await response.text()]).toEqual([200, createHash('sha256').update(body).digest('hex')])
+  }
+  const refused = async (path: string, bytes: number, setting: string, of: { type?: string; chunked?: boolean } = {}) => {
+    stage.upstream.answer((request) => void request.resume())
+    const response = await send(path, Buffer.alloc(bytes), of)
+    expect(response.status).toBe(413)
+    expect(await response.json()).toMatchObject({ error: { code: 'payload_too_large', message: expect.stringContaining(setting) } })
+  }
+
+  it.each([{ chunked: false }, { chunked: true }])(
+    'D-06 may be larger than a body that is read whole, and no larger than its own bound: %o',
+    async (of) => {
+      await passes(FILES, of)
+      await refused(FILES, STREAMED + 1, 'models.maxRequestBytes', of)
+    },
+  )
+
+  it('passes through where a budget bounds the caller too, and what a model reads does not', async () => {
+    const { id } = await stage.owner.client.call('budgetCreate', {
+      params: { org: stage.owner.place.org },
+      body: { amount_usd: '1000', unpriced: 'pass' },
+    })
+    const chat = '/llm/openai/v1/chat/completions'
+    const json = { type: 'application/json' }
+    try {
+      await expect.poll(() => statusOf(chat)).toBe(413)
+      await passes(FILES)
+      await passes('/llm/openai/v1/audio/transcriptions')
+      for (const of of [json, { ...json, chunked: true }, {}]) await refused(chat, HELD + 1, 'limits.maxRequestBytes', of)
+      await refused('/v1/chat/completions', HELD + 1, 'limits.maxRequestBytes', json)
+    } finally {
+      await stage.owner.client.call('budgetDelete', { params: { org: stage.owner.place.org, budget: id } })
+    }
+  })
+
+  it('is read whole where prompts are kept', async () => {
+    const keep = (store_prompts: boolean) =>
+      stage.owner.client.call('settingsUpdate', { params: { org: stage.owner.place.org }, body: { store_prompts } })
+    await keep(true)
+    await expect.poll(() => statusOf(FILES)).toBe(413)
+    await refused(FILES, HELD + 1, 'limits.maxRequestBytes')
+    await keep(false)
+    await expect.poll(() => statusOf(FILES)).toBe(200)
+    await passes(FILES)
   })
 })
 

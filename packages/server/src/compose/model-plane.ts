@@ -48,7 +48,7 @@ export function openModelPlane(ground: Ground, visits: VisitOptions, { meter: me
     maxEntries: MAX_KEYS,
   })
   const { maxRequestBytes } = config.limits
-  const { headersTimeoutMs, idleTimeoutMs, totalTimeoutMs, maxConnectionsPerOrigin } = config.models
+  const { headersTimeoutMs, idleTimeoutMs, totalTimeoutMs, maxConnectionsPerOrigin, maxRequestBytes: maxStreamedBytes } = config.models
   // Connections of its own: answers that take an hour take none from other calls.
   const egress = createEgress({ ...config.egress, headersTimeoutMs, idleTimeoutMs, totalTimeoutMs, maxConnectionsPerOrigin })
   const tokens = createAccessTokens({ fetch: (input, init) => egress.fetch(input, init), clock })
@@ -65,11 +65,11 @@ export function openModelPlane(ground: Ground, visits: VisitOptions, { meter: me
     holding,
     useLog,
     clock,
-    maxRequestBytes,
+    maxStreamedBytes,
   })
   const calls = listeningCalls(leaving)
   const routes = createModelRoutes({ read: (org, at) => readRoutes(database, org, at), clock })
-  const native = createNativePlane({ ...visits, calls, meter, holding, publicUrl: config.publicUrl, maxRequestBytes })
+  const native = createNativePlane({ ...visits, calls, meter, holding, publicUrl: config.publicUrl, maxStreamedBytes })
   const compatible = createCompatiblePlane({
     ...visits,
     calls,
@@ -81,7 +81,6 @@ export function openModelPlane(ground: Ground, visits: VisitOptions, { meter: me
       known: modelsOf(priced),
       keptFor: (org, at) => database.withTenant(org, (tx) => providerKeyProviders(tx, at)),
     }),
-    maxRequestBytes,
     maxAnswerBytes: MAX_GATHERED,
     random: Math.random,
   })

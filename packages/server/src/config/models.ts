@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { declaredModelProvider, DEFAULT_EGRESS_POLICY } from '@sallyport/core'
 import type { DeclaredModelProvider, EgressPolicy } from '@sallyport/core'
 import type { ConfigFault } from './config-error.ts'
-import { setting } from './setting.ts'
+import { integer, setting } from './setting.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -48,6 +48,10 @@ export const models = z.strictObject({
     'maxConnectionsPerOrigin',
     { min: 1, max: 4096 },
     'Connections kept to one provider of models, beside those of other calls. One organization has at most a quarter of them.',
+  ),
+  maxRequestBytes: integer(
+    { min: 1024, max: 2 * 1024 ** 3, by: 512 * 1024 ** 2 },
+    'Largest body of a call below `/llm/` that passes through to its provider, as uploads of files do. One that is read whole before its call is bounded by `limits.maxRequestBytes`.',
   ),
   totalTimeoutMs: ofModels(
     'totalTimeoutMs',

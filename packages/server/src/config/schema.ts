@@ -87,7 +87,10 @@ const egress = z.strictObject({
 })
 
 const limits = z.strictObject({
-  maxRequestBytes: integer({ min: 1024, max: 100 * 1024 * 1024, by: 10 * 1024 * 1024 }, 'Largest request body.'),
+  maxRequestBytes: integer(
+    { min: 1024, max: 100 * 1024 * 1024, by: 10 * 1024 * 1024 },
+    'Largest request body, but for calls of models that pass through: `models.maxRequestBytes`.',
+  ),
   maxHeaderBytes: integer({ min: 4096, max: 65_536, by: 16_384 }, 'Largest request header block.'),
   headersTimeoutMs: integer({ min: 1_000, max: 120_000, by: 15_000 }, 'Time a client has to send its headers.'),
   requestTimeoutMs: integer({ min: 1_000, max: HOUR_MS, by: 120_000 }, 'Time a client has to send its whole request.'),

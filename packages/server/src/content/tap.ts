@@ -14,9 +14,9 @@ export const MAX_PART_BYTES = 1024 * 1024
 /** The meter of an engine, which has the bodies of those read beforehand that are to be kept. */
 export function listeningMeter(meter: UsageMeter, wishes: Wishes, log: ContentLog): UsageMeter {
   return {
-    wantsBody(principal) {
-      const wish = wishes.of(principal.org)
-      const wants = meter.wantsBody(principal)
+    wantsBody(call) {
+      const wish = wishes.of(call.principal.org)
+      const wants = meter.wantsBody(call)
       if (wish instanceof Promise || wants instanceof Promise) {
         return Promise.all([wish, wants]).then(([{ prompts }, bounds]) => prompts || bounds)
       }

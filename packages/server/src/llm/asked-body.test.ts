@@ -28,7 +28,8 @@ describe('bodies that are held', () => {
 
   it('D-06 are refused beyond the bound of one, declared or not', async () => {
     const holding = createBodyHolding(10, 100)
-    await expect(holding.held(ours, stream(4, 4, 4), undefined, async () => 1)).rejects.toMatchObject({ code: 'request_too_large' })
+    await expect(holding.held(ours, stream(4, 4, 4), undefined, async () => 1)).rejects.toMatchObject({ code: 'payload_too_large' })
+    await expect(holding.held(ours, stream(), 11, async () => 1)).rejects.toMatchObject({ code: 'payload_too_large' })
     expect(await holding.held(ours, stream(4, 4, 2), undefined, async (whole) => whole.length)).toBe(10)
   })
 

@@ -20,7 +20,7 @@ export interface AskedBody {
 export interface BodyHolding {
   /**
    * Reads a body whole and holds it until `work` has ended. `declared`: its length, where it is; one without takes the room of the largest until it is read.
-   * @throws EgressError `request_too_large`, `client_gone` for one that broke off; CallError `overloaded` when too much is held already; what `work` throws
+   * @throws CallError `payload_too_large`, `overloaded` when too much is held already; EgressError `client_gone` for one that broke off; what `work` throws
    */
   held<T>(owner: OrgId, body: Readable, declared: number | undefined, work: (whole: Buffer) => Promise<T>): Promise<T>
 }
@@ -44,7 +44,8 @@ export function createBodyHolding(mostEach: number, mostAll: number): BodyHoldin
   }
   return {
     async held(owner, body, declared, work) {
-      let taken = Math.min(declared ?? mostEach, mostEach)
+      if (declared !== undefined && declared > mostEach) throw tooLarge('held', mostEach)
+      let taken = declared ?? mostEach
       if (!hasRoom(owner, taken)) throw new CallError('overloaded', 'bodies held', { publicDetail: 'Too many bodies are read at once.' })
       take(owner, taken)
       try {
@@ -64,7 +65,18 @@ export function asked(body: Buffer): AskedBody {
   return { body, bytes: body.length, ...askedIn(body) }
 }
 
-/** @throws EgressError `request_too_large` beyond `most` bytes, `client_gone` for one that broke off */
+/** Which setting bounds a body: one that is read whole before its call goes out, or one that passes through. */
+const BOUND_BY = {
+  held: { setting: 'limits.maxRequestBytes', of: 'a body that must be read whole before its call' },
+  streamed: { setting: 'models.maxRequestBytes', of: 'the body of a call of a model' },
+} as const
+
+export function tooLarge(how: keyof typeof BOUND_BY, most: number): CallError {
+  const { setting, of } = BOUND_BY[how]
+  return new CallError('payload_too_large', how, { publicDetail: `${setting} allows ${of} ${most} bytes.` })
+}
+
+/** @throws CallError `payload_too_large` beyond `most` bytes; EgressError `client_gone` for one that broke off */
 export async function readWhole(request: Readable, most: number): Promise<Buffer> {
   const pieces: Buffer[] = []
   let bytes = 0
@@ -72,11 +84,11 @@ export async function readWhole(request: Readable, most: number): Promise<Buffer
     // A stream that is left early would be destroyed, and with it the connection that the refusal goes out on.
     for await (const piece of request.iterator({ destroyOnReturn: false })) {
       bytes += (piece as Buffer).length
-      if (bytes > most) throw new EgressError('request_too_large', 'body')
+      if (bytes > most) throw tooLarge('held', most)
       pieces.push(piece as Buffer)
     }
   } catch (error) {
-    throw error instanceof EgressError ? error : new EgressError('client_gone', 'body')
+    throw error instanceof CallError ? error : new EgressError('client_gone', 'body')
   }
   return Buffer.concat(pieces, bytes)
 }

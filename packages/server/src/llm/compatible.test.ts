@@ -67,7 +67,6 @@ async function plane() {
     routes: { of: () => new Map() },
     list: { of: () => Promise.resolve([]) },
     holding: createBodyHolding(1_000_000, 1_000_000),
-    maxRequestBytes: 1_000_000,
     maxAnswerBytes: 1_000_000,
     random: () => 0,
   })

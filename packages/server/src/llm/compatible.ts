@@ -42,8 +42,6 @@ export interface CompatiblePlaneOptions extends VisitOptions {
   readonly routes: Pick<ModelRoutes, 'of'>
   readonly list: ModelList
   readonly holding: BodyHolding
-  /** Of a body. */
-  readonly maxRequestBytes: number
   /** Of an answer in one piece that is translated. */
   readonly maxAnswerBytes: number
   /** From 0 to 1, without 1. */
@@ -149,11 +147,9 @@ class CompatibleCall {
     this.#path = wanted.path
     if ('model' in wanted) return await this.#list(principal, wanted.model)
     requireJson(headers)
-    const { contentLength } = said
-    if (contentLength !== undefined && contentLength > this.#o.maxRequestBytes) throw new EgressError('request_too_large', 'length')
     const { operation, path } = wanted
     // Held until the answer is over: it may have to be sent again, and in other words.
-    await this.#o.holding.held(principal.org, this.#visit.request, contentLength, (whole) =>
+    await this.#o.holding.held(principal.org, this.#visit.request, said.contentLength, (whole) =>
       this.#ask({ operation, path, principal, said, asked: readAsked(whole) }),
     )
   }

@@ -56,7 +56,7 @@ function trial(
       },
     },
     clock: systemClock,
-    maxRequestBytes: 10,
+    maxStreamedBytes: 10,
   }
   const principal = {
     kind: 'key',

@@ -3,7 +3,7 @@
  * on it buffers an answer. Refuses to hold a key longer than the call's start, and to send a caller's key and a kept one to the same call.
  */
 import { Readable } from 'node:stream'
-import { authorizeModelCall, EgressError, formatId, modelBase, needsWholeBody, parseApiBase } from '@sallyport/core'
+import { authorizeModelCall, EgressError, formatId, hasCode, modelBase, needsWholeBody, parseApiBase } from '@sallyport/core'
 import type {
   AccessTokens,
   ApiBase,
@@ -22,6 +22,7 @@ import { CallError } from '../proxy/index.ts'
 import type { CallShares } from '../proxy/index.ts'
 import { providerKeyPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
+import { tooLarge } from './asked-body.ts'
 import type { BodyHolding } from './asked-body.ts'
 import type { ModelCall, ModelCalls } from './model-call.ts'
 import type { ModelGuard } from './model-guard.ts'
@@ -42,7 +43,8 @@ export interface ModelCallsOptions {
   readonly holding: BodyHolding
   readonly useLog: Pick<UseLog, 'use'>
   readonly clock: Clock
-  readonly maxRequestBytes: number
+  /** Of a body that passes through. */
+  readonly maxStreamedBytes: number
 }
 
 /** Whose key a call goes out with: the caller's own, or one that is kept. */
@@ -86,7 +88,7 @@ class Departures implements ModelCalls {
     } catch (error) {
       const sent = left && (!(error instanceof EgressError) || error.sent)
       call.metering.end({ error: codeOf(error), ...(sent ? {} : { unsent: true }) })
-      throw error
+      throw hasCode(error, 'request_too_large') ? tooLarge('streamed', this.#o.maxStreamedBytes) : error
     }
   }
 
@@ -114,7 +116,7 @@ class Departures implements ModelCalls {
         mask,
         body: streamOf(call.body),
         ...lengthOf(call),
-        maxRequestBytes: this.#o.maxRequestBytes,
+        maxRequestBytes: call.body instanceof Uint8Array ? call.body.length : this.#o.maxStreamedBytes,
         again: (status, received) => {
           admitted.answered(status)
           call.metering.answered(status, received)

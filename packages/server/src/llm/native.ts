@@ -3,13 +3,13 @@
  * streamed. Refuses in the vendor's words.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { cleanRequestHeaders, EgressError } from '@sallyport/core'
+import { cleanRequestHeaders } from '@sallyport/core'
 import type { Dialect, ForwardResult, JudgedPath, ModelProvider } from '@sallyport/core'
 import type { KeyPrincipal } from '../identity/index.ts'
 import { CallError, createUnderway, Visit } from '../proxy/index.ts'
 import type { DataPlane, PresentedKey, Refusal, VisitOptions } from '../proxy/index.ts'
 import type { Metering, UsageMeter } from '../usage/index.ts'
-import { asked as askedOf } from './asked-body.ts'
+import { asked as askedOf, tooLarge } from './asked-body.ts'
 import type { AskedBody, BodyHolding } from './asked-body.ts'
 import { isNativeUrl, nativePath, ownKeyFor, presentedModelKey, providerIn, readModelHeaders, unknownProvider } from './call.ts'
 import type { ModelHeaders } from './call.ts'
@@ -22,7 +22,8 @@ export interface NativePlaneOptions extends VisitOptions {
   readonly meter: UsageMeter
   readonly holding: BodyHolding
   readonly publicUrl: string
-  readonly maxRequestBytes: number
+  /** Of a body that passes through. */
+  readonly maxStreamedBytes: number
 }
 
 export function createNativePlane(options: NativePlaneOptions): DataPlane {
@@ -120,11 +121,13 @@ class NativeCall {
     })
   }
 
-  /** As it stands, or where a budget may bound the caller, read beforehand. */
+  /** As it stands, or where something of it must be known before the call, read beforehand. */
   async #withBody<T>(principal: KeyPrincipal, { contentLength }: ModelHeaders, work: (body: AskedBody) => Promise<T>): Promise<T> {
-    if (contentLength !== undefined && contentLength > this.#o.maxRequestBytes) throw new EgressError('request_too_large', 'length')
+    const { maxStreamedBytes } = this.#o
+    if (contentLength !== undefined && contentLength > maxStreamedBytes) throw tooLarge('streamed', maxStreamedBytes)
     if (contentLength === 0) return await work({ body: null, bytes: 0 })
-    const wanted = this.#o.meter.wantsBody(principal)
+    const { method, headers } = this.#request
+    const wanted = this.#o.meter.wantsBody({ principal, method: method!, path: this.#path!, type: headers['content-type'] })
     if (!(wanted instanceof Promise ? await wanted : wanted)) return await work({ body: this.#request, bytes: contentLength })
     return await this.#o.holding.held(principal.org, this.#request, contentLength, (whole) => work(askedOf(whole)))
   }

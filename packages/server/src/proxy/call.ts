@@ -25,6 +25,7 @@ export type CallErrorCode = Extract<
   | 'provider_key_required'
   | 'provider_key_refused'
   | 'overloaded'
+  | 'payload_too_large'
 >
 
 /** Why a call never left. `publicDetail` says what to do. */

@@ -7,7 +7,7 @@ import type { CallKind, Clock, Metrics, ParsedHeaders, PriceBook, UsageReader, U
 import type { UseLog } from '../audit/index.ts'
 import type { UsageRow } from '../db/index.ts'
 import type { Budgets, Reservation } from './budgets.ts'
-import type { MeteredCall, MeteredEnd, Metering, UsageMeter } from './metering.ts'
+import type { ArrivingCall, MeteredCall, MeteredEnd, Metering, UsageMeter } from './metering.ts'
 import { createModelNames } from './model-names.ts'
 import type { ModelNames } from './model-names.ts'
 
@@ -32,7 +32,11 @@ export function createUsageMeter(options: UsageMeterOptions): UsageMeter {
   const metered = (call: MeteredCall, kind: CallKind, reservation: Reservation | undefined, most?: number): Metering =>
     new MeteredAnswer(options, names, call, kind, reservation, most)
   return {
-    wantsBody: ({ keyId, org, project }) => options.budgets.bounds({ keyId, org, project }),
+    wantsBody(call) {
+      if (saysNothing(call)) return false
+      const { keyId, org, project } = call.principal
+      return options.budgets.bounds({ keyId, org, project })
+    },
     begin(call) {
       const kind = callKind(call.method, pathOf(call))
       if (kind === 'free') return metered(call, kind, undefined)
@@ -43,6 +47,14 @@ export function createUsageMeter(options: UsageMeterOptions): UsageMeter {
         : metered(call, kind, reservation, most)
     },
   }
+}
+
+const FORM = /^multipart\/form-data(?:;|$)/iu
+
+/** Of uploads: a file costs no tokens, and a form names neither model nor limit where it could be read. Where a model writes, the body is JSON, whatever it says. */
+function saysNothing(call: ArrivingCall): boolean {
+  const kind = callKind(call.method, pathOf(call))
+  return kind === 'free' || (kind === 'other' && FORM.test(call.type ?? ''))
 }
 
 /** The most that a call may cost, as far as it can be told before it is made; undefined when it can't. */

@@ -26,6 +26,12 @@ export interface MeteredCall {
   readonly bodyBytes: number | undefined
 }
 
+/** A call whose body was not read yet. */
+export interface ArrivingCall extends Pick<MeteredCall, 'principal' | 'method' | 'path'> {
+  /** Of the body, as the caller says it. */
+  readonly type: string | undefined
+}
+
 /** How a metered call ended. Without a member: the whole answer passed by. */
 export interface MeteredEnd {
   /** Why the answer was cut after its head, as `ForwardResult.aborted`. */
@@ -48,10 +54,10 @@ export interface Metering {
 
 export interface UsageMeter {
   /**
-   * Whether a budget may bound this caller: only then is a body read before its call, within a bound, for the model and the most it may write. Decided
-   * from what is known here; the first question of a caller may be a promise.
+   * Whether the call's body says something that must be known before it goes out: only then is it read beforehand, within a bound. Decided from what is
+   * known here; the first question of a caller may be a promise.
    */
-  wantsBody(principal: KeyPrincipal): boolean | Promise<boolean>
+  wantsBody(call: ArrivingCall): boolean | Promise<boolean>
   /**
    * Sets aside what the call may cost. At once in the common case.
    * @throws BudgetError `budget_exceeded`, at once or in the promise, when a hard budget has not enough left, or can't be asked; nothing is set aside then.
