@@ -10,6 +10,7 @@ import type { Coding } from './decode.ts'
 import { EgressError, toEgressError } from './egress-error.ts'
 import type { Sender } from './forward.ts'
 import { headerText, requireSafe } from './headers.ts'
+import { Pieces } from './pieces.ts'
 import type { ParsedHeaders } from './headers.ts'
 import { judgeUrl } from './origin.ts'
 import type { OriginPolicy } from './origin.ts'
@@ -86,7 +87,7 @@ class Gathering implements Dispatcher.DispatchHandler {
   readonly #limits: FetchLimits
   readonly #resolve: (answer: Answer) => void
   readonly #reject: (error: Error) => void
-  readonly #chunks: Buffer[] = []
+  readonly #body = new Pieces()
   #timer: NodeJS.Timeout | undefined
   #beginBy = Number.POSITIVE_INFINITY
   #lastLook: NodeJS.Immediate | undefined
@@ -135,12 +136,12 @@ class Gathering implements Dispatcher.DispatchHandler {
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#bytes += chunk.length
     if (this.#bytes > (this.#init.maxBytes ?? DEFAULT_MAX_BYTES)) this.#fail('upstream_too_large', 'body')
-    else this.#chunks.push(chunk)
+    else this.#body.add(chunk)
   }
 
   onResponseEnd(): void {
     this.#cleanUp()
-    this.#resolve({ status: this.#status, headers: this.#headers, body: Buffer.concat(this.#chunks) })
+    this.#resolve({ status: this.#status, headers: this.#headers, body: this.#body.whole() })
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {

@@ -13,6 +13,7 @@ export { cleanRequestHeaders, cleanResponseHeaders, headerText } from './headers
 export type { ParsedHeaders, ResponseCleaning } from './headers.ts'
 export type { Injection } from './inject.ts'
 export { SecretMask } from './mask.ts'
+export { Pieces } from './pieces.ts'
 export type { ResolvedAddress, Resolver } from './connect.ts'
 export type { FetchInit } from './fetch.ts'
 export type { ForwardCall, ForwardResult, ResponseSink } from './forward.ts'

@@ -4,6 +4,7 @@
  */
 import { frame, hmacSha256, randomToken } from '../crypto/index.ts'
 import type { KeyObject } from '../crypto/index.ts'
+import { Pieces } from '../http/index.ts'
 import { hasCode, systemClock } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import { noMetrics } from '../observability/index.ts'
@@ -359,17 +360,15 @@ function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
 
 /** The body as it passes; `whole` gets all of it at its end, unless it was more than `maxBytes`. */
 function gathered(body: ReadableStream<Uint8Array>, maxBytes: number, whole: (body: Uint8Array) => void): ReadableStream<Uint8Array> {
-  let chunks: Uint8Array[] | undefined = []
-  let bytes = 0
+  let pieces: Pieces | undefined = new Pieces()
   return watched(body, {
     chunk: (chunk) => {
-      bytes += chunk.length
-      if (bytes > maxBytes) chunks = undefined
-      else chunks?.push(Uint8Array.from(chunk))
+      if (pieces !== undefined && pieces.length + chunk.length > maxBytes) pieces = undefined
+      else pieces?.add(chunk)
     },
     end: (all) => {
-      if (all && chunks !== undefined) whole(Buffer.concat(chunks))
-      chunks = undefined
+      if (all && pieces !== undefined) whole(pieces.whole())
+      pieces = undefined
     },
   })
 }

@@ -3,7 +3,7 @@
  * answer that was cut look whole.
  */
 import { Readable } from 'node:stream'
-import { EgressError } from '../http/index.ts'
+import { EgressError, Pieces } from '../http/index.ts'
 import type { ResponseSink } from '../http/index.ts'
 import type { Answer } from '../pipeline/index.ts'
 
@@ -58,14 +58,12 @@ export class ProviderAnswer {
 
   /** @throws EgressError `upstream_too_large` above 32 MiB; what cut the answer. */
   async bytes(): Promise<Buffer> {
-    const chunks: Uint8Array[] = []
-    let size = 0
+    const body = new Pieces()
     for await (const chunk of this.#chunks()) {
-      size += chunk.length
-      if (size > MAX_GATHERED) throw new EgressError('upstream_too_large', 'body', true)
-      chunks.push(chunk)
+      if (body.length + chunk.length > MAX_GATHERED) throw new EgressError('upstream_too_large', 'body', true)
+      body.add(chunk)
     }
-    return Buffer.concat(chunks)
+    return body.whole()
   }
 
   /** As UTF-8. @throws as `bytes`. */

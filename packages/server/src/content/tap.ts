@@ -2,6 +2,7 @@
  * Owns the places where a model call shows what may be kept of it: its meter, told of the answer as it passes, and its sending, which has the body. Refuses to look
  * at a call of an organization that keeps nothing.
  */
+import { Pieces } from '@sallyport/core'
 import type { ParsedHeaders } from '@sallyport/core'
 import type { ModelCall, ModelCalls } from '../llm/index.ts'
 import type { MeteredCall, MeteredEnd, Metering, UsageMeter } from '../usage/index.ts'
@@ -50,8 +51,7 @@ export function listeningCalls(calls: ModelCalls): ModelCalls {
 /** What is heard of one part, as far as there is room for it. */
 class Heard {
   readonly #log: ContentLog
-  #pieces: Buffer[] = []
-  #kept = 0
+  #pieces = new Pieces()
   bytes = 0
   #full = false
 
@@ -61,24 +61,23 @@ class Heard {
 
   hear(piece: Uint8Array): void {
     this.bytes += piece.length
-    const wanted = piece.subarray(0, MAX_PART_BYTES - this.#kept)
+    const wanted = piece.subarray(0, MAX_PART_BYTES - this.#pieces.length)
     if (this.#full || wanted.length === 0) return
     if (!this.#log.enter(wanted.length)) return this.giveUp()
-    // A copy: what passes on is its owner's, and may be part of something larger.
-    this.#pieces.push(Buffer.from(wanted))
-    this.#kept += wanted.length
+    this.#pieces.add(wanted)
   }
 
   /** No room: a part with a hole in it is none. */
   giveUp(): void {
-    this.#log.leave(this.#kept)
-    ;[this.#pieces, this.#kept, this.#full] = [[], 0, true]
+    this.#log.leave(this.#pieces.length)
+    ;[this.#pieces, this.#full] = [new Pieces(), true]
     this.#log.drop()
   }
 
   /** Undefined for nothing, and for what had no room. */
   content(): Buffer | undefined {
-    return this.#kept === 0 ? undefined : Buffer.concat(this.#pieces, this.#kept)
+    // In no more memory than it needs: it may wait.
+    return this.#pieces.length === 0 ? undefined : Buffer.from(this.#pieces.whole())
   }
 }
 

@@ -83,7 +83,7 @@ describe('the answer of an attempt', () => {
     expect([caller.got, answer.served]).toEqual([[], false])
     for (const piece of ['two', 'three']) answer.write(Buffer.from(piece))
     answer.end()
-    expect(caller.got).toEqual(['200 x-served yes', 'one', 'two', 'three', 'end'])
+    expect(caller.got).toEqual(['200 x-served yes', 'onetwo', 'three', 'end'])
   })
 
   it('that is held and ends before enough is seen, or is longer than that, goes on all the same', () => {

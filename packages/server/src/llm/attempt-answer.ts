@@ -2,6 +2,7 @@
  * Owns the answer of one attempt until it is known whose it is: handed on at once, held until it is seen to be one, or kept in place of an answer while
  * another target is asked. Refuses to keep more than a refusal needs, and to hand on half of what it held.
  */
+import { Pieces } from '@sallyport/core'
 import type { ResponseSink } from '@sallyport/core'
 
 /** What is to become of an answer with this head: it is the caller's now; it is once `look` says so; it is only if nobody does better. */
@@ -38,8 +39,7 @@ export class AttemptAnswer implements ResponseSink {
   /** Where it goes, once it is the caller's. */
   #to: ResponseSink | undefined
   /** Of one that is kept, or held so far. */
-  readonly #chunks: Buffer[] = []
-  #bytes = 0
+  #body = new Pieces()
   #keeps = false
   /** The status that a held answer should have had. */
   #failure: number | undefined
@@ -58,7 +58,7 @@ export class AttemptAnswer implements ResponseSink {
   /** Undefined unless it was to be kept, and is whole; or it was held, and is a failure. */
   get kept(): KeptAnswer | undefined {
     if (!this.#keeps || !this.#finished || this.#head === undefined) return undefined
-    return { ...this.#head, body: Buffer.concat(this.#chunks) }
+    return { ...this.#head, body: this.#body.whole() }
   }
 
   /** The status that says what is wrong: its own, or what it would have been had the failure been known in time. */
@@ -121,16 +121,14 @@ export class AttemptAnswer implements ResponseSink {
 
   /** One that is too long is left alone: a half can not be given, and nothing waits for the rest. */
   #keep(chunk: Buffer): boolean {
-    this.#bytes += chunk.length
-    if (this.#bytes <= MOST_KEPT) this.#chunks.push(chunk)
+    if (this.#body.length + chunk.length <= MOST_KEPT) this.#body.add(chunk)
     else this.#destroyed = true
     return true
   }
 
   #hold(chunk: Buffer): boolean {
-    this.#bytes += chunk.length
-    this.#chunks.push(chunk)
-    const seen = this.#bytes > MOST_KEPT ? 'answer' : this.#options.look(chunk)
+    this.#body.add(chunk)
+    const seen = this.#body.length > MOST_KEPT ? 'answer' : this.#options.look(chunk)
     if (seen === 'more') return true
     if (seen === 'answer') return this.#handOver()
     this.#failure = seen.failure
@@ -143,9 +141,9 @@ export class AttemptAnswer implements ResponseSink {
   /** With what was held of it. */
   #handOver(): boolean {
     const to = this.#serve()
-    let room = true
-    for (const chunk of this.#chunks.splice(0)) room = to.write(chunk)
-    return room
+    const held = this.#body.whole()
+    this.#body = new Pieces()
+    return held.length === 0 || to.write(held)
   }
 
   #tell(event: 'drain' | 'close'): void {

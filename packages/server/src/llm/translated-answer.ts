@@ -2,7 +2,7 @@
  * Owns a vendor's answer on its way to a caller who asked in OpenAI's words: events one by one, anything else as a whole. Refuses to keep more than one
  * answer's bound, and to let an answer that was cut look whole: the caller is told in the words of its own API.
  */
-import { DONE, eventText } from '@sallyport/core'
+import { DONE, eventText, Pieces } from '@sallyport/core'
 import type { Asked, AnswerStream, ModelOperation, ResponseSink, Translation } from '@sallyport/core'
 
 export interface TranslatedAnswerOptions {
@@ -46,8 +46,7 @@ export class TranslatedAnswer implements ResponseSink {
   #headers: string[] = []
   /** Of one in events. */
   #stream: AnswerStream | undefined
-  #chunks: Buffer[] = []
-  #bytes = 0
+  readonly #body = new Pieces()
   /** Whether the caller has all there will be: the vendor's part is over then, whatever it still says. */
   #over = false
 
@@ -80,8 +79,7 @@ export class TranslatedAnswer implements ResponseSink {
   write(chunk: Buffer): boolean {
     if (this.#over) return true
     if (this.#stream !== undefined) return this.#pass(this.#stream, chunk)
-    this.#bytes += chunk.length
-    if (this.#bytes <= this.#options.most) this.#chunks.push(chunk)
+    if (this.#body.length + chunk.length <= this.#options.most) this.#body.add(chunk)
     else {
       this.#answer(502, NO_JSON)
       this.#options.abandon()
@@ -91,7 +89,7 @@ export class TranslatedAnswer implements ResponseSink {
 
   end(): void {
     if (this.#over) return
-    if (this.#stream === undefined) return this.#answer(this.#status, jsonOf(Buffer.concat(this.#chunks)))
+    if (this.#stream === undefined) return this.#answer(this.#status, jsonOf(this.#body.whole()))
     this.#tell(this.#stream.end())
     this.#finish(this.#stream)
   }
