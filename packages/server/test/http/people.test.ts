@@ -109,6 +109,8 @@ describe('a token', () => {
     ['J-01 with an empty signature', async ({ corp: c }) => `${(await c.accessToken('eve')).split('.').slice(0, 2).join('.')}.`],
     ['J-02 under the PEM of the public key', async ({ corp: c }) => underSecret(c, c.current.pem)],
     ['J-02 under the PEM with a space behind it', async ({ corp: c }) => underSecret(c, `${c.current.pem} `)],
+    ['J-02 under the DER of the public key', async ({ corp: c }) => underSecret(c, derOf(c))],
+    ['J-02 under that DER in base64', async ({ corp: c }) => underSecret(c, derOf(c).toString('base64'))],
     ['J-02 under the JWK', async ({ corp: c }) => underSecret(c, JSON.stringify(c.current.jwk))],
     ['J-02 under the modulus', async ({ corp: c }) => underSecret(c, Buffer.from(c.current.jwk.n!, 'base64url'))],
     [
@@ -118,6 +120,14 @@ describe('a token', () => {
     [
       'J-03 with RS512 where RS256 is configured',
       async ({ corp: c }) => c.accessToken('eve', { header: { alg: 'RS512' }, key: await rsaKey(c, 'SHA-512') }),
+    ],
+    [
+      'J-03 with PS256 where RS256 is configured',
+      async ({ corp: c }) => c.accessToken('eve', { header: { alg: 'PS256' }, key: await rsaKey(c, 'SHA-256', 'RSA-PSS') }),
+    ],
+    [
+      'J-03 with ES256 where RS256 is configured',
+      async ({ corp: c, supabase: s }) => c.accessToken('eve', { header: { alg: 'ES256' }, key: s.current.privateKey }),
     ],
     ['J-05 of an issuer nobody configured', async ({ corp: c }) => c.accessToken('eve', { claims: { iss: 'https://else.test' } })],
     ['J-05 of an issuer with a slash behind it', async ({ corp: c }) => c.accessToken('eve', { claims: { iss: `${c.issuer}/` } })],
@@ -594,9 +604,14 @@ async function underSecret(by: IdentityProvider, secret: string | Uint8Array): P
   return by.signRaw(header, await payloadOf(by), Buffer.from(secret as string))
 }
 
-/** The same key pair, for another hash. */
-async function rsaKey(by: IdentityProvider, hash: string): Promise<IdentityProvider['current']['privateKey']> {
+/** The public key as bytes, without what PEM puts around them. */
+function derOf(by: IdentityProvider): Buffer {
+  return Buffer.from(by.current.pem.replaceAll(/-----[A-Z ]+-----/gu, ''), 'base64')
+}
+
+/** The same key pair, for another hash or padding. */
+async function rsaKey(by: IdentityProvider, hash: string, name = 'RSASSA-PKCS1-v1_5'): Promise<IdentityProvider['current']['privateKey']> {
   const jwk = await crypto.subtle.exportKey('jwk', by.current.privateKey)
   const { alg: _, key_ops: __, ...plain } = jwk
-  return crypto.subtle.importKey('jwk', plain, { name: 'RSASSA-PKCS1-v1_5', hash }, true, ['sign'])
+  return crypto.subtle.importKey('jwk', plain, { name, hash }, true, ['sign'])
 }
