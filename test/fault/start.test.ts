@@ -52,6 +52,19 @@ async function refusal(settings: GatewaySettings): Promise<{ exitCode: number | 
   return { exitCode: refused.exitCode, message: said[0]!, output: refused.output }
 }
 
+interface Turned {
+  readonly id: string
+  readonly secret: string
+}
+
+function turned({ key, secret }: { readonly key: { readonly id: string }; readonly secret: string }): Turned {
+  return { id: key.id, secret }
+}
+
+async function whoami(gateway: GatewayProcess, key: string): Promise<number> {
+  return (await fetch(`${gateway.url}/api/v1/whoami`, { headers: { authorization: `Bearer ${key}` } })).status
+}
+
 /** Every file below a folder with its bytes, so that "nothing destroyed" is a comparison. */
 async function fingerprint(folder: string): Promise<string> {
   const hash = createHash('sha256')
@@ -182,6 +195,31 @@ describe('a killed gateway', () => {
     const { data } = await client.call('keyList', { params: place, query: { limit: 200 } })
     expect(data.map(({ id }) => id)).toEqual(expect.arrayContaining(acknowledged))
     expect(await client.call('auditVerify', { params: { org: place.org } })).toMatchObject({ intact: true })
+  })
+
+  it('K-11 leaves a key that works, however a rotation of it was cut off', { timeout: 180_000 }, async () => {
+    const dataDir = await newDataDir()
+    let held: Turned | undefined
+    for (let round = 0; round < 2; round++) {
+      const gateway = await startGatewayProcess({ dataDir })
+      const { client, place } = await signInOwner(gateway)
+      if (held !== undefined) expect(await whoami(gateway, held.secret)).toBe(200)
+      const made = await client.call('keyCreate', { params: place, body: { name: `round ${round}`, scopes: ['proxy:call'] } })
+      let current = turned(made)
+      let turns = 0
+      const turning = (async () => {
+        for (;;) {
+          current = turned(await client.call('keyRotate', { params: { ...place, key: current.id }, body: { overlap_s: 3_600 } }))
+          turns += 1
+        }
+      })().catch(() => undefined)
+      // The kill falls somewhere into the next turn.
+      await expect.poll(() => turns, { timeout: 30_000, interval: 7 }).toBeGreaterThan(round)
+      await gateway.kill()
+      await turning
+      held = current
+    }
+    expect(await whoami(await start({ dataDir }), held!.secret)).toBe(200)
   })
 
   it('A-03 leaves a chain that verifies after kills in the middle of calls', async () => {
