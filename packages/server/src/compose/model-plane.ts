@@ -11,6 +11,7 @@ import {
   createModelList,
   createModelRoutes,
   createNativePlane,
+  createRoom,
 } from '../llm/index.ts'
 import { createContentLog, createWishes, listeningCalls, listeningMeter } from '../content/index.ts'
 import { createKeptKeys } from '../models/index.ts'
@@ -26,6 +27,8 @@ const KEY_AGE_AWAY_MS = 30_000
 const MAX_KEYS = 20_000
 /** Of bodies that are read whole before their call, all together. */
 const MOST_HELD_BYTES = 128 * 1024 * 1024
+/** Of answers that are translated in one piece, all together. */
+const MOST_ANSWERS_BYTES = 128 * 1024 * 1024
 
 export interface OpenModelPlane {
   readonly modelPlane: DataPlane
@@ -82,6 +85,7 @@ export function openModelPlane(ground: Ground, visits: VisitOptions, { meter: me
       keptFor: (org, at) => database.withTenant(org, (tx) => providerKeyProviders(tx, at)),
     }),
     maxAnswerBytes: MAX_GATHERED,
+    room: createRoom(MOST_ANSWERS_BYTES),
     random: Math.random,
   })
   return {

@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream'
 import { EgressError } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
 import { CallError } from '../proxy/index.ts'
+import { createRoom } from './room.ts'
 
 /** A body, and what is known of it. */
 export interface AskedBody {
@@ -25,36 +26,21 @@ export interface BodyHolding {
   held<T>(owner: OrgId, body: Readable, declared: number | undefined, work: (whole: Buffer) => Promise<T>): Promise<T>
 }
 
-/** Whoever holds something already may have so many times what is free: alone two thirds of all, two of them two fifths each. */
-const TIMES_FREE = 2
-
 /** @param mostEach bytes of one body; @param mostAll of all that are held at once */
 export function createBodyHolding(mostEach: number, mostAll: number): BodyHolding {
-  let heldBytes = 0
-  const byOwner = new Map<OrgId, number>()
-  const take = (owner: OrgId, bytes: number): void => {
-    heldBytes += bytes
-    const own = (byOwner.get(owner) ?? 0) + bytes
-    if (own === 0) byOwner.delete(owner)
-    else byOwner.set(owner, own)
-  }
-  const hasRoom = (owner: OrgId, bytes: number): boolean => {
-    const [free, own] = [mostAll - heldBytes, byOwner.get(owner) ?? 0]
-    return bytes <= free && (own === 0 || own + bytes <= free * TIMES_FREE)
-  }
+  const room = createRoom(mostAll)
   return {
     async held(owner, body, declared, work) {
       if (declared !== undefined && declared > mostEach) throw tooLarge('held', mostEach)
       let taken = declared ?? mostEach
-      if (!hasRoom(owner, taken)) throw new CallError('overloaded', 'bodies held', { publicDetail: 'Too many bodies are read at once.' })
-      take(owner, taken)
+      if (!room.enter(owner, taken)) throw new CallError('overloaded', 'bodies held', { publicDetail: 'Too many bodies are read at once.' })
       try {
         const whole = await readWhole(body, mostEach)
-        take(owner, whole.length - taken)
+        room.leave(owner, taken - whole.length)
         taken = whole.length
         return await work(whole)
       } finally {
-        take(owner, -taken)
+        room.leave(owner, taken)
       }
     },
   }

@@ -9,6 +9,7 @@ import { createBodyHolding } from './asked-body.ts'
 import { createCompatiblePlane } from './compatible.ts'
 import type { CompatiblePlaneOptions } from './compatible.ts'
 import type { ModelCall } from './model-call.ts'
+import { createRoom } from './room.ts'
 
 const cleanup: (() => void)[] = []
 afterEach(() => {
@@ -68,6 +69,7 @@ async function plane() {
     list: { of: () => Promise.resolve([]) },
     holding: createBodyHolding(1_000_000, 1_000_000),
     maxAnswerBytes: 1_000_000,
+    room: createRoom(1_000_000),
     random: () => 0,
   })
   const server = http.createServer((request, response) => void made.handle(request, response))

@@ -33,6 +33,7 @@ import type { ModelList } from './model-list.ts'
 import type { ModelRoutes } from './model-routes.ts'
 import { requireMayCall } from './native.ts'
 import { refusalIn } from './refusal.ts'
+import type { Room } from './room.ts'
 import { keptAlive, keptHere } from './sinks.ts'
 import { TranslatedAnswer } from './translated-answer.ts'
 
@@ -44,6 +45,8 @@ export interface CompatiblePlaneOptions extends VisitOptions {
   readonly holding: BodyHolding
   /** Of an answer in one piece that is translated. */
   readonly maxAnswerBytes: number
+  /** For such answers, of all callers. */
+  readonly room: Room
   /** From 0 to 1, without 1. */
   readonly random: () => number
 }
@@ -305,13 +308,17 @@ class CompatibleCall {
     this.#visit.record(this.#facts(), { status, source: 'provider', error, bytesIn, bytesOut })
   }
 
-  #serve({ operation, said: { keepaliveMs } }: Question, said: Said, head: Head, time: AttemptTime): ResponseSink {
+  #serve({ operation, principal, said: { keepaliveMs } }: Question, said: Said, head: Head, time: AttemptTime): ResponseSink {
     const { request, response } = this.#visit
     const here = keptHere(response, { own: ANYWHERE_BUT_THERE, isBearer: request.headers.authorization !== undefined })
     const alive = keepaliveMs === undefined ? here : keptAlive(here, keepaliveMs)
     const { translation, asked, provider } = said
     const [most, abandon] = [this.#o.maxAnswerBytes, () => time.abandon()]
-    const to = translation.native ? alive : new TranslatedAnswer(alive, { translation, operation, asked, most, abandon })
+    const room = {
+      enter: (bytes: number) => this.#o.room.enter(principal.org, bytes),
+      leave: (bytes: number) => this.#o.room.leave(principal.org, bytes),
+    }
+    const to = translation.native ? alive : new TranslatedAnswer(alive, { translation, operation, asked, most, room, abandon })
     const own = ['sallyport-served-by', `${provider.id}/${said.model}`, 'sallyport-attempts', String(head.attempts)]
     to.writeHead(head.status, [...head.headers, ...own])
     return to

@@ -5,6 +5,8 @@ import { TranslatedAnswer } from './translated-answer.ts'
 
 const anthropic = listModelProviders().find(({ id }) => id === 'anthropic')!
 
+const ENOUGH = { enter: (_bytes: number): boolean => true, leave: (_bytes: number): void => undefined }
+
 class Caller implements ResponseSink {
   status = 0
   headers: Record<string, string> = {}
@@ -30,16 +32,22 @@ class Caller implements ResponseSink {
   destroy(): void {
     this.destroyed = true
   }
-  on(): void {}
+  readonly #closed: (() => void)[] = []
+  on(event: 'drain' | 'close', listener: () => void): void {
+    if (event === 'close') this.#closed.push(listener)
+  }
+  close(): void {
+    for (const listener of this.#closed) listener()
+  }
 }
 
-function answering(more: { stream?: boolean; most?: number } = {}) {
+function answering(more: { stream?: boolean; most?: number; room?: typeof ENOUGH } = {}) {
   const caller = new Caller()
-  const { stream = false, most = 1_000 } = more
+  const { stream = false, most = 1_000, room = ENOUGH } = more
   const asked = { model: 'claude', messages: [{ role: 'user', content: 'hello' }], stream }
   const translation = translationFor(anthropic, { operation: 'chat' })
   const abandon = (): void => void (caller.abandoned += 1)
-  return { caller, answer: new TranslatedAnswer(caller, { translation, operation: 'chat', asked, most, abandon }) }
+  return { caller, answer: new TranslatedAnswer(caller, { translation, operation: 'chat', asked, most, room, abandon }) }
 }
 const event = (data: { readonly type: string; readonly [more: string]: unknown }): Buffer =>
   Buffer.from(`event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`)
@@ -105,7 +113,14 @@ describe('an answer that is translated', () => {
     const caller = new Caller()
     const asked = { model: 'm', input: 'hello' }
     const translation = translationFor({ ...anthropic, paths: { chat: '/chat/completions' } }, { operation: 'responses' })
-    const answer = new TranslatedAnswer(caller, { translation, operation: 'responses', asked, most: 100_000, abandon: () => undefined })
+    const answer = new TranslatedAnswer(caller, {
+      translation,
+      operation: 'responses',
+      asked,
+      most: 100_000,
+      room: ENOUGH,
+      abandon: () => undefined,
+    })
     answer.writeHead(400, ['content-type', 'application/json'])
     answer.write(Buffer.from(`{"error":{"message":"no","more":${'['.repeat(20_000)}${']'.repeat(20_000)}}}`))
     answer.end()
@@ -118,6 +133,23 @@ describe('an answer that is translated', () => {
     for (let pieces = 0; pieces < 5; pieces++) answer.write(Buffer.alloc(8))
     answer.end()
     expect([caller.status, caller.ends, caller.abandoned]).toEqual([502, 1, 1])
+  })
+
+  it('for which there is no room is an error, and one that had room gives it back once its caller has it', () => {
+    let free = 500
+    const room = {
+      enter: (bytes: number) => bytes <= free && (free -= bytes) >= 0,
+      leave: (bytes: number) => void (free += bytes),
+    }
+    const [first, second] = [answering({ room }), answering({ room })]
+    for (const { answer } of [first, second]) {
+      answer.writeHead(200, [])
+      answer.write(Buffer.from(JSON.stringify(MESSAGE).padEnd(300)))
+      answer.end()
+    }
+    expect([first.caller.status, second.caller.status, second.caller.abandoned, free]).toEqual([200, 503, 1, 200])
+    for (const { caller } of [first, second]) caller.close()
+    expect(free).toBe(500)
   })
 
   it('in events goes on event by event, and says that it is done', () => {

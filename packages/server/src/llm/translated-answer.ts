@@ -12,6 +12,8 @@ export interface TranslatedAnswerOptions {
   readonly asked: Asked
   /** Bytes of an answer in one piece. */
   readonly most: number
+  /** For one in one piece, of all of them: asked for each piece of it, and given all of them back once the caller has it. */
+  readonly room: { enter(bytes: number): boolean; leave(bytes: number): void }
   /** Called when the caller has all there will be while the vendor still sends. */
   readonly abandon: () => void
 }
@@ -47,6 +49,8 @@ export class TranslatedAnswer implements ResponseSink {
   /** Of one in events. */
   #stream: AnswerStream | undefined
   readonly #body = new Pieces()
+  /** Of the room that was given. */
+  #held = 0
   /** Whether the caller has all there will be: the vendor's part is over then, whatever it still says. */
   #over = false
 
@@ -79,9 +83,11 @@ export class TranslatedAnswer implements ResponseSink {
   write(chunk: Buffer): boolean {
     if (this.#over) return true
     if (this.#stream !== undefined) return this.#pass(this.#stream, chunk)
-    if (this.#body.length + chunk.length <= this.#options.most) this.#body.add(chunk)
+    const isFitting = this.#body.length + chunk.length <= this.#options.most
+    if (isFitting && this.#hold(chunk.length)) this.#body.add(chunk)
     else {
-      this.#answer(502, NO_JSON)
+      // Without room it is worth another try: others end.
+      this.#answer(isFitting ? 503 : 502, NO_JSON)
       this.#options.abandon()
     }
     return true
@@ -110,6 +116,16 @@ export class TranslatedAnswer implements ResponseSink {
 
   on(event: 'drain' | 'close', listener: () => void): void {
     this.#to.on(event, listener)
+  }
+
+  /** Until the caller has read what is made of it: it takes as much. */
+  #hold(bytes: number): boolean {
+    if (this.#to.destroyed) return true
+    const { room } = this.#options
+    if (!room.enter(bytes)) return false
+    if (this.#held === 0) this.#to.on('close', () => room.leave(this.#held))
+    this.#held += bytes
+    return true
   }
 
   #pass(stream: AnswerStream, chunk: Buffer): boolean {
