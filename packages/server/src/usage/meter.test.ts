@@ -27,7 +27,7 @@ const PRINCIPAL = {
 } as const
 
 /** A call for which 100 tokens of input and 100 of output are set aside. */
-function begun() {
+function begun(maxOutputTokens = 100) {
   const settle = vi.fn<Reservation['settle']>(() => [])
   const reserve = vi.fn<() => Reservation>(() => ({ settle, written: () => undefined }))
   const usage = vi.fn<UseLog['usage']>()
@@ -48,11 +48,12 @@ function begun() {
     route: null,
     endUser: null,
     model: 'm-1',
-    maxOutputTokens: 100,
+    maxOutputTokens,
     bodyBytes: 300,
   })
   if (metering instanceof Promise) throw new TypeError('nothing was to be waited for')
-  return { metering, became: () => ({ taken: settle.mock.lastCall, cost: usage.mock.lastCall?.[0].row.costNano }) }
+  const became = () => ({ taken: settle.mock.lastCall, cost: usage.mock.lastCall?.[0].row.costNano })
+  return { metering, became, reserve, row: () => usage.mock.lastCall![0].row }
 }
 
 /** What a call ended in that was answered. */
@@ -85,6 +86,15 @@ describe('what budgets take for a call', () => {
     const { metering, became } = begun()
     metering.end({ error })
     expect(became()).toEqual({ taken: [75_000], cost: 75_000 })
+  })
+
+  it('is no more than can be stored, however much a caller lets be written', () => {
+    const { metering, reserve, row } = begun(Number.MAX_SAFE_INTEGER ** 2)
+    metering.answered(200, { 'content-type': 'application/json' })
+    metering.chunk(Buffer.from('{}'))
+    metering.end({})
+    expect(reserve).toHaveBeenCalledWith(PRINCIPAL, 2_000_000_100_000)
+    expect(row()).toMatchObject({ outputTokens: 1_000_000_000, source: 'estimated' })
   })
 
   it('is nothing for one that never left, or of which nobody knows whether it arrived', () => {

@@ -22,6 +22,8 @@ export interface UsageMeterOptions {
 
 /** Set aside for a call that does not say how much its model may write. */
 export const RESERVED_OUTPUT_TOKENS = 4_096
+/** No model writes more in one call. What a caller says beyond it would make a row that no column takes, and with it its group would be refused. */
+const MOST_OUTPUT_TOKENS = 1_000_000_000
 /** And for one whose body has no known length. */
 const RESERVED_INPUT_TOKENS = 8_192
 /** Fewer than usual: text that is no English has more tokens. */
@@ -62,9 +64,13 @@ function mostOf(prices: PriceBook, call: MeteredCall, kind: CallKind): number | 
   const model = askedModel(call)
   if (model === undefined || kind === 'other') return undefined
   const input = call.bodyBytes === undefined ? RESERVED_INPUT_TOKENS : Math.ceil(call.bodyBytes / RESERVED_BYTES_PER_TOKEN)
-  const output = kind === 'embedding' ? 0 : (call.maxOutputTokens ?? RESERVED_OUTPUT_TOKENS)
+  const output = kind === 'embedding' ? 0 : (mostWritten(call) ?? RESERVED_OUTPUT_TOKENS)
   const tokens = { input, cached: 0, written: 0, writtenLong: 0, output }
   return prices.cost({ provider: call.provider.id, model, tier: undefined }, tokens)
+}
+
+function mostWritten({ maxOutputTokens }: MeteredCall): number | undefined {
+  return maxOutputTokens === undefined ? undefined : Math.min(maxOutputTokens, MOST_OUTPUT_TOKENS)
 }
 
 function askedModel(call: MeteredCall): string | undefined {
@@ -132,8 +138,8 @@ class MeteredAnswer implements Metering {
   }
 
   #read({ aborted, error }: MeteredEnd): UsageReading | undefined {
-    const { bodyBytes, maxOutputTokens } = this.#call
-    const maxOutput = maxOutputTokens ?? (this.#reservation === undefined ? undefined : RESERVED_OUTPUT_TOKENS)
+    const { bodyBytes } = this.#call
+    const maxOutput = mostWritten(this.#call) ?? (this.#reservation === undefined ? undefined : RESERVED_OUTPUT_TOKENS)
     const reader = this.#reader ?? (this.#status === 0 && UNHEARD.has(error) ? this.#unheard() : undefined)
     return reader?.end({ whole: aborted === undefined && error === undefined, requestBytes: bodyBytes, maxOutput })
   }

@@ -28,7 +28,8 @@ interface Frame {
 const MAX_KEY = 64
 const MAX_TEXT = 200
 const MAX_NUMBER = 32
-const MAX_FIGURE = 1e12
+/** More than one call can use; larger ones would not add up. */
+const MAX_FIGURE = 1e9
 
 const [QUOTE, BACKSLASH, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST, COLON, COMMA] = [0x22, 0x5c, 0x7b, 0x7d, 0x5b, 0x5d, 0x3a, 0x2c]
 

@@ -188,7 +188,7 @@ class Reading implements UsageReader {
 
   #header(name: string): number | undefined {
     const text = this.#call.header(name)
-    return text !== undefined && /^\d{1,12}$/u.test(text) ? Number(text) : undefined
+    return text !== undefined && /^\d{1,9}$/u.test(text) ? Number(text) : undefined
   }
 }
 
