@@ -797,10 +797,12 @@ export const usageRecord = z
 
 /** What use is added up by. */
 export const USAGE_GROUPS = ['day', 'project', 'environment', 'key', 'end_user', 'provider', 'model'] as const
+/** Before the year 1 there is no day for the database, and thirty days before some there are such. */
+const askedDay = day.refine((text) => text >= '1970-01-01', 'must be a day since 1970')
 /** Which use is asked for, and by what it is added up. */
 export const usageQuery = z.strictObject({
-  from: day.optional().describe('The first day; absent: 30 days before the last'),
-  to: day.optional().describe('The last day, which is counted; absent: today'),
+  from: askedDay.optional().describe('The first day; absent: 30 days before the last'),
+  to: askedDay.optional().describe('The last day, which is counted; absent: today'),
   group_by: z
     .string()
     .max(120)
