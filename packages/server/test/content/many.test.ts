@@ -73,7 +73,7 @@ describe('what is kept of many model calls', () => {
     expect(await left(tenant)).toBe(0)
   })
 
-  it('C-13 comes under the next data key in pieces', async () => {
+  it('comes under the next data key in pieces', async () => {
     const [{ database, vault }] = world.nodes
     const tenant = await makeRevocableTenant(world.nodes[0])
     const { org, place } = tenant
