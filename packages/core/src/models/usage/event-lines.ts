@@ -19,6 +19,9 @@ export class EventLines {
   /** How far the line at hand agrees with `data`; `data` and `other` once that is decided. */
   #line: number | 'space' | 'data' | 'other' = 0
   #afterCr = false
+  /** Of the chunk at hand: where the next of each stands. Looked for once each, not once a line: there may be none of one kind, and many of the other. */
+  #lf = -1
+  #cr = -1
 
   constructor(sink: EventSink) {
     this.#sink = sink
@@ -26,6 +29,7 @@ export class EventLines {
 
   write(chunk: Uint8Array): void {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+    this.#lf = this.#cr = -1
     for (let at = 0; at < bytes.length;) {
       if (this.#line === 'data' || this.#line === 'other') at = this.#rest(bytes, at)
       else this.#step(bytes[at++]!)
@@ -34,7 +38,9 @@ export class EventLines {
 
   /** The rest of a line of which it is known what it is. */
   #rest(bytes: Buffer, from: number): number {
-    const end = lineEnd(bytes, from)
+    if (this.#lf < from) this.#lf = positionOf(bytes, LF, from)
+    if (this.#cr < from) this.#cr = positionOf(bytes, CR, from)
+    const end = Math.min(this.#lf, this.#cr)
     if (this.#line === 'data' && end > from) this.#sink.data(bytes.subarray(from, end))
     if (end < bytes.length) this.#endLine(bytes[end]!)
     return end + 1
@@ -66,8 +72,7 @@ export class EventLines {
   }
 }
 
-function lineEnd(bytes: Buffer, from: number): number {
-  const [lf, cr] = [bytes.indexOf(LF, from), bytes.indexOf(CR, from)]
-  if (lf === -1 && cr === -1) return bytes.length
-  return lf === -1 || cr === -1 ? Math.max(lf, cr) : Math.min(lf, cr)
+function positionOf(bytes: Buffer, byte: number, from: number): number {
+  const found = bytes.indexOf(byte, from)
+  return found === -1 ? bytes.length : found
 }

@@ -92,12 +92,13 @@ export class JsonScan {
 
   write(chunk: Uint8Array): void {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    let backslash = -1
+    let [quote, backslash] = [-1, -1]
     for (let at = 0; at < bytes.length;) {
       if (this.#in === 'key' || this.#in === 'string') {
-        // The next backslash is looked for once, not once a string.
+        // Each is looked for once, not once a string or once an escape.
+        if (quote < at) quote = positionOf(bytes, QUOTE, at)
         if (backslash < at) backslash = positionOf(bytes, BACKSLASH, at)
-        at = this.#readString(bytes, at, backslash)
+        at = this.#readString(bytes, at, { quote, backslash })
       } else {
         this.#step(bytes[at]!)
         at += 1
@@ -106,14 +107,13 @@ export class JsonScan {
   }
 
   /** Gives where it goes on. */
-  #readString(bytes: Buffer, from: number, backslash: number): number {
+  #readString(bytes: Buffer, from: number, { quote, backslash }: { readonly quote: number; readonly backslash: number }): number {
     if (this.#escaped) {
       this.#escaped = false
       this.#hold(bytes, from, from + 1)
       return from + 1
     }
-    const quote = bytes.indexOf(QUOTE, from)
-    const end = Math.min(quote === -1 ? bytes.length : quote, backslash)
+    const end = Math.min(quote, backslash)
     this.#hold(bytes, from, end)
     if (end === bytes.length) return end
     if (end === backslash) {
