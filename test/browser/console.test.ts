@@ -178,7 +178,7 @@ describe('the console, as its owner walks through it', () => {
     await open(page, 'API keys')
     await page.getByRole('button', { name: 'Create a key' }).first().click()
     const dialog = page.getByRole('dialog')
-    await dialog.getByLabel('Name').fill('my application')
+    await dialog.getByRole('textbox', { name: 'Name', exact: true }).fill('my application')
     await dialog.getByLabel('Only from').fill('127.0.0.0/8, ::1')
     expect(await axeFaults(page)).toEqual([])
     await dialog.getByRole('button', { name: 'Create', exact: true }).click()

@@ -100,6 +100,7 @@ function completed(document: Document): Document {
   }
   paths['/proxy/{integration}/{path}'] = proxyPath()
   paths['/llm/{provider}/{path}'] = modelPath()
+  Object.assign(paths, compatiblePaths())
   return { ...document, paths }
 }
 
@@ -153,9 +154,20 @@ function proxyPath(): Record<string, Described> {
   return forEveryMethod(shared, 'proxy', "at the provider, with the connection's credential")
 }
 
+/** What any call of a model may say in headers. */
+function modelHeaders(): readonly object[] {
+  const text = (name: string, description: string) => ({ name, in: 'header', description, schema: { type: 'string' } })
+  return [
+    text('Sallyport-Provider-Key', "The caller's own credential of the provider, for this call alone. `X-Provider-Key` is understood too"),
+    text('Sallyport-Provider-Settings', 'What else that credential needs: `region=eu-central-1`'),
+    text('Sallyport-Provider-Key-Name', 'Which kept key of the provider; `default` where nothing is said'),
+    text('Sallyport-User', 'End user, as the application names it'),
+    text('Sallyport-Keepalive', 'Seconds of silence after which an event stream gets a comment, 1 to 300'),
+  ]
+}
+
 /** Likewise. */
 function modelPath(): Record<string, Described> {
-  const text = (name: string, description: string) => ({ name, in: 'header', description, schema: { type: 'string' } })
   const shared = {
     tags: ['Calling out'],
     security: [{ key: ['llm:call'] }],
@@ -169,14 +181,7 @@ function modelPath(): Record<string, Described> {
         description: "Path of the provider's own API, slashes and all; its query is passed on",
         schema: { type: 'string' },
       },
-      text(
-        'Sallyport-Provider-Key',
-        "The caller's own credential of the provider, for this call alone. `X-Provider-Key` is understood too",
-      ),
-      text('Sallyport-Provider-Settings', 'What else that credential needs: `region=eu-central-1`'),
-      text('Sallyport-Provider-Key-Name', 'Which kept key of the provider; `default` where nothing is said'),
-      text('Sallyport-User', 'End user, as the application names it'),
-      text('Sallyport-Keepalive', 'Seconds of silence after which an event stream gets a comment, 1 to 300'),
+      ...modelHeaders(),
     ],
     responses: {
       '200': { description: "The provider's own answer, whatever its status; `Sallyport-Error-Source: provider` marks its failures" },
@@ -186,6 +191,51 @@ function modelPath(): Record<string, Described> {
     },
   }
   return forEveryMethod(shared, 'llm', "at the provider of models, with a kept key or the caller's own")
+}
+
+/** Bodies and answers are OpenAI's own, which its API reference describes. */
+function compatiblePaths(): Record<string, Record<string, Described>> {
+  const asked = (method: 'get' | 'post', name: string, summary: string, more: object = {}): Record<string, Described> => ({
+    [method]: {
+      tags: ['Calling out'],
+      operationId: `v1_${name}`,
+      summary,
+      security: [{ key: ['llm:call'] }],
+      'x-sallyport-access': {
+        audience: 'tenant',
+        scope: 'llm:call',
+        tenant: 'environment',
+        audit: method === 'get' ? 'none' : 'provider_key.used',
+      },
+      responses: {
+        '200': { description: "An answer in OpenAI's words; `Sallyport-Served-By` names the provider and model that gave it" },
+        default: { description: "A refusal in OpenAI's words; `Sallyport-Error-Source` says whose" },
+      },
+      ...more,
+    },
+  })
+  const sent = {
+    parameters: modelHeaders(),
+    requestBody: {
+      required: true,
+      description: "OpenAI's request; `model` is `provider/model`, or the name of a route",
+      content: { 'application/json': { schema: { type: 'object', required: ['model'], properties: { model: { type: 'string' } } } } },
+    },
+  }
+  const one = {
+    name: 'model',
+    in: 'path',
+    required: true,
+    description: '`provider/model`, or the name of a route',
+    schema: { type: 'string' },
+  }
+  return {
+    '/v1/chat/completions': asked('post', 'chat_completions', 'Complete a chat', sent),
+    '/v1/responses': asked('post', 'responses', 'Create a response', sent),
+    '/v1/embeddings': asked('post', 'embeddings', 'Embed texts', sent),
+    '/v1/models': asked('get', 'models', 'List routes and the models of providers that a key is kept for'),
+    '/v1/models/{model}': asked('get', 'model', 'Read one of them', { parameters: [one] }),
+  }
 }
 
 function forEveryMethod(shared: Described, name: string, what: string): Record<string, Described> {

@@ -74,6 +74,9 @@ describe('over https', () => {
   })
 })
 
+/** In OpenAI's words. */
+const CALLS_OUT = ['/v1/chat/completions', '/v1/responses', '/v1/embeddings', '/v1/models', '/v1/models/{model}']
+
 describe('OpenAPI', () => {
   it('is valid 3.1 by an outside judge, and has every operation with its access and problems', async () => {
     const { json: document, headers } = await send(world, '/openapi.json')
@@ -97,7 +100,14 @@ describe('OpenAPI', () => {
     }
     expect(document.components.schemas.Problem.properties.code.enum).toEqual(PROBLEM_CODES)
     expect(Object.keys(document.paths['/proxy/{integration}/{path}'])).toContain('patch')
-    const known = new Set([...Object.values<Operation>(operations).map(({ path }) => path), '/proxy/{integration}/{path}'])
+    expect(Object.keys(document.paths['/llm/{provider}/{path}'])).toContain('patch')
+    expect(CALLS_OUT.map((path) => Object.keys(document.paths[path]))).toEqual([['post'], ['post'], ['post'], ['get'], ['get']])
+    const known = new Set([
+      ...Object.values<Operation>(operations).map(({ path }) => path),
+      '/proxy/{integration}/{path}',
+      '/llm/{provider}/{path}',
+      ...CALLS_OUT,
+    ])
     expect(Object.keys(document.paths).filter((path) => !known.has(path))).toEqual([])
   })
 
