@@ -3,7 +3,15 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { ManualClock, newId } from '@sallyport/core'
 import type { KeyId } from '@sallyport/core'
 import { budgetStore } from '../../src/compose/metering.ts'
-import { auditEventListAscending, budgetDelete, budgetInsert, budgetStates, budgetUpdate, usageInsertMany } from '../../src/db/index.ts'
+import {
+  auditEventListAscending,
+  budgetDelete,
+  budgetHold,
+  budgetInsert,
+  budgetStates,
+  budgetUpdate,
+  usageInsertMany,
+} from '../../src/db/index.ts'
 import type { Budget, Charge, Database, NewBudget } from '../../src/db/index.ts'
 import { createBudgets } from '../../src/usage/index.ts'
 import type { Budgets, BudgetStore, Reservation, Spender } from '../../src/usage/index.ts'
@@ -230,6 +238,24 @@ describe('a budget', () => {
     one.budgets.heard({ table: 'budget', org: world.at.org, id: world.budget.id })
     expect(typeof (await attempt(one, world.spender, 10_000))).toBe('object')
     expect(await one.budgets.bounds(world.spender)).toBe(false)
+  })
+
+  it('is changed by one after the other, and spent of meanwhile', async () => {
+    const world = await withBudget({ amountNano: 1_000, enforcement: 'warn' })
+    const { org } = world.at
+    const one = node('one')
+    const held = (await attempt(one, world.spender, 10)) as Reservation
+    let second: Promise<Budget | undefined> | undefined
+    await database.withTenant(org, async (tx) => {
+      await budgetHold(tx, world.budget.id)
+      second = database.withTenant(org, (other) => budgetHold(other, world.budget.id))
+      await expect
+        .poll(() => fresh.asSuperuser("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"))
+        .not.toHaveLength(0)
+      await write(world, one, held.settle(10))
+      await budgetUpdate(tx, world.budget.id, { amountNano: 1_000, enforcement: 'hard', unpriced: 'refuse' })
+    })
+    expect(await second).toMatchObject({ enforcement: 'hard' })
   })
 
   it('that begins to refuse, or ceases to, while calls are under way counts each of these once', async () => {

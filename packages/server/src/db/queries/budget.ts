@@ -71,6 +71,18 @@ export async function budgetFind(tx: TenantTx, id: BudgetId): Promise<Budget | u
   return row && budgetOf(row)
 }
 
+/** The same, held: who changes it next sees what this transaction made of it. Whoever spends of it goes on. */
+export async function budgetHold(tx: TenantTx, id: BudgetId): Promise<Budget | undefined> {
+  const row = await tx
+    .selectFrom('sallyport.budget')
+    .selectAll()
+    .where('org_id', '=', tx.org)
+    .where('id', '=', id)
+    .forNoKeyUpdate()
+    .executeTakeFirst()
+  return row && budgetOf(row)
+}
+
 /** All that bound whoever is one of `holders`; index budget_one. */
 export async function budgetFindOf(tx: TenantTx, holders: readonly string[]): Promise<Budget[]> {
   const rows = await tx

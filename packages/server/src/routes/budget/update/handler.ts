@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { formatId } from '@sallyport/core'
 import { appendAudit } from '../../../audit/index.ts'
-import { budgetFind, budgetUpdate as updateRow } from '../../../db/index.ts'
+import { budgetHold, budgetUpdate as updateRow } from '../../../db/index.ts'
 import { principalRef } from '../../../identity/index.ts'
 import { implement } from '../../operation.ts'
 import { found, inOrganization } from '../../tenant.ts'
@@ -12,7 +12,7 @@ import { amountOf, termsDetail } from '../terms.ts'
 export const budgetUpdate = implement('budgetUpdate', (call) => {
   const { body, ids, principal } = call
   return inOrganization(call, async (tx) => {
-    const before = found(await budgetFind(tx, ids.budget))
+    const before = found(await budgetHold(tx, ids.budget))
     const wanted = {
       amountNano: body.amount_usd === undefined ? before.amountNano : amountOf(body.amount_usd),
       enforcement: body.enforcement ?? before.enforcement,
