@@ -138,6 +138,7 @@ async function createServer(
         sessions,
         people,
         organizationsPerOwner: config.organizationsPerOwner,
+        keysPerOrganization: config.keysPerOrganization,
         now: () => clock.now(),
         stepUp,
         connect,

@@ -217,6 +217,10 @@ export const configSchema = z.strictObject({
     { min: 1, max: 100_000, by: 20 },
     'How many organizations one person may own before making another is refused.',
   ),
+  keysPerOrganization: integer(
+    { min: 10, max: 10_000_000, by: 10_000 },
+    'How many gateway keys of one organization may be on before making another is refused. Rotating goes on up to twice as many.',
+  ),
   stepUpMaxAgeS: integer(
     { min: 60, max: 86_400, by: 3_600 },
     'How long ago a person may have given the second factor, at most, for what can not be undone. In seconds.',

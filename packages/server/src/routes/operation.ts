@@ -37,6 +37,8 @@ export interface RouteDeps {
   readonly people: Pick<People, 'signIn' | 'end' | 'issuerKind'>
   /** How many one person may own. */
   readonly organizationsPerOwner: number
+  /** How many keys of one organization may be on. */
+  readonly keysPerOrganization: number
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly stepUp: () => StepUp

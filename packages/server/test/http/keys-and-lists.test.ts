@@ -6,7 +6,7 @@ import { SCOPES } from '@sallyport/contract'
 import type { Scope } from '@sallyport/contract'
 import { formatId, newId, parseId } from '@sallyport/core'
 import { connectionInsert } from '../../src/db/index.ts'
-import { asKey, createWorld, send } from './world.ts'
+import { asAdmin, asKey, createWorld, send } from './world.ts'
 import type { TestOrg, World } from './world.ts'
 
 let world: World
@@ -101,6 +101,45 @@ describe('making keys', () => {
     expect((await as('ADMIN').create({ name: 'n', scopes: [...SCOPES] })).key.scopes).toEqual(SCOPES)
     for (const role of ['VIEWER', 'BILLING'] as const)
       expect((await refusal(as(role).create({ name: 'n', scopes: ['proxy:call'] }))).status).toBe(403)
+  })
+
+  it('D-14 stops at as many as one organization may have, and goes on when some are over', async () => {
+    const most = 10
+    const its = await createWorld(inject('postgresUrl'), { keysPerOrganization: most })
+    try {
+      const client = createClient({ baseUrl: its.url, cookies: its.a.people.OWNER.cookie, headers: { origin: 'http://127.0.0.1:7255' } })
+      const { keys } = inEnvironment(client, placeOf(its.a))
+      const make = () => keys.create({ name: 'one of many', scopes: ['proxy:call'] })
+      const ofOrganization = () =>
+        client.call('organizationKeyCreate', {
+          params: { org: its.a.params.org },
+          body: { name: 'over all', environment: 'test', scopes: ['projects:read'] },
+        })
+      const full = { code: 'key_limit', status: 409 }
+      const rows = 'select id from sallyport.api_key where org_id = $1 and revoked_at is null'
+      const there = (await asAdmin(its.adminUrl, rows, [its.a.org])).length
+      const first = await make()
+      await ofOrganization()
+      for (let count = there + 2; count < most; count++) await make()
+      expect(await refusal(make())).toEqual(full)
+      expect(await refusal(ofOrganization())).toEqual(full)
+      // Those of others are theirs.
+      const theirs = createClient({ baseUrl: its.url, cookies: its.b.people.OWNER.cookie, headers: { origin: 'http://127.0.0.1:7255' } })
+      await inEnvironment(theirs, placeOf(its.b)).keys.create({ name: 'theirs', scopes: ['proxy:call'] })
+      // What may have leaked is replaced also then, but turns into no more than as many again.
+      for (let count = most; count < 2 * most; count++) await keys.rotate(first.key.id, { overlap_s: 600 })
+      expect(await refusal(keys.rotate(first.key.id, { overlap_s: 600 }))).toEqual(full)
+      // Those whose time is over count no more, nor do revoked ones.
+      const end = `update sallyport.api_key set expires_at = clock_timestamp() where org_id = $1 and name = 'one of many'`
+      await asAdmin(its.adminUrl, end, [its.a.org])
+      const again = await make()
+      for (let count = there + 2; count < most; count++) await make()
+      expect(await refusal(make())).toEqual(full)
+      await keys.revoke(again.key.id)
+      await make()
+    } finally {
+      await its.close()
+    }
   })
 
   it('T-10 makes no key for a maker who was revoked a moment ago, whatever this node remembers', async () => {

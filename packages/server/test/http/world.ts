@@ -202,6 +202,8 @@ export interface WorldOptions {
   readonly dataPlane?: Parameters<typeof createHttpServer>[0]['dataPlane']
   /** 1,000 when absent. */
   readonly organizationsPerOwner?: number
+  /** 1,000,000 when absent. */
+  readonly keysPerOrganization?: number
   /** What a session by a link is worth; `aal2` when absent. */
   readonly linkAssurance?: 'aal1' | 'aal2'
   /** Absent: so high that nobody meets them. */
@@ -386,6 +388,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
         sessions,
         people,
         organizationsPerOwner: options.organizationsPerOwner ?? 1_000,
+        keysPerOrganization: options.keysPerOrganization ?? 1_000_000,
         now: () => Date.now(),
         stepUp,
         connect,

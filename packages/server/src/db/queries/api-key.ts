@@ -143,6 +143,20 @@ export interface Revocation {
 }
 
 /**
+ * How many keys of the organization are on, its own and those of its projects, counted no further than `most`. Keys that are being made at this
+ * moment are not among them. Index api_key_on.
+ */
+export async function apiKeysOn(tx: TenantTx, most: number): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::int as count from (
+      (select 1 from sallyport.api_key where org_id = ${tx.org} and revoked_at is null and expires_at is null limit ${most})
+      union all
+      (select 1 from sallyport.api_key where org_id = ${tx.org} and revoked_at is null and expires_at > clock_timestamp() limit ${most})
+    ) as found`.execute(tx)
+  return Math.min(rows[0]!.count, most)
+}
+
+/**
  * Whether a key is on, and held so until the end of the transaction: whoever revokes it meanwhile waits, and then finds what it made. For its
  * expiry and its own makers ask `key_lookup`.
  */

@@ -14,6 +14,7 @@ import { holdMaker } from '../hold.ts'
 import { inKeysOfEnvironment, inKeysOfOrganization } from '../place.ts'
 import type { KeyCall } from '../place.ts'
 import { presentKey, presentOrganizationKey } from '../present.ts'
+import { requireRoomForKey } from '../room.ts'
 import { grantFrom } from './grant.ts'
 
 interface Wanted {
@@ -60,6 +61,7 @@ async function makeKey(call: KeyCall<Wanted>, environment: Environment): Promise
   const hashes = { secretHmac: hmac, secretArgon2id: argon2id }
   const key = await inPlace(async (tx, { project }) => {
     await holdMaker(tx, principal)
+    await requireRoomForKey(tx, deps.keysPerOrganization)
     if (grant.connection !== null) {
       found(project === null ? undefined : await connectionFind(tx, { project, environment }, grant.connection))
     }

@@ -16,6 +16,7 @@ import { holdMaker } from '../hold.ts'
 import { inKeysOfEnvironment, inKeysOfOrganization } from '../place.ts'
 import type { OneKeyCall } from '../place.ts'
 import { presentKey, presentOrganizationKey } from '../present.ts'
+import { requireRoomToRotate } from '../room.ts'
 
 interface Rotated {
   readonly made: ApiKey
@@ -53,6 +54,7 @@ async function rotateKey({ body, deps, ids, principal, inPlace }: OneKeyCall<{ r
   const actor = principalRef(principal)
   const { text, hmac, argon2id } = await deps.keys.mint(wanted.environment, id, ids.org)
   const { made, replaced } = await inPlace(async (tx, at) => {
+    await requireRoomToRotate(tx, deps.keysPerOrganization)
     // Itself it is held by what follows: two that share it first would wait for one another.
     if (!itself) await holdMaker(tx, principal)
     const outlived = await apiKeyOutlive(tx, at, ids.key, { overlapS: body.overlap_s, itself })
