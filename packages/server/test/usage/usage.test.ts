@@ -121,6 +121,24 @@ describe('what model calls used', () => {
     await expect(sums(at, ['key', 'end_user'])).rejects.toThrow('not added up together')
   })
 
+  it('between two moments is read from there alone, to the millisecond', async () => {
+    const at = await makeTenant(database)
+    const rows = [-1, 0, 1, 2].map((ms) => used(at, { at: new Date(NEXT.getTime() + ms) }))
+    await store(
+      at.org,
+      rows.map((row) => charged(row)),
+    )
+    const between = (from: Date | undefined, until: Date | undefined) =>
+      database.withTenant(at.org, async (tx) =>
+        (await usageList(tx, at.place, { from, until }, { limit: 10 })).map(({ id }) => id).toReversed(),
+      )
+    const ids = rows.map(({ id }) => id)
+    expect(await between(NEXT, new Date(NEXT.getTime() + 2))).toEqual(ids.slice(1, 3))
+    expect(await between(NEXT, undefined)).toEqual(ids.slice(1))
+    expect(await between(undefined, NEXT)).toEqual(ids.slice(0, 1))
+    expect(await between(new Date('0001-01-01T00:00:00Z'), new Date('9999-12-31T00:00:00Z'))).toEqual(ids)
+  })
+
   it('of another organization is not there', async () => {
     const [mine, other] = [await makeTenant(database), await makeTenant(database)]
     await store(mine.org, [charged(used(mine))])

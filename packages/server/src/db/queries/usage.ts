@@ -160,6 +160,14 @@ export interface UsageFilter {
   readonly until?: Date | undefined
 }
 
+const LAST_MS = 2 ** 48 - 1
+
+/** A row's id begins with the millisecond of its `at`: the index ends where a filter does, and what lies before and after is not read. */
+function firstIdOf(at: Date): UsageId {
+  const moment = Math.min(Math.max(at.getTime(), 0), LAST_MS).toString(16).padStart(12, '0')
+  return `${moment.slice(0, 8)}-${moment.slice(8)}-0000-0000-000000000000` as UsageId
+}
+
 /** Newest first, by id, which begins with its time. Of a place, index usage_record_list; of the organization, its primary key. */
 export async function usageList(tx: TenantTx, at: Place | undefined, filter: UsageFilter, page: Page<UsageId>): Promise<UsageRow[]> {
   const rows = await tx
@@ -171,8 +179,8 @@ export async function usageList(tx: TenantTx, at: Place | undefined, filter: Usa
     .$if(filter.endUser !== undefined, (query) => query.where('end_user_id', '=', filter.endUser!))
     .$if(filter.provider !== undefined, (query) => query.where('provider', '=', filter.provider!))
     .$if(filter.model !== undefined, (query) => query.where('model', '=', filter.model!))
-    .$if(filter.from !== undefined, (query) => query.where('at', '>=', filter.from!))
-    .$if(filter.until !== undefined, (query) => query.where('at', '<', filter.until!))
+    .$if(filter.from !== undefined, (query) => query.where('at', '>=', filter.from!).where('id', '>=', firstIdOf(filter.from!)))
+    .$if(filter.until !== undefined, (query) => query.where('at', '<', filter.until!).where('id', '<', firstIdOf(filter.until!)))
     .$if(page.after !== undefined, (query) => query.where('id', '<', page.after!))
     .orderBy('id', 'desc')
     .limit(page.limit)
