@@ -1,6 +1,7 @@
 /** Providers of models whose credential is more than a key: AWS by signature, Google by tokens that a service account buys. And how large bodies may be that are read whole, as for a signature, or pass through. */
 import { createHash, createVerify, generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { signatureFault } from '@sallyport/testkit'
 import { keepKey, setModelStage } from './model-stage.ts'
@@ -237,6 +238,95 @@ describe('a call of Vertex AI', () => {
       expect((await stage.call(path, { method: 'POST', headers, body: '{}' })).status).toBe(200)
       expect(carried()).toBe(`Bearer ${TOKEN}-${before + n}`)
     }
+  })
+
+  describe('in OpenAI’s words', () => {
+    const accountOf = (project: unknown) => JSON.stringify({ ...(JSON.parse(account) as object), project_id: project })
+    const settings = { location: 'europe-west4' }
+    const client = (headers: Record<string, string> = {}) =>
+      new OpenAI({ baseURL: `${stage.gateway.url}/v1`, apiKey: stage.key, maxRetries: 0, defaultHeaders: headers })
+    const at = (key: string) => client({ 'sallyport-provider-key-name': key })
+    const chat = (of: OpenAI, model = 'vertex/gemini-2.5-flash') =>
+      of.chat.completions.create({ model, messages: [{ role: 'user', content: 'hello' }] })
+    const place = (project: string) => `/v1/projects/${project}/locations/europe-west4/publishers/google/models`
+    const said = (text: string) => ({
+      candidates: [{ content: { role: 'model', parts: [{ text }] }, finishReason: 'STOP', index: 0 }],
+      usageMetadata: { promptTokenCount: 2, candidatesTokenCount: 1, totalTokenCount: 3 },
+      modelVersion: 'gemini-2.5-flash',
+    })
+    const vertex = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+      if (request.url === '/token') return await serve(request, response)
+      await bodyOf(request)
+      const url = request.url!
+      if (url.includes(':streamGenerateContent')) {
+        response.writeHead(200, { 'content-type': 'text/event-stream' })
+        return void response.end(`data: ${JSON.stringify(said('one'))}\n\n`)
+      }
+      const vector = { embeddings: { values: [0.5, 0.25], statistics: { token_count: 3 } } }
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end(JSON.stringify(url.endsWith(':predict') ? { predictions: [vector] } : said('one')))
+    }
+    const asked = () => stage.upstream.seen.at(-1)!.url
+
+    beforeAll(async () => {
+      await keepKey(stage.owner, { provider: 'vertex', name: 'of-a-project', secret: accountOf('a-project-1'), settings })
+      const named = { ...settings, project: 'another-project' }
+      await keepKey(stage.owner, { provider: 'vertex', name: 'named', secret: accountOf('a-project-1'), settings: named })
+      await keepKey(stage.owner, { provider: 'vertex', name: 'odd', secret: accountOf('../../v1/projects/x'), settings })
+    })
+
+    it('goes to the project of the account that is kept: chat, streams and embeddings', async () => {
+      stage.upstream.answer(vertex)
+      const of = at('of-a-project')
+      expect((await chat(of)).choices[0]!.message.content).toBe('one')
+      expect(asked()).toBe(`${place('a-project-1')}/gemini-2.5-flash:generateContent`)
+      const chunks: string[] = []
+      const messages = [{ role: 'user' as const, content: 'hello' }]
+      for await (const { choices } of await of.chat.completions.create({ model: 'vertex/gemini-2.5-flash', messages, stream: true }))
+        chunks.push(choices[0]?.delta.content ?? '')
+      expect(chunks.join('')).toBe('one')
+      expect(asked()).toBe(`${place('a-project-1')}/gemini-2.5-flash:streamGenerateContent?alt=sse`)
+      const { data, usage } = await of.embeddings.create({ model: 'vertex/gemini-embedding-001', input: 'hello' })
+      expect([data[0]!.embedding, usage.prompt_tokens]).toEqual([[0.5, 0.25], 3])
+      expect(asked()).toBe(`${place('a-project-1')}/gemini-embedding-001:predict`)
+    })
+
+    it('goes to another project where the key, or the model’s full name, says so', async () => {
+      stage.upstream.answer(vertex)
+      await chat(at('named'))
+      expect(asked()).toBe(`${place('another-project')}/gemini-2.5-flash:generateContent`)
+      const full = `${place('a-third-one').slice('/v1/'.length)}/gemini-2.5-flash`
+      for (const key of ['of-a-project', 'odd']) {
+        await chat(at(key), `vertex/${full}`)
+        expect(asked()).toBe(`/v1/${full}:generateContent`)
+      }
+    })
+
+    it('goes to the project of the account that a caller brings', async () => {
+      stage.upstream.answer(vertex)
+      const headers = { 'sallyport-provider-key': accountOf('brought-along'), 'sallyport-provider-settings': 'location=europe-west4' }
+      await chat(client(headers))
+      expect(asked()).toBe(`${place('brought-along')}/gemini-2.5-flash:generateContent`)
+    })
+
+    it('goes to the project of a successor, where its account says one and the key before had none', async () => {
+      stage.upstream.answer(vertex)
+      const key = await keepKey(stage.owner, { provider: 'vertex', name: 'turned', secret: account, settings })
+      await expect(chat(at('turned'))).rejects.toMatchObject({ status: 400, param: 'model' })
+      const params = { ...stage.owner.place, provider_key: key }
+      const turned = await stage.owner.client.call('providerKeyRotate', { params, body: { secret: accountOf('turned-to') } })
+      expect(turned.key.settings).toEqual({ ...settings, project: 'turned-to' })
+      const path = () => chat(at('turned')).then(asked, ({ status }: { status: number }) => status)
+      await expect.poll(path).toBe(`${place('turned-to')}/gemini-2.5-flash:generateContent`)
+    })
+
+    it('is refused where no project is known, or none that is one, and where no key is kept', async () => {
+      stage.upstream.answer(vertex)
+      const before = stage.upstream.seen.length
+      await expect(chat(at('odd'))).rejects.toMatchObject({ status: 400, param: 'model' })
+      await expect(chat(at('nowhere'))).rejects.toMatchObject({ status: 400, code: 'provider_key_required' })
+      expect(stage.upstream.seen.length).toBe(before)
+    })
   })
 
   it('is refused in Google’s words where the account’s key is not taken, and asks no more for a moment', async () => {

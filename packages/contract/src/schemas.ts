@@ -681,7 +681,9 @@ export const modelProvider = z
     docs: z.string(),
     dialect: z.enum(['openai', 'anthropic', 'gemini', 'cohere', 'bedrock']).describe('In whose words its API speaks'),
     credential: z.enum(['key', 'aws', 'google_service_account']).describe('What `secret` of a key is'),
-    settings: z.array(z.object({ name: z.string(), description: z.string() })).describe('What else a key needs'),
+    settings: z
+      .array(z.object({ name: z.string(), description: z.string(), required: z.boolean() }))
+      .describe('What else a key needs, or may have'),
   })
   .meta({ id: 'ModelProvider' })
 

@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { Secret } from '../kernel/index.ts'
 import type { AwsCredentials } from '../keysources/index.ts'
-import type { ModelCredential } from './schema.ts'
+import type { ModelCredential, ModelProvider } from './schema.ts'
 
 /** Visible ASCII alone: it goes into a header, and a space at its end is a slip of the hand that shows nowhere. */
 const KEY = /^[!-~]{8,4096}$/u
@@ -78,6 +78,18 @@ export function readServiceAccount(text: Secret): ServiceAccount {
   const keyId = file['private_key_id']
   return { address: file.client_email, privateKey: new Secret(file.private_key), keyId: typeof keyId === 'string' ? keyId : undefined }
 }
+
+/** Of Google Cloud: its id, and not one that a domain stands before. */
+const PROJECT = /^[a-z][a-z0-9-]{4,28}[a-z0-9]$/u
+
+/** The optional settings of a key that its credential says itself, none of them secret: the project that a service account is of. */
+export function settingsWithin({ credential, optionalSettings }: SettingsOf, text: Secret): Readonly<Record<string, string>> {
+  if (credential !== 'google_service_account' || !Object.hasOwn(optionalSettings, 'project')) return {}
+  const project = serviceAccount.safeParse(parsed(text.reveal())).data?.['project_id']
+  return typeof project === 'string' && PROJECT.test(project) ? { project } : {}
+}
+
+type SettingsOf = Pick<ModelProvider, 'credential' | 'optionalSettings'>
 
 function parsed(text: string): unknown {
   try {

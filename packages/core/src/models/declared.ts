@@ -59,6 +59,7 @@ function made(
       base,
       elsewhere: [],
       settings: {},
+      optionalSettings: {},
       clients: {},
       paths: paths ?? (dialect === undefined || dialect === 'openai' ? pathsBelow(base) : {}),
       limits: [],

@@ -43,12 +43,13 @@ const WORDS: Readonly<Record<ModelProvider['dialect'], string>> = {
 }
 
 function facts(record: ModelProvider): readonly string[] {
-  const { id, docs, base, elsewhere, settings, dialect, defaultHeaders, paths, limits, notes } = record
+  const { id, docs, base, elsewhere, settings, optionalSettings, dialect, defaultHeaders, paths, limits, notes } = record
   return [
     `Id: ${code(id)}. Its own documentation: <${docs}>`,
     `Its address: ${code(base)}.`,
     ...elsewhere.map((other) => `With the ${other.setting} ${other.is.map(code).join(', ')}: ${code(other.base)}.`),
     ...Object.entries(settings).map(([name, about]) => `Setting ${code(name)}: ${about}.`),
+    ...Object.entries(optionalSettings).map(([name, about]) => `Setting ${code(name)}, which may be left out: ${about}.`),
     credential(record),
     ...Object.entries(defaultHeaders).map(([name, value]) => `Sent where a call has none: ${code(`${name}: ${value}`)}.`),
     `Its own words: ${WORDS[dialect]}.`,

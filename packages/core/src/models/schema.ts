@@ -58,6 +58,8 @@ const form = z.strictObject({
   elsewhere: z.array(z.strictObject({ setting: settingName, is: z.array(z.string().regex(LABEL)).min(1), base })).default([]),
   /** What else a key of this provider needs, none of it secret; each is one DNS label. */
   settings: z.record(settingName, z.string().min(1).max(200)).default({}),
+  /** What it may have beside, likewise. None of them stands in a host. */
+  optionalSettings: z.record(settingName, z.string().min(1).max(200)).default({}),
   /** The header that carries a key, and how; `{token}` stands for it. Only of `key`. */
   injection: z.strictObject({ name: headerName, template: z.string().regex(/^[^{}]*\{token\}[^{}]*$/u) }).optional(),
   /** Sent unless the caller sends its own. */
@@ -140,7 +142,7 @@ function baseFaults(text: string, settings: Placed['settings']): string[] {
 
 /** Where calls go for a key with these settings. @throws TypeError when one is missing or no DNS label; see `settingFaults`. */
 export function modelBase(
-  provider: Pick<ModelProvider, 'base' | 'elsewhere' | 'settings'>,
+  provider: Pick<ModelProvider, 'base' | 'elsewhere' | 'settings' | 'optionalSettings'>,
   settings: Readonly<Record<string, string>>,
 ): string {
   const [fault] = settingFaults(provider, settings)
@@ -151,14 +153,15 @@ export function modelBase(
 
 /** What is wrong with the settings of a key of this provider. */
 export function settingFaults(
-  provider: Pick<ModelProvider, 'settings'>,
+  provider: Pick<ModelProvider, 'settings' | 'optionalSettings'>,
   settings: Readonly<Record<string, string>>,
 ): readonly { readonly name: string; readonly reason: string }[] {
   const missing = Object.keys(provider.settings).filter((name) => !Object.hasOwn(settings, name))
   return [
     ...missing.map((name) => ({ name, reason: 'is missing' })),
     ...Object.entries(settings).flatMap(([name, value]) => {
-      if (!Object.hasOwn(provider.settings, name)) return [{ name, reason: 'is no setting of this provider' }]
+      if (!Object.hasOwn(provider.settings, name) && !Object.hasOwn(provider.optionalSettings, name))
+        return [{ name, reason: 'is no setting of this provider' }]
       return LABEL.test(value) ? [] : [{ name, reason: 'must be 1-63 lower-case letters, digits or inner hyphens' }]
     }),
   ]

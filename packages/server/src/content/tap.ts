@@ -41,6 +41,7 @@ function listening(metering: Metering, call: MeteredCall, wish: Wish, log: Conte
 export function listeningCalls(calls: ModelCalls): ModelCalls {
   return {
     providers: calls.providers,
+    settingsOf: (call) => calls.settingsOf(call),
     send(call: ModelCall) {
       if (call.metering instanceof Listener && call.body instanceof Uint8Array) call.metering.asked(call.body)
       return calls.send(call)

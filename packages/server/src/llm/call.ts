@@ -2,7 +2,7 @@
  * Owns reading a request of the model plane: whose key, which provider, with whose provider key, what path. Refuses everything that could be read in two ways:
  * a second credential, a repeated header, a key anywhere but in its header.
  */
-import { credentialFault, judgePath, Secret, settingFaults } from '@sallyport/core'
+import { credentialFault, judgePath, Secret, settingFaults, settingsWithin } from '@sallyport/core'
 import type { JudgedPath, ModelProvider } from '@sallyport/core'
 import { FOREIGN_KEY_HEADERS, holdsGatewayKey, percentDecoded, refuseMisplacedKeys } from '../http/index.ts'
 import { DEFAULT_KEY_NAME } from '../models/index.ts'
@@ -124,7 +124,7 @@ export function ownKeyFor(provider: ModelProvider, sent: ModelHeaders['own']): O
   const settings = settingsOf(sent.settings)
   const [wrong] = settingFaults(provider, settings)
   if (wrong !== undefined) throw malformed(`Sallyport-Provider-Settings: ${wrong.name.slice(0, 40)} ${wrong.reason}.`)
-  return { secret, settings }
+  return { secret, settings: { ...settingsWithin(provider, secret), ...settings } }
 }
 
 /** `region=eu-central-1, other=value`. */

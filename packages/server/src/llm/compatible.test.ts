@@ -35,6 +35,7 @@ async function plane() {
   const seen = { begun: 0, ended: 0, sent: 0 }
   const calls: CompatiblePlaneOptions['calls'] = {
     providers: new Map(listModelProviders().map((provider) => [provider.id, provider])),
+    settingsOf: () => ({}),
     send({ handing: { response }, metering }: ModelCall): Promise<ForwardResult> {
       seen.sent += 1
       response.writeHead(200, ['content-type', 'application/json'])

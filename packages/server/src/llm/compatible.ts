@@ -28,7 +28,7 @@ import { isCompatibleUrl, readAsked, requireJson, splitModel, unknownModel, want
 import { causeOf, causeOfStatus, inOrder, walk } from './fallback.ts'
 import type { Outcome, Turn } from './fallback.ts'
 import { DEFAULT_KEY_NAME } from '../models/index.ts'
-import type { ModelCalls, OwnKey } from './model-call.ts'
+import type { KeySettings, ModelCalls, OwnKey } from './model-call.ts'
 import type { ModelList } from './model-list.ts'
 import type { ModelRoutes } from './model-routes.ts'
 import { requireMayCall } from './native.ts'
@@ -237,12 +237,20 @@ class CompatibleCall {
     if (provider === undefined) return { served: false, cause: 'no_key', error: unknownModel() }
     let said: Said
     try {
-      said = inWordsOf(provider, question, turn.target, this.#visit.request.rawHeaders)
+      const settings = await this.#settings(question, plan, turn, provider)
+      said = inWordsOf(provider, question, turn.target, { settings, rawHeaders: this.#visit.request.rawHeaders })
     } catch (error) {
-      if (error instanceof TranslationError) return { served: false, cause: 'unsayable', error }
-      throw error
+      const cause = error instanceof TranslationError ? 'unsayable' : causeOf(error)
+      if (cause === undefined) throw error
+      return { served: false, cause, error }
     }
     return this.#attempt(question, plan, turn, said)
+  }
+
+  /** Of the key that goes out, where the words of its provider may depend on them. */
+  #settings({ principal }: Question, { ownKey }: Plan, { target: { keyName } }: Turn, provider: ModelProvider) {
+    const asked = Object.keys(provider.optionalSettings).length > 0
+    return asked ? this.#o.calls.settingsOf({ principal, provider, ownKey, keyName }) : undefined
   }
 
   async #attempt(question: Question, plan: Plan, turn: Turn, said: Said): Promise<Outcome<Held>> {
@@ -371,9 +379,9 @@ function inWordsOf(
   provider: ModelProvider,
   { operation, asked: given }: Question,
   { model }: ModelTarget,
-  rawHeaders: readonly string[],
+  { settings, rawHeaders }: { readonly settings: KeySettings | undefined; readonly rawHeaders: readonly string[] },
 ): Said {
-  const translation = translationFor(provider, { operation })
+  const translation = translationFor(provider, { operation, ...(settings && { settings }) })
   const asked = { ...given, model }
   const request = translation.request(asked)
   const headers = headersFor(rawHeaders, { provider, translation, asked, request })

@@ -8,8 +8,10 @@ import type { Metering } from '../usage/index.ts'
 export interface OwnKey {
   readonly secret: Secret
   /** As a kept key's: what else the provider needs, none of it secret. */
-  readonly settings: Readonly<Record<string, string>>
+  readonly settings: KeySettings
 }
+
+export type KeySettings = Readonly<Record<string, string>>
 
 export interface ModelCall {
   readonly principal: KeyPrincipal
@@ -39,6 +41,11 @@ export interface ModelCall {
 export interface ModelCalls {
   /** The catalog with what the operator declared, by id. */
   readonly providers: ReadonlyMap<string, ModelProvider>
+  /**
+   * Of the key that a call would go out with: a path may need them. At once where they are known.
+   * @throws CallError `provider_key_required`, `provider_key_refused`
+   */
+  settingsOf(call: Pick<ModelCall, 'principal' | 'provider' | 'ownKey' | 'keyName'>): KeySettings | Promise<KeySettings>
   /**
    * Resolves when the answer is handed over, was cut after its head, or was withheld.
    * @throws CallError `provider_key_required`, `provider_key_refused`, `overloaded`; PipelineError `circuit_open`; EgressError; VaultError; AuditError. Nothing

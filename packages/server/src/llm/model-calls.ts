@@ -24,7 +24,7 @@ import { providerKeyPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
 import { tooLarge } from './asked-body.ts'
 import type { BodyHolding } from './asked-body.ts'
-import type { ModelCall, ModelCalls } from './model-call.ts'
+import type { KeySettings, ModelCall, ModelCalls } from './model-call.ts'
 import type { ModelGuard } from './model-guard.ts'
 import { tapped } from './sinks.ts'
 
@@ -52,6 +52,9 @@ type ChosenKey =
   | { readonly settings: Readonly<Record<string, string>>; readonly own: Secret }
   | { readonly settings: Readonly<Record<string, string>>; readonly id: ProviderKeyId; readonly sealed: Buffer }
 
+/** What a key is chosen by. */
+type Chooser = Pick<ModelCall, 'principal' | 'provider' | 'ownKey' | 'keyName'>
+
 /** Where calls go, with the port that is not the scheme's own. */
 interface Base extends ApiBase {
   readonly host: string
@@ -70,6 +73,10 @@ class Departures implements ModelCalls {
   constructor(options: ModelCallsOptions) {
     this.#o = options
     this.providers = new Map(options.providers.map((provider) => [provider.id, provider]))
+  }
+
+  async settingsOf(call: Chooser): Promise<KeySettings> {
+    return (await this.#chosen(call)).settings
   }
 
   async send(call: ModelCall): Promise<ForwardResult> {
@@ -165,7 +172,7 @@ class Departures implements ModelCalls {
     return this.#o.vault.openCached(principal.org, place, key.sealed) ?? (await this.#o.vault.open(principal.org, place, key.sealed))
   }
 
-  async #chosen({ principal, provider, ownKey, keyName }: ModelCall): Promise<ChosenKey> {
+  async #chosen({ principal, provider, ownKey, keyName }: Chooser): Promise<ChosenKey> {
     const { org, project, environment } = principal
     if (project === null) {
       throw new CallError('insufficient_scope', 'a key of an organization', {

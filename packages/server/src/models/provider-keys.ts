@@ -2,7 +2,17 @@
  * Owns the keys of model providers: kept sealed, replaced with an overlap and ended. Refuses a secret that is none of its provider's kind before it is
  * sealed, and to show one again: what people tell keys by is made once, from what is no secret or says nothing.
  */
-import { credentialFault, formatId, frame, hasCode, hmacSha256, maskedCredential, newId, settingFaults } from '@sallyport/core'
+import {
+  credentialFault,
+  formatId,
+  frame,
+  hasCode,
+  hmacSha256,
+  maskedCredential,
+  newId,
+  settingFaults,
+  settingsWithin,
+} from '@sallyport/core'
 import type { KeyObject, ModelProvider, OrgId, ProviderKeyId, Secret } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
 import { providerKeyHold, providerKeyInsert, providerKeyOutlive, providerKeyRevoke } from '../db/index.ts'
@@ -65,6 +75,7 @@ export function createProviderKeys(options: ProviderKeysOptions): ProviderKeys {
     const id = newId('pkey')
     return providerKeyInsert(tx, {
       ...rest,
+      settings: { ...settingsWithin(provider, secret), ...wanted.settings },
       id,
       place,
       provider: provider.id,

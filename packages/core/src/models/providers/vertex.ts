@@ -23,6 +23,7 @@ export const vertex: ModelProviderInput = {
     { setting: 'location', is: ['eu', 'us'], base: 'https://aiplatform.{location}.rep.googleapis.com' },
   ],
   settings: { location: 'Location of the endpoint: a region as europe-west4, or global, eu or us' },
+  optionalSettings: { project: 'Google Cloud project of models that are named without one; of the service account where nothing is said' },
   tokens: { endpoint: 'https://oauth2.googleapis.com/token', scope: 'https://www.googleapis.com/auth/cloud-platform' },
   clients: { '@google/genai': '' },
   errors: { message: ['error', 'message'], code: ['error', 'status'] },
