@@ -3,7 +3,16 @@ import { sql } from 'kysely'
 import { newId } from '@sallyport/core'
 import type { BudgetId, OrgId } from '@sallyport/core'
 import { createUseLog } from '../../src/audit/index.ts'
-import { budgetDraw, budgetInsert, budgetStates, usageForgetUser, usageInsertMany, usageList, usageSums } from '../../src/db/index.ts'
+import {
+  budgetDelete,
+  budgetDraw,
+  budgetInsert,
+  budgetStates,
+  usageForgetUser,
+  usageInsertMany,
+  usageList,
+  usageSums,
+} from '../../src/db/index.ts'
 import type { ChargedUsage, Database, UsageDimension, UsageRow } from '../../src/db/index.ts'
 import { freshDatabase, makeTenant, silent } from '../db/fresh-database.ts'
 import type { FreshDatabase, Tenant } from '../db/fresh-database.ts'
@@ -215,6 +224,34 @@ describe('what model calls used', () => {
     await written
     const states = await database.withTenant(at.org, (tx) => budgetStates(tx, [budget]))
     expect(states.get(budget)).toMatchObject({ spentNano: 700, heldNano: 0 })
+  })
+
+  it.each([false, true])('is kept when a budget that it is charged to goes meanwhile (spent of before: %s)', async (spentOf) => {
+    const at = await makeTenant(database)
+    const [goes, stays]: BudgetId[] = [newId('bud'), newId('bud')]
+    const terms = { amountNano: 10_000, enforcement: 'hard', unpriced: 'refuse', holder: 'organization', createdBy: 'system' } as const
+    const charges = [goes!, stays!].map((budget) => ({ budget, startsOn: '1970-01-01', nano: 700 }))
+    await database.withTenant(at.org, async (tx) => {
+      await budgetInsert(tx, { ...terms, id: goes!, holderId: at.org, period: 'total' })
+      await budgetInsert(tx, { ...terms, id: stays!, holderId: at.org, period: 'day' })
+    })
+    if (spentOf) await store(at.org, [charged(used(at), charges)])
+    const row = used(at)
+    let written: Promise<void> | undefined
+    await database.withTenant(at.org, async (tx) => {
+      await budgetDelete(tx, goes!)
+      written = store(at.org, [charged(row, charges)])
+      written.catch(() => undefined)
+      await expect
+        .poll(() => fresh.asSuperuser("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"), {
+          timeout: 20_000,
+        })
+        .not.toHaveLength(0)
+    })
+    await written
+    expect((await list(at)).map(({ id }) => id)).toContain(row.id)
+    const spent = await fresh.asSuperuser(`select budget_id, spent_nano from sallyport.budget_period where org_id = '${at.org}'`)
+    expect(spent).toEqual([{ budget_id: stays, spent_nano: spentOf ? '1400' : '700' }])
   })
 
   it('is written in the groups of the log of uses, and is waited for at its end', async () => {

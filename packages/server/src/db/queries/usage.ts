@@ -55,6 +55,8 @@ export interface ChargedUsage {
  * Stores rows, adds them to their days, and takes what they cost out of budgets and of what the node holds of these, in one statement. Rows that are there
  * already change nothing: a group whose commit went unanswered may be sent again. Everything is locked in the order of its keys, and of a budget the period
  * before what nodes hold, as budget_draw does: the update reads from `spent`, or PostgreSQL would run it first.
+ * Budgets are held first, so that none goes meanwhile: a period of one that is gone is refused, and with it everybody's rows. What was to be taken out of
+ * such a one is taken out of nothing.
  */
 export async function usageInsertMany(tx: TenantTx, usages: readonly ChargedUsage[]): Promise<void> {
   const rows = usages.map(({ row, charges, node }) => {
@@ -91,12 +93,14 @@ export async function usageInsertMany(tx: TenantTx, usages: readonly ChargedUsag
       select org_id, project_id, environment, end_user_id, day, provider, model, ${SUMS}
       from added where end_user_id is not null group by 1, 2, 3, 4, 5, 6, 7 order by 1, 2, 3, 4, 5, 6, 7
       on conflict (org_id, project_id, environment, end_user_id, day, provider, model) do update set ${MORE}
-    ), charged as materialized (
-      select b.id as budget_id, c.starts_on, g.node, sum(c.nano)::bigint as nano
+    ), asked as materialized (
+      select c.budget, c.starts_on, g.node, c.nano
       from fresh f join given g on g.id = f.id
       cross join lateral jsonb_to_recordset(g.charges) as c (budget uuid, starts_on date, nano bigint)
-      join sallyport.budget b on b.org_id = f.org_id and b.id = c.budget
-      group by 1, 2, 3
+    ), held as materialized (
+      select b.id from sallyport.budget b where b.org_id = ${tx.org} and b.id in (select budget from asked) order by b.id for key share
+    ), charged as materialized (
+      select h.id as budget_id, a.starts_on, a.node, sum(a.nano)::bigint as nano from asked a join held h on h.id = a.budget group by 1, 2, 3
     ), spent as (
       insert into sallyport.budget_period as p (org_id, budget_id, starts_on, spent_nano)
       select ${tx.org}::uuid, budget_id, starts_on, sum(nano)::bigint from charged group by 1, 2, 3 order by 2, 3
