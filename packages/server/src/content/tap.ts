@@ -12,6 +12,8 @@ import type { Wish, Wishes } from './wishes.ts'
 /** Of each part, in bytes; the beginning of a longer one is kept. */
 export const MAX_PART_BYTES = 1024 * 1024
 
+const LAST_STATUS = 599
+
 /** The meter of an engine, which has the bodies of those read beforehand that are to be kept. */
 export function listeningMeter(meter: UsageMeter, wishes: Wishes, log: ContentLog): UsageMeter {
   return {
@@ -104,7 +106,8 @@ class Listener implements Metering {
   }
 
   answered(status: number, headers: ParsedHeaders): void {
-    this.#status = status
+    // Three digits may say more, which means nothing (RFC 9110 section 15): a row of it would be refused, and its group with it.
+    this.#status = status <= LAST_STATUS ? status : null
     this.#metering.answered(status, headers)
   }
 
