@@ -117,7 +117,7 @@ describe('an integration', () => {
     expect(await made('goes')).toMatch(/^int_/u)
   })
 
-  it('does not go while a connection lives, nor while its provider is still to be told, and the database says so too', async () => {
+  it('does not go, nor become another client, while a connection lives or its provider is still to be told, and the database says so too', async () => {
     const uuid = parseId('int', world.a.params.integration) as IntegrationId
     const remove = () => owner(at(world.a.params.integration), { method: 'DELETE' })
     expect((await remove()).json.detail).toContain('Disconnect')
@@ -126,8 +126,12 @@ describe('an integration', () => {
     expect((await owner(connection, { method: 'DELETE' })).status).toBeLessThan(300)
     // This world has no outside, so the provider was not told.
     expect((await remove()).json.detail).toContain('still to be told')
+    const other = await change(world.a.params.integration, { client_id: 'another' })
+    expect([other.status, other.json.code, other.json.detail]).toEqual([409, 'conflict', expect.stringContaining('still to be told')])
+    expect((await change(world.a.params.integration, { client_secret: 'not-a-real-last-secret' })).status).toBe(200)
     expect(await world.database.withTenant(world.a.org, (tx) => integrationRemove(tx, uuid))).toBe(false)
     await asAdmin(world.adminUrl, `update sallyport.revocation set state = 'given_up', settled_at = now(), sealed = null`)
+    expect((await change(world.a.params.integration, { client_id: 'another' })).json.client_id).toBe('another')
     expect((await remove()).status).toBe(204)
     expect((await owner(connection)).status).toBe(404)
   })

@@ -26,12 +26,7 @@ export const integrationUpdate = implement('integrationUpdate', (call) => {
       scopes: [...new Set(body.scopes ?? before.scopes)],
       callPolicy: policyWith(before.callPolicy, body.call_policy),
     }
-    if (wanted.clientId !== before.clientId && (await integrationNeeds(tx, before.id)).connections) {
-      throw new ProblemError(
-        'conflict',
-        'Its connections were granted to the client id that it has. End them first, or make another integration.',
-      )
-    }
+    if (wanted.clientId !== before.clientId) refuseWhileNeeded(await integrationNeeds(tx, before.id))
     const changed = changes(before, wanted, secret !== undefined)
     if (Object.keys(changed).length === 0) return presentIntegration(before, deps.publicUrl)
     const clientSecret = secret === undefined ? before.clientSecret : await deps.vault.seal(tx, clientSecretPlace(before.id), secret)
@@ -41,6 +36,20 @@ export const integrationUpdate = implement('integrationUpdate', (call) => {
     return presentIntegration(after, deps.publicUrl)
   })
 })
+
+/** As another client nothing could be ended at the provider that was granted to this one: tokens would stay alive there. */
+function refuseWhileNeeded({ connections, revocations }: Awaited<ReturnType<typeof integrationNeeds>>): void {
+  if (connections)
+    throw new ProblemError(
+      'conflict',
+      'Its connections were granted to the client id that it has. End them first, or make another integration.',
+    )
+  if (revocations)
+    throw new ProblemError(
+      'conflict',
+      'The provider is still to be told, as the client id that it has, of grants that ended. Try again in a moment, or make another integration.',
+    )
+}
 
 /** For the log. A secret that is given counts as another one: nothing compares it with the one before. */
 function changes(before: Integration, wanted: Pick<Integration, 'clientId' | 'scopes' | 'callPolicy'>, secretGiven: boolean): JsonObject {
