@@ -21,8 +21,7 @@ const clientOf = (key: string): Client => createClient({ baseUrl: world.url, key
 const personOf = (person: { cookie: string }): Client =>
   createClient({ baseUrl: world.url, cookies: person.cookie, headers: { origin: 'http://127.0.0.1:7255' } })
 const admin = (): Client => personOf(world.a.people.ADMIN)
-const make = (body: object = {}) =>
-  admin().call('organizationKeyCreate', { params: org(), body: { name: 'ours', scopes: MAKES, ...body } })
+const make = (body: object = {}) => admin().call('organizationKeyCreate', { params: org(), body: { name: 'ours', scopes: MAKES, ...body } })
 const works = async (key: string): Promise<number> => (await send(world, '/api/v1/whoami', { headers: asKey(key) })).status
 const projectOf = (n: 0 | 1, environment: 'live' | 'test' = 'live') => ({
   ...org(),
