@@ -116,7 +116,7 @@ async function measure(
   const call = { port, method: 'GET', path, headers, bodyBytes: 0, expect: { status: 200, bytes: BODY.length } } as const
   const load: LoadOrder = { type: 'load', call, connections: 16, seconds: plan.seconds, perSecond: plan.goodPerSecond }
   const all: FloodOrder = {
-    type: 'flood',
+    type: 'arm',
     port,
     path,
     trueId: data[0]!.id,
@@ -126,7 +126,12 @@ async function measure(
     perSecond: plan.perSecond,
     seconds: plan.secondsOfKind,
   }
-  const flood = (order: FloodOrder): Promise<FloodResult> => bad.ask<FloodResult>(order, 'flooded')
+  const arm = (order: FloodOrder): Promise<unknown> => bad.ask(order, 'armed')
+  const begin = (): Promise<FloodResult> => bad.ask<FloodResult>({ type: 'flood' }, 'flooded')
+  const flood = async (order: FloodOrder): Promise<FloodResult> => {
+    await arm(order)
+    return await begin()
+  }
   const warmUp: LoadOrder = { ...load, seconds: Math.min(2, plan.seconds) }
   await good.ask<LoadResult>(warmUp, 'result')
   await flood({ ...all, seconds: Math.min(2, plan.secondsOfKind) })
@@ -147,8 +152,8 @@ async function measure(
 
   progress(`good calls, ${plan.seconds} seconds without and with a flood`)
   const quiet = await timed(pid, () => good.ask<LoadResult>(load, 'result'))
-  const order = { ...all, seconds: plan.seconds }
-  const beside = await timed(pid, () => Promise.all([good.ask<LoadResult>(load, 'result'), flood(order)]))
+  await arm({ ...all, seconds: plan.seconds })
+  const beside = await timed(pid, () => Promise.all([good.ask<LoadResult>(load, 'result'), begin()]))
   const [loaded, flooded] = beside.result
   const faults = [quiet.result, loaded].flatMap(({ errors }) => Object.values(errors)).reduce((sum, count) => sum + count, 0)
   return {

@@ -2,13 +2,14 @@
  * Owns what Linux tells about this machine and about processes: cores, CPU time, memory. Refuses to guess: what /proc doesn't say is absent.
  */
 import { execFile, execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
-import { cpus, loadavg, totalmem } from 'node:os'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { constants, cpus, loadavg, setPriority, totalmem } from 'node:os'
 import { promisify } from 'node:util'
 
 /** USER_HZ. It is 100 on every Linux that Node runs on; /proc counts CPU time in it. */
 const TICKS_PER_SECOND = 100
 const US_PER_TICK = 1_000_000 / TICKS_PER_SECOND
+const AUTOGROUP = '/proc/self/autogroup'
 
 /** Which core the proxy under test has to itself, and which one everything else shares. */
 export interface Cores {
@@ -59,6 +60,15 @@ function git(root: string, args: string[]): string | undefined {
     // A tarball without its history is measured just as well.
     return undefined
   }
+}
+
+/**
+ * Has this process yield its core to whatever else wants it: a caller from elsewhere who takes no core from those who are measured.
+ * Linux weighs sessions against each other first (autogroups) and processes of one session after that, so both are told.
+ */
+export function giveWay(): void {
+  setPriority(constants.priority.PRIORITY_LOW)
+  if (existsSync(AUTOGROUP)) writeFileSync(AUTOGROUP, String(constants.priority.PRIORITY_LOW))
 }
 
 export interface Pinning {

@@ -96,7 +96,7 @@ export const BAD_KEYS = ['formless', 'absent', 'wrong'] as const
 export type BadKey = (typeof BAD_KEYS)[number]
 
 export interface FloodOrder {
-  readonly type: 'flood'
+  readonly type: 'arm'
   readonly port: number
   readonly path: string
   /** `key_...` of a key that is good; its secret is nobody's business here. */
@@ -108,6 +108,11 @@ export interface FloodOrder {
   readonly connections: number
   readonly perSecond: number
   readonly seconds: number
+}
+
+/** Begins the flood that was made last. */
+export interface FloodStart {
+  readonly type: 'flood'
 }
 
 export interface FloodResult {
