@@ -10,15 +10,17 @@ describe('what a body asks for', () => {
     ['{"model":"m","max_output_tokens":9}', 'm', 9],
     ['{"generationConfig":{"maxOutputTokens":11}}', undefined, 11],
     ['{"inferenceConfig":{"maxTokens":13}}', undefined, 13],
-    ['{"model":"m","max_tokens":5,"n":3}', 'm', 15],
-    ['{"generationConfig":{"maxOutputTokens":11,"candidateCount":2}}', undefined, 22],
+    ['{"model":"m","max_tokens":5,"n":3}', 'm', 15, 3],
+    ['{"generationConfig":{"maxOutputTokens":11,"candidateCount":2}}', undefined, 22, 2],
     ['{"model":1,"max_tokens":"5"}', undefined, undefined],
     ['{"model":"m","max_tokens":-1}', 'm', undefined],
+    ['{"model":"m","n":3}', 'm', undefined, 3],
+    ['{"model":"m","n":-3}', 'm', undefined],
     ['[]', undefined, undefined],
     ['--form\r\n', undefined, undefined],
-  ])('%s', (text, model, maxOutputTokens) => {
+  ])('%s', (text, model, maxOutputTokens, answers?: number) => {
     const body = Buffer.from(text)
-    expect(asked(body)).toEqual({ body, bytes: body.length, model, maxOutputTokens })
+    expect(asked(body)).toEqual({ body, bytes: body.length, model, maxOutputTokens, answers })
   })
 })
 

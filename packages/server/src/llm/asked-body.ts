@@ -14,6 +14,8 @@ export interface AskedBody {
   /** Undefined where it was not read, or names none. */
   readonly model?: string | undefined
   readonly maxOutputTokens?: number | undefined
+  /** How many answers it asks for; undefined: one. */
+  readonly answers?: number | undefined
   /** Undefined where it is not known beforehand. */
   readonly bytes: number | undefined
 }
@@ -86,7 +88,7 @@ const ANSWERS = ['n', 'candidateCount', 'candidate_count', 'num_generations', 'n
 /** Where some of them put those names. */
 const HOLDERS = ['generationConfig', 'generation_config', 'inferenceConfig', 'textGenerationConfig'] as const
 
-function askedIn(body: Buffer): Pick<AskedBody, 'model' | 'maxOutputTokens'> {
+function askedIn(body: Buffer): Pick<AskedBody, 'model' | 'maxOutputTokens' | 'answers'> {
   let asked: unknown
   try {
     asked = JSON.parse(body.toString('utf8'))
@@ -98,9 +100,11 @@ function askedIn(body: Buffer): Pick<AskedBody, 'model' | 'maxOutputTokens'> {
   const said = [asked, ...HOLDERS.map((name) => asked[name]).filter(isObject)]
   const counts = (names: readonly string[]): number[] => said.flatMap((one) => names.map((name) => one[name])).filter(isCount)
   const limits = counts(LIMITS)
+  const answers = Math.max(1, ...counts(ANSWERS))
   return {
     model: typeof asked['model'] === 'string' ? asked['model'] : undefined,
-    maxOutputTokens: limits.length === 0 ? undefined : Math.max(...limits) * Math.max(1, ...counts(ANSWERS)),
+    maxOutputTokens: limits.length === 0 ? undefined : Math.max(...limits) * answers,
+    answers: answers === 1 ? undefined : answers,
   }
 }
 

@@ -348,6 +348,7 @@ class CompatibleCall {
       endUser: said.endUser,
       model: target.model,
       maxOutputTokens: mostWritten(asked),
+      answers: answersIn(asked),
       bodyBytes: body.length,
     })
     return begun instanceof Promise ? await begun : begun
@@ -456,8 +457,11 @@ const REPLACED: ReadonlySet<string> = new Set(['content-type', 'content-encoding
 /** The most that the caller lets the model write; undefined where nothing is said. */
 function mostWritten(asked: Asked): number | undefined {
   const named = [asked['max_completion_tokens'], asked['max_output_tokens'], asked['max_tokens']].filter(isCount)
-  const answers = isCount(asked['n']) ? Math.max(1, asked['n']) : 1
-  return named.length === 0 ? undefined : Math.max(...named) * answers
+  return named.length === 0 ? undefined : Math.max(...named) * answersIn(asked)
+}
+
+function answersIn(asked: Asked): number {
+  return isCount(asked['n']) ? Math.max(1, asked['n']) : 1
 }
 
 function isCount(value: unknown): value is number {

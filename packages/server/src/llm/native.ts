@@ -143,6 +143,7 @@ class NativeCall {
       endUser: asked.endUser,
       model: body.model,
       maxOutputTokens: body.maxOutputTokens,
+      answers: body.answers,
       bodyBytes: body.bytes,
     })
     return begun instanceof Promise ? await begun : begun

@@ -27,7 +27,7 @@ const PRINCIPAL = {
 } as const
 
 /** A call for which 100 tokens of input and 100 of output are set aside. */
-function begun(maxOutputTokens = 100) {
+function begun(maxOutputTokens: number | undefined = 100, answers?: number) {
   const settle = vi.fn<Reservation['settle']>(() => [])
   const reserve = vi.fn<() => Reservation>(() => ({ settle, written: () => undefined }))
   const usage = vi.fn<UseLog['usage']>()
@@ -48,7 +48,8 @@ function begun(maxOutputTokens = 100) {
     route: null,
     endUser: null,
     model: 'm-1',
-    maxOutputTokens,
+    maxOutputTokens: answers === undefined ? maxOutputTokens : undefined,
+    answers,
     bodyBytes: 300,
   })
   if (metering instanceof Promise) throw new TypeError('nothing was to be waited for')
@@ -95,6 +96,14 @@ describe('what budgets take for a call', () => {
     metering.end({})
     expect(reserve).toHaveBeenCalledWith(PRINCIPAL, 2_000_000_100_000)
     expect(row()).toMatchObject({ outputTokens: 1_000_000_000, source: 'estimated' })
+  })
+
+  it.each([
+    [1, 8_292_000],
+    [8, 65_636_000],
+    [Number.MAX_SAFE_INTEGER, 2_000_000_100_000],
+  ])('is set aside for each of its answers, where nothing bounds them (%i)', (answers, nano) => {
+    expect(begun(undefined, answers).reserve).toHaveBeenCalledWith(PRINCIPAL, nano)
   })
 
   it('is nothing for one that never left, or of which nobody knows whether it arrived', () => {

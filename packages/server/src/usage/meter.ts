@@ -20,7 +20,7 @@ export interface UsageMeterOptions {
   readonly node: string
 }
 
-/** Set aside for a call that does not say how much its model may write. */
+/** Set aside for each answer of a call that does not say how much its model may write. */
 export const RESERVED_OUTPUT_TOKENS = 4_096
 /** No model writes more in one call. What a caller says beyond it would make a row that no column takes, and with it its group would be refused. */
 const MOST_OUTPUT_TOKENS = 1_000_000_000
@@ -64,13 +64,17 @@ function mostOf(prices: PriceBook, call: MeteredCall, kind: CallKind): number | 
   const model = askedModel(call)
   if (model === undefined || kind === 'other') return undefined
   const input = call.bodyBytes === undefined ? RESERVED_INPUT_TOKENS : Math.ceil(call.bodyBytes / RESERVED_BYTES_PER_TOKEN)
-  const output = kind === 'embedding' ? 0 : (mostWritten(call) ?? RESERVED_OUTPUT_TOKENS)
+  const output = kind === 'embedding' ? 0 : (mostWritten(call) ?? reservedOutput(call))
   const tokens = { input, cached: 0, written: 0, writtenLong: 0, output }
   return prices.cost({ provider: call.provider.id, model, tier: undefined }, tokens)
 }
 
 function mostWritten({ maxOutputTokens }: MeteredCall): number | undefined {
   return maxOutputTokens === undefined ? undefined : Math.min(maxOutputTokens, MOST_OUTPUT_TOKENS)
+}
+
+function reservedOutput({ answers = 1 }: MeteredCall): number {
+  return Math.min(RESERVED_OUTPUT_TOKENS * answers, MOST_OUTPUT_TOKENS)
 }
 
 function askedModel(call: MeteredCall): string | undefined {
@@ -139,7 +143,7 @@ class MeteredAnswer implements Metering {
 
   #read({ aborted, error }: MeteredEnd): UsageReading | undefined {
     const { bodyBytes } = this.#call
-    const maxOutput = mostWritten(this.#call) ?? (this.#reservation === undefined ? undefined : RESERVED_OUTPUT_TOKENS)
+    const maxOutput = mostWritten(this.#call) ?? (this.#reservation === undefined ? undefined : reservedOutput(this.#call))
     const reader = this.#reader ?? (this.#status === 0 && UNHEARD.has(error) ? this.#unheard() : undefined)
     return reader?.end({ whole: aborted === undefined && error === undefined, requestBytes: bodyBytes, maxOutput })
   }

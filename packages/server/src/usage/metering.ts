@@ -22,6 +22,8 @@ export interface MeteredCall {
   readonly model: string | undefined
   /** The most that the caller lets the model write; undefined when that isn't known. */
   readonly maxOutputTokens: number | undefined
+  /** How many answers the model is to write, which `maxOutputTokens` counts together; undefined: one. */
+  readonly answers?: number | undefined
   /** Of the request; undefined when that isn't known beforehand. */
   readonly bodyBytes: number | undefined
 }
