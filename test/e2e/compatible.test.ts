@@ -452,6 +452,22 @@ describe('the list of models', () => {
 })
 
 describe('what is asked and answered at /v1/', () => {
+  it.each([
+    ['lists in lists', '{"model":"openai/sandbox-chat","x":', '['],
+    ['objects in objects', '{"model":"openai/sandbox-chat","x":', '{"a":'],
+    ['empty objects', '{"model":"openai/sandbox-chat","x":[', '{},'],
+    ['names', '{"model":"openai/sandbox-chat","x":[', '{"a":1},'],
+    ['empty strings', '{"model":"openai/sandbox-chat","x":[', '"",'],
+    ['numbers', '{"model":"openai/sandbox-chat","x":[', '1,'],
+  ])('D-07 refuses ten megabytes of %s, in every operation, and goes on', async (_what, start, unit) => {
+    const body = start + unit.repeat(Math.floor((10 * 1024 * 1024 - start.length) / unit.length))
+    for (const path of ['/v1/chat/completions', '/v1/responses', '/v1/embeddings']) {
+      const answer = await post(body, {}, path)
+      expect([answer.status, await answer.json()]).toMatchObject([400, { error: { code: 'invalid_json', param: null } }])
+    }
+    expect((await ask(`openai/${CHAT}`)).response.status).toBe(200)
+  })
+
   it('L-15 L-16 stands in nothing that the gateway writes or keeps, whether the call is served, refused, given on or broken off', async () => {
     const canary = 'canary-6f0b-of-a-prompt'
     const said = 'canary-91ce-of-an-answer'

@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream'
 import { EgressError } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
 import { CallError } from '../proxy/index.ts'
+import { excessOf } from './json-shape.ts'
 import { createRoom } from './room.ts'
 
 /** A body, and what is known of it. */
@@ -48,9 +49,15 @@ export function createBodyHolding(mostEach: number, mostAll: number): BodyHoldin
   }
 }
 
-/** What a body asks for, where it is JSON. */
+/**
+ * What a body asks for, where it is JSON.
+ * @throws CallError `bad_request` for JSON of more structure than is read: what it asks for could not be held to a budget
+ */
 export function asked(body: Buffer): AskedBody {
-  return { body, bytes: body.length, ...askedIn(body) }
+  const excess = excessOf(body)
+  // An upload's bytes may look like anything.
+  if (excess !== undefined && isJsonObject(body)) throw new CallError('bad_request', excess, { publicDetail: `The body ${excess}.` })
+  return { body, bytes: body.length, ...(excess === undefined ? askedIn(body) : {}) }
 }
 
 /** Which setting bounds a body: one that is read whole before its call goes out, or one that passes through. */
@@ -87,6 +94,15 @@ const LIMITS = ['max_completion_tokens', 'max_output_tokens', 'max_tokens', 'max
 const ANSWERS = ['n', 'candidateCount', 'candidate_count', 'num_generations', 'num_return_sequences'] as const
 /** Where some of them put those names. */
 const HOLDERS = ['generationConfig', 'generation_config', 'inferenceConfig', 'textGenerationConfig'] as const
+
+const WHITE_SPACE: ReadonlySet<number | undefined> = new Set([0x20, 0x09, 0x0d, 0x0a])
+
+/** By its first byte that is no white space. */
+function isJsonObject(body: Buffer): boolean {
+  let at = 0
+  while (WHITE_SPACE.has(body[at])) at += 1
+  return body[at] === 0x7b
+}
 
 function askedIn(body: Buffer): Pick<AskedBody, 'model' | 'maxOutputTokens' | 'answers'> {
   let asked: unknown

@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import type { ProblemCode } from '@sallyport/contract'
 import { SallyportError } from '@sallyport/core'
 import type { Asked, ModelOperation } from '@sallyport/core'
+import { excessOf } from './json-shape.ts'
 
 /** What is wrong, as OpenAI's error says it. */
 export class AskedError extends SallyportError<AskedErrorCode> {
@@ -81,8 +82,6 @@ export function requireJson(headers: IncomingMessage['headers']): void {
     throw new AskedError('unsupported_media_type', 'Send the body as application/json, without a content-encoding.')
 }
 
-/** Objects and lists inside one another: schemas of tools go deep, and whoever writes them again must get to their end. */
-const DEEPEST = 200
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** A JSON object whose `model` is a text. @throws AskedError `bad_request` */
@@ -105,39 +104,15 @@ export function readAsked(body: Buffer): Asked & { readonly model: string } {
 }
 
 function parsed(body: Buffer): unknown {
+  const excess = excessOf(body)
+  if (excess !== undefined) throw new AskedError('bad_request', `The body ${excess}.`, { reason: 'invalid_json' })
   try {
-    const text = utf8.decode(body)
-    if (depthOf(text) <= DEEPEST) return JSON.parse(text)
+    return JSON.parse(utf8.decode(body))
   } catch {
     // Its message would quote the text.
     throw new AskedError('bad_request', 'The body is not valid JSON.', { reason: 'invalid_json' })
   }
-  throw new AskedError('bad_request', `The body is nested deeper than ${DEEPEST}.`, { reason: 'invalid_json' })
 }
-
-/** Brackets inside one another, outside of strings; of what is no JSON, some number. */
-function depthOf(text: string): number {
-  let [depth, deepest] = [0, 0]
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (code === QUOTE) at = afterString(text, at)
-    else if (code === OBJECT || code === LIST) deepest = Math.max(deepest, ++depth)
-    else if (code === OBJECT_END || code === LIST_END) depth -= 1
-  }
-  return deepest
-}
-
-/** The quote that ends the string which begins at `start`. A prompt may be one string of megabytes: the search is the engine's own. */
-function afterString(text: string, start: number): number {
-  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
-    let slashes = 0
-    while (text.charCodeAt(end - 1 - slashes) === BACKSLASH) slashes += 1
-    if (slashes % 2 === 0) return end
-  }
-  return text.length
-}
-
-const [QUOTE, BACKSLASH, OBJECT, OBJECT_END, LIST, LIST_END] = [0x22, 0x5c, 0x7b, 0x7d, 0x5b, 0x5d] as const
 
 /** `provider/model`, or undefined for what can only be a route's name. The model may hold further slashes. */
 export function splitModel(model: string): { readonly provider: string; readonly model: string } | undefined {

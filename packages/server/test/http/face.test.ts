@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { problemSchema } from '@sallyport/contract'
+import { CONTROL_BODY_BYTES, problemSchema } from '@sallyport/contract'
 import { asKey, asPerson, createWorld, send } from './world.ts'
 import type { World } from './world.ts'
 
@@ -292,6 +292,21 @@ describe('requests that do not fit', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 400 /u)
     expect(problemIn(answer).code).toBe('bad_request')
     expect(answer).toMatch(/\r\nconnection: close\r\n/u)
+  })
+
+  it.each([
+    ['lists in lists', '[', ''],
+    ['objects in objects', '{"a":', ''],
+    ['empty lists', '[', '[],'],
+    ['the same name', '{', '"a":1,'],
+    ['numbers', '[', '1,'],
+    ['strings', '[', '"",'],
+  ])('D-07 refuses as many %s as fit into a body, and more than fit', async (_what, start, unit) => {
+    const body = unit === '' ? start.repeat(Math.floor(CONTROL_BODY_BYTES / start.length)) : start + unit.repeat(40_000)
+    const headers = { ...asKey(world.a.key), 'content-type': 'application/json' }
+    expect((await send(world, keysPath(), { method: 'POST', headers, body })).json).toMatchObject({ status: 400, code: 'bad_request' })
+    const larger = Buffer.alloc(10 * 1024 * 1024, unit === '' ? start : unit)
+    expect((await send(world, keysPath(), { method: 'POST', headers, body: larger })).json).toMatchObject({ status: 413 })
   })
 
   it('D-04 cuts headers and bodies that do not come', async () => {
