@@ -10,6 +10,7 @@ export const LEASE_S = 60
 /** Before its end by the database's clock: the two need not run alike. */
 const LEASE_MS = 50_000
 export const RENEW_AFTER_MS = 15_000
+const MOST_NANO = 9e18
 
 export class Allotment {
   readonly org: OrgId
@@ -81,8 +82,8 @@ export class Allotment {
     return {
       budget: this.budget.id,
       node,
-      busyNano: isHard ? Math.max(0, this.reserved + this.unwritten) : 0,
-      needNano: isHard ? this.waiting : 0,
+      busyNano: isHard ? bounded(this.reserved + this.unwritten) : 0,
+      needNano: isHard ? bounded(this.waiting) : 0,
       ahead: ahead && isHard,
       seconds: LEASE_S,
     }
@@ -99,4 +100,9 @@ export class Allotment {
     this.told ||= answer.told
     return true
   }
+}
+
+/** As the database takes it: whole, and no more than a column holds. */
+function bounded(nano: number): number {
+  return Math.min(Math.max(0, nano), MOST_NANO)
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { sql } from 'kysely'
-import { newId } from '@sallyport/core'
+import { newId, usdOf } from '@sallyport/core'
 import type { BudgetId, OrgId } from '@sallyport/core'
 import { createUseLog } from '../../src/audit/index.ts'
 import {
@@ -13,7 +13,7 @@ import {
   usageList,
   usageSums,
 } from '../../src/db/index.ts'
-import type { ChargedUsage, Database, UsageDimension, UsageRow } from '../../src/db/index.ts'
+import type { ChargedUsage, Database, TenantTx, UsageDimension, UsageRow } from '../../src/db/index.ts'
 import { freshDatabase, makeTenant, silent } from '../db/fresh-database.ts'
 import type { FreshDatabase, Tenant } from '../db/fresh-database.ts'
 
@@ -62,6 +62,8 @@ const store = (org: OrgId, rows: readonly ChargedUsage[]) => database.withTenant
 const list = ({ org, place }: Tenant) => database.withTenant(org, (tx) => usageList(tx, place, {}, { limit: 1_000 }))
 const sums = ({ org }: Tenant, by: readonly UsageDimension[], over: object = {}) =>
   database.withTenant(org, (tx) => usageSums(tx, { place: null, by, ...PERIOD, ...over }))
+
+const waiting = () => fresh.asSuperuser("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")
 
 describe('what model calls used', () => {
   it('stands in a row a call, as it was', async () => {
@@ -252,6 +254,58 @@ describe('what model calls used', () => {
     expect((await list(at)).map(({ id }) => id)).toContain(row.id)
     const spent = await fresh.asSuperuser(`select budget_id, spent_nano from sallyport.budget_period where org_id = '${at.org}'`)
     expect(spent).toEqual([{ budget_id: stays, spent_nano: spentOf ? '1400' : '700' }])
+  })
+
+  it.each(['draws', 'takes it away'])(
+    'is drawn from, or gone, when a budget is taken away during a turn with it: first, somebody %s',
+    async (first) => {
+      const at = await makeTenant(database)
+      const budget: BudgetId = newId('bud')
+      const terms = { amountNano: 10_000, period: 'total', enforcement: 'hard', unpriced: 'refuse' } as const
+      const ask = { budget, node: 'node-1', busyNano: 0, needNano: 10, ahead: true, seconds: 60 }
+      await database.withTenant(at.org, (tx) =>
+        budgetInsert(tx, { ...terms, id: budget, holder: 'organization', holderId: at.org, createdBy: 'system' }),
+      )
+      const draw = (tx: TenantTx) => budgetDraw(tx, ask)
+      const take = (tx: TenantTx) => budgetDelete(tx, budget)
+      let second: Promise<unknown> | undefined
+      const answer = await database.withTenant(at.org, async (tx) => {
+        const given = await (first === 'draws' ? draw(tx) : take(tx))
+        second = database.withTenant<unknown>(at.org, first === 'draws' ? take : draw)
+        second.catch(() => undefined)
+        await expect.poll(waiting, { timeout: 20_000 }).not.toHaveLength(0)
+        return given
+      })
+      if (first === 'draws') expect([answer, await second]).toEqual([expect.objectContaining({ freeNano: 312 }), true])
+      else expect([answer, await second]).toEqual([true, undefined])
+      expect(await fresh.asSuperuser(`select from sallyport.budget_lease where org_id = '${at.org}'`)).toEqual([])
+    },
+  )
+
+  it('adds up to as much as can be said where it is absurd, and keeps being added up', async () => {
+    const at = await makeTenant(database)
+    const budget: BudgetId = newId('bud')
+    const terms = { amountNano: 10_000, period: 'total', enforcement: 'hard', unpriced: 'refuse' } as const
+    await database.withTenant(at.org, (tx) =>
+      budgetInsert(tx, { ...terms, id: budget, holder: 'organization', holderId: at.org, createdBy: 'system' }),
+    )
+    const absurd = () => used(at, { key, endUser: 'ann', costNano: Number.MAX_SAFE_INTEGER, inputTokens: Number.MAX_SAFE_INTEGER })
+    const key = newId('key')
+    const charges = [{ budget, startsOn: '1970-01-01', nano: Number.MAX_SAFE_INTEGER }]
+    for (let n = 0; n < 3; n++)
+      await store(
+        at.org,
+        Array.from({ length: 500 }, () => charged(absurd(), charges)),
+      )
+    await store(at.org, [charged(used(at, { key }), charges)])
+    expect((await sums(at, ['end_user']))[0]).toMatchObject({ calls: 1_500, costNano: 9_000_000_000_000_000_000n })
+    expect((await sums(at, []))[0]).toMatchObject({ calls: 1_501, costNano: 9_000_000_000_000_000_000n })
+    expect(usdOf((await sums(at, []))[0]!.costNano)).toBe('9000000000')
+    const ask = { budget, node: 'node-1', busyNano: 9e18, needNano: 9e18, ahead: true, seconds: 60 }
+    for (const node of ['node-1', 'node-2', 'node-3'])
+      expect(await database.withTenant(at.org, (tx) => budgetDraw(tx, { ...ask, node }))).toMatchObject({ freeNano: 0, leftNano: 0 })
+    const states = await database.withTenant(at.org, (tx) => budgetStates(tx, [budget]))
+    expect(states.get(budget)).toMatchObject({ spentNano: 9e18, heldNano: 27e18 })
   })
 
   it('is written in the groups of the log of uses, and is waited for at its end', async () => {

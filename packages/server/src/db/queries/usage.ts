@@ -79,9 +79,9 @@ export async function usageInsertMany(tx: TenantTx, usages: readonly ChargedUsag
         count(*) as calls, count(*) filter (where status < 200 or status > 399) as failed,
         count(*) filter (where source = 'estimated') as estimated,
         count(*) filter (where source is not null and cost_nano is null) as unpriced,
-        coalesce(sum(input_tokens), 0)::bigint as input_tokens, coalesce(sum(cached_tokens), 0)::bigint as cached_tokens,
-        coalesce(sum(written_tokens), 0)::bigint as written_tokens, coalesce(sum(output_tokens), 0)::bigint as output_tokens,
-        coalesce(sum(reasoning_tokens), 0)::bigint as reasoning_tokens, coalesce(sum(cost_nano), 0)::bigint as cost_nano
+        coalesce(sum(input_tokens), 0) as input_tokens, coalesce(sum(cached_tokens), 0) as cached_tokens,
+        coalesce(sum(written_tokens), 0) as written_tokens, coalesce(sum(output_tokens), 0) as output_tokens,
+        coalesce(sum(reasoning_tokens), 0) as reasoning_tokens, coalesce(sum(cost_nano), 0) as cost_nano
       from fresh group by 1, 2, 3, 4, 5, 6, 7, 8
     ), days as (
       insert into sallyport.usage_day as d
@@ -100,11 +100,11 @@ export async function usageInsertMany(tx: TenantTx, usages: readonly ChargedUsag
     ), held as materialized (
       select b.id from sallyport.budget b where b.org_id = ${tx.org} and b.id in (select budget from asked) order by b.id for key share
     ), charged as materialized (
-      select h.id as budget_id, a.starts_on, a.node, sum(a.nano)::bigint as nano from asked a join held h on h.id = a.budget group by 1, 2, 3
+      select h.id as budget_id, a.starts_on, a.node, ${most(sql`sum(a.nano)`)} as nano from asked a join held h on h.id = a.budget group by 1, 2, 3
     ), spent as (
       insert into sallyport.budget_period as p (org_id, budget_id, starts_on, spent_nano)
-      select ${tx.org}::uuid, budget_id, starts_on, sum(nano)::bigint from charged group by 1, 2, 3 order by 2, 3
-      on conflict (org_id, budget_id, starts_on) do update set spent_nano = p.spent_nano + excluded.spent_nano
+      select ${tx.org}::uuid, budget_id, starts_on, ${most(sql`sum(nano)`)} from charged group by 1, 2, 3 order by 2, 3
+      on conflict (org_id, budget_id, starts_on) do update set spent_nano = ${most(sql`p.spent_nano::numeric + excluded.spent_nano`)}
       returning budget_id, starts_on
     )
     update sallyport.budget_lease l set held_nano = greatest(0, l.held_nano - c.nano)
@@ -124,8 +124,15 @@ const COUNTERS = [
   'reasoning_tokens',
   'cost_nano',
 ] as const
-const SUMS = sql.join(COUNTERS.map((name) => sql`sum(${sql.ref(name)})::bigint`))
-const MORE = sql.join(COUNTERS.map((name) => sql`${sql.ref(name)} = ${sql.ref(`d.${name}`)} + ${sql.ref(`excluded.${name}`)}`))
+const SUMS = sql.join(COUNTERS.map((name) => most(sql`sum(${sql.ref(name)})`)))
+const MORE = sql.join(
+  COUNTERS.map((name) => sql`${sql.ref(name)} = ${most(sql`${sql.ref(`d.${name}`)}::numeric + ${sql.ref(`excluded.${name}`)}`)}`),
+)
+
+/** Of a sum as much as its column takes: one that is absurd must not keep everybody's rows of its day from being written. */
+function most(sum: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`least(${sum}, 9000000000000000000)::bigint`
+}
 
 function stored(row: UsageRow) {
   return {
