@@ -46,6 +46,7 @@ export const PROBLEM_CODES = [
   'confirmation_mismatch',
   'last_owner',
   'organization_limit',
+  'resource_limit',
   'key_limit',
   'role_exceeded',
   'invitation_invalid',

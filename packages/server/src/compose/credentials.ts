@@ -23,6 +23,7 @@ import { problemFor, sessionCookieName } from '../http/index.ts'
 import type { Sessions } from '../identity/index.ts'
 import { createRevocationService } from '../revocation/index.ts'
 import type { RevocationService } from '../revocation/index.ts'
+import { roomOf } from './parts.ts'
 import type { Ground } from './parts.ts'
 
 export interface Credentials {
@@ -56,6 +57,7 @@ export async function createCredentials(ground: Ground, sessions: Sessions): Pro
     problemFor,
     clock,
     logger,
+    room: roomOf(config),
   })
   const revocation = createRevocationService({ database, vault, lineage, fetch, providers, clock, logger, metrics })
   const store = createTenantStore({

@@ -25,6 +25,7 @@ import { openModelPlane } from './model-plane.ts'
 import type { OpenModelPlane } from './model-plane.ts'
 import { createSweeping } from './sweeping.ts'
 import { openVisits } from './visits.ts'
+import { roomOf } from './parts.ts'
 import type { Ground, Parts } from './parts.ts'
 
 const SWEEP_EVERY_MS = 60_000
@@ -139,6 +140,7 @@ async function createServer(
         people,
         organizationsPerOwner: config.organizationsPerOwner,
         keysPerOrganization: config.keysPerOrganization,
+        room: roomOf(config),
         now: () => clock.now(),
         stepUp,
         connect,

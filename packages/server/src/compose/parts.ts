@@ -6,6 +6,7 @@ import type { Checkpointer, UseLog } from '../audit/index.ts'
 import type { Config } from '../config.ts'
 import type { Database } from '../db/index.ts'
 import type { TlsCertificate } from '../http/index.ts'
+import type { Room } from '../organizations/index.ts'
 import type { Keeper, Personal, Vault } from '../vault/index.ts'
 
 export interface Parts {
@@ -22,6 +23,16 @@ export interface Parts {
   readonly node: string
   /** Where TLS ends here. */
   readonly certificate: TlsCertificate | undefined
+}
+
+export function roomOf(config: Config): Room {
+  return {
+    connections: config.connectionsPerOrganization,
+    integrations: config.integrationsPerOrganization,
+    members: config.membersPerOrganization,
+    projects: config.projectsPerOrganization,
+    providerKeys: config.providerKeysPerOrganization,
+  }
 }
 
 export function nodeName(): string {

@@ -221,6 +221,26 @@ export const configSchema = z.strictObject({
     { min: 10, max: 10_000_000, by: 10_000 },
     'How many gateway keys of one organization may be on before making another is refused. Rotating goes on up to twice as many.',
   ),
+  projectsPerOrganization: integer(
+    { min: 1, max: 100_000, by: 1_000 },
+    'How many projects one organization may have, archived ones counted, before making another is refused.',
+  ),
+  integrationsPerOrganization: integer(
+    { min: 1, max: 1_000_000, by: 5_000 },
+    'How many integrations one organization may have, in all its projects, before making another is refused.',
+  ),
+  connectionsPerOrganization: integer(
+    { min: 1, max: 100_000_000, by: 1_000_000 },
+    'How many connections of one organization may live before another is begun or imported. Reconnecting goes on, and links that were made already.',
+  ),
+  membersPerOrganization: integer(
+    { min: 1, max: 1_000_000, by: 5_000 },
+    'How many members and open invitations one organization may have before inviting another is refused.',
+  ),
+  providerKeysPerOrganization: integer(
+    { min: 1, max: 1_000_000, by: 5_000 },
+    'How many keys of model providers one organization may keep before keeping another is refused. Rotating goes on.',
+  ),
   stepUpMaxAgeS: integer(
     { min: 60, max: 86_400, by: 3_600 },
     'How long ago a person may have given the second factor, at most, for what can not be undone. In seconds.',

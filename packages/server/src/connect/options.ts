@@ -5,6 +5,7 @@ import type { Clock, DpopNonces, Logger, OutboundFetch, Provider, ServerDirector
 import type { Lineage } from '../credentials/index.ts'
 import type { Database } from '../db/index.ts'
 import type { Sessions } from '../identity/index.ts'
+import type { Room } from '../organizations/index.ts'
 import type { Vault } from '../vault/index.ts'
 
 export interface ConnectLimits {
@@ -49,6 +50,8 @@ export interface ConnectOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly limits?: Partial<ConnectLimits>
+  /** How much of each an organization may have. */
+  readonly room: Room
 }
 
 /** The options with every limit filled in. */

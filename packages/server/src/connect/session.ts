@@ -16,6 +16,7 @@ import {
 import type { ConnectSession, Integration, TenantTx } from '../db/index.ts'
 import { principalRef } from '../identity/index.ts'
 import type { Principal } from '../identity/index.ts'
+import { requireRoom } from '../organizations/index.ts'
 import { ConnectError } from './errors.ts'
 import type { ConnectContext } from './options.ts'
 import { judgeReturnTo } from './return-to.ts'
@@ -38,7 +39,7 @@ export interface ConnectSessionInput {
 /** As the contract shows it. */
 export type ConnectSessionView = z.infer<typeof schemas.connectSession>
 
-/** @throws ConnectError `not_found`, `return_to_refused`, `integration_not_configured`, `overloaded`. */
+/** @throws ConnectError `not_found`, `return_to_refused`, `integration_not_configured`, `overloaded`. OrganizationError `resource_limit`. */
 export async function createSession(
   context: ConnectContext,
   principal: Principal,
@@ -49,7 +50,9 @@ export async function createSession(
   const token = new Secret(randomToken(32))
   const session = await context.database.withTenant(place.org, async (tx) => {
     const integration = await requireIntegration(context, tx, place, input)
-    await requireRoom(context, tx, place)
+    await requireFewUnfinished(context, tx, place)
+    // Asked before anybody consents: a grant that finds no room any more would be left at the provider.
+    if (input.connection === undefined) await requireRoom(tx, context.room, 'connections')
     const made = await insertSession(context, tx, principal, place, input, integration, token)
     await appendAudit(tx, {
       action: 'connect_session.created',
@@ -110,7 +113,7 @@ async function requireIntegration(
   return integration
 }
 
-async function requireRoom({ limits }: ConnectContext, tx: TenantTx, place: ConnectPlace): Promise<void> {
+async function requireFewUnfinished({ limits }: ConnectContext, tx: TenantTx, place: ConnectPlace): Promise<void> {
   const unfinished = await connectSessionCountUnfinished(tx, place, limits.unfinishedPerEnvironment)
   if (unfinished >= limits.unfinishedPerEnvironment)
     throw new ConnectError('overloaded', 'the environment has too many unfinished connect sessions')

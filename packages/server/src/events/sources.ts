@@ -2,8 +2,8 @@
 import { formatId, newId, randomBase62, Secret } from '@sallyport/core'
 import type { EventSourceId, IntegrationId, OrgId, Provider } from '@sallyport/core'
 import { appendAudit } from '../audit/index.ts'
-import { eventSourceDelete, eventSourceInsert, eventSourceList, integrationFind } from '../db/index.ts'
-import type { Database, EventSource, EventSourceKind, Page, Place } from '../db/index.ts'
+import { eventSourceCount, eventSourceDelete, eventSourceInsert, eventSourceList, integrationFind } from '../db/index.ts'
+import type { Database, EventSource, EventSourceKind, Page, Place, TenantTx } from '../db/index.ts'
 import { notFound, ProblemError } from '../http/index.ts'
 import { eventSecretPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
@@ -26,7 +26,7 @@ export interface MadeSource {
 }
 
 export interface EventSources {
-  /** @throws ProblemError `not_found`, `validation_failed`. */
+  /** @throws ProblemError `not_found`, `validation_failed`, `resource_limit`. */
   create(org: OrgId, at: Place, integration: IntegrationId, wanted: NewSource, actor: string): Promise<MadeSource>
   list(org: OrgId, at: Place, integration: IntegrationId, page: Page<EventSourceId>): Promise<readonly EventSource[]>
   /** @throws ProblemError `not_found` */
@@ -45,6 +45,17 @@ interface SourcesOptions {
 const CONTEXT_DIGITS = 32
 const SECRET_DIGITS = 43
 
+/** More than a provider has kinds of events and keys to turn over. */
+const MOST_OF_INTEGRATION = 100
+
+async function requireFew(tx: TenantTx, integration: IntegrationId): Promise<void> {
+  if ((await eventSourceCount(tx, integration)) < MOST_OF_INTEGRATION) return
+  throw new ProblemError(
+    'resource_limit',
+    `An integration has at most ${MOST_OF_INTEGRATION} event sources. Take one out that nobody sends to.`,
+  )
+}
+
 export function createEventSources(options: SourcesOptions): EventSources {
   const { database, vault, providers } = options
   return {
@@ -52,6 +63,7 @@ export function createEventSources(options: SourcesOptions): EventSources {
       database.withTenant(org, async (tx) => {
         const found = await integrationFind(tx, at, integration)
         if (found === undefined) throw notFound()
+        await requireFew(tx, integration)
         const id = newId('esrc')
         const made = wanted.kind === 'set' || wanted.secret !== undefined ? undefined : new Secret(randomBase62(SECRET_DIGITS))
         const secret = wanted.kind === 'set' ? undefined : (wanted.secret ?? made)

@@ -54,6 +54,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemRow>> = {
   confirmation_mismatch: { status: 400, title: 'The confirmation is another' },
   last_owner: { status: 409, title: 'An organization keeps an owner' },
   organization_limit: { status: 409, title: 'Too many organizations' },
+  resource_limit: { status: 409, title: 'Too many of these' },
   key_limit: { status: 409, title: 'Too many keys' },
   role_exceeded: { status: 403, title: 'The role is larger than yours' },
   invitation_invalid: { status: 410, title: 'The invitation is over' },

@@ -23,6 +23,8 @@ import { emailAddress, newToken } from '../identity/index.ts'
 import type { PersonPrincipal } from '../identity/index.ts'
 import { getsIn, takesEmail } from './email-domains.ts'
 import { OrganizationError } from './organization-error.ts'
+import { requireRoom } from './room.ts'
+import type { Room } from './room.ts'
 import { readSettings } from './settings.ts'
 import { holdAs, requireRole } from './standing.ts'
 
@@ -35,11 +37,11 @@ export interface WantedInvitation {
 
 /**
  * Makes one, in place of an open one for the same address, whose token is void then.
- * @throws OrganizationError `not_found`, `role_exceeded`, `email_domain_refused`
+ * @throws OrganizationError `not_found`, `role_exceeded`, `email_domain_refused`, `resource_limit`
  */
 export async function invite(
   tx: TenantTx,
-  personal: PersonalSealer,
+  { personal, room }: { readonly personal: PersonalSealer; readonly room: Room },
   actor: PersonPrincipal,
   { email, role, lifeS }: WantedInvitation,
 ): Promise<{ readonly invitation: Invitation; readonly token: Secret }> {
@@ -49,6 +51,7 @@ export async function invite(
   const { settings } = await readSettings(tx)
   if (!takesEmail(settings.email_domains, email)) throw domainRefused()
   const replaced = await invitationRevokeFor(tx, email)
+  await requireRoom(tx, room, 'members')
   const [id, token] = [newId('inv'), newToken()]
   const invitation = await invitationInsert(tx, { id, email, role, tokenHash: sha256(token), invitedBy: actor.userId, lifeS })
   const replaces = replaced === undefined ? {} : { replaces: formatId('inv', replaced) }

@@ -10,6 +10,7 @@ import { SallyportError } from '@sallyport/core'
  * - `role_exceeded`: a role that the caller does not have, given or taken.
  * - `step_up_required`: an owner is changed by somebody without a second factor.
  * - `organization_limit`: the person owns as many organizations as one may.
+ * - `resource_limit`: the organization has as many of something as one may have.
  * - `invitation_invalid`: unknown, accepted, revoked, expired, or made by somebody who could not make it any more.
  * - `invitation_email_mismatch`: the person's verified address is not the invited one.
  * - `email_domain_refused`: the organization takes addresses of other domains only.
@@ -23,6 +24,7 @@ export type OrganizationErrorCode =
   | 'role_exceeded'
   | 'step_up_required'
   | 'organization_limit'
+  | 'resource_limit'
   | 'invitation_invalid'
   | 'invitation_email_mismatch'
   | 'email_domain_refused'

@@ -18,7 +18,7 @@ import type { RateBounds } from '../limits/index.ts'
 import type { EventSources } from '../events/index.ts'
 import type { Idempotency } from '../idempotency/index.ts'
 import type { ProviderKeys } from '../models/index.ts'
-import type { OrganizationDeletions } from '../organizations/index.ts'
+import type { OrganizationDeletions, Room } from '../organizations/index.ts'
 import type { RevocationService } from '../revocation/index.ts'
 import type { Keeper, Personal, Vault } from '../vault/index.ts'
 
@@ -39,6 +39,8 @@ export interface RouteDeps {
   readonly organizationsPerOwner: number
   /** How many keys of one organization may be on. */
   readonly keysPerOrganization: number
+  /** How many of other things. */
+  readonly room: Room
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly stepUp: () => StepUp

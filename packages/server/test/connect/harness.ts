@@ -163,6 +163,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
     problemFor,
     clock: systemClock,
     logger,
+    room: { connections: 1_000, integrations: 1_000, members: 1_000, projects: 1_000, providerKeys: 1_000 },
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   })
   const http = await createHttpServer({

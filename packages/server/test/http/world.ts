@@ -100,6 +100,7 @@ import { createIdempotency } from '../../src/idempotency/index.ts'
 import { createBackChannelLogout } from '../../src/logout/index.ts'
 import { createProviderKeys } from '../../src/models/index.ts'
 import { createOrganizationDeletions } from '../../src/organizations/index.ts'
+import type { Room } from '../../src/organizations/index.ts'
 import { createRevocationService } from '../../src/revocation/index.ts'
 import { registerOperations } from '../../src/routes/index.ts'
 import {
@@ -204,6 +205,8 @@ export interface WorldOptions {
   readonly organizationsPerOwner?: number
   /** 1,000,000 when absent. */
   readonly keysPerOrganization?: number
+  /** What is not named: 1,000,000. */
+  readonly room?: Partial<Room>
   /** What a session by a link is worth; `aal2` when absent. */
   readonly linkAssurance?: 'aal1' | 'aal2'
   /** Absent: so high that nobody meets them. */
@@ -256,6 +259,14 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
   const https = publicUrl.startsWith('https:')
   const providers = listProviders()
   const lineage = createLineage({ vault, fingerprintKey: await vault.systemSecret('refresh_fingerprint') })
+  const room: Room = {
+    connections: 1_000_000,
+    integrations: 1_000_000,
+    members: 1_000_000,
+    projects: 1_000_000,
+    providerKeys: 1_000_000,
+    ...options.room,
+  }
   const connect = createConnectService({
     database,
     vault,
@@ -269,6 +280,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
     problemFor,
     clock: systemClock,
     logger,
+    room,
   })
   const personal = createPersonal({ vault, logger })
   const useLog = createUseLog({ database, personal, logger })
@@ -389,6 +401,7 @@ export async function createWorld(adminUrl: string, options: WorldOptions = {}):
         people,
         organizationsPerOwner: options.organizationsPerOwner ?? 1_000,
         keysPerOrganization: options.keysPerOrganization ?? 1_000_000,
+        room,
         now: () => Date.now(),
         stepUp,
         connect,

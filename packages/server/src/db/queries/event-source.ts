@@ -162,6 +162,17 @@ export async function connectionListOfSubject(
   return rows.map(({ id }) => id)
 }
 
+/** How many the integration has; index event_source_list. */
+export async function eventSourceCount(tx: TenantTx, integration: IntegrationId): Promise<number> {
+  const { count } = await tx
+    .selectFrom('sallyport.event_source')
+    .select((of) => of.fn.countAll<string>().as('count'))
+    .where('org_id', '=', tx.org)
+    .where('integration_id', '=', integration)
+    .executeTakeFirstOrThrow()
+  return Number(count)
+}
+
 function sources(tx: TenantTx) {
   return tx.selectFrom('sallyport.event_source').selectAll().where('org_id', '=', tx.org)
 }

@@ -6,6 +6,7 @@ import { connectionActivate, connectionFind, connectionFindOfAccount, connection
 import type { Connection, Integration, Place, TenantTx } from '../../../db/index.ts'
 import { ProblemError } from '../../../http/index.ts'
 import { principalRef } from '../../../identity/index.ts'
+import { requireRoom } from '../../../organizations/index.ts'
 import { implement } from '../../operation.ts'
 import type { Call } from '../../operation.ts'
 import { found, inEnvironment } from '../../tenant.ts'
@@ -22,6 +23,7 @@ export const connectionImport = implement('connectionImport', (call) => {
     // Held, so that of two imports of one account the second finds the first.
     const integration = found(await integrationHoldBySlug(tx, at, body.integration))
     await requireNew(tx, integration, body)
+    await requireRoom(tx, deps.room, 'connections')
     const tokens = tokensOf(body, integration)
     await connectionInsert(tx, { ...at, id, integration: integration.id, endUserId: body.end_user_id })
     const onHeld = refuseHeld(tx, at, integration, body.end_user_id, deps.providers)

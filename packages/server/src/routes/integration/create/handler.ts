@@ -4,6 +4,7 @@ import { appendAudit } from '../../../audit/index.ts'
 import { integrationInsert, PLAIN_CALLS } from '../../../db/index.ts'
 import { ProblemError } from '../../../http/index.ts'
 import { principalRef } from '../../../identity/index.ts'
+import { requireRoom } from '../../../organizations/index.ts'
 import { clientSecretPlace } from '../../../vault/index.ts'
 import { implement } from '../../operation.ts'
 import { inEnvironment } from '../../tenant.ts'
@@ -20,6 +21,7 @@ export const integrationCreate = implement('integrationCreate', async (call) => 
   const clientSecret = new Secret(body.client_secret)
   const scopes = body.scopes ?? provider.defaultScopes
   const made = await inEnvironment(call, async (tx, at) => {
+    await requireRoom(tx, deps.room, 'integrations')
     const sealed = await deps.vault.seal(tx, clientSecretPlace(id), clientSecret)
     const integration = await refusingTakenSlug(
       integrationInsert(tx, {

@@ -7,7 +7,9 @@ import { presentInvitation } from '../present.ts'
 export const invitationCreate = implement('invitationCreate', async (call) => {
   const { body, deps, principal } = call
   const wanted = { email: body.email, role: body.role, lifeS: body.expires_in_s }
-  const { invitation, token } = await inOrganization(call, (tx) => invite(tx, deps.personal, personOf(principal), wanted))
+  const { invitation, token } = await inOrganization(call, (tx) =>
+    invite(tx, { personal: deps.personal, room: deps.room }, personOf(principal), wanted),
+  )
   const text = token.reveal()
   return { invitation: presentInvitation(invitation), token: text, link: `${deps.publicUrl}/console/#invitation=${text}` }
 })
