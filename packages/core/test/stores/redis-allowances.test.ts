@@ -1,4 +1,5 @@
 /** A bucket in Redis that many draw from: what it gives out in all, whoever asks. */
+import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startTestRedis } from '../../../testkit/src/servers/index.ts'
 import { RedisAllowances } from '../../src/index.ts'
@@ -53,6 +54,28 @@ describe('a bucket that many draw from', () => {
     const quick = { perSecond: 1_000, burst: 10 }
     expect((await one.draw('time', quick, 10)).granted).toBe(10)
     await expect.poll(async () => (await one.draw('time', quick, 0)).left, { timeout: 10_000 }).toBe(10)
+  })
+
+  // The clock of a test's own server stands with the machine's: what a bucket noted of the time steps in its stead.
+  it('D-10 takes nothing and brings nothing when the clock of Redis steps back, and brings one burst at most when it steps ahead', async () => {
+    const admin = new Redis(server.url)
+    const step = (name: string, seconds: number) => admin.hincrby(`sallyport:limit:${name}`, 'at', seconds * 1_000_000)
+    await one.draw('behind', SLOW, 60)
+    // What was noted lies ahead: the clock went back by a day.
+    await step('behind', 86_400)
+    expect(await other.draw('behind', SLOW, 0)).toMatchObject({ left: 40 })
+    expect(await other.draw('behind', SLOW, 100)).toMatchObject({ granted: 40, left: 0 })
+    const quick = { perSecond: 1_000, burst: 10 }
+    await one.draw('on', quick, 10)
+    await step('on', 86_400)
+    await one.draw('on', quick, 0)
+    // It goes on from where the clock is now.
+    await expect.poll(async () => (await one.draw('on', quick, 0)).left, { timeout: 10_000 }).toBe(10)
+    await one.draw('ahead', SLOW, 100)
+    await step('ahead', -365 * 86_400)
+    expect(await other.draw('ahead', SLOW, 500)).toMatchObject({ granted: 100, left: 0 })
+    expect(await other.draw('ahead', SLOW, 500)).toMatchObject({ granted: 0, left: 0 })
+    await admin.quit()
   })
 
   it('rejects when Redis is gone', async () => {

@@ -1,7 +1,9 @@
 /** Owns several nodes' limiters over one Redis, and a crowd that asks them as fast as they answer; for tests and for the bench. */
 import { setImmediate as turn } from 'node:timers/promises'
 import { newId, RedisAllowances, systemClock } from '@sallyport/core'
+import type { Clock } from '@sallyport/core'
 import { createLeaseSource, createLimiter, RateLimitError } from '../../src/limits/index.ts'
+import type { RateLimitRow } from '../../src/db/index.ts'
 import type { Counted, LeaseSource, Limiter, RateFigures } from '../../src/limits/index.ts'
 import { silent as logger } from '../db/fresh-database.ts'
 
@@ -14,10 +16,20 @@ export interface Fleet {
   close(): Promise<void>
 }
 
-/** @param url of Redis; undefined: without one, by parts. `answerMs`: how long it may be silent; long where a test must not take a busy machine for its end. */
+export interface FleetSettings {
+  readonly nodes: number
+  readonly standard: RateFigures
+  /** By id of organization, project or key. */
+  readonly set?: ReadonlyMap<string, RateFigures>
+  readonly clock?: Clock
+  /** How long Redis may be silent; long where a test must not take a busy machine for its end. */
+  readonly answerMs?: number
+}
+
+/** @param url of Redis; undefined: without one, by parts */
 export function fleet(
   url: string | undefined,
-  { nodes, standard, answerMs = 5_000 }: { readonly nodes: number; readonly standard: RateFigures; readonly answerMs?: number },
+  { nodes, standard, set = new Map(), clock = systemClock, answerMs = 5_000 }: FleetSettings,
 ): Fleet {
   let asked = 0
   const sources: LeaseSource[] = []
@@ -40,9 +52,10 @@ export function fleet(
   const limiters = Array.from({ length: nodes }, () => {
     const limiter = createLimiter({
       bounds: { standard, most: { perSecond: 1_000_000, burst: 1_000_000 } },
-      read: async () => [],
+      read: async (_org, ids) =>
+        ids.flatMap((id) => (set.has(id) ? [{ id, changedAt: new Date(0), ...set.get(id)! } as RateLimitRow] : [])),
       source: url === undefined ? undefined : sourceOf(url),
-      clock: systemClock,
+      clock,
     })
     limiter.useNodes(nodes)
     return limiter
@@ -68,15 +81,15 @@ export async function passes(limiter: Limiter, key: Counted): Promise<boolean> {
   }
 }
 
-/** Asks all as fast as they answer, for as long as `goesOn` says so of those that passed; gives the tries and the seconds that it took. */
-export async function flood(limiters: readonly Limiter[], key: Counted, goesOn: (passed: number) => boolean) {
+/** Asks all, with one key or with another each time, as fast as they answer, for as long as `goesOn` says so of those that passed; gives the tries and the seconds that it took. */
+export async function flood(limiters: readonly Limiter[], key: Counted | (() => Counted), goesOn: (passed: number) => boolean) {
   const startedAt = systemClock.monotonic()
   let passed = 0
   let tries = 0
   const one = async (limiter: Limiter): Promise<void> => {
     while (goesOn(passed)) {
       tries += 1
-      if (await passes(limiter, key)) passed += 1
+      if (await passes(limiter, typeof key === 'function' ? key() : key)) passed += 1
       // Others have a turn: a refusal is decided without waiting.
       await turn()
     }

@@ -1,5 +1,7 @@
 /** Limits over several nodes: what all of them together let through, with Redis, without it, and when it goes. */
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { systemClock } from '@sallyport/core'
+import type { OrgId, ProjectId } from '@sallyport/core'
 import { startTestRedis } from '../../../testkit/src/servers/index.ts'
 import type { Database } from '../../src/db/index.ts'
 import { createNodeCount } from '../../src/limits/index.ts'
@@ -17,6 +19,8 @@ beforeAll(async () => {
 afterAll(() => redis?.stop())
 
 const three = () => fleet(redis.url, { nodes: NODES, standard: STANDARD })
+/** The burst and what time brought, and 5% over it. */
+const most = (seconds: number) => (STANDARD.burst + STANDARD.perSecond * seconds) * 1.05
 const until = (count: number) => (passed: number) => passed < count
 
 describe('a limit over three nodes', () => {
@@ -24,7 +28,7 @@ describe('a limit over three nodes', () => {
     const nodes = three()
     const { passed, tries, seconds } = await flood(nodes.limiters, newKey(), until(240))
     // However long the machine took: never more than the burst and what time brought, and one for each that was asked at the very end.
-    expect(passed).toBeLessThanOrEqual((STANDARD.burst + STANDARD.perSecond * seconds) * 1.05)
+    expect(passed).toBeLessThanOrEqual(most(seconds))
     expect(nodes.asked()).toBeLessThan(tries * 3)
     await nodes.close()
   })
@@ -37,6 +41,39 @@ describe('a limit over three nodes', () => {
     await nodes.close()
   })
 
+  it.each(['org', 'project', 'keyId'] as const)('D-10 that is set for %s alone holds at all of them', async (of) => {
+    const key = newKey()
+    const set = new Map([[key[of], STANDARD]])
+    const nodes = fleet(redis.url, { nodes: NODES, standard: { perSecond: 100_000, burst: 100_000 }, set })
+    const { passed, seconds } = await flood(nodes.limiters, key, until(120))
+    expect(passed).toBeLessThanOrEqual(most(seconds))
+    await nodes.close()
+  })
+
+  it.each([
+    ['keys of one project', (org: OrgId, project: ProjectId) => ({ ...newKey(), org, project })],
+    ['projects of one organization', (org: OrgId) => ({ ...newKey(), org })],
+  ])('D-10 is not widened by ever fresh %s, whichever node they come to', async (_what, fresh) => {
+    const nodes = three()
+    const { org, project } = newKey()
+    const { passed, seconds } = await flood(nodes.limiters, () => fresh(org, project), until(120))
+    expect(passed).toBeLessThanOrEqual(most(seconds))
+    await nodes.close()
+  })
+
+  it.each([
+    ['with Redis', () => redis.url],
+    ['without', () => undefined],
+  ])('D-10 is the same to nodes whose wall clocks step by days with each look, %s', async (_what, url) => {
+    let days = 0
+    const clock = { now: () => Date.now() + (days = -days + (days > 0 ? -1 : 1)) * 86_400_000, monotonic: () => systemClock.monotonic() }
+    const nodes = fleet(url(), { nodes: NODES, standard: STANDARD, clock })
+    const { passed, seconds } = await flood(nodes.limiters, newKey(), until(120))
+    // Parts are whole numbers: without Redis each node's is rounded.
+    expect(passed).toBeLessThanOrEqual(most(seconds) + (url() === undefined ? NODES : 0))
+    await nodes.close()
+  })
+
   it('is shared by parts when Redis goes, with what was left and no second burst, and never off', async () => {
     const server = await startTestRedis()
     const nodes = fleet(server.url, { nodes: NODES, standard: STANDARD })
@@ -45,7 +82,7 @@ describe('a limit over three nodes', () => {
     await server.stop()
     const { passed, seconds } = await flood(nodes.limiters, key, until(60))
     expect(passed).toBeGreaterThanOrEqual(60)
-    expect(passed).toBeLessThanOrEqual((STANDARD.burst + STANDARD.perSecond * seconds) * 1.05 + NODES)
+    expect(passed).toBeLessThanOrEqual(most(seconds) + NODES)
     await nodes.close()
   })
 })
