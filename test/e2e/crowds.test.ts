@@ -99,13 +99,13 @@ describe('connections that hold', () => {
       const idle: Held[] = []
       while (idle.length < IDLE)
         idle.push(...(await Promise.all(Array.from({ length: Math.min(200, IDLE - idle.length) }, (_, n) => dial(n)))))
-      let over = false
+      const over = new AbortController()
       const all = Promise.all([dripping, ...idle.map(({ closed }) => closed)]).then(([said]) => {
-        over = true
+        over.abort()
         return said
       })
       const statuses: number[] = []
-      for (; !over; await wait(20)) statuses.push(await goodCall())
+      for (; !over.signal.aborted; await wait(20)) statuses.push(await goodCall())
       expect(new Set(statuses)).toEqual(new Set([200]))
       // Each was told why, or cut: none was served.
       expect((await all).map((said) => said.slice(9, 12)).filter((status) => !['', '400', '401', '403', '408'].includes(status))).toEqual(
