@@ -2,7 +2,7 @@
  * Owns what of a provider's record every call needs, resolved once: the API base, the token's place, the headers that go along, and which calls
  * are allowed. The gateway and the SDK call out by it alike.
  */
-import { parseApiBase } from '../http/index.ts'
+import { overridesMethod, parseApiBase } from '../http/index.ts'
 import type { ApiBase, Injection, OriginPolicy } from '../http/index.ts'
 import { Secret } from '../kernel/index.ts'
 import type { Counted } from '../pipeline/index.ts'
@@ -17,15 +17,22 @@ export interface ProviderRoute {
   withDefaults(headers: string[]): string[]
   /** Which of the connection's quotas the call counts against; undefined where there is one for all calls. */
   counts(method: string, path: string): Counted | undefined
-  /** Whether the record's rules let this call out (S-18). To be judged before the credential is opened. */
+  /**
+   * Whether the record's rules let this call out (S-18). To be judged before the credential is opened. A query that would have the server see another method
+   * is out wherever there are rules; and at Google's servers, which all know one, in any case.
+   */
   allows(method: string, path: string): boolean
 }
+
+/** All of them read `$httpMethod` and `$httpHeaders` (https://cloud.google.com/apis/docs/system-parameters). */
+const GOOGLE = /^https:\/\/(?:[a-z0-9-]+\.)*googleapis\.com(?:[:/]|$)/u
 
 /** @throws EgressError `egress_refused` when the API base is not one that may be reached. */
 export function providerRoute(provider: Pick<ApiRecord, 'api'>, policy: OriginPolicy): ProviderRoute {
   const { injection, rules, quota } = provider.api
   const [before = '', after = ''] = injection.kind === 'query' ? [] : injection.template.split('{token}')
   const defaults = Object.entries(provider.api.defaultHeaders)
+  const takesAsSaid = rules !== undefined || GOOGLE.test(provider.api.base)
   return {
     base: parseApiBase(provider.api.base, policy),
     inject: (token) => [{ kind: injection.kind, name: injection.name, value: new Secret(before + token.reveal() + after) }],
@@ -35,7 +42,8 @@ export function providerRoute(provider: Pick<ApiRecord, 'api'>, policy: OriginPo
     },
     counts: (method, path) => quota && countedBy(quota, method, pathOnly(path)),
     allows: (method, path) =>
-      rules === undefined || rules.some((rule) => rule.methods.some((it) => it === method) && isUnder(pathOnly(path), rule.pathPrefix)),
+      (rules === undefined || rules.some((rule) => rule.methods.some((it) => it === method) && isUnder(pathOnly(path), rule.pathPrefix))) &&
+      !(takesAsSaid && overridesMethod(path)),
   }
 }
 

@@ -133,8 +133,8 @@ describe('where a native call goes', () => {
     },
   )
 
-  it.each(['?$httpMethod=POST', '?alt=sse&%24httpHeaders=x-http-method-override:POST', '?$HTTPMETHOD'])(
-    'takes no method and no headers in %s',
+  it.each(['?$httpMethod=POST', '?alt=sse&%24httpHeaders=x-http-method-override:POST', '?$HTTPMETHOD', '?_method=DELETE'])(
+    'S-18 takes no method and no headers in %s',
     (query) => {
       const url = `/llm/gemini/v1beta/models${query}`
       expect(() => nativePath(url, providerIn(url))).toThrow(expect.objectContaining({ code: 'bad_request' }))

@@ -2,7 +2,7 @@
  * Owns reading a request of the model plane: whose key, which provider, with whose provider key, what path. Refuses everything that could be read in two ways:
  * a second credential, a repeated header, a key anywhere but in its header.
  */
-import { credentialFault, judgePath, Secret, settingFaults, settingsWithin } from '@sallyport/core'
+import { credentialFault, judgePath, overridesMethod, Secret, settingFaults, settingsWithin } from '@sallyport/core'
 import type { JudgedPath, ModelProvider } from '@sallyport/core'
 import { FOREIGN_KEY_HEADERS, holdsGatewayKey, percentDecoded, refuseMisplacedKeys } from '../http/index.ts'
 import { DEFAULT_KEY_NAME } from '../models/index.ts'
@@ -142,8 +142,6 @@ const PREFIX = '/llm/'
 const PROVIDER = /^[a-z][a-z0-9-]{0,30}$/u
 /** Where Google's APIs take credentials in a query (AIP-4110 and its system parameters); what stands there would go on beside ours. */
 const QUERY_CREDENTIAL = /[?&]\$?\.?(?:key|api[_-]?key|access_token|oauth_token)(?:=|&|$)/iu
-/** Google's servers take these for the method and the headers of the request: another call than the one that was judged, metered and signed. */
-const QUERY_OVERRIDE = /[?&]\$?http(?:headers|method)(?:=|&|$)/iu
 
 export const isNativeUrl = (url: string): boolean => url.startsWith(PREFIX)
 
@@ -158,7 +156,7 @@ export function providerIn(url: string): { readonly id: string | undefined; read
 /** The path below the provider's base. @throws EgressError `path_refused`; CallError `bad_request` for a credential in the query, or what stands there for another request */
 export function nativePath(url: string, { end }: { readonly end: number }): JudgedPath {
   const query = percentDecoded(url)
-  if (QUERY_OVERRIDE.test(query)) throw malformed('A query has no place for the method and the headers of a request.')
+  if (overridesMethod(url)) throw malformed('A query has no place for the method and the headers of a request.')
   if (QUERY_CREDENTIAL.test(query)) {
     throw malformed(
       'A key has no place in the query: send the gateway key in x-goog-api-key, and your own key of the provider in Sallyport-Provider-Key.',

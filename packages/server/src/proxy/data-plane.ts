@@ -293,7 +293,7 @@ class Passage {
     if (route === undefined) throw new CallError('integration_not_configured', `the catalog has no provider ${provider}`)
     if (!route.allows(this.#request.method!, call.path)) {
       throw new CallError('path_refused', 'outside the rules of the integration', {
-        publicDetail: 'This method and path are not allowed by the integration.',
+        publicDetail: 'This method and path, or a query that names another method, are not allowed by the integration.',
       })
     }
     return { candidate, provider, integration, policy, route, target }
