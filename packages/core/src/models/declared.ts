@@ -3,6 +3,7 @@
  * catalog's own records are refused for, but for plain http, whose destinations the egress policy decides on.
  */
 import { z } from 'zod'
+import { ACCOUNT_HEADERS } from './account.ts'
 import { listModelProviders } from './registry.ts'
 import { DIALECTS, modelProviderSchema } from './schema.ts'
 import type { ModelProvider } from './schema.ts'
@@ -22,6 +23,11 @@ export const declaredModelProvider = z
     dialect: z.enum(DIALECTS).optional(),
     injection: modelProviderSchema.shape.injection,
     defaultHeaders: modelProviderSchema.shape.defaultHeaders.optional(),
+    /** What callers may say of the account in which a kept key acts. */
+    callerHeaders: z
+      .array(z.string().refine((name) => ACCOUNT_HEADERS.has(name), `must be one of ${[...ACCOUNT_HEADERS].join(', ')}`))
+      .readonly()
+      .optional(),
     /** Below the base. Where nothing is said, of one that speaks like OpenAI: chat, embeddings and models at OpenAI's own. */
     paths: modelProviderSchema.shape.paths.unwrap().optional(),
   })
@@ -46,7 +52,7 @@ export function modelProvidersWith(declared: readonly DeclaredModelProvider[]): 
 }
 
 function made(
-  { id, base, tokenEndpoint, name, dialect, injection, defaultHeaders, paths }: DeclaredModelProvider,
+  { id, base, tokenEndpoint, name, dialect, injection, defaultHeaders, callerHeaders, paths }: DeclaredModelProvider,
   record?: ModelProvider,
 ): ModelProvider {
   if (record === undefined) {
@@ -65,6 +71,7 @@ function made(
       limits: [],
       injection: injection ?? { name: 'authorization', template: 'Bearer {token}' },
       defaultHeaders: defaultHeaders ?? {},
+      callerHeaders: callerHeaders ?? [],
     }
   }
   return {
@@ -74,6 +81,7 @@ function made(
     paths: paths ?? record.paths,
     name: name ?? record.name,
     defaultHeaders: { ...record.defaultHeaders, ...defaultHeaders },
+    callerHeaders: callerHeaders ?? record.callerHeaders,
     ...(tokenEndpoint !== undefined && record.tokens !== undefined && { tokens: { ...record.tokens, endpoint: tokenEndpoint } }),
   }
 }

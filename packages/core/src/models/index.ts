@@ -1,6 +1,7 @@
 /** Model providers as data. */
 export * from './prices/index.ts'
 export * from './usage/index.ts'
+export { leavesAccount, withinAccount } from './account.ts'
 export { authorizeModelCall, needsWholeBody } from './authorize.ts'
 export type { ModelAuthorization, OutgoingModelCall } from './authorize.ts'
 export { credentialFault, maskedCredential, settingsWithin } from './credential.ts'

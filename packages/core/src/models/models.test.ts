@@ -107,6 +107,7 @@ describe('a declared provider', () => {
     ['other words than the catalog says', { id: 'anthropic', dialect: 'openai' }],
     ['another place for a key than the catalog says', { id: 'openai', injection: { name: 'api-key', template: '{token}' } }],
     ['an id that is none', { id: 'A/b' }],
+    ['a header of its callers that names no account', { callerHeaders: ['x-other'] }],
   ])('is refused with %s', (_what, change) => {
     expect(declared({ id: 'local', base: 'https://models.example' }).success).toBe(true)
     expect(declared({ id: 'local', base: 'https://models.example', ...change }).success).toBe(false)

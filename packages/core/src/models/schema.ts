@@ -64,6 +64,8 @@ const form = z.strictObject({
   injection: z.strictObject({ name: headerName, template: z.string().regex(/^[^{}]*\{token\}[^{}]*$/u) }).optional(),
   /** Sent unless the caller sends its own. */
   defaultHeaders: z.record(headerName, z.string().min(1).max(200)).default({}),
+  /** Of the headers that say in which account a key acts: those that a caller may send beside a kept key. See `withinAccount`. */
+  callerHeaders: z.array(headerName).readonly().default([]),
   /** What signatures of calls name as their service. Only of `aws`. */
   signing: z.strictObject({ service: z.string().regex(/^[a-z0-9-]{1,63}$/u) }).optional(),
   /**

@@ -60,10 +60,11 @@ export const models = z.strictObject({
   ),
   providers: setting(z.array(declaredModelProvider).max(100).default([]), {
     kind: 'json',
-    expects: 'a list of objects with id, base and optionally name, dialect, injection, defaultHeaders, paths and tokenEndpoint',
+    expects:
+      'a list of objects with id, base and optionally name, dialect, injection, defaultHeaders, callerHeaders, paths and tokenEndpoint',
     otherwise: '`[]`',
     about:
-      "Model providers beside those of the catalog, for any address that speaks like one of them: `id` is what stands in `/llm/<id>/`, `base` where the API begins, `dialect` in whose words it speaks (`openai` where nothing is said; `anthropic`, `gemini`, `cohere`, `bedrock`), `injection` the header that carries its key (`{name, template}` with `{token}` in the template; `authorization` as bearer token where nothing is said), `paths` where below `base` it takes OpenAI's requests (`{chat, responses, embeddings, models}`; all but `responses` at OpenAI's own paths where nothing is said). With an `id` of the catalog: another address for that provider, and `tokenEndpoint` where Vertex AI's access tokens are bought.",
+      "Model providers beside those of the catalog, for any address that speaks like one of them: `id` is what stands in `/llm/<id>/`, `base` where the API begins, `dialect` in whose words it speaks (`openai` where nothing is said; `anthropic`, `gemini`, `cohere`, `bedrock`), `injection` the header that carries its key (`{name, template}` with `{token}` in the template; `authorization` as bearer token where nothing is said), `callerHeaders` which of the headers that name an account callers may send beside a kept key (none where nothing is said), `paths` where below `base` it takes OpenAI's requests (`{chat, responses, embeddings, models}`; all but `responses` at OpenAI's own paths where nothing is said). With an `id` of the catalog: another address for that provider, and `tokenEndpoint` where Vertex AI's access tokens are bought.",
   }),
 })
 

@@ -111,6 +111,32 @@ describe('a model call on its way out', () => {
     expect(sent[0]!.inject.map(({ value }) => value.reveal())).toEqual(['not-a-real-own-key'])
   })
 
+  it.each(listModelProviders().filter(({ credential }) => credential === 'key'))(
+    'names an account of $id beside a key of the caller’s alone',
+    async (provider) => {
+      const settings = provider.id === 'azure-openai' ? { resource: 'ours' } : {}
+      const { calls, call, sent } = trial({ known: { mode: 'either', kept: { ...KEPT, settings } } })
+      const headers = ['openai-organization', 'org-other', 'openai-project', 'proj-other', 'x-goog-user-project', 'other', 'x-kept', '1']
+      const own = { secret: new Secret('not-a-real-own-key'), settings }
+      await calls.send(call({ provider, headers }))
+      await calls.send(call({ provider, headers, ownKey: own }))
+      const defaults = Object.entries(provider.defaultHeaders).flat()
+      expect(sent.map((one) => one.headers)).toEqual([
+        ['x-kept', '1', ...defaults],
+        [...headers, ...defaults],
+      ])
+    },
+  )
+
+  it('names no project of Google’s in its query beside a kept key', async () => {
+    const { calls, call, steps, ends } = trial()
+    const of = { provider: listModelProviders().find(({ id }) => id === 'gemini')!, path: judgePath('/v1beta/models?$userProject=other') }
+    await expect(calls.send(call(of))).rejects.toMatchObject({ code: 'bad_request' })
+    expect([steps, ends]).toEqual([[], [{ error: 'bad_request', unsent: true }]])
+    await calls.send(call({ ...of, ownKey: { secret: new Secret('not-a-real-own-key'), settings: {} } }))
+    expect(steps).toContain('sent')
+  })
+
   it.each([
     ['no kept key', { known: { mode: 'either', kept: undefined } }, false, 'provider_key_required'],
     ['no kept key, where no other is taken', { known: { mode: 'vault_only', kept: undefined } }, false, 'provider_key_required'],

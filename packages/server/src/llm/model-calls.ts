@@ -3,7 +3,17 @@
  * on it buffers an answer. Refuses to hold a key longer than the call's start, and to send a caller's key and a kept one to the same call.
  */
 import { Readable } from 'node:stream'
-import { authorizeModelCall, EgressError, formatId, hasCode, modelBase, needsWholeBody, parseApiBase } from '@sallyport/core'
+import {
+  authorizeModelCall,
+  EgressError,
+  formatId,
+  hasCode,
+  leavesAccount,
+  modelBase,
+  needsWholeBody,
+  parseApiBase,
+  withinAccount,
+} from '@sallyport/core'
 import type {
   AccessTokens,
   ApiBase,
@@ -83,6 +93,7 @@ class Departures implements ModelCalls {
     let left = false
     try {
       const key = await this.#chosen(call)
+      if (!('own' in key) && leavesAccount(call.provider, call.path)) throw elsewhere()
       const base = this.#baseOf(call.provider, key.settings)
       const leave = this.#o.shares.enter(call.principal.org, base.origin)
       try {
@@ -148,7 +159,7 @@ class Departures implements ModelCalls {
       base,
       method,
       path,
-      headers: withDefaults(provider, call.headers),
+      headers: withDefaults(provider, 'own' in key ? call.headers : withinAccount(provider, call.headers)),
       body: body instanceof Uint8Array ? body : undefined,
       now: this.#o.clock.now(),
       owner: principal.org,
@@ -221,6 +232,12 @@ function refused(publicDetail: string): CallError {
 
 function required(publicDetail: string): CallError {
   return new CallError('provider_key_required', 'no key of the provider', { publicDetail })
+}
+
+function elsewhere(): CallError {
+  return new CallError('bad_request', 'an account in the query', {
+    publicDetail: 'The project that a kept key acts in is not named in the query: leave userProject out, or bring a key of your own.',
+  })
 }
 
 /** What the provider's record has every call say, unless the caller says it. */
