@@ -5,7 +5,7 @@ import type { BrowserStage } from './gateway.ts'
 import { axeFaults, failedAnswer, newVisitor, openChromium, overflow } from './visitor.ts'
 import type { Visitor } from './visitor.ts'
 
-const SCREENS = ['Overview', 'Connections', 'Integrations', 'API keys', 'Requests', 'Audit'] as const
+const SCREENS = ['Overview', 'Connections', 'Integrations', 'Models', 'API keys', 'Requests', 'Usage', 'Audit', 'Settings'] as const
 type Screen = (typeof SCREENS)[number]
 
 let stage: BrowserStage
@@ -41,7 +41,8 @@ async function open(page: Page, screen: Screen): Promise<void> {
 
 async function settled(page: Page, screen: Screen): Promise<void> {
   await page.getByRole('heading', { level: 1, name: screen }).waitFor()
-  await page.getByText('Loading…').waitFor({ state: 'detached' })
+  // Screens of several parts load each by itself.
+  await page.getByText('Loading…').first().waitFor({ state: 'detached' })
 }
 
 /** The text of the box with this label in the open dialog. */
@@ -303,14 +304,14 @@ describe('the console, however it is looked at', () => {
   })
 
   // Wide and light, every screen was looked at on the walk above.
-  it('fits a phone and can be read in the dark, on every screen and in every dialog', async () => {
+  it('fits a phone and can be read in the dark, on every screen and in every dialog', { timeout: 180_000 }, async () => {
     const { page, context } = await visit({ viewport: { width: 390, height: 844 }, colorScheme: 'dark', storageState: session })
     await page.goto(`${stage.gateway.url}/console/`)
     await settled(page, 'Overview')
     for (const screen of SCREENS) {
       await open(page, screen)
       expect([screen, await axeFaults(page), await overflow(page)]).toEqual([screen, [], 0])
-      const action = page.getByRole('button', { name: /^(Connect an account|Add an integration|Create a key)$/u })
+      const action = page.getByRole('button', { name: /^(Connect an account|Add an integration|Keep a key|Create a key|Set a budget)$/u })
       if (!(await action.isVisible())) continue
       await action.click()
       const dialog = page.getByRole('dialog')

@@ -3,7 +3,7 @@ import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import { SallyportApiError } from '@sallyport/client'
 import type { Environment } from '@sallyport/contract'
 import { api } from './client.ts'
-import type { WhoAmI } from './resources.ts'
+import type { UsageGroup, WhoAmI } from './resources.ts'
 
 /** Where a screen acts: the tenant parameters of the API's paths. */
 export interface Place {
@@ -92,6 +92,76 @@ export const requestPages = (place: Place) =>
   pages(['requests', place, 'pages'], (query) => api.call('requestList', { params: place, query }))
 
 export const auditPages = (org: string) => pages(['audit', org, 'pages'], (query) => api.call('auditEventList', { params: { org }, query }))
+
+export const modelProvidersQuery = queryOptions({
+  queryKey: ['model-providers'],
+  staleTime: Infinity,
+  queryFn: async () => (await api.call('modelProviderList')).data,
+})
+
+/** What an environment keeps, and what its organization keeps for all of them. */
+export const providerKeyPages = (place: Place) =>
+  pages(['provider-keys', place, 'pages'], (query) => api.call('providerKeyList', { params: place, query }))
+
+export const organizationProviderKeyPages = (org: string) =>
+  pages(['provider-keys', org, 'pages'], (query) => api.call('organizationProviderKeyList', { params: { org }, query }))
+
+/** The providers that calls of this environment find a kept key for, the environment's own first. */
+export const keptProvidersQuery = (place: Place) =>
+  queryOptions({
+    queryKey: ['provider-keys', place, 'kept'],
+    queryFn: async () => {
+      const query = { limit: CHOICE_ROWS }
+      const [own, all] = await Promise.all([
+        api.call('providerKeyList', { params: place, query }),
+        api.call('organizationProviderKeyList', { params: { org: place.org }, query }),
+      ])
+      const kept = [...own.data, ...all.data].filter(({ state, name }) => state === 'active' && name === 'default')
+      return [...new Set(kept.map(({ provider }) => provider))]
+    },
+  })
+
+export const modelRoutePages = (place: Place) =>
+  pages(['model-routes', place, 'pages'], (query) => api.call('modelRouteList', { params: place, query }))
+
+/** The names that calls may ask for instead of a model, for choosing one. */
+export const modelRoutesQuery = (place: Place) =>
+  queryOptions({
+    queryKey: ['model-routes', place, 'all'],
+    queryFn: async () => (await api.call('modelRouteList', { params: place, query: { limit: CHOICE_ROWS } })).data,
+  })
+
+export const settingsQuery = (org: string) =>
+  queryOptions({ queryKey: ['settings', org], queryFn: () => api.call('settingsGet', { params: { org } }) })
+
+/** Which use is asked for. */
+export interface UsageQuestion {
+  /** Of the environment, or of all that the organization has. */
+  readonly of: 'environment' | 'organization'
+  /** The first day. */
+  readonly from: string
+  /** Absent: one sum of everything. */
+  readonly by?: UsageGroup
+}
+
+export const usageQuery = (place: Place, { of, from, by }: UsageQuestion) =>
+  queryOptions({
+    queryKey: ['usage', place, of, from, by],
+    queryFn: () => {
+      const query = { from, ...(by === undefined ? {} : { group_by: by }) }
+      return of === 'environment'
+        ? api.call('usageGet', { params: place, query })
+        : api.call('organizationUsageGet', { params: { org: place.org }, query })
+    },
+  })
+
+export const budgetPages = (org: string) => pages(['budgets', org, 'pages'], (query) => api.call('budgetList', { params: { org }, query }))
+
+/** Who read what is kept of model calls. */
+export const contentReadingPages = (org: string) =>
+  pages(['audit', org, 'stored-content'], (query) =>
+    api.call('auditEventList', { params: { org }, query: { ...query, action: 'stored_content.read' } }),
+  )
 
 /** How far a connect session has come; asked again until it has ended. */
 export const connectSessionQuery = (place: Place, session: string) =>

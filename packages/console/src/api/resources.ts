@@ -1,5 +1,6 @@
 /** What the API gives, by the names the screens use. */
 import type { Item, Output } from '@sallyport/client'
+import type { schemas } from '@sallyport/contract'
 
 export type WhoAmI = Output<'whoami'>
 export type Provider = Output<'providerList'>['data'][number]
@@ -12,3 +13,12 @@ export type NewKey = Output<'keyCreate'>
 export type RequestRecord = Item<'requestList'>
 export type AuditEvent = Item<'auditEventList'>
 export type AuditVerification = Output<'auditVerify'>
+export type ModelProvider = Output<'modelProviderList'>['data'][number]
+export type ProviderKey = Item<'providerKeyList'>
+export type ModelRoute = Item<'modelRouteList'>
+export type ModelTarget = ModelRoute['targets'][number]
+export type SettingsInForce = Output<'settingsGet'>
+export type UsageReport = Output<'usageGet'>
+export type UsageSum = UsageReport['data'][number]
+export type UsageGroup = (typeof schemas.USAGE_GROUPS)[number]
+export type Budget = Item<'budgetList'>

@@ -6,8 +6,11 @@ import { AuditScreen } from '../features/audit/audit-screen.tsx'
 import { ConnectionsScreen } from '../features/connections/connections-screen.tsx'
 import { IntegrationsScreen } from '../features/integrations/integrations-screen.tsx'
 import { KeysScreen } from '../features/keys/keys-screen.tsx'
+import { ModelsScreen } from '../features/models/models-screen.tsx'
 import { OverviewScreen } from '../features/overview/overview-screen.tsx'
 import { RequestsScreen } from '../features/requests/requests-screen.tsx'
+import { SettingsScreen } from '../features/settings/settings-screen.tsx'
+import { UsageScreen } from '../features/usage/usage-screen.tsx'
 import { Loading } from '../ui/page.tsx'
 import { Lost, NoProject, ScreenFailure } from './dead-ends.tsx'
 import { readEnvironment, rememberedPlace } from './place.ts'
@@ -48,9 +51,12 @@ const routeTree = rootRoute.addChildren([
     screen('/', OverviewScreen),
     screen('/connections', ConnectionsScreen),
     screen('/integrations', IntegrationsScreen),
+    screen('/models', ModelsScreen),
     screen('/keys', KeysScreen),
     screen('/requests', RequestsScreen),
+    screen('/usage', UsageScreen),
     screen('/audit', AuditScreen),
+    screen('/settings', SettingsScreen),
   ]),
 ])
 

@@ -1,26 +1,53 @@
 /** The frame around every screen of a tenant: where you are, where you can go, and the way out. */
-import { useMutation, useQuery, useSuspenseQuery } from '@tanstack/react-query'
+import { useMutation, useQuery } from '@tanstack/react-query'
 import { Link, Outlet, useLocation } from '@tanstack/react-router'
 import { useEffect, useId, useState } from 'react'
-import { ENVIRONMENTS, ROLE_CONTAINS } from '@sallyport/contract'
+import { ENVIRONMENTS } from '@sallyport/contract'
+import type { OperationName } from '@sallyport/contract'
 import { api } from '../api/client.ts'
 import { isSignedOut, whoamiQuery } from '../api/queries.ts'
 import { Button } from '../ui/button.tsx'
 import { classes } from '../ui/classes.ts'
-import { AuditIcon, ConnectionsIcon, IntegrationsIcon, KeysIcon, Mark, MenuIcon, OverviewIcon, RequestsIcon } from '../ui/icons.tsx'
+import {
+  AuditIcon,
+  ConnectionsIcon,
+  IntegrationsIcon,
+  KeysIcon,
+  Mark,
+  MenuIcon,
+  ModelsIcon,
+  OverviewIcon,
+  RequestsIcon,
+  SettingsIcon,
+  UsageIcon,
+} from '../ui/icons.tsx'
 import { FailureNotice } from '../ui/notice.tsx'
 import { rememberPlace, usePlace } from './place.ts'
 import { ProjectSwitch } from './project-switch.tsx'
 import { endSession } from './query-client.ts'
+import { useMay } from './role.ts'
 
-const SCREENS = [
+interface Screen {
+  readonly to: `/$org/$project/$environment${'' | `/${Address}`}`
+  readonly label: string
+  readonly Icon: () => React.ReactNode
+  /** What it can't do without: people who may not have it do not see the screen. */
+  readonly needs?: OperationName
+}
+
+type Address = 'connections' | 'integrations' | 'models' | 'keys' | 'requests' | 'usage' | 'audit' | 'settings'
+
+const SCREENS: readonly Screen[] = [
   { to: '/$org/$project/$environment', label: 'Overview', Icon: OverviewIcon },
   { to: '/$org/$project/$environment/connections', label: 'Connections', Icon: ConnectionsIcon },
   { to: '/$org/$project/$environment/integrations', label: 'Integrations', Icon: IntegrationsIcon },
+  { to: '/$org/$project/$environment/models', label: 'Models', Icon: ModelsIcon },
   { to: '/$org/$project/$environment/keys', label: 'API keys', Icon: KeysIcon },
   { to: '/$org/$project/$environment/requests', label: 'Requests', Icon: RequestsIcon },
-  { to: '/$org/$project/$environment/audit', label: 'Audit', Icon: AuditIcon },
-] as const
+  { to: '/$org/$project/$environment/usage', label: 'Usage', Icon: UsageIcon },
+  { to: '/$org/$project/$environment/audit', label: 'Audit', Icon: AuditIcon, needs: 'auditEventList' },
+  { to: '/$org/$project/$environment/settings', label: 'Settings', Icon: SettingsIcon, needs: 'settingsGet' },
+]
 
 export function Shell() {
   const place = usePlace()
@@ -89,9 +116,8 @@ function EnvironmentSwitch() {
 
 function Navigation({ onChoose }: { readonly onChoose: () => void }) {
   const place = usePlace()
-  const { data: person } = useSuspenseQuery(whoamiQuery)
-  const role = person?.memberships.find(({ org }) => org === place.org)?.role
-  const screens = SCREENS.filter(({ label }) => label !== 'Audit' || (role !== undefined && ROLE_CONTAINS[role].includes('ADMIN')))
+  const may = useMay()
+  const screens = SCREENS.filter(({ needs }) => needs === undefined || may(needs))
   return (
     <nav aria-label="Screens" className="mt-5">
       <ul className="space-y-0.5">

@@ -71,6 +71,26 @@ export const AuditIcon = () => (
   </Icon>
 )
 
+export const ModelsIcon = () => (
+  <Icon>
+    <path d="M10 2.5 11.8 8.2 17.5 10l-5.7 1.8L10 17.5l-1.8-5.7L2.5 10l5.7-1.8z" />
+  </Icon>
+)
+
+export const UsageIcon = () => (
+  <Icon>
+    <path d="M3 17h14M5.5 17v-5M10 17V4M14.5 17V8.5" />
+  </Icon>
+)
+
+export const SettingsIcon = () => (
+  <Icon>
+    <path d="M3 6h7M14 6h3M3 14h3M10 14h7" />
+    <circle cx="12" cy="6" r="2" />
+    <circle cx="8" cy="14" r="2" />
+  </Icon>
+)
+
 /** The gate, and the way out through it. */
 export const Mark = ({ size = 28 }: { readonly size?: number }) => (
   <svg width={size} height={size} viewBox="0 0 32 32" aria-hidden="true" focusable="false" className="shrink-0 text-act">

@@ -1,5 +1,5 @@
 /** The frame of a screen: its one heading, what it is for, its action; and the card that things stand on. */
-import { useEffect } from 'react'
+import { useEffect, useId } from 'react'
 import type { ReactNode } from 'react'
 import { classes } from './classes.ts'
 
@@ -28,17 +28,45 @@ export function Page({ title, about, actions, children }: PageProps) {
   )
 }
 
+/** A part of a screen that has several. */
+export function Section({ title, about, actions, children }: PageProps) {
+  const heading = useId()
+  return (
+    <section aria-labelledby={heading} className="mb-10">
+      <header className="mb-3 flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
+        <div className="max-w-2xl min-w-0">
+          <h2 id={heading} className="text-lg font-semibold">
+            {title}
+          </h2>
+          <p className="text-sm text-dim">{about}</p>
+        </div>
+        {actions !== undefined && <div className="flex flex-wrap gap-2">{actions}</div>}
+      </header>
+      {children}
+    </section>
+  )
+}
+
 export function Card({ children, className }: { readonly children: ReactNode; readonly className?: string }) {
   return <div className={classes('rounded-2xl border border-line bg-card', className)}>{children}</div>
 }
 
-/** What stands where nothing is yet: the next step, in words and as a button. */
-export function Empty({ title, children, action }: { readonly title: string; readonly children: ReactNode; readonly action?: ReactNode }) {
+interface EmptyProps {
+  readonly title: string
+  readonly children: ReactNode
+  readonly action?: ReactNode
+  /** The same step at a terminal. */
+  readonly command?: ReactNode
+}
+
+/** What stands where nothing is yet: the next step, in words, as a button and as a command. */
+export function Empty({ title, children, action, command }: EmptyProps) {
   return (
     <Card className="px-6 py-14 text-center">
       <h2 className="text-lg font-semibold">{title}</h2>
       <p className="mx-auto mt-2 max-w-md text-dim">{children}</p>
       {action !== undefined && <div className="mt-5 flex justify-center">{action}</div>}
+      {command !== undefined && <div className="mx-auto mt-6 max-w-3xl text-left">{command}</div>}
     </Card>
   )
 }

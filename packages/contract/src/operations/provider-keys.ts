@@ -29,7 +29,7 @@ const successor = z.strictObject({
     .min(0)
     .max(2_592_000)
     .default(86_400)
-    .describe('How long the replaced key stays at hand for calls that the provider refuses the new one for; 0: it ends at once'),
+    .describe('How long the replaced key stays at hand: calls carry it again should the new one be revoked meanwhile; 0: it ends at once'),
 })
 const replaced = z.object({ key: s.providerKey.describe('The new key'), replaced: s.providerKey.describe('The one before, as it is now') })
 

@@ -5,7 +5,7 @@ import type { SubmitEvent } from 'react'
 import { SCOPES } from '@sallyport/contract'
 import type { Scope } from '@sallyport/contract'
 import { api } from '../../api/client.ts'
-import { recentConnectionsQuery } from '../../api/queries.ts'
+import { keptProvidersQuery, modelRoutesQuery, recentConnectionsQuery } from '../../api/queries.ts'
 import type { Connection, NewKey } from '../../api/resources.ts'
 import { usePlace } from '../../app/place.ts'
 import { Button } from '../../ui/button.tsx'
@@ -14,6 +14,7 @@ import { Dialog, DialogActions } from '../../ui/dialog.tsx'
 import { SelectField, TextField } from '../../ui/field.tsx'
 import { textOf } from '../../ui/form.ts'
 import { FailureNotice, Notice } from '../../ui/notice.tsx'
+import { firstModelCall } from '../models/commands.ts'
 import { firstCall } from './first-call.ts'
 import { SCOPE_WORDS } from './scope-words.ts'
 
@@ -154,6 +155,7 @@ function Made({ made: { key, secret }, connections, onClose }: MadeProps) {
       {target !== undefined && key.scopes.includes('proxy:call') && (
         <CopyBox label="A first call" text={firstCall(window.location.origin, secret, target)} />
       )}
+      {key.scopes.includes('llm:call') && <FirstModelCall secret={secret} />}
       <DialogActions>
         <Button look="primary" onClick={onClose}>
           I have copied it
@@ -161,4 +163,14 @@ function Made({ made: { key, secret }, connections, onClose }: MadeProps) {
       </DialogActions>
     </>
   )
+}
+
+/** Nothing while no model can be asked, and none when that can't be told: the key is there either way. */
+function FirstModelCall({ secret }: { readonly secret: string }) {
+  const place = usePlace()
+  const { data: providers } = useQuery(keptProvidersQuery(place))
+  const { data: routes } = useQuery(modelRoutesQuery(place))
+  if (providers === undefined || routes === undefined) return null
+  const line = firstModelCall(window.location.origin, { routes, providers }, secret)
+  return line === undefined ? null : <CopyBox label="A first call of a model" text={line} />
 }
