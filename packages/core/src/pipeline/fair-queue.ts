@@ -1,8 +1,9 @@
 /** Owns whose turn it is. Refuses to let one lane's crowd keep the others waiting, or out. */
+import { TransientMap } from '../kernel/index.ts'
 
 /** Lanes take turns; within one, first come is first served. */
 export class FairQueue<Item> {
-  readonly #lanes = new Map<string, Item[]>()
+  readonly #lanes = new TransientMap<string, Item[]>()
   readonly #bound: number
   #size = 0
 

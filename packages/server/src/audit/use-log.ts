@@ -9,7 +9,7 @@
  * Whose log can't be written, or only slowly, is in trouble alone: it waits for its own next try, takes its turn in a lane beside the others', and
  * holds no more than what the others have left. However much one holds, as much is free for everybody else.
  */
-import { hasCode, isUuid, systemClock } from '@sallyport/core'
+import { hasCode, isUuid, systemClock, TransientMap } from '@sallyport/core'
 import type { Clock, Logger, OrgId } from '@sallyport/core'
 import { auditAppend, auditEventFind, isBusy, requestRecordInsertMany, usageInsertMany, useAppend } from '../db/index.ts'
 import type { AuditHead, AuditUseMode, ChargedUsage, Database, NewAuditEvent, RequestRecordRow, TenantTx } from '../db/index.ts'
@@ -135,7 +135,7 @@ class GroupingUseLog implements UseLog {
   readonly #groupMs: number
   readonly #closeTimeoutMs: number
   readonly #clock: Pick<Clock, 'monotonic'>
-  readonly #queues = new Map<OrgId, Queue>()
+  readonly #queues = new TransientMap<OrgId, Queue>()
   readonly #lane: Lane = { most: MAX_CONCURRENT, turns: [], underWay: 0 }
   readonly #troubledLane: Lane = { most: MAX_TROUBLED, turns: [], underWay: 0 }
   #events = 0

@@ -2,6 +2,7 @@
  * Owns asking the database about many things at once. The first question goes at once; those that come within a few milliseconds of the last go together,
  * in one statement: strangers decide how many questions there are, and not how many statements. Refuses to hold an answer.
  */
+import { TransientMap } from '@sallyport/core'
 
 /** Between two statements. What a question waits beside others at most, of a database that answers; alone it waits for nothing. */
 const EVERY_MS = 5
@@ -22,7 +23,7 @@ interface Question<Value> {
 export function gathered<Key extends string, Value>(
   ask: (keys: readonly Key[]) => Promise<ReadonlyMap<Key, Value>>,
 ): (key: Key) => Promise<Value | undefined> {
-  const waiting = new Map<Key, Question<Value>>()
+  const waiting = new TransientMap<Key, Question<Value>>()
   let isPausing = false
   let underWay = 0
 

@@ -8,7 +8,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ProblemCode } from '@sallyport/contract'
-import { formatId, newId } from '@sallyport/core'
+import { formatId, newId, TransientSet } from '@sallyport/core'
 import { holdConnections } from './connections.ts'
 import { ProblemError, problemFor, problemHeaders, sendProblem } from './problem.ts'
 import { createTlsServer } from './tls.ts'
@@ -75,7 +75,7 @@ export interface ServerListeners {
 
 /** @param certificate with it the server speaks nothing but TLS. */
 export function createDrainingServer(listeners: ServerListeners, limits: ServerLimits, certificate?: TlsCertificate): DrainingServer {
-  const running = new Set<ServerResponse>()
+  const running = new TransientSet<ServerResponse>()
   const underWay = new WeakMap<Socket, number>()
   const answered = new WeakSet<Duplex>()
   let draining = false
@@ -185,7 +185,12 @@ function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
   return hosts === 1 || (hosts === 0 && httpVersion === '1.0')
 }
 
-async function closeServer(server: Server, running: ReadonlySet<ServerResponse>, cutAll: () => void, timeoutMs: number): Promise<boolean> {
+async function closeServer(
+  server: Server,
+  running: Iterable<ServerResponse> & { readonly size: number },
+  cutAll: () => void,
+  timeoutMs: number,
+): Promise<boolean> {
   const closed = server.listening ? once(server, 'close') : Promise.resolve()
   server.close()
   const deadline = AbortSignal.timeout(timeoutMs)

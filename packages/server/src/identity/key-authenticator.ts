@@ -23,6 +23,7 @@ import {
   parseAddressRange,
   parseGatewayKey,
   randomBytes,
+  TransientMap,
 } from '@sallyport/core'
 import type { Clock, Environment, GatewayKeyParts, KeyId, KeyObject, Logger, OrgId, Secret } from '@sallyport/core'
 import { keySender } from '../db/index.ts'
@@ -155,7 +156,7 @@ class CachingKeyAuthenticator implements KeyAuthenticator {
   readonly #changed = new Set<KeyId>()
   /** Texts that passed argon2id here, and for which version of their key. Without age: it spares work, and lets nobody in. */
   readonly #hashed: RecentMap<string, number>
-  readonly #underWay = new Map<string, Proof>()
+  readonly #underWay = new TransientMap<string, Proof>()
   readonly #reader: KeyReader
   readonly #failures: FailureBudget
   /** Organizations take turns: the keys of one that come for the first time stand before nobody else's. */

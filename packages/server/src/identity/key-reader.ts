@@ -2,7 +2,7 @@
  * Owns reading keys by id. Refuses to ask the database twice for one id within five seconds, twice at once, or more than a bounded number
  * of times at once: what strangers send decides none of the database's load. Judges nothing.
  */
-import { hasCode } from '@sallyport/core'
+import { hasCode, TransientMap } from '@sallyport/core'
 import type { Clock, KeyId } from '@sallyport/core'
 import type { KeyRecord, Lookups } from '../db/index.ts'
 import { IdentityError } from './identity-error.ts'
@@ -31,7 +31,7 @@ const TOO_MANY = Object.freeze(new IdentityError('overloaded', 'too many key loo
 export class KeyReader {
   readonly #options: KeyReaderOptions
   readonly #remembered: RecentMap<KeyId, KeyReading>
-  readonly #inFlight = new Map<KeyId, Promise<KeyReading>>()
+  readonly #inFlight = new TransientMap<KeyId, Promise<KeyReading>>()
 
   constructor(options: KeyReaderOptions) {
     this.#options = options

@@ -3,7 +3,7 @@
  * seconds old at most. Refuses to remember a token (memory is keyed by its hash), to outlive its end, and to let strangers' tokens stand before
  * those that were somebody's here.
  */
-import { claimedIssuer, FairTurns, hasCode, JwtError, newId, sha256 } from '@sallyport/core'
+import { claimedIssuer, FairTurns, hasCode, JwtError, newId, sha256, TransientMap } from '@sallyport/core'
 import type { Clock, Logger, Secret, UserId } from '@sallyport/core'
 import type { Change, Database, Lookups, SignIn } from '../db/index.ts'
 import { FailureBudget } from './failure-budget.ts'
@@ -101,7 +101,7 @@ class RememberingPeople implements People {
   readonly #logger: Logger
   readonly #limits: PeopleLimits
   readonly #known: RecentMap<string, Known>
-  readonly #inFlight = new Map<string, Promise<Known>>()
+  readonly #inFlight = new TransientMap<string, Promise<Known>>()
   readonly #failures: FailureBudget
   readonly #strangers: FairTurns
 

@@ -2,7 +2,7 @@
  * Owns console sessions: one-time links that open them, tokens that carry them. Refuses to store a token: the database has its SHA-256,
  * which is enough for 256 random bits, and memory is keyed by the same. Refuses to let strangers' tokens stand before those that were sessions here.
  */
-import { hasCode, randomToken, Secret, sha256 } from '@sallyport/core'
+import { hasCode, randomToken, Secret, sha256, TransientMap } from '@sallyport/core'
 import type { Clock, OrgId, UserId } from '@sallyport/core'
 import type { Change, Database, Lookups, SessionStanding, SignIn } from '../db/index.ts'
 import { FailureBudget } from './failure-budget.ts'
@@ -102,7 +102,7 @@ class CachingSessions implements Sessions {
   readonly #linkAssurance: SignIn['assurance']
   readonly #limits: SessionLimits
   readonly #remembered: RecentMap<string, Remembered>
-  readonly #inFlight = new Map<string, Promise<PersonPrincipal | undefined>>()
+  readonly #inFlight = new TransientMap<string, Promise<PersonPrincipal | undefined>>()
   /** Hashes that were sessions here. Without age: it gives a place in the line, and lets nobody in. */
   readonly #known: RecentMap<string, true>
   readonly #failures: FailureBudget
