@@ -29,7 +29,7 @@ const declared = fields(
 const generation = {
   contents: listOf(content, 1),
 }
-const generateShape = fields(generation, {
+const generateOptional = {
   cachedContent: text,
   generationConfig: fields(
     {},
@@ -57,7 +57,10 @@ const generateShape = fields(generation, {
   systemInstruction: content,
   toolConfig: object,
   tools: listOf(fields({}, { functionDeclarations: listOf(declared, 1) })),
-})
+}
+const generateShape = fields(generation, generateOptional)
+/** At Vertex AI, which takes `labels` for its bill. */
+const labelledShape = fields(generation, { ...generateOptional, labels: object })
 const embedded = { content, model: text, taskType: text, title: text, outputDimensionality: number(1, 3072) }
 const embedShape = fields({ content }, embedded)
 const batchShape = fields({ requests: listOf(embedShape, 1) })
@@ -81,6 +84,16 @@ export const gemini: Vendor = {
   },
 }
 
+/** What Vertex AI's API has in the same words: undefined for a method that is no such. */
+export function generatedAtVertex(call: Call, model: string, method: string, models: Models): Answer | Refusal | undefined {
+  const { chat } = models
+  if (method === 'generateContent')
+    return asked(call, labelledShape, model, chat, (body) => json(200, wholeOf(reply(questionOf(body)), model)))
+  if (method === 'streamGenerateContent')
+    return asked(call, labelledShape, model, chat, (body) => streamed(call, reply(questionOf(body)), model))
+  return method === 'countTokens' ? generated(call, model, method, models) : undefined
+}
+
 function generated(call: Call, model: string, method: string, models: Models): Answer | Refusal {
   switch (method) {
     case 'generateContent':
@@ -100,7 +113,8 @@ function generated(call: Call, model: string, method: string, models: Models): A
   }
 }
 
-function asked(call: Call, shape: Shape, model: string, known: readonly string[], how: (body: Fields) => Answer): Answer | Refusal {
+/** The body, held against `shape`, and the model, which stands in the path. */
+export function asked(call: Call, shape: Shape, model: string, known: readonly string[], how: (body: Fields) => Answer): Answer | Refusal {
   if (call.body.kind === 'too large') return { why: 'too large' }
   if (call.body.kind !== 'json') return { why: 'not json' }
   const fault = shape(call.body.value, '')
@@ -205,7 +219,7 @@ function usageOf({ tokens: { input, output } }: Reply): object {
   return { promptTokenCount: input, candidatesTokenCount: output, totalTokenCount: input + output }
 }
 
-function refusalOf(refusal: Refusal): Answer {
+export function refusalOf(refusal: Refusal): Answer {
   const error = (code: number, status: string, message: string, details: readonly object[] = []): Answer =>
     json(code, { error: { code, message, status, ...(details.length === 0 ? {} : { details }) } })
   const info = (reason: string): object => ({ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason, domain: 'googleapis.com' })

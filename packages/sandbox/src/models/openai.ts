@@ -32,38 +32,37 @@ const functionTool = fields({
   function: fields({ name: text }, { description: text, parameters: object, strict: flag }),
 })
 
-const chatShape = fields(
-  { model: text, messages: listOf(message, 1) },
-  {
-    frequency_penalty: number(-2, 2),
-    logit_bias: object,
-    logprobs: flag,
-    max_completion_tokens: number(1),
-    max_tokens: number(1),
-    metadata: object,
-    modalities: listOf(text),
-    n: number(1, 128),
-    parallel_tool_calls: flag,
-    presence_penalty: number(-2, 2),
-    prompt_cache_key: text,
-    reasoning_effort: text,
-    response_format: object,
-    safety_identifier: text,
-    seed: number(-Number.MAX_SAFE_INTEGER),
-    service_tier: text,
-    stop: either(text, listOf(text)),
-    store: flag,
-    stream: flag,
-    stream_options: fields({}, { include_usage: flag, include_obfuscation: flag }),
-    temperature: number(0, 2),
-    tool_choice: either(text, object),
-    tools: listOf(functionTool),
-    top_logprobs: number(0, 20),
-    top_p: number(0, 1),
-    user: text,
-    verbosity: text,
-  },
-)
+export const chatRequired = { model: text, messages: listOf(message, 1) }
+export const chatOptional = {
+  frequency_penalty: number(-2, 2),
+  logit_bias: object,
+  logprobs: flag,
+  max_completion_tokens: number(1),
+  max_tokens: number(1),
+  metadata: object,
+  modalities: listOf(text),
+  n: number(1, 128),
+  parallel_tool_calls: flag,
+  presence_penalty: number(-2, 2),
+  prompt_cache_key: text,
+  reasoning_effort: text,
+  response_format: object,
+  safety_identifier: text,
+  seed: number(-Number.MAX_SAFE_INTEGER),
+  service_tier: text,
+  stop: either(text, listOf(text)),
+  store: flag,
+  stream: flag,
+  stream_options: fields({}, { include_usage: flag, include_obfuscation: flag }),
+  temperature: number(0, 2),
+  tool_choice: either(text, object),
+  tools: listOf(functionTool),
+  top_logprobs: number(0, 20),
+  top_p: number(0, 1),
+  user: text,
+  verbosity: text,
+}
+const chatShape = fields(chatRequired, chatOptional)
 
 const responsesShape = fields(
   { model: text, input: either(text, listOf(object)) },
@@ -97,23 +96,32 @@ const embeddingsShape = fields(
   { dimensions: number(1, 3072), encoding_format: oneOf('float', 'base64'), user: text },
 )
 
+/** OpenAI's operations on models, as whoever else serves them has them too: `shape` undefined is OpenAI's own. */
+export const operations = {
+  chat: (call: Call, { chat: known }: Models, shape: Shape = chatShape) => asked(call, shape, known, chat),
+  responses: (call: Call, { chat: known }: Models, shape: Shape = responsesShape) => asked(call, shape, known, responses),
+  embeddings: (call: Call, { embedding: known }: Models, shape: Shape = embeddingsShape) => asked(call, shape, known, embeddings),
+  models: (models: Models): Answer => json(200, { object: 'list', data: everyModel(models).map(modelOf) }),
+  transcriptions: transcribed,
+}
+
 export const openai: Vendor = {
   keyFault: (call, key) => sentKeyFault(bearer(call), key),
   refuse: refusalOf,
   answer(call, models) {
     switch (`${call.method} ${call.path}`) {
       case 'POST /v1/chat/completions':
-        return asked(call, chatShape, models.chat, chat)
+        return operations.chat(call, models)
       case 'POST /v1/responses':
-        return asked(call, responsesShape, models.chat, responses)
+        return operations.responses(call, models)
       case 'POST /v1/embeddings':
-        return asked(call, embeddingsShape, models.embedding, embeddings)
+        return operations.embeddings(call, models)
       case 'POST /v1/files':
         return uploaded(call)
       case 'POST /v1/audio/transcriptions':
         return transcribed(call, models)
       case 'GET /v1/models':
-        return json(200, { object: 'list', data: everyModel(models).map(modelOf) })
+        return operations.models(models)
       default:
         return oneModel(call, models)
     }
@@ -353,7 +361,7 @@ export function halves(whole: string): readonly string[] {
   return [whole.slice(0, middle), whole.slice(middle)]
 }
 
-function refusalOf(refusal: Refusal): Answer {
+export function refusalOf(refusal: Refusal): Answer {
   const error = (status: number, message_: string, code: string | null, param: string | null = null): Answer =>
     json(status, { error: { message: message_, type: 'invalid_request_error', param, code } }, { 'x-request-id': nextId('req_') })
   switch (refusal.why) {

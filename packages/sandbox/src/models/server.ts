@@ -1,5 +1,5 @@
 /**
- * Owns the sandbox's model vendors as a server: `/openai`, `/anthropic` and `/gemini` on one loopback port, each in its own vendor's words. Refuses
+ * Owns the sandbox's model vendors as a server: each under its provider's id on one loopback port, in its own vendor's words. Refuses
  * every key but its own, keeps nothing of what it was asked, and lets whoever watches (a test) answer in a vendor's stead.
  */
 import { createHash } from 'node:crypto'
@@ -9,11 +9,14 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { anthropic } from './anthropic.ts'
+import { azure } from './azure.ts'
+import { cohere } from './cohere.ts'
 import { gemini } from './gemini.ts'
 import { Multipart } from './multipart.ts'
 import { openai } from './openai.ts'
 import { isRefusal } from './vendor.ts'
 import type { Answer, Body, Call, Models, Refusal, Vendor } from './vendor.ts'
+import { vertex } from './vertex.ts'
 
 /** What is a JSON document is read whole, up to here. */
 const LONGEST_JSON = 32 * 1024 * 1024
@@ -36,9 +39,12 @@ export interface ModelVendorsOptions {
   readonly watch?: (request: IncomingMessage, response: ServerResponse) => boolean
 }
 
+/** By the ids that their providers have in the catalog. */
+const BUILT_IN: Readonly<Record<string, Vendor>> = { openai, anthropic, gemini, 'azure-openai': azure, cohere, vertex }
+
 /** A request handler of all vendors. */
 export function modelVendors(options: ModelVendorsOptions): (request: IncomingMessage, response: ServerResponse) => void {
-  const vendors: Readonly<Record<string, Vendor>> = { openai, anthropic, gemini, ...options.more }
+  const vendors: Readonly<Record<string, Vendor>> = { ...BUILT_IN, ...options.more }
   const models = options.models ?? SANDBOX_MODELS
   return (request, response) => {
     if (options.watch?.(request, response) === true) return
