@@ -326,7 +326,8 @@ class CompatibleCall {
       enter: (bytes: number) => this.#o.room.enter(principal.org, bytes),
       leave: (bytes: number) => this.#o.room.leave(principal.org, bytes),
     }
-    const to = translation.native ? alive : new TranslatedAnswer(alive, { translation, operation, asked, most, room, abandon })
+    const untouched = translation.native && (head.status < 400 || saysErrorsInOpenAisForm(provider))
+    const to = untouched ? alive : new TranslatedAnswer(alive, { translation, operation, asked, most, room, abandon })
     const own = ['sallyport-served-by', `${provider.id}/${said.model}`, 'sallyport-attempts', String(head.attempts)]
     to.writeHead(head.status, [...head.headers, ...own])
     return to
@@ -430,6 +431,11 @@ function failureIn(became: ForwardResult | Failed): unknown {
   const { aborted } = became
   // Larger than a refusal needs, which was our end of it.
   return new EgressError(aborted === undefined || aborted === 'client_gone' ? 'upstream_invalid' : aborted, 'held', true)
+}
+
+/** Whether OpenAI's clients find what went wrong where this provider's errors say it. */
+function saysErrorsInOpenAisForm({ errors }: ModelProvider): boolean {
+  return errors === undefined || errors.message.join('.') === 'error.message'
 }
 
 /** What OpenAI's clients say of themselves to OpenAI. */

@@ -24,6 +24,20 @@ export const cohere: ModelProviderInput = {
   injection: { name: 'authorization', template: 'Bearer {token}' },
   clients: { 'cohere-ai': '', openai: '/compatibility/v1' },
   paths: { chat: '/compatibility/v1/chat/completions', embeddings: '/compatibility/v1/embeddings' },
-  chat: { lacks: ['stream_options'] },
+  chat: {
+    lacks: [
+      'stream_options',
+      'audio',
+      'logit_bias',
+      'metadata',
+      'modalities',
+      'n',
+      'parallel_tool_calls',
+      'prediction',
+      'service_tier',
+      'store',
+      'top_logprobs',
+    ],
+  },
   errors: { message: ['message'] },
 }

@@ -50,3 +50,23 @@ describe('a request of a provider that takes OpenAI’s', () => {
     expect(at('mistral').request({ model: 'm', messages, logprobs: true }).body).toEqual({ model: 'm', messages, logprobs: true })
   })
 })
+
+describe('an error of a provider that takes OpenAI’s requests', () => {
+  it.each([
+    ['cohere', 422, { id: 'x', message: 'no such field' }, 'no such field', null],
+    ['xai', 400, { code: 'of-theirs', error: 'no such model' }, 'no such model', null],
+    [
+      'mistral',
+      422,
+      { detail: [{ loc: ['body', 'messages', 0], msg: 'Field required', type: 'missing' }, { msg: 'and another' }, 'odd'] },
+      'body.messages.0: Field required; and another',
+      null,
+    ],
+    ['mistral', 422, { detail: 'in one sentence' }, 'in one sentence', null],
+    ['mistral', 422, { detail: [] }, 'The provider answered with an error of no known form.', null],
+    ['cohere', 401, { message: 'invalid api token' }, 'invalid api token', 'invalid_api_key'],
+  ])('of %s is said in OpenAI’s form: %i %j', (id, status, body, message, code) => {
+    const error = { message, type: expect.any(String), param: null, code }
+    expect(at(id).answer(status, body, {})).toEqual({ status, body: { error } })
+  })
+})

@@ -40,6 +40,9 @@ export function failure(status: number, message: string | undefined, code?: stri
   }
 }
 
+/** Of those that are listed, so many are said. */
+const MOST_FAULTS = 8
+
 /** An answer of status 200 that is none. */
 export const UNREADABLE: VendorFailure = {
   status: 502,
@@ -65,9 +68,22 @@ export function failureAnswer(failed: VendorFailure): CallerAnswer {
   return { status: failed.status, body: failureBody(failed) }
 }
 
-/** Of OpenAI's own shape, or any that resembles it: `{error: {message, code?}}`, `{message}`. */
+/** Of OpenAI's own shape, or any that resembles it: `{error: {message, code?}}`, `{message}`, `{error}`, `{detail}`. */
 export function failureOf(status: number, json: unknown): VendorFailure {
   const body = fields(Array.isArray(json) ? json[0] : json)
   const error = fields(body['error'])
-  return failure(status, text(error['message']) ?? text(body['message']), text(error['code']) ?? text(error['type']))
+  const message = text(error['message']) ?? text(body['message']) ?? text(body['error']) ?? detailOf(body['detail'])
+  return failure(status, message, text(error['code']) ?? text(error['type']))
+}
+
+/** A sentence, or a list of what is wrong with which field, as frameworks for Python write it. */
+function detailOf(detail: unknown): string | undefined {
+  if (!Array.isArray(detail)) return text(detail)
+  const faults = detail.slice(0, MOST_FAULTS).map((one) => {
+    const { loc, msg } = fields(one)
+    const at = Array.isArray(loc) ? loc.filter((step) => ['string', 'number'].includes(typeof step)).join('.') : ''
+    return [at, text(msg)].filter((part) => part !== undefined && part !== '').join(': ')
+  })
+  const said = faults.filter((fault) => fault !== '')
+  return said.length === 0 ? undefined : said.join('; ')
 }
