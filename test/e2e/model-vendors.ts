@@ -37,7 +37,7 @@ export async function setVendorStage(
       egress: { insecureAllowOrigins: [upstream.origin, ...declared.map(({ base }) => new URL(base).origin)] },
       // What a vendor does on bad days is asked for often here; the circuit has tests of its own.
       breaker: { failures: 1_000_000 },
-      models: { providers: [...VENDORS.map((id) => ({ id, base: upstream.base(id) })), ...declared] },
+      models: { providers: [...VENDORS.map((id) => declaredFor(id, upstream)), ...declared] },
       ...settings.file,
     },
   })
@@ -58,8 +58,15 @@ export async function setVendorStage(
   }
 }
 
-function keptFor(vendor: VendorName, { aws, key }: ModelUpstream): Parameters<typeof keepKey>[1] {
-  if (vendor !== 'bedrock') return { provider: vendor, secret: key }
+function declaredFor(id: VendorName, upstream: ModelUpstream): object {
+  const { tokenEndpoint } = upstream.serviceAccount
+  return { id, base: upstream.base(id), ...(id === 'vertex' && { tokenEndpoint }) }
+}
+
+function keptFor(provider: VendorName, { aws, key, serviceAccount }: ModelUpstream): Parameters<typeof keepKey>[1] {
+  if (provider === 'azure-openai') return { provider, secret: key, settings: { resource: 'sandbox' } }
+  if (provider === 'vertex') return { provider, secret: serviceAccount.file(), settings: { location: 'us-central1' } }
+  if (provider !== 'bedrock') return { provider, secret: key }
   const secret = JSON.stringify({ access_key_id: aws.accessKeyId, secret_access_key: aws.secretAccessKey })
-  return { provider: vendor, secret, settings: { region: 'us-east-1' } }
+  return { provider, secret, settings: { region: 'us-east-1' } }
 }

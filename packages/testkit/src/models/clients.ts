@@ -11,8 +11,8 @@ import { BedrockRuntimeClient, ConverseCommand, ConverseStreamCommand } from '@a
 import type { ContentBlock, Message as BedrockMessage } from '@aws-sdk/client-bedrock-runtime'
 import { KMSClient } from '@aws-sdk/client-kms'
 import { GoogleGenAI } from '@google/genai'
-import type { Content } from '@google/genai'
-import OpenAI from 'openai'
+import type { Content, HttpOptions } from '@google/genai'
+import OpenAI, { AzureOpenAI } from 'openai'
 import type { VendorName } from './upstream.ts'
 
 // It would say at every call that it does not know the models.
@@ -27,6 +27,8 @@ export interface ModelAddress {
   readonly embedding: string
   /** Signs calls to Bedrock. Absent: Bedrock's client shows `key` as its bearer token, as a gateway's caller does. */
   readonly aws?: { readonly accessKeyId: string; readonly secretAccessKey: string }
+  /** Shown to Vertex AI. Absent: Google's client shows `key` as its API key there, as a gateway's caller does. */
+  readonly accessToken?: string
   /** Version of Gemini's API. Absent: what the client takes by itself. */
   readonly geminiVersion?: string
 }
@@ -111,8 +113,8 @@ function openaiOf({ base, key }: ModelAddress, { retries = 0, timeoutMs }: Patie
   return new OpenAI({ baseURL: `${base}/v1`, apiKey: key, maxRetries: retries, ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }) })
 }
 
-const openaiChat: MakeModelClient = (address, patience = {}) => {
-  const client = openaiOf(address, patience)
+/** Chat completions and embeddings, by whichever of OpenAI's clients. `asksUsage`: whether a stream is asked for its usage. */
+function openaiChatWith(client: OpenAI, address: ModelAddress, asksUsage = true): ModelClient {
   const model = address.chat
   return {
     thrown: STATUS_CLASSES,
@@ -123,7 +125,12 @@ const openaiChat: MakeModelClient = (address, patience = {}) => {
     async stream(prompt, signal) {
       let usage: Usage = { input: undefined, output: undefined }
       const chunks = await client.chat.completions.create(
-        { model, messages: [{ role: 'user', content: prompt }], stream: true, stream_options: { include_usage: true } },
+        {
+          model,
+          messages: [{ role: 'user', content: prompt }],
+          stream: true,
+          ...(asksUsage && { stream_options: { include_usage: true } }),
+        },
         { signal: signal ?? null },
       )
       const texts = async function* (): AsyncGenerator<string> {
@@ -156,6 +163,21 @@ const openaiChat: MakeModelClient = (address, patience = {}) => {
     embed: async (text) => (await client.embeddings.create({ model: address.embedding, input: text })).data[0]!.embedding,
     misspeak: () => client.chat.completions.create({ model, messages: [] }),
   }
+}
+
+const openaiChat: MakeModelClient = (address, patience = {}) => openaiChatWith(openaiOf(address, patience), address)
+
+/** OpenAI's client for Azure, which names a deployment and an API version in its address. */
+const azureChat: MakeModelClient = (address, { retries = 0, timeoutMs } = {}) => {
+  const { base: endpoint, key: apiKey } = address
+  const patience = { maxRetries: retries, ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }) }
+  return openaiChatWith(new AzureOpenAI({ endpoint, apiKey, apiVersion: '2024-10-21', ...patience }), address)
+}
+
+/** OpenAI's client at Cohere, which takes no `stream_options`. */
+const openaiAtCohere: MakeModelClient = (address, patience = {}) => {
+  const client = openaiOf({ ...address, base: `${address.base}/compatibility` }, patience)
+  return openaiChatWith(client, address, false)
 }
 
 const openaiResponses: MakeModelClient = (address, patience = {}) => {
@@ -255,16 +277,28 @@ const anthropicMessages: MakeModelClient = ({ base, key, chat: model }, { retrie
   }
 }
 
-const googleGenai: MakeModelClient = ({ base, key, chat: model, embedding, geminiVersion }, { retries = 0, timeoutMs } = {}) => {
-  const client = new GoogleGenAI({
-    apiKey: key,
-    httpOptions: {
-      baseUrl: base,
-      ...(geminiVersion === undefined ? {} : { apiVersion: geminiVersion }),
-      ...(retries === 0 ? {} : { retryOptions: { attempts: retries + 1 } }),
-      ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
-    },
-  })
+function googleOptions({ base, geminiVersion }: ModelAddress, { retries = 0, timeoutMs }: Patience): HttpOptions {
+  return {
+    baseUrl: base,
+    ...(geminiVersion === undefined ? {} : { apiVersion: geminiVersion }),
+    ...(retries === 0 ? {} : { retryOptions: { attempts: retries + 1 } }),
+    ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
+  }
+}
+
+const googleGenai: MakeModelClient = (address, patience = {}) =>
+  googleWith(new GoogleGenAI({ apiKey: address.key, httpOptions: googleOptions(address, patience) }), address)
+
+/** Google's client of Vertex AI, with an access token bought elsewhere where there is one, and else with a key where it would have one of Google's. */
+const googleOfVertex: MakeModelClient = (address, patience = {}) => {
+  const { accessToken, key } = address
+  const shown = accessToken === undefined ? {} : { headers: { authorization: `Bearer ${accessToken}` } }
+  const httpOptions = { ...googleOptions(address, patience), ...shown }
+  const client = new GoogleGenAI({ vertexai: true, project: 'a-project', location: 'us-central1', apiKey: key, httpOptions })
+  return googleWith(client, address)
+}
+
+function googleWith(client: GoogleGenAI, { chat: model, embedding }: ModelAddress): ModelClient {
   const usageOf = (answer: { usageMetadata?: { promptTokenCount?: number; candidatesTokenCount?: number } }): Usage => ({
     input: answer.usageMetadata?.promptTokenCount,
     output: answer.usageMetadata?.candidatesTokenCount,
@@ -422,12 +456,29 @@ export const MODEL_CLIENTS: readonly {
   readonly name: string
   readonly vendor: VendorName
   readonly embeds: boolean
+  /** True: the vendor's errors are not in the form in which this client looks for what they say. */
+  readonly deaf?: true
   readonly make: MakeModelClient
 }[] = [
   { name: 'openai, chat completions', vendor: 'openai', embeds: true, make: openaiChat },
   { name: 'openai, responses', vendor: 'openai', embeds: false, make: openaiResponses },
   { name: '@anthropic-ai/sdk', vendor: 'anthropic', embeds: false, make: anthropicMessages },
   { name: '@google/genai', vendor: 'gemini', embeds: true, make: googleGenai },
+  { name: '@google/genai, of Vertex AI', vendor: 'vertex', embeds: true, make: googleOfVertex },
+  { name: 'openai, AzureOpenAI', vendor: 'azure-openai', embeds: true, make: azureChat },
+  {
+    name: 'openai, at Azure without a version',
+    vendor: 'azure-openai',
+    embeds: true,
+    make: (address, patience) => openaiChat({ ...address, base: `${address.base}/openai` }, patience),
+  },
+  {
+    name: 'openai, at Azure, responses',
+    vendor: 'azure-openai',
+    embeds: false,
+    make: (address, patience) => openaiResponses({ ...address, base: `${address.base}/openai` }, patience),
+  },
+  { name: 'openai, at Cohere', vendor: 'cohere', embeds: true, deaf: true, make: openaiAtCohere },
   { name: '@aws-sdk/client-bedrock-runtime', vendor: 'bedrock', embeds: false, make: bedrockRuntime },
   {
     name: 'ai over @ai-sdk/openai, chat',

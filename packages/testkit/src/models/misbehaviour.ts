@@ -23,9 +23,13 @@ export function statusThenVendor(status: number, times: number, headers: Readonl
 function errorOf(url: string, status: number): object {
   const message = 'not now'
   if (url.startsWith('/anthropic/')) return { type: 'error', error: { type: status === 429 ? 'rate_limit_error' : 'api_error', message } }
-  if (url.startsWith('/gemini/')) return { error: { code: status, message, status: status === 429 ? 'RESOURCE_EXHAUSTED' : 'INTERNAL' } }
-  if (url.startsWith('/bedrock/')) return { message }
+  if (isGoogles(url)) return { error: { code: status, message, status: status === 429 ? 'RESOURCE_EXHAUSTED' : 'INTERNAL' } }
+  if (url.startsWith('/bedrock/') || url.startsWith('/cohere/')) return { message }
   return { error: { message, type: status === 429 ? 'rate_limit_exceeded' : 'server_error', param: null, code: null } }
+}
+
+function isGoogles(url: string): boolean {
+  return url.startsWith('/gemini/') || url.startsWith('/vertex/')
 }
 
 /** Pieces of a stream in the vendor's words, one every `everyMs`, until the caller goes. Never a last one. */
@@ -71,7 +75,7 @@ interface Speaker {
 function speakerOf(url: string): Speaker {
   if (url.startsWith('/anthropic/')) return ANTHROPIC
   if (url.startsWith('/bedrock/')) return BEDROCK
-  return url.startsWith('/gemini/') ? GEMINI : OPENAI
+  return isGoogles(url) ? GEMINI : OPENAI
 }
 
 /** With its name, where the vendor names its events. */

@@ -1,14 +1,15 @@
 /**
- * Owns the model vendors that tests call: the sandbox's, and Bedrock beside them, with every call written down as it arrives and as it ends. Refuses
- * to keep bodies: it keeps their size and digest. A test may answer in a vendor's stead.
+ * Owns the model vendors that tests call: the sandbox's, Bedrock beside them, and who sells access tokens to Vertex AI, with every call of a model written
+ * down as it arrives and as it ends. Refuses to keep bodies: it keeps their size and digest. A test may answer in a vendor's stead.
  */
 import { createHash } from 'node:crypto'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { SANDBOX_MODELS, startModelVendors } from '@sallyport/sandbox'
 import type { Models } from '@sallyport/sandbox'
 import { bedrock } from './bedrock.ts'
+import { accessTokens, TOKEN_PATH } from './access-tokens.ts'
 
-export const VENDORS = ['openai', 'anthropic', 'gemini', 'bedrock'] as const
+export const VENDORS = ['openai', 'anthropic', 'gemini', 'bedrock', 'azure-openai', 'cohere', 'vertex'] as const
 export type VendorName = (typeof VENDORS)[number]
 
 export interface SeenCall {
@@ -31,10 +32,12 @@ export type Instead = (request: IncomingMessage, response: ServerResponse) => bo
 
 export interface ModelUpstream {
   readonly origin: string
-  /** What opens every vendor but Bedrock. Not real. */
+  /** What opens every vendor but Bedrock; at Vertex AI it is the access token. Not real. */
   readonly key: string
   /** What signs calls to Bedrock in `us-east-1`. Not real. */
   readonly aws: { readonly accessKeyId: string; readonly secretAccessKey: string }
+  /** What buys access tokens for Vertex AI, where, and how often it has. */
+  readonly serviceAccount: { readonly file: () => string; readonly tokenEndpoint: string; readonly sold: () => number }
   readonly models: Models
   /** Oldest first. */
   readonly seen: SeenCall[]
@@ -61,12 +64,15 @@ export async function startModelUpstream(options: ModelUpstreamOptions = {}): Pr
   const sockets = new Set<object>()
   const models = options.models ?? SANDBOX_MODELS
   let instead: Instead | undefined
+  const key = options.key ?? 'not-a-real-vendor-key-0123456789'
+  const tokens = accessTokens(key)
   const vendors = await startModelVendors({
-    key: options.key ?? 'not-a-real-vendor-key-0123456789',
+    key,
     models,
     pauseMs: options.pauseMs ?? 0,
     more: { bedrock: bedrock({ ...AWS, region: 'us-east-1' }) },
     watch: (request, response) => {
+      if (tokens.sell(request, response)) return true
       seen.push(watched(request, response))
       if (!sockets.has(request.socket)) {
         sockets.add(request.socket)
@@ -79,6 +85,7 @@ export async function startModelUpstream(options: ModelUpstreamOptions = {}): Pr
     origin: vendors.origin,
     key: vendors.key,
     aws: AWS,
+    serviceAccount: { file: () => tokens.account(), tokenEndpoint: `${vendors.origin}${TOKEN_PATH}`, sold: () => tokens.sold() },
     models,
     seen,
     base: (vendor) => `${vendors.origin}/${vendor}`,

@@ -21,7 +21,7 @@ export interface JudgingModelsUnderTest extends ModelsUnderTest {
   /** An address where no vendor is. */
   nowhere(vendor: VendorName): ModelAddress
   /** What a vendor says to a wrong key there. */
-  readonly wrongKeyStatus: Readonly<Record<VendorName, number>>
+  wrongKeyStatus(vendor: VendorName): number
   /** What AWS's client makes of a wrong key, and of an address where nobody is: it names errors by what it is told, not by their status. */
   readonly awsNames: { readonly wrongKey: string; readonly nowhere: string }
 }
@@ -38,6 +38,10 @@ export interface Lacking {
   readonly uploads?: true
   /** True: several clients end at one address of the vendor, where it can not tell whose try is the first. */
   readonly sameAddress?: true
+  /** True: a wrong request is not what is told there, since something failed before it was judged. */
+  readonly refusals?: true
+  /** True: how long clients wait and how often they try is asked elsewhere. */
+  readonly patience?: true
 }
 
 export function modelChatSuite(kind: string, make: () => Promise<ModelsUnderTest>, lacking: Lacking = {}): void {
@@ -60,11 +64,9 @@ export function modelClientsSuite(kind: string, make: () => Promise<JudgingModel
     afterEach(() => place.upstream.instead())
     afterAll(() => place?.close())
     theSame(() => place, lacking)
-    theirErrors(() => place, clientsBut(lacking))
-    theirPatience(
-      () => place,
-      lacking.sameAddress === true ? clientsBut(lacking).filter(({ name }) => !name.endsWith('responses')) : clientsBut(lacking),
-    )
+    theirErrors(() => place, clientsBut(lacking), lacking.refusals !== true)
+    const patient = clientsBut(lacking).filter(({ name }) => lacking.sameAddress !== true || !name.endsWith('responses'))
+    if (lacking.patience !== true) theirPatience(() => place, patient)
     if (lacking.uploads !== true) uploads(() => place)
   })
 }
@@ -113,15 +115,21 @@ function theSame(place: () => ModelsUnderTest, lacking: Lacking): void {
   })
 }
 
-function theirErrors(place: () => JudgingModelsUnderTest, clients: typeof MODEL_CLIENTS): void {
-  describe.each(clients)('$name, unmodified,', ({ vendor, make }) => {
+function theirErrors(place: () => JudgingModelsUnderTest, clients: typeof MODEL_CLIENTS, judges: boolean): void {
+  describe.each(clients)('$name, unmodified,', ({ vendor, deaf, make }) => {
     const address = (): ModelAddress => place().addressOf(vendor)
 
     it('throws its own error at a wrong key', async () => {
       const { aws, ...rest } = address()
-      const client = make({ ...rest, key: 'not-the-key-at-all', ...(aws && { aws: { ...aws, accessKeyId: 'NOTTHEKEYATALL' } }) })
+      const wrong = 'not-the-key-at-all'
+      const client = make({
+        ...rest,
+        key: wrong,
+        ...(aws && { aws: { ...aws, accessKeyId: 'NOTTHEKEYATALL' } }),
+        ...(rest.accessToken !== undefined && { accessToken: wrong }),
+      })
       const error = await thrownBy(client.chat('hello'))
-      expect(statusOf(error)).toBe(place().wrongKeyStatus[vendor])
+      expect(statusOf(error)).toBe(place().wrongKeyStatus(vendor))
       expect(nameOf(error)).toBe(vendor === 'bedrock' ? place().awsNames.wrongKey : client.thrown[401])
     })
 
@@ -132,13 +140,15 @@ function theirErrors(place: () => JudgingModelsUnderTest, clients: typeof MODEL_
       expect([nameOf(error), statusOf(error)]).toEqual([name, 404])
     })
 
-    it("throws its own error at the vendor's refusal", async () => {
-      const client = make(address())
-      const error = await thrownBy(client.misspeak())
-      expect([nameOf(error), statusOf(error)]).toEqual([client.thrown[400], 400])
-      // In the vendor's words, which say what was wrong.
-      expect((error as Error).message).toMatch(/messages|temperature|max_tokens|top_?p/iu)
-    })
+    if (judges) {
+      it("throws its own error at the vendor's refusal", async () => {
+        const client = make(address())
+        const error = await thrownBy(client.misspeak())
+        expect([nameOf(error), statusOf(error)]).toEqual([client.thrown[400], 400])
+        // In the vendor's words, which say what was wrong.
+        if (deaf !== true) expect((error as Error).message).toMatch(/messages|temperature|max_tokens|top_?p/iu)
+      })
+    }
 
     it.each([429, 500] as const)('throws its own error at a %i that stays', async (status) => {
       place().upstream.instead(statusThenVendor(status, Number.MAX_SAFE_INTEGER))
@@ -191,7 +201,11 @@ function theirPatience(place: () => JudgingModelsUnderTest, clients: typeof MODE
 /** Long enough for every call to have reached its vendor, on a busy machine too. */
 const PATIENCE_MS = 4_000
 /** Clients that wait for what `Retry-After` says. */
-const READS_RETRY_AFTER = ['openai, chat completions', 'openai, responses', '@anthropic-ai/sdk', 'ai over @ai-sdk/openai, chat']
+const READS_RETRY_AFTER = [
+  ...MODEL_CLIENTS.map(({ name }) => name).filter((name) => name.startsWith('openai, ')),
+  '@anthropic-ai/sdk',
+  'ai over @ai-sdk/openai, chat',
+]
 
 function uploads(place: () => JudgingModelsUnderTest): void {
   // More than any buffer on the way.

@@ -5,12 +5,15 @@ import { modelChatSuite, modelClientsSuite } from '../../src/suites/index.ts'
 modelClientsSuite('vendors of our own', async () => {
   const upstream = await startModelUpstream()
   const [chat, embedding] = [upstream.models.chat[0]!, upstream.models.embedding[0]!]
-  const shown = (vendor: string): object => (vendor === 'bedrock' ? { aws: upstream.aws } : {})
+  const shown = (vendor: string): object => ({
+    ...(vendor === 'bedrock' && { aws: upstream.aws }),
+    ...(vendor === 'vertex' && { accessToken: upstream.key }),
+  })
   return {
     upstream,
     addressOf: (vendor) => ({ base: upstream.base(vendor), key: upstream.key, chat, embedding, ...shown(vendor) }),
     nowhere: (vendor) => ({ base: `${upstream.base(vendor)}/nowhere`, key: upstream.key, chat, embedding, ...shown(vendor) }),
-    wrongKeyStatus: { openai: 401, anthropic: 401, gemini: 400, bedrock: 403 },
+    wrongKeyStatus: (vendor) => ({ gemini: 400, bedrock: 403 })[vendor as string] ?? 401,
     awsNames: { wrongKey: 'UnrecognizedClientException', nowhere: 'UnknownOperationException' },
     close: () => upstream.close(),
   }
@@ -22,5 +25,5 @@ modelChatSuite(
     const mock = await startModelMock()
     return { addressOf: () => mock, close: () => mock.close() }
   },
-  MOCK_LACKS,
+  { ...MOCK_LACKS, vendors: ['azure-openai', 'cohere', 'vertex'] },
 )
