@@ -93,6 +93,9 @@ export interface ForwardLimits {
 /** The one ability of undici's dispatchers that is used. */
 export type Sender = Pick<Dispatcher, 'dispatch'>
 
+/** Of a piece that is worth a write of its own. */
+const LARGE_BYTES = 8 * 1024
+
 const METHOD = /^[A-Z][A-Z-]{1,31}$/
 /** CONNECT would open a tunnel, TRACE echoes the injected credential by definition. */
 const REFUSED_METHODS: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'TRACK'])
@@ -130,6 +133,8 @@ class Forwarding implements Dispatcher.DispatchHandler {
   #upstreamDone = false
   #status = 0
   #bytesIn = 0
+  /** Pieces that came with one read, and wait for its end. */
+  #gathered: Buffer[] = []
   #decodedBytes = 0
   #bytesOut = 0
   #firstByteMs = 0
@@ -200,11 +205,12 @@ class Forwarding implements Dispatcher.DispatchHandler {
     this.#bytesIn += chunk.length
     if (this.#bytesIn > this.#limits.maxResponseBytes) this.#fail(new EgressError('upstream_too_large', 'body', true))
     else if (this.#coding !== undefined) this.#decode(this.#coding, chunk)
-    else this.#send(chunk)
+    else this.#gather(chunk)
   }
 
   onResponseEnd(): void {
     this.#upstreamDone = true
+    this.#handOn()
     if (this.#decoder === undefined) this.#finish()
     else this.#decoder.end()
   }
@@ -266,6 +272,28 @@ class Forwarding implements Dispatcher.DispatchHandler {
     if (length === undefined && !bodiless) queueMicrotask(() => this.#startQuietly())
   }
 
+  /**
+   * Pieces that are parsed out of one read pass on as one: a hundred small events are masked, looked at, framed and written as one, and none of them any
+   * later than the first of them would have left.
+   */
+  #gather(chunk: Buffer): void {
+    if (this.#gathered.length === 0 && chunk.length >= LARGE_BYTES) return this.#send(chunk)
+    this.#gathered.push(chunk)
+    if (this.#gathered.length === 1) queueMicrotask(this.#handOn)
+  }
+
+  /** Called where what is thrown would end the process. */
+  readonly #handOn = (): void => {
+    const gathered = this.#gathered
+    if (this.#settled || gathered.length === 0) return
+    this.#gathered = []
+    try {
+      this.#send(gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered))
+    } catch (error) {
+      this.#fail(toEgressError(error, true))
+    }
+  }
+
   #decode(coding: Coding, chunk: Buffer): void {
     this.#decoder ??= this.#openDecoder(coding, chunk[0]!)
     if (!this.#decoder.write(chunk)) this.#controller?.pause()
@@ -325,7 +353,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
   }
 
   #startQuietly(): void {
-    if (!this.#settled && this.#bytesOut === 0) this.#call.response.flushHeaders()
+    if (!this.#settled && this.#bytesOut === 0 && this.#gathered.length === 0) this.#call.response.flushHeaders()
   }
 
   /** The response is closed: delivered, or broken by whoever held the other end. */
@@ -346,6 +374,8 @@ class Forwarding implements Dispatcher.DispatchHandler {
   }
 
   #fail(error: EgressError): void {
+    // What came before it is the caller's, and counts.
+    this.#handOn()
     if (this.#settled) return
     this.#failure = error
     this.#settle(() => {

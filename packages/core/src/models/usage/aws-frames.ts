@@ -53,7 +53,7 @@ export class AwsFrames {
   #takePayload(bytes: Uint8Array): number {
     const taken = Math.min(this.#payload, bytes.length)
     this.#payload -= taken
-    this.#sink.data(bytes.subarray(0, taken))
+    this.#sink.data(bytes, 0, taken)
     return taken
   }
 

@@ -5,10 +5,12 @@
 
 const [CR, LF, COLON, SPACE] = [0x0d, 0x0a, 0x3a, 0x20]
 const FIELD = Buffer.from('data')
+/** As nearly every line begins that has data. */
+const USUAL = Buffer.from('data: ')
 
 export interface EventSink {
-  /** A piece of an event's data. */
-  data(bytes: Uint8Array): void
+  /** A piece of an event's data: of `bytes` what stands from `from` on, before `to`. */
+  data(bytes: Uint8Array, from: number, to: number): void
   /** The event is whole. */
   end(): void
 }
@@ -32,7 +34,11 @@ export class EventLines {
     this.#lf = this.#cr = -1
     for (let at = 0; at < bytes.length;) {
       if (this.#line === 'data' || this.#line === 'other') at = this.#rest(bytes, at)
-      else this.#step(bytes[at++]!)
+      else if (this.#line === 0 && beginsUsually(bytes, at)) {
+        this.#line = 'data'
+        this.#afterCr = false
+        at += USUAL.length
+      } else this.#step(bytes[at++]!)
     }
   }
 
@@ -41,7 +47,7 @@ export class EventLines {
     if (this.#lf < from) this.#lf = positionOf(bytes, LF, from)
     if (this.#cr < from) this.#cr = positionOf(bytes, CR, from)
     const end = Math.min(this.#lf, this.#cr)
-    if (this.#line === 'data' && end > from) this.#sink.data(bytes.subarray(from, end))
+    if (this.#line === 'data' && end > from) this.#sink.data(bytes, from, end)
     if (end < bytes.length) this.#endLine(bytes[end]!)
     return end + 1
   }
@@ -56,7 +62,7 @@ export class EventLines {
     this.#afterCr = false
     if (this.#line === 'space') {
       this.#line = 'data'
-      if (byte !== SPACE) this.#sink.data(Uint8Array.of(byte))
+      if (byte !== SPACE) this.#sink.data(Uint8Array.of(byte), 0, 1)
     } else if (this.#line === FIELD.length && byte === COLON) {
       this.#line = 'space'
     } else {
@@ -70,6 +76,13 @@ export class EventLines {
     this.#line = 0
     if (isBlank) this.#sink.end()
   }
+}
+
+/** The whole of it is there; a line that is cut before is read byte by byte. */
+function beginsUsually(bytes: Buffer, at: number): boolean {
+  if (bytes.length - at < USUAL.length) return false
+  for (let i = 0; i < USUAL.length; i++) if (bytes[at + i] !== USUAL[i]) return false
+  return true
 }
 
 function positionOf(bytes: Buffer, byte: number, from: number): number {

@@ -14,6 +14,8 @@ export type Places = Readonly<Record<string, readonly [Taking, ...string[]]>>
 
 interface Node {
   readonly members: Map<string, Node>
+  /** The same, by the bytes of their names. */
+  readonly written: { readonly name: Uint8Array; readonly node: Node }[]
   takes: { readonly as: Taking; readonly name: string } | undefined
 }
 
@@ -26,6 +28,8 @@ interface Frame {
 }
 
 const MAX_KEY = 64
+/** Strings up to this long, as nearly all are, are read byte by byte, which is cheaper than asking for their end; longer ones are searched natively. */
+const SHORT = 64
 const MAX_TEXT = 200
 const MAX_NUMBER = 32
 /** More than one call can use; larger ones would not add up. */
@@ -33,8 +37,12 @@ const MAX_FIGURE = 1e9
 
 const [QUOTE, BACKSLASH, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST, COLON, COMMA] = [0x22, 0x5c, 0x7b, 0x7d, 0x5b, 0x5d, 0x3a, 0x2c]
 
+/** Outside of strings, where no figure is looked for: 1 for what is no part of the structure. */
+const MEANS_NOTHING = new Uint8Array(256).fill(1)
+for (const byte of [QUOTE, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST, COLON, COMMA]) MEANS_NOTHING[byte] = 0
+
 export function compile(places: Places): Compiled {
-  const root: Node = { members: new Map(), takes: undefined }
+  const root = bare()
   for (const [name, [as, ...paths]] of Object.entries(places)) {
     for (const path of paths) place(root, path.split('.')).takes = { as, name }
   }
@@ -44,11 +52,19 @@ export function compile(places: Places): Compiled {
 function place(root: Node, path: readonly string[]): Node {
   let node = root
   for (const name of path) {
-    const known = node.members.get(name)
-    const next: Node = known ?? { members: new Map(), takes: undefined }
-    if (known === undefined) node.members.set(name, next)
-    node = next
+    node = node.members.get(name) ?? added(node, name)
   }
+  return node
+}
+
+function bare(): Node {
+  return { members: new Map(), written: [], takes: undefined }
+}
+
+function added(to: Node, name: string): Node {
+  const node = bare()
+  to.members.set(name, node)
+  to.written.push({ name: Buffer.from(name), node })
   return node
 }
 
@@ -62,7 +78,7 @@ export class JsonScan {
   readonly weights = new Map<string, number>()
 
   readonly #root: Node
-  #frames: Frame[] = []
+  readonly #frames: Frame[] = []
   /** Where the next value stands; undefined: nobody asked for it. */
   #at: Node | undefined
   #wantsKey = false
@@ -74,6 +90,8 @@ export class JsonScan {
   #held = ''
   #bound = 0
   #tooLong = false
+  /** Of what is being written, up to its end: where the next of each stands, once it was asked for. */
+  #searched: { readonly bytes: Buffer; quote: number; backslash: number } | undefined
 
   constructor(root: Compiled) {
     this.#root = root
@@ -82,7 +100,7 @@ export class JsonScan {
 
   /** Whatever comes next begins a document. */
   reset(): void {
-    this.#frames = []
+    this.#frames.length = 0
     this.#at = this.#root
     this.#wantsKey = false
     this.#skipped = 0
@@ -90,24 +108,65 @@ export class JsonScan {
     this.#escaped = false
   }
 
-  write(chunk: Uint8Array): void {
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    let [quote, backslash] = [-1, -1]
-    for (let at = 0; at < bytes.length;) {
-      if (this.#in === 'key' || this.#in === 'string') {
-        // Each is looked for once, not once a string or once an escape.
-        if (quote < at) quote = positionOf(bytes, QUOTE, at)
-        if (backslash < at) backslash = positionOf(bytes, BACKSLASH, at)
-        at = this.#readString(bytes, at, { quote, backslash })
-      } else {
-        this.#step(bytes[at]!)
+  /** @param from of `bytes`, with `to`: what of them is part of the document; absent: all */
+  write(bytes: Uint8Array, from = 0, to = bytes.length): void {
+    this.#searched = undefined
+    for (let at = from; at < to;) {
+      const byte = bytes[at]!
+      if (this.#in === 'key' || this.#in === 'string') at = this.#readString(bytes, at, to)
+      else if (this.#in === 'nothing' && byte === QUOTE) at = this.#shortString(bytes, at + 1, to)
+      else if (this.#in === 'nothing' && MEANS_NOTHING[byte] === 1 && (this.#at === undefined || this.#skipped > 0)) at += 1
+      else {
+        this.#step(byte)
         at += 1
       }
     }
   }
 
+  /** A string that is short, whole and without an escape, at once; any other is begun. Gives where it goes on. */
+  #shortString(bytes: Uint8Array, from: number, to: number): number {
+    const most = Math.min(to, from + SHORT)
+    for (let at = from; at < most; at++) {
+      const byte = bytes[at]!
+      if (byte === BACKSLASH) break
+      if (byte !== QUOTE) continue
+      this.#takeShort(bytes, from, at)
+      return at + 1
+    }
+    this.#beginString()
+    return from
+  }
+
+  #takeShort(bytes: Uint8Array, from: number, to: number): void {
+    if (this.#skipped > 0) {
+      this.#at = undefined
+      return
+    }
+    if (this.#wantsKey) {
+      this.#at = memberOf(this.#frames.at(-1)!.node, bytes, from, to)
+      return
+    }
+    const takes = this.#at?.takes
+    if (takes?.as === 'weight') this.weights.set(takes.name, (this.weights.get(takes.name) ?? 0) + to - from)
+    else if (takes?.as === 'text') this.#takeText(takes.name, bytes, from, to)
+  }
+
+  /** Events of a stream repeat theirs: what is known already is not made again. */
+  #takeText(name: string, bytes: Uint8Array, from: number, to: number): void {
+    const known = this.texts.get(name)
+    if (known !== undefined && isWritten(known, bytes, from, to)) return
+    const text = textOf(Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('latin1'))
+    if (text !== undefined) this.texts.set(name, text)
+  }
+
   /** Gives where it goes on. */
-  #readString(bytes: Buffer, from: number, { quote, backslash }: { readonly quote: number; readonly backslash: number }): number {
+  #readString(given: Uint8Array, from: number, to: number): number {
+    // Each is looked for once, not once a string or once an escape.
+    const searched = (this.#searched ??= { bytes: Buffer.from(given.buffer, given.byteOffset, to), quote: -1, backslash: -1 })
+    const { bytes } = searched
+    if (searched.quote < from) searched.quote = positionOf(bytes, QUOTE, from)
+    if (searched.backslash < from) searched.backslash = positionOf(bytes, BACKSLASH, from)
+    const { quote, backslash } = searched
     if (this.#escaped) {
       this.#escaped = false
       this.#hold(bytes, from, from + 1)
@@ -215,6 +274,27 @@ export class JsonScan {
     this.#wantsKey = !frame.isArray
     this.#at = frame.isArray ? frame.node : undefined
   }
+}
+
+/** Names that are looked for are plain, so that what is written otherwise is none of them. */
+function memberOf({ written }: Node, bytes: Uint8Array, from: number, to: number): Node | undefined {
+  for (const { name, node } of written) if (name.length === to - from && isAt(name, bytes, from)) return node
+  return undefined
+}
+
+function isAt(name: Uint8Array, bytes: Uint8Array, from: number): boolean {
+  for (let at = 0; at < name.length; at++) if (name[at] !== bytes[from + at]) return false
+  return true
+}
+
+/** Whether these bytes are the text's; of plain ASCII alone it is known. */
+function isWritten(text: string, bytes: Uint8Array, from: number, to: number): boolean {
+  if (text.length !== to - from) return false
+  for (let at = 0; at < text.length; at++) {
+    const byte = bytes[from + at]!
+    if (byte > 0x7e || byte !== text.charCodeAt(at)) return false
+  }
+  return true
 }
 
 /** Lists in lists stand for each of their elements too, but not without end. */

@@ -32,6 +32,32 @@ describe('reading of any answer', () => {
     )
   })
 
+  it(`says the same of an answer however it is cut, of names and texts of any length and letters (seed ${SEED})`, () => {
+    const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 90 }), fc.string({ maxLength: 90 }), fc.constant('"\\'.repeat(40)))
+    const other = fc.dictionary(text, fc.oneof(text, fc.integer(), fc.array(text, { maxLength: 3 })), { maxKeys: 4 })
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(other, text, text), { minLength: 1, maxLength: 4 }),
+        fc.integer({ min: 1, max: 40 }),
+        (documents, size) => {
+          const events = documents.map(([beside, model, content]) => ({ ...beside, model, choices: [{ delta: { content } }] }))
+          const bytes = Buffer.from(events.map((event) => `data: ${JSON.stringify(event)}\r\n\r\n`).join(''))
+          const [whole, cut] = [bytes.length, size].map((length) => {
+            const call = { method: 'POST', path: '/v1/chat/completions', status: 200, header: () => 'text/event-stream' }
+            const reader = usageReader('openai', call)!
+            for (let at = 0; at < bytes.length; at += length) reader.write(bytes.subarray(at, at + length))
+            return reader.end({ whole: true, requestBytes: 1, maxOutput: undefined })
+          })
+          expect(whole).toEqual(cut)
+          // As it is written: four bytes are taken for a token.
+          const written = documents.reduce((sum, [, , content]) => sum + Buffer.byteLength(JSON.stringify(content)) - 2, 0)
+          expect(whole!.usage).toMatchObject({ source: 'estimated', output: Math.ceil(written / 4) })
+        },
+      ),
+      { seed: SEED, numRuns: 100 },
+    )
+  })
+
   it(`survives bytes that are nothing at all (seed ${SEED})`, () => {
     const types = fc.constantFrom('application/json', 'text/event-stream', 'application/vnd.amazon.eventstream')
     fc.assert(

@@ -195,7 +195,7 @@ class Reading implements UsageReader {
 /** How the answer is cut into documents; undefined for what holds none, as audio. */
 function streamFor(contentType: string | undefined, scan: JsonScan): { write(chunk: Uint8Array): void } | undefined {
   const type = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  const sink = { data: (bytes: Uint8Array) => scan.write(bytes), end: () => scan.reset() }
+  const sink = { data: (bytes: Uint8Array, from: number, to: number) => scan.write(bytes, from, to), end: () => scan.reset() }
   if (type === 'text/event-stream') return new EventLines(sink)
   if (type === 'application/vnd.amazon.eventstream') return new AwsFrames(new Wrapped(scan))
   return /^application\/(?:[a-z0-9.+-]*json[a-z0-9.+-]*|jsonl|x-ndjson)$/u.test(type) ? scan : undefined
@@ -214,11 +214,11 @@ class Wrapped {
     this.#scan = scan
   }
 
-  data(bytes: Uint8Array): void {
-    this.#size += bytes.length
-    if (this.#size <= MAX_WRAPPED) this.#pieces.push(Uint8Array.from(bytes))
+  data(bytes: Uint8Array, from: number, to: number): void {
+    this.#size += to - from
+    if (this.#size <= MAX_WRAPPED) this.#pieces.push(Uint8Array.from(bytes.subarray(from, to)))
     else this.#pieces = []
-    this.#scan.write(bytes)
+    this.#scan.write(bytes, from, to)
   }
 
   end(): void {
