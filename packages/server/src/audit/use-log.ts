@@ -8,11 +8,14 @@
  *
  * Whose log can't be written, or only slowly, is in trouble alone: it waits for its own next try, takes its turn in a lane beside the others', and
  * holds no more than what the others have left. However much one holds, as much is free for everybody else.
+ *
+ * A group that PostgreSQL refuses is parted until what it refuses is alone: everything else is written. Rows may be lost, what they cost is not: it goes
+ * with the row of another call, or with what is left of its own.
  */
 import { hasCode, isUuid, systemClock, TransientMap } from '@sallyport/core'
-import type { Clock, Logger, OrgId } from '@sallyport/core'
+import type { Clock, Logger, Metrics, OrgId } from '@sallyport/core'
 import { auditAppend, auditEventFind, isBusy, requestRecordInsertMany, usageInsertMany, useAppend } from '../db/index.ts'
-import type { AuditHead, AuditUseMode, ChargedUsage, Database, NewAuditEvent, RequestRecordRow, TenantTx } from '../db/index.ts'
+import type { AuditHead, AuditUseMode, Charge, ChargedUsage, Database, NewAuditEvent, RequestRecordRow, TenantTx } from '../db/index.ts'
 import { AuditError } from './audit-error.ts'
 import { storable } from './event.ts'
 import type { AuditEvent } from './event.ts'
@@ -30,10 +33,10 @@ export interface UseLog {
   /** Puts a record of a finished call into the next group. Beyond the bound records are dropped, counted and told: they are no audit. */
   request(record: RequestRecordRow): void
   /**
-   * Puts what a model call used into the next group, bounded with the records.
-   * @param settled is called once: it is written, or never will be
+   * Puts what a model call used into the next group, bounded with the records. What a dropped one cost goes with the next that is written.
+   * @param settled hears of what is charged once it is written, or never will be; of several calls together where some were dropped
    */
-  usage(usage: ChargedUsage, settled: () => void): void
+  usage(usage: ChargedUsage, settled: Settled): void
   /** Events and records not committed yet. */
   readonly buffered: number
   /** Resolves when nothing is buffered. Waits as long as PostgreSQL is away. */
@@ -42,10 +45,15 @@ export interface UseLog {
   close(timeoutMs?: number): Promise<void>
 }
 
+/** What was charged is written, or never will be. */
+export type Settled = (charges: readonly Charge[]) => void
+
 export interface UseLogOptions {
   readonly database: Pick<Database, 'withTenant'>
   readonly personal: PersonalSealer
   readonly logger: Logger
+  /** Counts what is dropped; nobody does when absent. */
+  readonly metrics?: Pick<Metrics, 'count'>
   /** Events held at most, and as many records, of one organization half as many; 20,000 when absent. */
   readonly maxBuffered?: number
   /** Longest wait before a group is begun, in milliseconds; 10 when absent. */
@@ -72,7 +80,9 @@ interface Entry {
 
 interface Used {
   readonly usage: ChargedUsage
-  readonly settled: () => void
+  readonly settled: Settled
+  /** It was refused as it was, and says less now. */
+  readonly bare?: boolean
 }
 
 interface Group {
@@ -91,8 +101,10 @@ interface Queue {
   held: number
   characters: number
   heldRecords: number
-  /** A failed group that is to be tried again, before anything newer. */
-  again: Group | undefined
+  /** What dropped calls cost, by budget and period. Never without a row that waits in `usages`, which takes it along. */
+  owed: Map<string, Charge>
+  /** Failed groups that are to be tried again, before anything newer. */
+  readonly again: Group[]
   /** A group is under way, or waits for its turn. */
   scheduled: boolean
   /** Its last group failed, or took long: it does not keep the others waiting. */
@@ -122,6 +134,9 @@ const MAX_BUFFERED_CHARACTERS = 32 * 1024 * 1024
 const MAX_FACT_AGE_MS = 3_600_000
 const FIRST_PAUSE_MS = 50
 const LAST_PAUSE_MS = 1_000
+/** Between two lines that say that rows are refused. */
+const SAY_EVERY_MS = 10_000
+const DROPPED = 'sallyport_records_dropped_total'
 
 export function createUseLog(options: UseLogOptions): UseLog {
   return new GroupingUseLog(options)
@@ -135,6 +150,7 @@ class GroupingUseLog implements UseLog {
   readonly #groupMs: number
   readonly #closeTimeoutMs: number
   readonly #clock: Pick<Clock, 'monotonic'>
+  readonly #metrics: Pick<Metrics, 'count'> | undefined
   readonly #queues = new TransientMap<OrgId, Queue>()
   readonly #lane: Lane = { most: MAX_CONCURRENT, turns: [], underWay: 0 }
   readonly #troubledLane: Lane = { most: MAX_TROUBLED, turns: [], underWay: 0 }
@@ -142,6 +158,8 @@ class GroupingUseLog implements UseLog {
   #records = 0
   #characters = 0
   #droppedRecords = 0
+  #refusedRecords = 0
+  #saidRefusedAt = -Infinity
   #pauseMs = 0
   /** The last attempt found no database; until the next one, nobody is made to wait for it. */
   #away = false
@@ -153,8 +171,18 @@ class GroupingUseLog implements UseLog {
   #idleWaiters: (() => void)[] = []
 
   constructor(options: UseLogOptions) {
-    const { database, personal, logger, maxBuffered = 20_000, groupMs = 10, closeTimeoutMs = 10_000, clock = systemClock } = options
+    const {
+      database,
+      personal,
+      logger,
+      metrics,
+      maxBuffered = 20_000,
+      groupMs = 10,
+      closeTimeoutMs = 10_000,
+      clock = systemClock,
+    } = options
     this.#clock = clock
+    this.#metrics = metrics
     this.#database = database
     this.#personal = personal
     this.#logger = logger
@@ -188,27 +216,50 @@ class GroupingUseLog implements UseLog {
   }
 
   request(record: RequestRecordRow): void {
-    this.#queueFor(record.org)?.records.push(record)
+    if (this.#hasRecordRoom(record.org)) this.#queueFor(record.org).records.push(record)
+    else this.#overflow(record.org, 'request')
   }
 
-  usage(usage: ChargedUsage, settled: () => void): void {
-    const queue = this.#queueFor(usage.row.org)
-    if (queue === undefined) settled()
-    else queue.usages.push({ usage, settled })
-  }
-
-  /** Where one record more may be put, counted; undefined when none may. */
-  #queueFor(org: OrgId): Queue | undefined {
-    requireOrganization(org)
-    if (this.#closed || (this.#queues.get(org)?.heldRecords ?? 0) >= this.#maxBuffered - this.#records) {
-      if (this.#droppedRecords++ === 0) this.#logger.error('Request records are dropped: more wait than may be held', { org })
-      return undefined
+  usage(usage: ChargedUsage, settled: Settled): void {
+    const { org } = usage.row
+    const waits = (this.#queues.get(org)?.usages.length ?? 0) > 0
+    // Beyond the bound too, where no row waits that could take its charges along: one for each organization at most.
+    if (this.#hasRecordRoom(org) || (!this.#closed && !waits && usage.charges.length > 0)) {
+      this.#queueFor(org).usages.push({ usage, settled })
+      return
     }
+    this.#overflow(org, 'usage')
+    if (this.#closed) this.#uncharged({ usage, settled })
+    else if (waits) owe(this.#queue(org).owed, usage.charges)
+  }
+
+  #hasRecordRoom(org: OrgId): boolean {
+    requireOrganization(org)
+    return !this.#closed && (this.#queues.get(org)?.heldRecords ?? 0) < this.#maxBuffered - this.#records
+  }
+
+  /** Where one record more is put, counted. */
+  #queueFor(org: OrgId): Queue {
     const queue = this.#queue(org)
     queue.heldRecords++
     this.#records++
     this.#scheduleGroups()
     return queue
+  }
+
+  #overflow(org: OrgId, kind: 'request' | 'usage'): void {
+    this.#metrics?.count(DROPPED, { kind, outcome: 'full' })
+    if (this.#droppedRecords++ === 0) this.#logger.error('Records of calls are dropped: more wait than may be held', { org })
+  }
+
+  /** What it cost is in no budget, and nobody will write it any more. */
+  #uncharged({ usage, settled }: Used): void {
+    const nano = usage.charges.reduce((sum, charge) => sum + charge.nano, 0)
+    if (nano > 0) {
+      this.#metrics?.count('sallyport_budget_uncharged_nanodollars_total', {}, nano)
+      this.#logger.error('What a model call cost could not be taken out of its budgets', { org: usage.row.org, nano })
+    }
+    settled(usage.charges)
   }
 
   async flush(): Promise<void> {
@@ -251,8 +302,8 @@ class GroupingUseLog implements UseLog {
   #queue(org: OrgId): Queue {
     const known = this.#queues.get(org)
     if (known !== undefined) return known
-    const nothing = { held: 0, characters: 0, heldRecords: 0, again: undefined, pauseMs: 0, pause: undefined }
-    const made: Queue = { events: [], records: [], usages: [], ...nothing, scheduled: false, troubled: false }
+    const nothing = { held: 0, characters: 0, heldRecords: 0, again: [], pauseMs: 0, pause: undefined }
+    const made: Queue = { events: [], records: [], usages: [], owed: new Map(), ...nothing, scheduled: false, troubled: false }
     this.#queues.set(org, made)
     return made
   }
@@ -341,10 +392,10 @@ class GroupingUseLog implements UseLog {
 
   #wroteGroup(queue: Queue, group: Group): void {
     this.#release(queue, group.events, recordsIn(group))
-    for (const { settled } of group.usages) settled()
+    for (const { settled, usage } of group.usages) settled(usage.charges)
     for (const { waiting } of group.events) waiting?.resolve()
     if (this.#pauseMs > 0 || queue.pauseMs > 0) this.#logger.info('The log of uses is written again')
-    if (this.#droppedRecords > 0) this.#logger.warn('Request records were dropped', { dropped: this.#droppedRecords })
+    if (this.#droppedRecords > 0) this.#logger.warn('Records of calls were dropped', { dropped: this.#droppedRecords })
     this.#pauseMs = 0
     queue.pauseMs = 0
     this.#droppedRecords = 0
@@ -352,7 +403,7 @@ class GroupingUseLog implements UseLog {
 
   /**
    * Whoever waits is refused: the credential is then not used, and a line too many in the log, if the commit did happen, does no harm.
-   * Events that nobody waits for stay: their credentials were used. Records stay, unless they may be what PostgreSQL refused.
+   * Events that nobody waits for stay: their credentials were used. Records stay, unless they are what PostgreSQL refuses.
    */
   #failedGroup(org: OrgId, queue: Queue, group: Group, error: unknown): void {
     const away = isAway(error)
@@ -363,19 +414,37 @@ class GroupingUseLog implements UseLog {
       this.#refuse(waiting, waiting.events)
       waiting.events = waiting.events.filter(isHeld)
     }
-    this.#release(queue, [], suspect)
     if (suspect > 0) {
-      for (const { settled } of group.usages) settled()
-      group.records = []
-      group.usages = []
-    }
-    if (group.events.length + recordsIn(group) > 0) queue.again = group
-    if (suspect > 0) {
-      this.#logger.error('Request records were refused and dropped', { org, dropped: suspect, error })
+      queue.troubled = true
+      queue.again.unshift(...this.#parted(org, queue, group, error))
       return
     }
+    if (group.events.length + recordsIn(group) > 0) queue.again.unshift(group)
     if (away) this.#pauseAll(error)
     else this.#pauseOne(org, queue, error)
+  }
+
+  /** What is to be tried of a refused group, each alone: its events, and either half of its records. Of one that was alone, what is left of it. */
+  #parted(org: OrgId, queue: Queue, group: Group, error: unknown): readonly Group[] {
+    const { events, records, usages } = group
+    if (events.length > 0) return [{ ...group, records: [], usages: [] }, groupOf({ records, usages })]
+    if (recordsIn(group) > 1) return halves(group)
+    const [used] = usages
+    if (used !== undefined && used.bare !== true) return [groupOf({ usages: [bared(used)] })]
+    this.#release(queue, [], 1)
+    this.#metrics?.count(DROPPED, { kind: used === undefined ? 'request' : 'usage', outcome: 'refused' })
+    this.#sayRefused(org, error)
+    if (used !== undefined) this.#uncharged(used)
+    return []
+  }
+
+  #sayRefused(org: OrgId, error: unknown): void {
+    this.#refusedRecords++
+    const now = this.#clock.monotonic()
+    if (now - this.#saidRefusedAt < SAY_EVERY_MS) return
+    this.#logger.error('Records of calls were refused and dropped', { org, dropped: this.#refusedRecords, error })
+    this.#saidRefusedAt = now
+    this.#refusedRecords = 0
   }
 
   #refuse(queue: Queue, entries: readonly Entry[]): void {
@@ -431,17 +500,50 @@ function isAway(error: unknown): boolean {
 }
 
 function takeGroup(queue: Queue): Group {
-  const { again } = queue
-  queue.again = undefined
-  const { events, records, usages } = queue
-  return (
-    again ?? {
-      events: events.splice(0, MAX_GROUP),
-      records: records.splice(0, MAX_GROUP),
-      usages: usages.splice(0, MAX_GROUP),
-      attempted: undefined,
-    }
-  )
+  const again = queue.again.shift()
+  if (again !== undefined) return again
+  const { events, records, usages, owed } = queue
+  const group = groupOf({
+    events: events.splice(0, MAX_GROUP),
+    records: records.splice(0, MAX_GROUP),
+    usages: usages.splice(0, MAX_GROUP),
+  })
+  const last = group.usages.at(-1)
+  if (last === undefined || owed.size === 0) return group
+  queue.owed = new Map()
+  const charges = [...last.usage.charges, ...owed.values()]
+  return { ...group, usages: [...group.usages.slice(0, -1), { ...last, usage: { ...last.usage, charges } }] }
+}
+
+function groupOf({ events = [], records = [], usages = [] }: Partial<Pick<Group, 'events' | 'records' | 'usages'>>): Group {
+  return { events, records, usages, attempted: undefined }
+}
+
+function halves({ records, usages }: Group): readonly Group[] {
+  if (records.length > 0 && usages.length > 0) return [groupOf({ records }), groupOf({ usages })]
+  const middle = Math.ceil((records.length + usages.length) / 2)
+  return [
+    groupOf({ records: records.slice(0, middle), usages: usages.slice(0, middle) }),
+    groupOf({ records: records.slice(middle), usages: usages.slice(middle) }),
+  ]
+}
+
+/** The call without its figures and names: that it was, and what budgets are charged for it, which none but its row may say once. */
+function bared({ usage, settled }: Used): Used {
+  const { org, id, request, at, project, environment, key, provider, status } = usage.row
+  const nothing = { endUser: null, model: null, route: null, error: null, source: null, costNano: null, durationUs: 0, firstByteUs: null }
+  const tokens = { inputTokens: null, cachedTokens: null, writtenTokens: null, outputTokens: null, reasoningTokens: null }
+  const row = { org, id, request, at, project, environment, key, provider, status, ...nothing, ...tokens }
+  return { usage: { ...usage, row }, settled, bare: true }
+}
+
+const MOST_NANO = 9e18
+
+function owe(owed: Map<string, Charge>, charges: readonly Charge[]): void {
+  for (const charge of charges) {
+    const of = `${charge.budget} ${charge.startsOn}`
+    owed.set(of, { ...charge, nano: Math.min((owed.get(of)?.nano ?? 0) + charge.nano, MOST_NANO) })
+  }
 }
 
 function recordsIn({ records, usages }: Group): number {
@@ -464,7 +566,7 @@ function isHeld({ waiting }: Entry): boolean {
 }
 
 function hasMore({ events, records, usages, again }: Queue): boolean {
-  return again !== undefined || events.length + records.length + usages.length > 0
+  return again.length > 0 || events.length + records.length + usages.length > 0
 }
 
 /**

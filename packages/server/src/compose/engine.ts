@@ -42,9 +42,9 @@ export interface Engine {
 }
 
 export async function createEngine(parts: Parts): Promise<Engine> {
-  const { config, database, vault, personal, keeper, checkpointer, logger } = parts
+  const { config, database, vault, personal, keeper, checkpointer, logger, metrics } = parts
   const egress = createEgress(config.egress)
-  const useLog = createUseLog({ database, personal, logger })
+  const useLog = createUseLog({ database, personal, logger, metrics })
   const ground: Ground = {
     ...parts,
     egress,

@@ -83,6 +83,18 @@ const USAGE_METRICS: readonly MetricDefinition[] = [
     help: 'Calls to models that a budget had not enough left for, by whose it was.',
     labels: { holder: ['organization', 'project', 'key'] },
   },
+  {
+    name: 'sallyport_records_dropped_total',
+    kind: 'counter',
+    help: 'Records of calls, and of what calls of models used, that were not written: more waited than may be held, or the database refused them.',
+    labels: { kind: ['request', 'usage'], outcome: ['full', 'refused'] },
+  },
+  {
+    name: 'sallyport_budget_uncharged_nanodollars_total',
+    kind: 'counter',
+    help: 'What calls of models cost, in billionths of a US dollar, and could not be taken out of their budgets. Anything but 0 is worth a look at the log.',
+    labels: {},
+  },
 ]
 
 const TLS_METRICS: readonly MetricDefinition[] = [

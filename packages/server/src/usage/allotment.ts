@@ -70,11 +70,15 @@ export class Allotment {
     this.reserved += nano
   }
 
-  /** What was set aside ends; what it cost is spent from now on, and unwritten until it is. */
-  settle(nano: number, cost: number): void {
+  /** What was set aside ends; what it cost is spent from now on, and unwritten until it is, where it will be. */
+  settle(nano: number, cost: number, charged: boolean): void {
     this.reserved -= nano
     this.free += nano - cost
-    this.unwritten += cost
+    if (charged) this.unwritten += cost
+  }
+
+  wrote(nano: number): void {
+    this.unwritten = Math.max(0, this.unwritten - nano)
   }
 
   ask(node: string, ahead: boolean): BudgetAsk {

@@ -27,8 +27,6 @@ export interface BudgetStore {
 export interface Reservation {
   /** The call is over. Gives what is to be written; `cost` undefined: nothing, or nobody knows what. */
   settle(cost: number | undefined): readonly Charge[]
-  /** What was settled is written, or never will be. */
-  written(): void
 }
 
 export interface Budgets {
@@ -39,6 +37,8 @@ export interface Budgets {
    * @throws BudgetError, at once or in the promise; nothing is set aside then.
    */
   reserve(spender: Spender, nano: number | undefined): Reservation | Promise<Reservation>
+  /** What was settled is written, or never will be: of one call or of several together. */
+  written(charges: readonly Charge[]): void
   heard(change: Change | 'unknown'): void
   /** Renews what is held, and gives back what is not used. Called now and then; one that is under way is joined. */
   tend(): Promise<void>
@@ -76,7 +76,7 @@ const TEND_EVERY_MS = 5_000
 const IDLE_MS = 10_000
 const FORGOTTEN_MS = 60_000
 const MAX_CALLERS = 50_000
-const NO_RESERVATION: Reservation = { settle: () => [], written: () => undefined }
+const NO_RESERVATION: Reservation = { settle: () => [] }
 
 export function createBudgets(options: BudgetsOptions): Budgets {
   return new LeasedBudgets(options)
@@ -101,6 +101,14 @@ class LeasedBudgets implements Budgets {
   reserve(spender: Spender, nano: number | undefined): Reservation | Promise<Reservation> {
     const caller = this.#known(spender)
     return caller instanceof Promise ? caller.then((known) => this.#reserve(known, nano)) : this.#reserve(caller, nano)
+  }
+
+  written(charges: readonly Charge[]): void {
+    for (const { budget, startsOn, nano } of charges) {
+      const allotment = this.#allotments.get(budget)
+      // Of a period that is over, or a budget that is gone, nothing is held any more.
+      if (allotment?.startsOn === startsOn) allotment.wrote(nano)
+    }
   }
 
   heard(change: Change | 'unknown'): void {
@@ -314,23 +322,14 @@ class LeasedBudgets implements Budgets {
 }
 
 function reservationOf(allotments: readonly Allotment[], nano: number): Reservation {
-  let spent = 0
-  let state: 'open' | 'settled' | 'written' = 'open'
+  let isOpen = true
   return {
-    settle(cost) {
-      if (state !== 'open') return []
-      state = 'settled'
-      spent = cost ?? 0
-      for (const one of allotments) one.settle(nano, spent)
-      if (spent === 0) return []
-      return allotments
-        .filter(({ gone, startsOn }) => !gone && startsOn !== '')
-        .map(({ budget, startsOn }) => ({ budget: budget.id, startsOn, nano: spent }))
-    },
-    written() {
-      if (state !== 'settled') return
-      state = 'written'
-      for (const one of allotments) one.unwritten -= spent
+    settle(cost = 0) {
+      if (!isOpen) return []
+      isOpen = false
+      const charged = cost === 0 ? [] : allotments.filter(({ gone, startsOn }) => !gone && startsOn !== '')
+      for (const one of allotments) one.settle(nano, cost, charged.includes(one))
+      return charged.map(({ budget, startsOn }) => ({ budget: budget.id, startsOn, nano: cost }))
     },
   }
 }

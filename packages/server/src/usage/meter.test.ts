@@ -29,11 +29,11 @@ const PRINCIPAL = {
 /** A call for which 100 tokens of input and 100 of output are set aside. */
 function begun(maxOutputTokens: number | undefined = 100, answers?: number) {
   const settle = vi.fn<Reservation['settle']>(() => [])
-  const reserve = vi.fn<() => Reservation>(() => ({ settle, written: () => undefined }))
+  const reserve = vi.fn<() => Reservation>(() => ({ settle }))
   const usage = vi.fn<UseLog['usage']>()
   const meter = createUsageMeter({
     prices: PRICES,
-    budgets: { bounds: () => true, reserve },
+    budgets: { bounds: () => true, reserve, written: () => undefined },
     useLog: { usage },
     clock: new ManualClock(),
     metrics: noMetrics,

@@ -13,7 +13,7 @@ import type { ModelNames } from './model-names.ts'
 
 export interface UsageMeterOptions {
   readonly prices: PriceBook
-  readonly budgets: Pick<Budgets, 'bounds' | 'reserve'>
+  readonly budgets: Pick<Budgets, 'bounds' | 'reserve' | 'written'>
   readonly useLog: Pick<UseLog, 'usage'>
   readonly clock: Clock
   readonly metrics: Metrics
@@ -137,7 +137,7 @@ class MeteredAnswer implements Metering {
     const cost = this.#costOf(reading, model)
     const row = this.#row(reading, model, cost, outcome)
     const charges = this.#reservation?.settle(cost ?? this.#standIn(reading, model)) ?? []
-    this.#o.useLog.usage({ row, charges, node: this.#o.node }, () => this.#reservation?.written())
+    this.#o.useLog.usage({ row, charges, node: this.#o.node }, (charged) => this.#o.budgets.written(charged))
     this.#count(row)
   }
 

@@ -80,6 +80,7 @@ async function write({ at }: { at: Tenant }, from: Node, charges: readonly Charg
     firstByteUs: null,
   } as const
   await database.withTenant(at.org, (tx) => usageInsertMany(tx, [{ row, charges, node: from.name }]))
+  from.budgets.written(charges)
 }
 
 const stateOf = async ({ at, budget }: { at: Tenant; budget: Budget }) =>
@@ -107,7 +108,6 @@ describe('a budget', () => {
     // What cost less than was set aside is there for others.
     const [first] = taken as Reservation[]
     await write(world, one, first!.settle(40))
-    first!.written()
     expect(typeof (await attempt(one, world.spender, 60))).toBe('object')
     expect(await attempt(one, world.spender, 1)).toBe('budget_exceeded')
   })
@@ -181,7 +181,6 @@ describe('a budget', () => {
     for (let n = 0; n < 3; n++) {
       const reservation = (await attempt(one, world.spender, 80)) as Reservation
       await write(world, one, reservation.settle(80))
-      reservation.written()
       one.clock.advance(1_000)
       await one.budgets.tend()
     }
@@ -270,7 +269,6 @@ describe('a budget', () => {
     const begunFree = (await attempt(one, world.spender, 400)) as Reservation
     await enforce('hard')
     await write(world, one, begunFree.settle(400))
-    begunFree.written()
     const begunBound = (await attempt(one, world.spender, 600)) as Reservation
     expect(await attempt(one, world.spender, 1)).toBe('budget_exceeded')
     await enforce('warn')
@@ -344,7 +342,7 @@ async function play(steps: readonly Step[], amountNano: number): Promise<{ over:
   const nodes = Array.from({ length: NODES }, (_, n) => node(`${n}-0-${world.budget.id}`))
   const lives = nodes.map(() => 0)
   const underway: Under[] = []
-  let unwritten: { readonly on: number; readonly cost: number; readonly charges: readonly Charge[]; readonly written: () => void }[] = []
+  let unwritten: { readonly on: number; readonly cost: number; readonly charges: readonly Charge[] }[] = []
   let [spent, bound, refused] = [0, 0, 0]
   const act: Readonly<Record<Kind, (one: Pick<Step, 'node' | 'at' | 'nano' | 'cost'>) => Promise<void>>> = {
     async begin({ node: on, nano, cost }) {
@@ -358,7 +356,7 @@ async function play(steps: readonly Step[], amountNano: number): Promise<{ over:
       spent += call.cost
       bound += Math.max(0, call.cost - call.nano)
       const charges = call.reservation.settle(call.cost)
-      unwritten.push({ on: call.on, cost: call.cost, charges, written: () => call.reservation.written() })
+      unwritten.push({ on: call.on, cost: call.cost, charges })
     },
     async unsent({ at }) {
       const [call] = underway.splice(at % Math.max(1, underway.length), 1)
@@ -367,10 +365,7 @@ async function play(steps: readonly Step[], amountNano: number): Promise<{ over:
     async write({ node: on }) {
       const mine = unwritten.filter((one) => one.on === on)
       unwritten = unwritten.filter((one) => one.on !== on)
-      for (const one of mine) {
-        await write(world, nodes[on]!, one.charges)
-        one.written()
-      }
+      for (const one of mine) await write(world, nodes[on]!, one.charges)
     },
     async crash({ node: on }) {
       const name = nodes[on]!.name

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { sql } from 'kysely'
-import { newId, usdOf } from '@sallyport/core'
+import { createLogger, MetricsRegistry, newId, usdOf } from '@sallyport/core'
 import type { BudgetId, OrgId } from '@sallyport/core'
 import { createUseLog } from '../../src/audit/index.ts'
 import {
@@ -8,12 +8,14 @@ import {
   budgetDraw,
   budgetInsert,
   budgetStates,
+  requestRecordList,
   usageForgetUser,
   usageInsertMany,
   usageList,
   usageSums,
 } from '../../src/db/index.ts'
-import type { ChargedUsage, Database, TenantTx, UsageDimension, UsageRow } from '../../src/db/index.ts'
+import type { ChargedUsage, Database, RequestRecordRow, TenantTx, UsageDimension, UsageRow } from '../../src/db/index.ts'
+import { METRICS } from '../../src/metrics/index.ts'
 import { freshDatabase, makeTenant, silent } from '../db/fresh-database.ts'
 import type { FreshDatabase, Tenant } from '../db/fresh-database.ts'
 
@@ -55,6 +57,12 @@ function used({ org, project, environment }: Tenant, over: Partial<UsageRow> = {
     firstByteUs: 700,
     ...over,
   }
+}
+
+function record({ org, place }: Tenant, over: Partial<RequestRecordRow> = {}): RequestRecordRow {
+  const call = { integrationSlug: null, connection: null, method: 'GET', path: '/', status: 200, error: null } as const
+  const measured = { durationUs: 1, bytesIn: 0, bytesOut: 0 }
+  return { org, id: newId('req'), at: new Date(), ...place, key: newId('key'), source: 'provider', ...call, ...measured, ...over }
 }
 
 const charged = (row: UsageRow, charges: ChargedUsage['charges'] = []): ChargedUsage => ({ row, charges, node: 'node-1' })
@@ -325,19 +333,77 @@ describe('what model calls used', () => {
     expect((await sums(at, []))[0]).toMatchObject({ calls: 300 })
   })
 
-  it('that PostgreSQL refuses is dropped, and keeps nothing else from being written', async () => {
+  it('that PostgreSQL refuses says less, or is dropped, and keeps nothing else from being written', async () => {
     const at = await makeTenant(database)
-    const log = createUseLog({ database, personal: { seal: async () => undefined }, logger: silent })
+    const budget: BudgetId = newId('bud')
+    const terms = { amountNano: 10_000, period: 'total', enforcement: 'hard', unpriced: 'refuse' } as const
+    await database.withTenant(at.org, (tx) =>
+      budgetInsert(tx, { ...terms, id: budget, holder: 'organization', holderId: at.org, createdBy: 'system' }),
+    )
+    const [metrics, lines] = [new MetricsRegistry(METRICS), [] as string[]]
+    const logger = createLogger({ level: 'error', format: 'json', write: (text) => lines.push(text) })
+    const log = createUseLog({ database, personal: { seal: async () => undefined }, logger, metrics })
     let settled = 0
-    // Tokens whose source is not known: the table takes no such row.
-    log.usage(charged(used(at, { source: null })), () => (settled += 1))
+    const use = (over: Partial<UsageRow>) =>
+      log.usage(charged(used(at, over), [{ budget, startsOn: '1970-01-01', nano: 10 }]), (charges) => {
+        for (const { nano } of charges) settled += nano
+      })
+    for (let n = 0; n < 100; n++) {
+      // Tokens whose source is not known: the table takes no such row. Nor, whatever else is left out, a status that is no number of its own.
+      use(n % 40 === 7 ? { source: null, endUser: 'ann' } : n === 60 ? { status: 3_000_000_000 } : {})
+      log.request(record(at, n === 30 ? { source: 'nobody' as 'gateway' } : {}))
+    }
     void log.use(at.org, 'batched', { action: 'credential.used', actor: 'system', target: 'x', detail: {} })
     await log.flush()
-    expect(settled).toBe(1)
-    log.usage(charged(used(at)), () => (settled += 1))
     await log.close()
-    expect(settled).toBe(2)
-    expect(await list(at)).toHaveLength(1)
+    expect(settled).toBe(1_000)
+    const rows = await list(at)
+    expect([rows.length, rows.filter(({ source }) => source === null).length]).toEqual([99, 3])
+    expect(rows.every(({ endUser }) => endUser === null)).toBe(true)
+    expect(await database.withTenant(at.org, (tx) => requestRecordList(tx, at.place, { limit: 1_000 }))).toHaveLength(99)
+    // Whose row has no place at all: what it cost is counted, and told.
+    const states = await database.withTenant(at.org, (tx) => budgetStates(tx, [budget]))
+    expect(states.get(budget)).toMatchObject({ spentNano: 990 })
+    expect(metrics.render()).toContain('sallyport_budget_uncharged_nanodollars_total 10\n')
+    for (const kind of ['request', 'usage'])
+      expect(metrics.render()).toContain(`sallyport_records_dropped_total{kind="${kind}",outcome="refused"} 1\n`)
+    expect(lines.join()).toContain('could not be taken out of its budgets')
+  })
+
+  it('beyond what may be held is dropped and counted, and what it cost is taken out of budgets all the same', async () => {
+    const at = await makeTenant(database)
+    const budget: BudgetId = newId('bud')
+    const terms = { amountNano: 10_000, period: 'total', enforcement: 'hard', unpriced: 'refuse' } as const
+    await database.withTenant(at.org, (tx) =>
+      budgetInsert(tx, { ...terms, id: budget, holder: 'organization', holderId: at.org, createdBy: 'system' }),
+    )
+    const other = await makeTenant(database)
+    const { promise: back, resolve: comeBack } = Promise.withResolvers<void>()
+    const metrics = new MetricsRegistry(METRICS)
+    const log = createUseLog({
+      database: { withTenant: async (org, fn) => (await back, database.withTenant(org, fn)) },
+      personal: { seal: async () => undefined },
+      logger: silent,
+      metrics,
+      maxBuffered: 8,
+    })
+    let settled = 0
+    const use = (of: Tenant, charges: ChargedUsage['charges']) =>
+      log.usage(charged(used(of), charges), (all) => {
+        for (const { nano } of all) settled += nano
+      })
+    // All the room is taken by another's: one row that is to be paid for is held all the same.
+    for (let n = 0; n < 20; n++) log.request(record(other))
+    for (let n = 0; n < 3; n++) use(other, [])
+    for (let n = 0; n < 200; n++) use(at, [{ budget, startsOn: '1970-01-01', nano: n % 2 === 0 ? 10 : 20 }])
+    expect(log.buffered).toBeLessThan(10)
+    comeBack()
+    await log.close()
+    const states = await database.withTenant(at.org, (tx) => budgetStates(tx, [budget]))
+    expect([states.get(budget)?.spentNano, settled]).toEqual([3_000, 3_000])
+    const [rows, dropped] = [await list(at), metrics.render().match(/kind="usage",outcome="full"\} (\d+)/u)?.[1]]
+    expect(rows.length + (await list(other)).length + Number(dropped)).toBe(203)
+    expect(metrics.render()).not.toMatch(/uncharged_nanodollars_total [1-9]/u)
   })
 
   it('of many groups at once, on several nodes, adds up', async () => {
