@@ -250,6 +250,7 @@ const ELSEWHERE: ReadonlySet<OperationName> = new Set(['connectSessionComplete',
 const BESIDE: Partial<Record<OperationName, readonly string[]>> = {
   organizationCreate: ['membership.granted'],
   bulkRevocationCreate: ['bulk_revocation.finished'],
+  dataKeyRotate: ['data_key.resealed'],
   organizationExport: ['organization.export_ended'],
   auditExport: ['audit_log.export_ended'],
   usageExport: ['usage.export_ended'],
