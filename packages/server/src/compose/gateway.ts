@@ -113,6 +113,13 @@ interface Running {
   readonly certificate: TlsCertificate | undefined
 }
 
+function databaseLost(): Error {
+  return new SallyportError(
+    'database_lost',
+    'The embedded PostgreSQL ended by itself; the log has its last words. Start again: acknowledged data is safe.',
+  )
+}
+
 function gatewayOf(
   config: Config,
   { home, rootKeys, engine, scraped, certificate }: Running,
@@ -140,13 +147,7 @@ function gatewayOf(
       const token = await ownerLink(home.database.lookups, owner.person)
       return { token, href: `${config.publicUrl}/console/#owner=${token.reveal()}` }
     },
-    failed: home.lost.then(
-      () =>
-        new SallyportError(
-          'database_lost',
-          'The embedded PostgreSQL ended by itself; the log has its last words. Start again: acknowledged data is safe.',
-        ),
-    ),
+    failed: Promise.race([home.lost.then(databaseLost), home.database.superseded]),
     stop() {
       stopping ??= stop()
       return stopping

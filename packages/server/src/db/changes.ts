@@ -1,12 +1,15 @@
 /**
- * Owns hearing of changes made by any node: LISTEN on a connection of its own. Refuses to pretend that nothing was missed: after every
- * reconnect the listeners hear `unknown`, and what they remember is void.
+ * Owns hearing of changes made by any node: LISTEN on a connection of its own, which holds the schema as it is. Refuses to pretend that nothing was
+ * missed: after every reconnect the listeners hear `unknown`, and what they remember is void; and to go on with a schema that is another by then.
  */
 import { Client } from 'pg'
 import type { ClientConfig } from 'pg'
 import { isUuid, randomBase62 } from '@sallyport/core'
 import type { Logger, OrgId } from '@sallyport/core'
 import { DatabaseError, databaseError } from './errors.ts'
+import type { DatabaseErrorCode } from './errors.ts'
+import { requireMigrated } from './migrations.ts'
+import { isSchemaWanted, joinSchema, migrating } from './schema-turn.ts'
 
 export const CHANGE_TABLES = [
   'api_key',
@@ -45,6 +48,8 @@ export interface ChangeFeed {
   announce(changes: readonly Change[]): void
   /** False from the moment the connection is lost until it listens again. */
   readonly connected: boolean
+  /** Resolves when the schema is taken over by another version, or already was: nothing may be written by this node for longer than its drain takes. */
+  readonly superseded: Promise<DatabaseError>
   close(): Promise<void>
 }
 
@@ -63,7 +68,7 @@ const NOT_HEARD =
  * transaction takes a LISTEN and delivers nothing, ever.
  * @param config of an address with sessions of its own
  * @param pooled of the address whose transactions make the changes
- * @throws DatabaseError `database_unavailable`, `database_not_heard`.
+ * @throws DatabaseError `database_unavailable`, `database_not_heard`, `database_migrating`, and those of `requireMigrated`.
  */
 export async function openChangeFeed(config: ClientConfig, pooled: ClientConfig, logger: Logger): Promise<ChangeFeed> {
   const feed = new Feed(config, logger)
@@ -77,6 +82,13 @@ export async function openChangeFeed(config: ClientConfig, pooled: ClientConfig,
   return feed
 }
 
+const OF_ANOTHER_SCHEMA: ReadonlySet<string> = new Set<DatabaseErrorCode>([
+  'database_migrating',
+  'database_migration_changed',
+  'database_migration_unknown',
+  'database_not_migrated',
+])
+
 class Feed implements ChangeFeed {
   readonly #config: ClientConfig
   readonly #logger: Logger
@@ -85,6 +97,8 @@ class Feed implements ChangeFeed {
   #timer: NodeJS.Timeout | undefined
   #delay = FIRST_DELAY_MS
   #closed = false
+  #ending = false
+  readonly #superseded = Promise.withResolvers<DatabaseError>()
 
   constructor(config: ClientConfig, logger: Logger) {
     this.#config = config
@@ -93,6 +107,10 @@ class Feed implements ChangeFeed {
 
   get connected(): boolean {
     return this.#client !== undefined
+  }
+
+  get superseded(): Promise<DatabaseError> {
+    return this.#superseded.promise
   }
 
   onChange(listener: ChangeListener): () => void {
@@ -112,6 +130,9 @@ class Feed implements ChangeFeed {
     try {
       await client.connect()
       await client.query('listen sallyport_change')
+      await joinSchema(client)
+      // Held from here on: what it is now it stays.
+      await requireMigrated(client)
     } catch (error) {
       await discard(client)
       throw databaseError(error)
@@ -160,11 +181,20 @@ class Feed implements ChangeFeed {
 
   #beat(client: Client): void {
     this.#timer = setTimeout(() => {
-      client.query('select 1').then(
-        () => this.#client === client && this.#beat(client),
+      isSchemaWanted(client).then(
+        (wanted) => {
+          if (wanted) this.#end(migrating())
+          if (this.#client === client) this.#beat(client)
+        },
         () => this.#lost(client),
       )
     }, HEARTBEAT_MS).unref()
+  }
+
+  #end(why: DatabaseError): void {
+    if (!this.#ending) this.#logger.warn('Another version takes the database over; this node ends', { error: why })
+    this.#ending = true
+    this.#superseded.resolve(why)
   }
 
   #lost(client: Client): void {
@@ -185,7 +215,9 @@ class Feed implements ChangeFeed {
   async #reconnect(): Promise<void> {
     try {
       await this.connect()
-    } catch {
+    } catch (error) {
+      // Whoever takes the schema over did so while nobody held it here: this node has no business with it any more.
+      if (error instanceof DatabaseError && OF_ANOTHER_SCHEMA.has(error.code)) this.#end(error)
       // Said once, when it was lost; every attempt fails alike until the server is back.
       this.#retry()
       return

@@ -6,6 +6,7 @@ import type { LeaseKeeper, Logger, OrgId, Secret } from '@sallyport/core'
 import { openChangeFeed } from './changes.ts'
 import type { ChangeFeed, ChangeListener } from './changes.ts'
 import { databaseError, translated } from './errors.ts'
+import type { DatabaseError } from './errors.ts'
 import { createLookups } from './lookups.ts'
 import type { Lookups } from './lookups.ts'
 import { requireMigrated } from './migrations.ts'
@@ -50,6 +51,8 @@ export interface Database {
   onChange(listener: ChangeListener): () => void
   /** `ok` turns false at once when the server goes, and true when changes are heard again. */
   readonly health: { readonly ok: boolean }
+  /** Resolves when another version takes the schema over: this process has to end. */
+  readonly superseded: Promise<DatabaseError>
   /** One round trip through the pool. @throws DatabaseError `database_unavailable`. */
   ping(): Promise<void>
   /** Waits for running transactions. Nothing may be asked afterwards. */
@@ -122,6 +125,7 @@ function overPool(pool: Pool, shares: PoolShares, feed: ChangeFeed, sessions: Cl
     system: createSystemStore(pool),
     sessionLeases: () => new AdvisoryLeases(sessions),
     onChange: (listener) => feed.onChange(listener),
+    superseded: feed.superseded,
     health: {
       get ok() {
         return feed.connected

@@ -14,6 +14,8 @@ import { SallyportError } from '@sallyport/core'
  * - `database_not_migrated`: migrations of this build are missing in the database.
  * - `database_migration_changed`: an applied migration differs from the file of this build.
  * - `database_migration_unknown`: the database has migrations that this build doesn't know: it is newer.
+ * - `database_migrating`: another version takes the database over, and a node of this one ends or does not begin.
+ * - `database_in_use`: nodes of another version did not end in time, and the schema stays as it is.
  * - `database_migration_failed`: a migration's own statement failed; nothing of that migration was kept.
  * - `database_not_heard`: word of changes does not arrive: a pooler hands out its sessions by the transaction, or two addresses are two databases.
  * - `conflict`: a row with this identity or name exists already, or a row it belongs to doesn't.
@@ -28,6 +30,8 @@ export type DatabaseErrorCode =
   | 'database_not_migrated'
   | 'database_migration_changed'
   | 'database_migration_unknown'
+  | 'database_migrating'
+  | 'database_in_use'
   | 'database_migration_failed'
   | 'database_not_heard'
   | 'conflict'

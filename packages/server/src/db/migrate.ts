@@ -1,6 +1,6 @@
 /**
  * Owns bringing a database to this build's schema: roles, schema, migrations, and the gateway's login. Refuses to run beside another
- * migrator, to touch a database that is newer, and to leave a migration half done.
+ * migrator or beside nodes that use the schema as it is, to touch a database that is newer, and to leave a migration half done.
  */
 import { Client, escapeIdentifier, escapeLiteral } from 'pg'
 import type { Logger, Secret } from '@sallyport/core'
@@ -8,6 +8,7 @@ import { DatabaseError, databaseError } from './errors.ts'
 import { appliedMigrations, pendingMigrations, readBootstrap, readMigrations } from './migrations.ts'
 import type { Migration } from './migrations.ts'
 import { requireVersion } from './role.ts'
+import { schemaHolders, takeSchemaAlone } from './schema-turn.ts'
 import { scramVerifier } from './scram.ts'
 import { clientConfig, parseDatabaseUrl } from './url.ts'
 
@@ -18,7 +19,14 @@ export interface MigrateOptions {
   readonly appRole?: { readonly name: string; readonly password: Secret }
   readonly requireVerifiedTls?: boolean
   readonly logger: Logger
+  /** How long nodes of the version before may take to end, in milliseconds. */
+  readonly leaveMs?: number
+  /** This build's when absent. */
+  readonly migrations?: readonly Migration[]
 }
+
+/** Longer than a node takes to drain and to save, as it comes. */
+const LEAVE_MS = 120_000
 
 /** Any number, but always this one: who migrates this database holds the session lock by this name. */
 const LOCK = 7_255_000_001
@@ -38,7 +46,8 @@ const RACE_ATTEMPTS = 10
 /**
  * Applies what is missing, each file in a transaction of its own. Safe to repeat and to run in many processes at once: one works, the
  * others wait and find nothing to do. Answers the names that this call applied, in order.
- * @throws DatabaseError `database_migration_changed`, `_unknown`, `_failed`, `database_version`, `database_unavailable`.
+ * Where something is missing it waits until every node has left that uses the schema as it is (schema-turn.ts).
+ * @throws DatabaseError `database_migration_changed`, `_unknown`, `_failed`, `database_in_use`, `database_version`, `database_unavailable`.
  */
 export async function migrate(options: MigrateOptions): Promise<{ readonly applied: readonly string[] }> {
   const config = clientConfig(parseDatabaseUrl(options.url), options.requireVerifiedTls ?? false)
@@ -58,8 +67,10 @@ export async function migrate(options: MigrateOptions): Promise<{ readonly appli
   }
 }
 
-async function migrateLocked(client: Client, { appRole, logger }: MigrateOptions): Promise<string[]> {
-  const pending = pendingMigrations(readMigrations(), await appliedMigrations(client))
+async function migrateLocked(client: Client, options: MigrateOptions): Promise<string[]> {
+  const { appRole, logger } = options
+  const pending = pendingMigrations(options.migrations ?? readMigrations(), await appliedMigrations(client))
+  if (pending.length > 0) await takeOver(client, options)
   await retryRace(() => inTransaction(client, () => client.query(readBootstrap() + LEDGER)))
   for (const migration of pending) {
     await apply(client, migration)
@@ -67,6 +78,12 @@ async function migrateLocked(client: Client, { appRole, logger }: MigrateOptions
   }
   if (appRole !== undefined) await retryRace(() => inTransaction(client, () => putAppRole(client, appRole)))
   return pending.map(({ name }) => name)
+}
+
+async function takeOver(client: Client, { logger, leaveMs = LEAVE_MS }: MigrateOptions): Promise<void> {
+  const nodes = await schemaHolders(client)
+  if (nodes > 0) logger.info('Waiting for nodes of the version before to end', { nodes })
+  await takeSchemaAlone(client, leaveMs)
 }
 
 async function apply(client: Client, { name, sql, checksum }: Migration): Promise<void> {

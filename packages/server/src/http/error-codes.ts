@@ -114,6 +114,8 @@ const INTERNAL_CODES: Readonly<Record<InternalCode, ProblemCode>> = {
   database_not_migrated: 'database_unavailable',
   database_migration_changed: 'internal',
   database_migration_unknown: 'internal',
+  database_migrating: 'database_unavailable',
+  database_in_use: 'internal',
   database_migration_failed: 'internal',
   database_not_heard: 'internal',
   database_query_failed: 'internal',
