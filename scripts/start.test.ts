@@ -5,6 +5,8 @@ import { mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createClient } from '@sallyport/client'
+import { browserFor } from '@sallyport/sandbox'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 
 const TIMEOUT = 120_000
@@ -87,11 +89,40 @@ function curlIn(output: string): Curl {
 
 /** The words of the model, asked by the line that shows a streamed answer. */
 async function askedModel(output: string): Promise<string> {
-  const { key, body, url } = /^ *curl -N -H 'Authorization: (?<key>[^']+)' .* -d '(?<body>[^']+)' (?<url>\S+)$/m.exec(output)?.groups ?? {}
-  const headers = { authorization: key ?? '', 'content-type': 'application/json' }
-  const response = await fetch(url ?? '', { method: 'POST', headers, body: body ?? '' })
+  const { key, body, url } = streamIn(output)
+  const headers = { authorization: key, 'content-type': 'application/json' }
+  const response = await fetch(url, { method: 'POST', headers, body })
   expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/)
   return [...(await response.text()).matchAll(/"content":"([^"]*)"/g)].map(([, word]) => word).join('')
+}
+
+/** What README says to try: a budget that the line may go beyond. Gives the status and code of the line while it holds. */
+async function askedBeyondBudget(output: string): Promise<readonly [number, string | null]> {
+  const { origin, token } = /(?<origin>http:\/\/\S+)\/console\/#owner=(?<token>\S+)/.exec(output)?.groups ?? {}
+  const client = createClient({ baseUrl: origin ?? '', fetch: browserFor(origin ?? '') })
+  await client.call('sessionCreate', { body: { owner_token: token ?? '' } })
+  const org = (await client.call('whoami')).memberships[0]?.org ?? ''
+  const { id: budget } = await client.call('budgetCreate', { params: { org }, body: { amount_usd: '0.01' } })
+  const { key, body, url } = streamIn(output)
+  const ask = async () => {
+    const response = await fetch(url, { method: 'POST', headers: { authorization: key, 'content-type': 'application/json' }, body })
+    await response.text()
+    return [response.status, response.headers.get('sallyport-error-code')] as const
+  }
+  await expect.poll(async () => (await ask())[0]).not.toBe(200)
+  const refused = await ask()
+  await client.call('budgetDelete', { params: { org, budget } })
+  return refused
+}
+
+/** The printed line that shows a streamed answer. */
+function streamIn(output: string): { key: string; body: string; url: string } {
+  const {
+    key = '',
+    body = '',
+    url = '',
+  } = /^ *curl -N -H 'Authorization: (?<key>[^']+)' .* -d '(?<body>[^']+)' (?<url>\S+)$/m.exec(output)?.groups ?? {}
+  return { key, body, url }
 }
 
 async function call({ url, headers }: Curl): Promise<{ status: number; body: unknown }> {
@@ -124,6 +155,7 @@ describe('npm start', () => {
       const owners = (body as { owner: { login: string } }[]).map(({ owner }) => owner.login)
       expect(owners).toEqual(Array.from({ length: 30 }, () => 'octo-sandbox'))
       expect(await askedModel(output())).toBe('1 2 3 4 5 6 7 8 9')
+      expect(await askedBeyondBudget(output())).toEqual([402, 'budget_exceeded'])
       expect((await stat(join(dataDir, 'start.json'))).mode & 0o777).toBe(0o600)
 
       expect(await stop(child, 'SIGINT')).toBe(0)
@@ -201,7 +233,12 @@ describe('npm start', () => {
 
   it('writes neither tokens nor client secrets of the sandbox into its files', async () => {
     const files = (await readdir(dataDir)).filter((name) => name.startsWith('start.'))
-    expect(files.toSorted((a, b) => (a < b ? -1 : 1))).toEqual(['start.config.yaml', 'start.json', 'start.sandbox.json'])
+    expect(files.toSorted((a, b) => (a < b ? -1 : 1))).toEqual([
+      'start.config.yaml',
+      'start.json',
+      'start.prices.json',
+      'start.sandbox.json',
+    ])
     for (const file of files) expect(await readFile(join(dataDir, file), 'utf8')).not.toMatch(/gho_|google_refresh_|not-a-secret/)
   })
 })

@@ -83,6 +83,7 @@ function prepareDataDir(): string {
   try {
     makeFolder(dataDir)
     writePrivately(configFile(dataDir), '{}\n')
+    writePrivately(priceFile(dataDir), `${JSON.stringify(SANDBOX_PRICES, null, 2)}\n`)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     throw new StartRefused(
@@ -101,6 +102,16 @@ function makeFolder(folder: string): void {
 
 function configFile(dataDir: string): string {
   return join(dataDir, 'start.config.yaml')
+}
+
+function priceFile(dataDir: string): string {
+  return join(dataDir, 'start.prices.json')
+}
+
+/** So that there is something to count and to bound: about what a small model costs. */
+const SANDBOX_PRICES = {
+  currency: 'USD',
+  prices: MODEL_PROVIDERS.map(({ id }) => ({ provider: id, model: 'sandbox-*', input: '1.00', cached: '0.10', output: '4.00' })),
 }
 
 /** The gateway's environment, with a file that points providers at the sandbox and opens exactly those loopback origins. */
@@ -124,6 +135,7 @@ function settingsFor(dataDir: string, { github, google, models }: SandboxOrigins
     models: {
       providers: MODEL_PROVIDERS.map(({ id, dialect, name, more }) => ({ id, dialect, name, base: models.bases[dialect], ...more })),
     },
+    usage: { prices: priceFile(dataDir) },
   }
   // JSON is YAML.
   writePrivately(configFile(dataDir), `# Written by npm start, anew each time.\n${JSON.stringify(config, null, 2)}\n`)

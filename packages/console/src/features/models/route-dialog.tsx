@@ -170,7 +170,14 @@ function TargetFields({ target, index, of, weighted, providers, onChange, onMove
       <div className="mb-2 flex flex-wrap items-center justify-between gap-2">
         <p className="text-sm font-semibold">Target {nth}</p>
         <span className="flex gap-2">
-          <Button look="quiet" onClick={onMove} disabled={index === 0} aria-label={`Move target ${nth} up`}>
+          {/* Not `disabled`, which would lose the place of whoever moved it there by the keyboard. */}
+          <Button
+            look="quiet"
+            onClick={index === 0 ? undefined : onMove}
+            aria-disabled={index === 0}
+            aria-label={`Move target ${nth} up`}
+            className={index === 0 ? 'opacity-55' : ''}
+          >
             Up
           </Button>
           <Button look="quiet" onClick={onRemove} disabled={of === 1} aria-label={`Remove target ${nth}`}>
