@@ -6,14 +6,25 @@
 import type { ClientBase } from 'pg'
 import { DatabaseError } from './errors.ts'
 
-/** As PostgreSQL splits the number of a lock: into the halves of 64 bits. */
-const TURN = { number: 7_255_000_002, high: 1, low: 2_960_032_706 }
-const OF_TURN = `l.locktype = 'advisory' and l.classid = ${TURN.high} and l.objid = ${TURN.low} and l.objsubid = 1
-  and l.database = (select oid from pg_database where datname = current_database())`
+/** Any number, but always this one. */
+const TURN = 7_255_000_002
+
+/** PostgreSQL shows the number of such a lock in two halves. */
+const WANTED = `
+  select exists (
+    select from pg_locks l join pg_stat_activity a on a.pid = l.pid
+    where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = current_database())
+      and l.classid::bigint = $1::bigint >> 32 and l.objid::bigint = $1::bigint & 4294967295 and l.objsubid = 1
+      and not l.granted and pg_has_role(a.usesysid, 'sallyport_owner', 'MEMBER')) as wanted`
+const HOLDERS = `
+  select count(*)::int as count from pg_locks l
+  where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = current_database())
+    and l.classid::bigint = $1::bigint >> 32 and l.objid::bigint = $1::bigint & 4294967295 and l.objsubid = 1
+    and l.granted and l.pid <> pg_backend_pid()`
 
 /** Joins the nodes that use the schema as it is, until the connection ends. @throws DatabaseError `database_migrating` */
 export async function joinSchema(client: ClientBase): Promise<void> {
-  const { rows } = await client.query<{ joined: boolean }>('select pg_try_advisory_lock_shared($1) as joined', [TURN.number])
+  const { rows } = await client.query<{ joined: boolean }>('select pg_try_advisory_lock_shared($1) as joined', [TURN])
   if (rows[0]?.joined !== true) throw migrating()
 }
 
@@ -22,9 +33,7 @@ export async function joinSchema(client: ClientBase): Promise<void> {
  * makes nodes leave.
  */
 export async function isSchemaWanted(client: ClientBase): Promise<boolean> {
-  const { rows } = await client.query<{ wanted: boolean }>(`select exists (
-    select from pg_locks l join pg_stat_activity a on a.pid = l.pid
-    where ${OF_TURN} and not l.granted and pg_has_role(a.usesysid, 'sallyport_owner', 'MEMBER')) as wanted`)
+  const { rows } = await client.query<{ wanted: boolean }>(WANTED, [TURN])
   return rows[0]?.wanted === true
 }
 
@@ -38,9 +47,7 @@ export function migrating(): DatabaseError {
 
 /** How many nodes hold the schema as it is. */
 export async function schemaHolders(client: ClientBase): Promise<number> {
-  const { rows } = await client.query<{ count: number }>(
-    `select count(*)::int as count from pg_locks l where ${OF_TURN} and l.granted and l.pid <> pg_backend_pid()`,
-  )
+  const { rows } = await client.query<{ count: number }>(HOLDERS, [TURN])
   return rows[0]!.count
 }
 
@@ -51,7 +58,7 @@ const NOT_IN_TIME = '55P03'
 export async function takeSchemaAlone(client: ClientBase, waitMs: number): Promise<void> {
   try {
     await client.query(`select set_config('lock_timeout', $1, false)`, [`${waitMs}ms`])
-    await client.query('select pg_advisory_lock($1)', [TURN.number])
+    await client.query('select pg_advisory_lock($1)', [TURN])
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === NOT_IN_TIME)) throw error
     throw inUse(await schemaHolders(client), waitMs)
