@@ -27,6 +27,29 @@ describe('eventStream', () => {
     expect(() => stream.push(bytes('\n\ndata: x\n\n'))).toThrow(refused)
   })
 
+  it('refuses what holds other lines than those of events, after a hundred of them and at once', () => {
+    const refused = expect.objectContaining({ code: 'event_malformed' })
+    for (const line of ['a\n', '{"error":"no stream"}\n', 'retry: soon\n', '<p>\r\n', 'a\n\n']) {
+      const stream = eventStream()
+      let taken = 0
+      expect(() => {
+        for (; taken < 1_000; taken++) stream.push(bytes(line))
+      }).toThrow(refused)
+      expect(taken).toBe(100)
+      expect(() => stream.push(bytes('data: x\n\n'))).toThrow(refused)
+      expect(() => eventStream().push(bytes(line.repeat(32 * 1024)))).toThrow(refused)
+    }
+  })
+
+  it('takes a field of a peer’s own in each event, for as long as the stream is', () => {
+    const stream = eventStream()
+    for (let events = 0; events < 1_000; events++) expect(stream.push(bytes('at: 7\ndata: x\n\n'))).toHaveLength(1)
+    const two = eventStream()
+    expect(() => {
+      for (let events = 0; events < 1_000; events++) two.push(bytes('at: 7\nin: 8\ndata: x\n\n'))
+    }).toThrow(expect.objectContaining({ code: 'event_malformed' }))
+  })
+
   it('takes an event of just its limit, however it is cut', () => {
     for (const size of [1, 7, 300]) {
       const stream = eventStream({ maxEventChars: 100 })
