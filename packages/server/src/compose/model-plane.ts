@@ -25,7 +25,7 @@ const KEY_AGE_MS = 10_000
 /** And while the database is away. */
 const KEY_AGE_AWAY_MS = 30_000
 const MAX_KEYS = 20_000
-/** Of bodies that are read whole before their call, all together. */
+/** Of bodies that are read whole before their call, all together; or twice the largest, so that one organization's leaves room for another's. */
 const MOST_HELD_BYTES = 128 * 1024 * 1024
 /** Of answers that are translated in one piece, all together. */
 const MOST_ANSWERS_BYTES = 128 * 1024 * 1024
@@ -55,7 +55,7 @@ export function openModelPlane(ground: Ground, visits: VisitOptions, { meter: me
   // Connections of its own: answers that take an hour take none from other calls.
   const egress = createEgress({ ...config.egress, headersTimeoutMs, idleTimeoutMs, totalTimeoutMs, maxConnectionsPerOrigin })
   const tokens = createAccessTokens({ fetch: (input, init) => egress.fetch(input, init), clock })
-  const holding = createBodyHolding(maxRequestBytes, Math.max(MOST_HELD_BYTES, maxRequestBytes))
+  const holding = createBodyHolding(maxRequestBytes, Math.max(MOST_HELD_BYTES, 2 * maxRequestBytes))
   const leaving = createModelCalls({
     providers: modelProviders,
     keptKeys,

@@ -10,9 +10,10 @@ export interface Room {
   leave(owner: OrgId, bytes: number): void
 }
 
-/** Whoever holds something already may have so many times what is free: alone two thirds of all, two of them two fifths each. */
-const TIMES_FREE = 2
-
+/**
+ * Whoever holds nothing is let in where there is room at all; whoever holds something may have no more than stays free beside it: alone a half of all, two of them a third
+ * each. With room for two of the largest, what one organization does never keeps a second one out.
+ */
 /** @param most bytes */
 export function createRoom(most: number): Room {
   let held = 0
@@ -25,7 +26,7 @@ export function createRoom(most: number): Room {
   return {
     enter(owner, bytes) {
       const [free, own] = [most - held, byOwner.get(owner) ?? 0]
-      if (bytes > free || (own > 0 && own + bytes > free * TIMES_FREE)) return false
+      if (bytes > free || (own > 0 && own + bytes > free - bytes)) return false
       change(owner, own, bytes)
       return true
     },
