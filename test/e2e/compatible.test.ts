@@ -2,6 +2,7 @@
  * OpenAI's requests for the models of every provider, and named routes over several of them: OpenAI's own client on one side, vendors that take no key but
  * their own on the other.
  */
+import type { ServerResponse } from 'node:http'
 import OpenAI from 'openai'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { createKey, endlessStream, signInOwner, startGatewayProcess, startModelUpstream, statusThenVendor } from '@sallyport/testkit'
@@ -18,6 +19,8 @@ let first: ModelUpstream
 let second: ModelUpstream
 /** With a circuit of its own, which is by host. */
 let flaky: ModelUpstream
+/** And so has this one. */
+let silence: ModelUpstream
 let gateway: GatewayProcess
 let owner: Owner
 let key: string
@@ -27,12 +30,13 @@ beforeAll(async () => {
   first = await startModelUpstream({ key: KEYS.first, models: { chat: [CHAT], embedding: ['sandbox-embedding'], audio: [] } })
   second = await startModelUpstream({ key: KEYS.second, models: { chat: [CHAT], embedding: ['sandbox-embedding'], audio: [] } })
   flaky = await startModelUpstream({ key: KEYS.first, models: { chat: [CHAT], embedding: [], audio: [] } })
+  silence = await startModelUpstream({ key: KEYS.first, models: { chat: [CHAT], embedding: [], audio: [] } })
   gateway = await startGatewayProcess({
     postgresUrl: serverUnderTest(inject('postgresUrl')),
     // All that could be written is.
     variables: { SALLYPORT_LOG_LEVEL: 'debug' },
     file: {
-      egress: { insecureAllowOrigins: [first.origin, second.origin, flaky.origin] },
+      egress: { insecureAllowOrigins: [first.origin, second.origin, flaky.origin, silence.origin] },
       breaker: { failures: FAILURES },
       models: {
         providers: [
@@ -41,13 +45,14 @@ beforeAll(async () => {
           { id: 'gemini', base: second.base('gemini') },
           { id: 'backup', base: second.base('openai') },
           { id: 'flaky', base: flaky.base('openai') },
+          { id: 'mute', base: silence.base('openai') },
           { id: 'keyless', base: first.base('openai') },
         ],
       },
     },
   })
   owner = await signInOwner(gateway)
-  for (const provider of ['openai', 'flaky']) await keepKey(owner, { provider, secret: KEYS.first })
+  for (const provider of ['openai', 'flaky', 'mute']) await keepKey(owner, { provider, secret: KEYS.first })
   for (const provider of ['anthropic', 'gemini', 'backup']) await keepKey(owner, { provider, secret: KEYS.second })
   key = await createKey(owner, ['llm:call'])
   client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: key, maxRetries: 0 })
@@ -57,6 +62,7 @@ afterAll(async () => {
   await first?.close()
   await second?.close()
   await flaky?.close()
+  await silence?.close()
 })
 afterEach(() => {
   first.instead()
@@ -338,6 +344,57 @@ describe('a named route', () => {
     const { headers, message } = error as InstanceType<typeof OpenAI.RateLimitError>
     expect([headers?.get('retry-after'), headers?.get('sallyport-served-by')]).toEqual(['17', `openai/${CHAT}`])
     expect(message).toContain('slow down')
+  })
+
+  it.each([
+    ['is longer than is kept', 'openai', (response: ServerResponse): void => void response.end('x'.repeat(65 * 1024))],
+    ['is longer than is kept', 'anthropic', (response: ServerResponse): void => void response.end('x'.repeat(65 * 1024))],
+    ['breaks off', 'openai', (response: ServerResponse): void => void response.write('{"error', () => response.destroy())],
+    ['never ends', 'openai', (response: ServerResponse): void => void response.write('{"error')],
+  ] as const)('gives an earlier answer whose body %s, of %s, by its head: with when to come back', async (_what, provider, end) => {
+    const at = provider === 'openai' ? first : second
+    at.instead((request, response) => {
+      // A connection that is closed over unread bytes takes with it what it had said.
+      request.resume().once('end', () => {
+        response.writeHead(429, { 'content-type': 'application/json', 'retry-after': '17' })
+        end(response)
+      })
+      return true
+    })
+    const targets = [
+      { provider, model: CHAT },
+      { provider: 'keyless', model: CHAT },
+    ]
+    const error = await ask(await route(targets)).catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(OpenAI.RateLimitError)
+    const { headers, type, code } = error as InstanceType<typeof OpenAI.RateLimitError>
+    expect([headers?.get('retry-after'), headers?.get('sallyport-served-by'), type, code]).toEqual([
+      '17',
+      `${provider}/${CHAT}`,
+      'rate_limit_error',
+      'rate_limit_exceeded',
+    ])
+  })
+
+  it('asks a target that never began for a while no more, and says nothing against one whose callers left', async () => {
+    const mute = { provider: 'mute', model: CHAT, first_byte_timeout_ms: 100 } as const
+    const name = await route([mute, both[1]])
+    const patient = await route([{ ...mute, first_byte_timeout_ms: null }, both[1]])
+    // Each leaves alone once it was heard.
+    silence.instead(silent)
+    for (let callers = 0; callers < FAILURES; callers++) {
+      const leaving = new AbortController()
+      const heard = silence.seen.length
+      const left = client.chat.completions
+        .create({ model: patient, messages }, { signal: leaving.signal })
+        .catch((thrown: unknown) => thrown)
+      await expect.poll(() => silence.seen.length).toBe(heard + 1)
+      leaving.abort()
+      expect(await left).toBeInstanceOf(OpenAI.APIUserAbortError)
+    }
+    for (let failures = 0; failures < FAILURES; failures++) expect(told((await ask(name)).response)).toEqual([`anthropic/${CHAT}`, '2'])
+    const before = silence.seen.length
+    expect([told((await ask(name)).response), silence.seen.length]).toEqual([[`anthropic/${CHAT}`, '1'], before])
   })
 
   it('ends when its time is over, in OpenAI’s words', async () => {

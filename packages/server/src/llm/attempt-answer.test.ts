@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { ResponseSink } from '@sallyport/core'
 import { AttemptAnswer } from './attempt-answer.ts'
 import type { Seen, Verdict } from './attempt-answer.ts'
@@ -140,14 +140,47 @@ describe('the answer of an attempt', () => {
     expect([caller.got, heard, answer.writableFinished]).toEqual([[], ['close'], true])
   })
 
-  it('that is kept and larger than a refusal needs is let go of', () => {
+  it('that is kept and larger than a refusal needs is let go of but for its head', () => {
     const { heard, answer } = attempt('keep')
-    answer.writeHead(500, [])
+    answer.writeHead(429, ['retry-after', '7'])
     answer.write(Buffer.alloc(64 * 1024))
     expect(answer.destroyed).toBe(false)
     answer.write(Buffer.alloc(1))
     expect(answer.destroyed).toBe(true)
     answer.end()
-    expect([answer.kept, heard, answer.writableFinished]).toEqual([undefined, ['close'], false])
+    expect([answer.kept, heard, answer.writableFinished]).toEqual([
+      { status: 429, headers: ['retry-after', '7'], body: undefined },
+      ['given up', 'close'],
+      false,
+    ])
+  })
+
+  it('that is kept and breaks off is there by its head', () => {
+    const { caller, answer } = attempt('keep')
+    answer.writeHead(503, ['retry-after', '7'])
+    answer.write(Buffer.from('bu'))
+    answer.destroy()
+    expect([answer.kept, caller.got]).toEqual([{ status: 503, headers: ['retry-after', '7'], body: undefined }, []])
+  })
+
+  it('that is kept is waited for a moment, and given up after it', () => {
+    vi.useFakeTimers()
+    try {
+      const { heard, answer } = attempt('keep')
+      answer.writeHead(503, [])
+      vi.advanceTimersByTime(1_999)
+      expect(heard).toEqual([])
+      vi.advanceTimersByTime(1)
+      expect(heard).toEqual(['given up'])
+      for (const end of ['end', 'destroy'] as const) {
+        const other = attempt('keep')
+        other.answer.writeHead(503, [])
+        other.answer[end]()
+        vi.advanceTimersByTime(10_000)
+        expect(other.heard).not.toContain('given up')
+      }
+    } finally {
+      vi.useRealTimers()
+    }
   })
 })

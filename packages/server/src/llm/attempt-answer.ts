@@ -11,12 +11,13 @@ export type Verdict = 'serve' | 'hold' | 'keep'
 /** What the beginning of a held answer says: not enough yet; it is an answer; it is a failure after all, of this status. */
 export type Seen = 'more' | 'answer' | { readonly failure: number }
 
-/** An answer that was kept: whole, or as far as it says that it is none. */
+/** An answer that was kept: whole, as far as it says that it is none, or its head alone. */
 export interface KeptAnswer {
   readonly status: number
   /** Flat. */
   readonly headers: string[]
-  readonly body: Buffer
+  /** Undefined where there was more of it than is kept, or it broke off or was not over in time. */
+  readonly body: Buffer | undefined
 }
 
 export interface AttemptAnswerOptions {
@@ -31,6 +32,8 @@ export interface AttemptAnswerOptions {
 
 /** Bytes of an answer that is kept. What vendors say of a failure takes a few hundred. */
 const MOST_KEPT = 64 * 1024
+/** And how long it may take after its head. Its targets' time is not spent on the words of a refusal. */
+const KEPT_WITHIN_MS = 2_000
 
 export class AttemptAnswer implements ResponseSink {
   readonly #options: AttemptAnswerOptions
@@ -41,6 +44,7 @@ export class AttemptAnswer implements ResponseSink {
   /** Of one that is kept, or held so far. */
   #body = new Pieces()
   #keeps = false
+  #patience: NodeJS.Timeout | undefined
   /** The status that a held answer should have had. */
   #failure: number | undefined
   #finished = false
@@ -55,10 +59,10 @@ export class AttemptAnswer implements ResponseSink {
     return this.#to !== undefined
   }
 
-  /** Undefined unless it was to be kept, and is whole; or it was held, and is a failure. */
+  /** Undefined unless it was to be kept, and is over; or it was held, and is a failure. Its head says when to come back, whatever became of its body. */
   get kept(): KeptAnswer | undefined {
-    if (!this.#keeps || !this.#finished || this.#head === undefined) return undefined
-    return { ...this.#head, body: this.#body.whole() }
+    if (!this.#keeps || this.#head === undefined || !(this.#finished || this.#destroyed)) return undefined
+    return { ...this.#head, body: this.#finished ? this.#body.whole() : undefined }
   }
 
   /** The status that says what is wrong: its own, or what it would have been had the failure been known in time. */
@@ -78,7 +82,7 @@ export class AttemptAnswer implements ResponseSink {
     this.#head = { status, headers }
     const verdict = this.#options.judge(status)
     if (verdict === 'serve') this.#serve()
-    else this.#keeps = verdict === 'keep'
+    else if (verdict === 'keep') this.#keepAWhile()
   }
 
   flushHeaders(): void {
@@ -92,6 +96,7 @@ export class AttemptAnswer implements ResponseSink {
 
   end(): void {
     if (this.#keeps) {
+      clearTimeout(this.#patience)
       this.#finished ||= !this.#destroyed
       this.#tell('close')
     } else if (!this.#destroyed) {
@@ -101,12 +106,18 @@ export class AttemptAnswer implements ResponseSink {
   }
 
   destroy(): void {
+    clearTimeout(this.#patience)
     this.#destroyed = true
     this.#to?.destroy()
   }
 
   on(event: 'drain' | 'close', listener: () => void): void {
     this.#listeners[event].push(listener)
+  }
+
+  #keepAWhile(): void {
+    this.#keeps = true
+    this.#patience = setTimeout(() => this.#options.giveUp(), KEPT_WITHIN_MS)
   }
 
   #serve(): ResponseSink {
@@ -119,10 +130,13 @@ export class AttemptAnswer implements ResponseSink {
     return to
   }
 
-  /** One that is too long is left alone: a half can not be given, and nothing waits for the rest. */
+  /** One that is too long is left alone, but for its head: a half can not be given, and nothing waits for the rest. */
   #keep(chunk: Buffer): boolean {
     if (this.#body.length + chunk.length <= MOST_KEPT) this.#body.add(chunk)
-    else this.#destroyed = true
+    else {
+      this.#destroyed = true
+      this.#options.giveUp()
+    }
     return true
   }
 

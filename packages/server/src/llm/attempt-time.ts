@@ -5,19 +5,24 @@ export class AttemptTime {
   readonly #ending = new AbortController()
   readonly #gone: AbortSignal
   readonly #timer: NodeJS.Timeout | undefined
+  readonly #whose: string
   #late = false
   #abandoned = false
   #over = false
 
-  /** `withinMs`: Infinity for as long as the way out allows. `gone`: aborted when the caller goes away. */
-  constructor(withinMs: number, gone: AbortSignal) {
+  /**
+   * `withinMs`: Infinity for as long as the way out allows. `gone`: aborted when the caller goes away. `isRest`: it is what others left of the route's time, which may
+   * be too little for anybody.
+   */
+  constructor(withinMs: number, gone: AbortSignal, { isRest = false }: { readonly isRest?: boolean } = {}) {
+    this.#whose = isRest ? 'signal' : 'first byte'
     this.#gone = gone
     gone.addEventListener('abort', this.#end, { once: true })
     if (gone.aborted) this.#end()
     if (Number.isFinite(withinMs)) this.#timer = setTimeout(this.#beLate, withinMs)
   }
 
-  /** Aborted when the attempt is to end. */
+  /** Aborted when the attempt is to end; by an EgressError `upstream_timeout` when it took too long to begin. */
   get signal(): AbortSignal {
     return this.#ending.signal
   }
@@ -54,6 +59,6 @@ export class AttemptTime {
   readonly #beLate = (): void => {
     if (this.#over) return
     this.#late = true
-    this.#ending.abort()
+    this.#ending.abort(new EgressError('upstream_timeout', this.#whose, true))
   }
 }

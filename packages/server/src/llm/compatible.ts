@@ -35,7 +35,7 @@ import { requireMayCall } from './native.ts'
 import { refusalIn } from './refusal.ts'
 import type { Room } from './room.ts'
 import { keptAlive, keptHere } from './sinks.ts'
-import { TranslatedAnswer } from './translated-answer.ts'
+import { TranslatedAnswer, withoutBody } from './translated-answer.ts'
 
 export interface CompatiblePlaneOptions extends VisitOptions {
   readonly calls: ModelCalls
@@ -98,7 +98,7 @@ interface Said {
 interface Held {
   readonly kept: KeptAnswer
   readonly serve: (status: number, headers: string[], attempts: number) => ResponseSink
-  readonly provider: string
+  readonly said: Said
 }
 
 interface Head {
@@ -185,10 +185,11 @@ class CompatibleCall {
       ask: async (turn) => this.#counted(plan, turn, await this.#turn(question, plan, turn)),
     })
     if (walked.served) return
-    const { kept, serve, provider } = walked.answer
-    this.#provider = provider
+    const { serve, said, ...held } = walked.answer
+    const kept = withSomeBody(held.kept, said)
+    this.#provider = said.provider.id
     const to = serve(kept.status, kept.headers, walked.attempts)
-    to.write(kept.body)
+    if (kept.body.length > 0) to.write(kept.body)
     to.end()
     const { length } = kept.body
     this.#visit.record(this.#facts(), { status: kept.status, source: 'provider', error: null, bytesIn: length, bytesOut: length })
@@ -256,7 +257,7 @@ class CompatibleCall {
   async #attempt(question: Question, plan: Plan, turn: Turn, said: Said): Promise<Outcome<Held>> {
     const metering = await this.#metering(question, plan, turn, said)
     this.#provider = said.provider.id
-    const time = new AttemptTime(turn.withinMs, this.#visit.gone())
+    const time = new AttemptTime(turn.withinMs, this.#visit.gone(), { isRest: turn.withinMs !== turn.target.firstByteTimeoutMs })
     const serve: Held['serve'] = (status, headers, attempts) => this.#serve(question, said, { status, headers, attempts }, time)
     const answer = new AttemptAnswer({
       judge: (status) => verdictOn(status, turn, plan),
@@ -275,7 +276,7 @@ class CompatibleCall {
     time.requireCaller()
     if (answer.kept !== undefined) {
       const cause = causeOfStatus(answer.failure!) ?? 'server_error'
-      return { served: false, cause, answer: { kept: answer.kept, serve, provider: said.provider.id } }
+      return { served: false, cause, answer: { kept: answer.kept, serve, said } }
     }
     const error = time.isLate ? new EgressError('upstream_timeout', 'first byte', true) : failureIn(became)
     const cause = causeOf(error)
@@ -409,6 +410,15 @@ function verdictOn(status: number, { isLast }: Turn, { fallbackOn }: Plan): Verd
   const cause = causeOfStatus(status)
   if (cause !== undefined) return fallbackOn.has(cause) ? 'keep' : 'serve'
   return status === 200 && (fallbackOn.has('timeout') || fallbackOn.has('server_error')) ? 'hold' : 'serve'
+}
+
+/** In place of a refusal of which the head alone was kept: its status in OpenAI's words, with the head's own word of when to come back. */
+function withSomeBody({ status, headers, body }: KeptAnswer, { translation, asked }: Said): KeptAnswer & { readonly body: Buffer } {
+  if (body !== undefined) return { status, headers, body }
+  const own = ['content-type', 'application/json; charset=utf-8']
+  // What is translated gets its words on the way.
+  const words = translation.native ? JSON.stringify(translation.answer(status, undefined, asked).body) : ''
+  return { status, headers: [...withoutBody(headers), ...own], body: Buffer.from(words) }
 }
 
 /** Sees whether an answer begins as one. Streams alone can begin with a failure. */

@@ -32,6 +32,7 @@ export interface ModelCall {
   readonly metering: Metering
   /** Where the answer goes, and what is added to it there. */
   readonly handing: Pick<ForwardCall, 'response' | 'responseHeaders' | 'responseAdds' | 'responseDefaults' | 'rewriteTo'>
+  /** Aborted by an EgressError `upstream_timeout` where the provider had its time, which counts against it; by anything else it counts against nobody. */
   readonly signal?: AbortSignal | undefined
   /** Asked with the answer's head: true leaves the answer unread and the response untouched, so that another provider may be asked. */
   readonly withhold?: ((status: number, headers: ParsedHeaders) => boolean) | undefined

@@ -44,7 +44,10 @@ function trial(
     guard: {
       admit: () => {
         steps.push('admitted')
-        return { answered: (status: number) => steps.push(`judged ${status}`), failed: () => steps.push('failed') }
+        return {
+          answered: (status: number) => steps.push(`judged ${status}`),
+          failed: (error: EgressError) => steps.push(error.code.startsWith('upstream_timeout') ? `failed ${error.reason}` : 'failed'),
+        }
       },
     },
     tokens: { of: () => Promise.reject(new TypeError('no token is wanted')) },
@@ -175,6 +178,47 @@ describe('a model call on its way out', () => {
     })
     expect(await calls.send(call({ withhold: (status) => status === 429 }))).toMatchObject({ withheld: true })
     expect(wanted).toEqual(['withhold', undefined])
-    expect(steps.slice(-5)).toEqual(['judged 429', 'metered', 'judged 200', 'metered', 'left'])
+    expect(steps.slice(-4)).toEqual(['metered', 'metered', 'judged 200', 'left'])
+  })
+
+  /** Ends as `end` says once `signal` is aborted, after so much of an answer. */
+  const ended = (signal: AbortSignal, { head, bytes }: { head?: number; bytes?: string }) => ({
+    forward: (out: ForwardCall) => {
+      if (head !== undefined) out.again?.(head, {})
+      if (bytes !== undefined) out.response.write(Buffer.from(bytes))
+      return new Promise<ForwardResult>((resolve, reject) => {
+        const gone = new EgressError('client_gone', 'connection', true)
+        signal.addEventListener('abort', () => (head === undefined ? reject(gone) : resolve({ ...DONE, aborted: 'client_gone' })))
+      })
+    },
+  })
+  const LATE = new EgressError('upstream_timeout', 'first byte', true)
+
+  it.each([
+    ['never answers, when its time is over', {}, LATE, 'failed first byte'],
+    ['says 200 and nothing more, when its time is over', { head: 200 }, LATE, 'failed first byte'],
+    ['never answers, when the caller goes', {}, undefined, 'failed'],
+    ['says 200 and nothing more, when the caller goes', { head: 200 }, undefined, 'failed'],
+    ['has begun to answer, when the caller goes', { head: 200, bytes: 'x' }, undefined, 'judged 200'],
+    ['says 500, when the caller goes', { head: 500 }, undefined, 'judged 500'],
+  ])('to a provider that %s is judged as what it is', async (_what, answer, reason, first) => {
+    const ending = new AbortController()
+    const { calls, call, steps } = trial(ended(ending.signal, answer))
+    const response = { write: () => true } as unknown as ForwardCall['response']
+    const sent = calls.send(call({ signal: ending.signal, handing: { response } })).catch(() => undefined)
+    await expect.poll(() => steps).toContain('sent')
+    ending.abort(reason)
+    await sent
+    expect(steps.find((step) => step.startsWith('judged') || step.startsWith('failed'))).toBe(first)
+  })
+
+  it('that could not leave in its time is not the provider’s fault', async () => {
+    const ending = new AbortController()
+    const { calls, call, steps } = trial({
+      use: () => Promise.resolve(ending.abort(LATE)),
+      forward: () => Promise.reject(new EgressError('client_gone', 'connection')),
+    })
+    await expect(calls.send(call({ signal: ending.signal }))).rejects.toMatchObject({ code: 'client_gone' })
+    expect(steps).toContain('failed')
   })
 })

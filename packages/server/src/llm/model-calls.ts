@@ -122,10 +122,18 @@ class Departures implements ModelCalls {
   async #guarded(call: ModelCall, key: ChosenKey, base: Base, leaving: () => void): Promise<ForwardResult> {
     const { principal, provider } = call
     const admitted = this.#o.guard.admit(principal.org, provider.id, base.host)
+    let head: number | undefined
+    // A head is soon sent: whoever says nothing after it has not begun to answer, and is no provider that works.
+    const begun = (): void => {
+      if (head !== undefined) admitted.answered(head)
+      head = undefined
+    }
+    let waited = false
     try {
       const { headers, inject, mask } = await this.#authorized(call, key, base)
       leaving()
-      return await this.#o.egress.forward({
+      waited = call.signal?.aborted !== true
+      const result = await this.#o.egress.forward({
         base,
         method: call.method,
         path: call.path,
@@ -136,16 +144,25 @@ class Departures implements ModelCalls {
         ...lengthOf(call),
         maxRequestBytes: call.body instanceof Uint8Array ? call.body.length : this.#o.maxStreamedBytes,
         again: (status, received) => {
-          admitted.answered(status)
+          head = status
+          if (status >= 500) begun()
           call.metering.answered(status, received)
           return call.withhold?.(status, received) === true ? 'withhold' : undefined
         },
         ...call.handing,
-        response: tapped(call.handing.response, call.metering),
+        response: tapped(call.handing.response, {
+          chunk(bytes) {
+            begun()
+            call.metering.chunk(bytes)
+          },
+        }),
         ...(call.signal === undefined ? {} : { signal: call.signal }),
       })
+      if (result.aborted === undefined) begun()
+      else admitted.failed(tooLate(call.signal) ?? new EgressError(result.aborted, 'body', true))
+      return result
     } catch (error) {
-      admitted.failed(error)
+      admitted.failed((waited ? tooLate(call.signal) : undefined) ?? error)
       throw error
     }
   }
@@ -212,6 +229,12 @@ class Departures implements ModelCalls {
 }
 
 const MAX_BASES = 10_000
+
+/** Why a call was ended whose provider had its time; undefined when it was the caller who ended it, or nobody. */
+function tooLate(signal: AbortSignal | undefined): EgressError | undefined {
+  const reason: unknown = signal?.reason
+  return reason instanceof EgressError && reason.code === 'upstream_timeout' ? reason : undefined
+}
 
 function keptFor(provider: ModelProvider, mode: KnownKeys['mode'], kept: KnownKeys['kept']): ChosenKey {
   if (mode === 'byok_only') {

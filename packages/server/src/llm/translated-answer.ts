@@ -180,7 +180,8 @@ function jsonOf(body: Buffer): unknown {
   }
 }
 
-function withoutBody(headers: readonly string[]): string[] {
+/** Flat, without what is about a body that another one takes the place of. */
+export function withoutBody(headers: readonly string[]): string[] {
   const kept: string[] = []
   for (let at = 0; at + 1 < headers.length; at += 2)
     if (!OF_THE_BODY.has(headers[at]!.toLowerCase())) kept.push(headers[at]!, headers[at + 1]!)
