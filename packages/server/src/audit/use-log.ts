@@ -14,7 +14,7 @@
  */
 import { hasCode, isUuid, systemClock, TransientMap } from '@sallyport/core'
 import type { Clock, Logger, Metrics, OrgId } from '@sallyport/core'
-import { auditAppend, auditEventFind, isBusy, requestRecordInsertMany, usageInsertMany, useAppend } from '../db/index.ts'
+import { auditAppend, auditEventFind, endUserStillNamed, isBusy, requestRecordInsertMany, usageInsertMany, useAppend } from '../db/index.ts'
 import type { AuditHead, AuditUseMode, Charge, ChargedUsage, Database, NewAuditEvent, RequestRecordRow, TenantTx } from '../db/index.ts'
 import { AuditError } from './audit-error.ts'
 import { storable } from './event.ts'
@@ -81,6 +81,8 @@ interface Entry {
 interface Used {
   readonly usage: ChargedUsage
   readonly settled: Settled
+  /** Monotonic: when it came. */
+  readonly since: number
   /** It was refused as it was, and says less now. */
   readonly bare?: boolean
 }
@@ -133,6 +135,7 @@ const MAX_BUFFERED_CHARACTERS = 32 * 1024 * 1024
 /** What is known of a person for longer is not said any more. Far under what the database remembers of whom was forgotten. */
 const MAX_FACT_AGE_MS = 3_600_000
 const FIRST_PAUSE_MS = 50
+const US_PER_MS = 1_000
 const LAST_PAUSE_MS = 1_000
 /** Between two lines that say that rows are refused. */
 const SAY_EVERY_MS = 10_000
@@ -225,7 +228,7 @@ class GroupingUseLog implements UseLog {
     const waits = (this.#queues.get(org)?.usages.length ?? 0) > 0
     // Beyond the bound too, where no row waits that could take its charges along: one for each organization at most.
     if (this.#hasRecordRoom(org) || (!this.#closed && !waits && usage.charges.length > 0)) {
-      this.#queueFor(org).usages.push({ usage, settled })
+      this.#queueFor(org).usages.push({ usage, settled, since: this.#clock.monotonic() })
       return
     }
     this.#overflow(org, 'usage')
@@ -253,7 +256,7 @@ class GroupingUseLog implements UseLog {
   }
 
   /** What it cost is in no budget, and nobody will write it any more. */
-  #uncharged({ usage, settled }: Used): void {
+  #uncharged({ usage, settled }: Pick<Used, 'usage' | 'settled'>): void {
     const nano = usage.charges.reduce((sum, charge) => sum + charge.nano, 0)
     if (nano > 0) {
       this.#metrics?.count('sallyport_budget_uncharged_nanodollars_total', {}, nano)
@@ -371,11 +374,23 @@ class GroupingUseLog implements UseLog {
       if (group.attempted !== undefined && (await wasCommitted(tx, group.attempted))) return
       const events = await this.#sealed(tx, group.events)
       // Before the log, which is held until the end.
-      if (group.usages.length > 0) await usageInsertMany(tx, usagesOf(group))
+      if (group.usages.length > 0) await usageInsertMany(tx, await this.#stillNamed(tx, group.usages))
       if (events.length > 0)
         group.attempted = await (group.records.length > 0 ? useAppend(tx, events, group.records) : auditAppend(tx, events))
       else if (group.records.length > 0) await requestRecordInsertMany(tx, group.records)
     })
+  }
+
+  /** Whoever was forgotten since their call began is not named. */
+  async #stillNamed(tx: TenantTx, usages: readonly Used[]): Promise<readonly ChargedUsage[]> {
+    const now = this.#clock.monotonic()
+    const named = usages.flatMap(({ usage: { row }, since }) =>
+      row.endUser === null ? [] : [{ at: row, endUser: row.endUser, ageMs: now - since + row.durationUs / US_PER_MS }],
+    )
+    const stay = (await endUserStillNamed(tx, named)).values()
+    return usages.map(({ usage }) =>
+      usage.row.endUser === null || stay.next().value === true ? usage : { ...usage, row: { ...usage.row, endUser: null } },
+    )
   }
 
   /** In the order of whom they are about, as every node does: the first of each makes a key that others wait for. */
@@ -529,12 +544,12 @@ function halves({ records, usages }: Group): readonly Group[] {
 }
 
 /** The call without its figures and names: that it was, and what budgets are charged for it, which none but its row may say once. */
-function bared({ usage, settled }: Used): Used {
+function bared({ usage, settled, since }: Used): Used {
   const { org, id, request, at, project, environment, key, provider, status } = usage.row
   const nothing = { endUser: null, model: null, route: null, error: null, source: null, costNano: null, durationUs: 0, firstByteUs: null }
   const tokens = { inputTokens: null, cachedTokens: null, writtenTokens: null, outputTokens: null, reasoningTokens: null }
   const row = { org, id, request, at, project, environment, key, provider, status, ...nothing, ...tokens }
-  return { usage: { ...usage, row }, settled, bare: true }
+  return { usage: { ...usage, row }, settled, since, bare: true }
 }
 
 const MOST_NANO = 9e18
@@ -548,10 +563,6 @@ function owe(owed: Map<string, Charge>, charges: readonly Charge[]): void {
 
 function recordsIn({ records, usages }: Group): number {
   return records.length + usages.length
-}
-
-function usagesOf({ usages }: Group): readonly ChargedUsage[] {
-  return usages.map(({ usage }) => usage)
 }
 
 /** Those that say something of somebody, each with its place in the group. */

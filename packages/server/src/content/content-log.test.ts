@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createLogger, MetricsRegistry, newId, SallyportError } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
+import { DatabaseError } from '../db/index.ts'
 import type { TenantTx } from '../db/index.ts'
 import { METRICS } from '../metrics/index.ts'
 import { createContentLog } from './content-log.ts'
@@ -11,7 +12,19 @@ const place = { project: newId('proj'), environment: 'test' } as const
 
 function part(bytes = 10, over: Partial<HeardPart> = {}): HeardPart {
   const content = Buffer.alloc(bytes, 'x')
-  return { org, place, request: newId('req'), part: 'prompt', provider: 'openai', endUser: null, status: 200, bytes, content, ...over }
+  return {
+    org,
+    place,
+    request: newId('req'),
+    part: 'prompt',
+    provider: 'openai',
+    endUser: null,
+    since: 0,
+    status: 200,
+    bytes,
+    content,
+    ...over,
+  }
 }
 
 /** A log over a database that answers as `answer` does. */
@@ -65,6 +78,29 @@ describe('the log of what is kept', () => {
     await expect.poll(() => [counted('dropped'), counted('stored')]).toEqual([1, 1])
     expect(printed.join()).not.toContain('xxxx')
     expect(log.enter(100)).toBe(true)
+  })
+
+  it('D-14 waits for nobody: organizations whose rows can not be written for a while keep no other waiting', async () => {
+    const [stuck, busy] = [new Set(Array.from({ length: 2 }, () => newId('org'))), newId('org')]
+    const { promise: over, resolve: end } = Promise.withResolvers<void>()
+    let tries = 0
+    const { log, counted } = setup((of) => {
+      if (of === busy && ++tries < 3) return Promise.reject(new DatabaseError('database_unavailable', 'busy', { sqlState: '55P03' }))
+      return (stuck.has(of) ? over : Promise.resolve()).then(() => 1)
+    }, 1_000)
+    const put = (to: OrgId): void => {
+      expect(log.enter(10)).toBe(true)
+      log.put(part(10, { org: to }))
+    }
+    for (const each of [...stuck, busy]) put(each)
+    for (let n = 1; n <= 3; n++) {
+      put(newId('org'))
+      await expect.poll(() => counted('stored'), { timeout: 20_000 }).toBeGreaterThanOrEqual(n)
+    }
+    end()
+    await expect.poll(() => [tries, counted('stored')], { timeout: 20_000 }).toEqual([3, 6])
+    expect(counted('dropped')).toBe(0)
+    await log.close(10_000)
   })
 
   it('writes what it holds before it closes, and drops what it can not write in time', async () => {

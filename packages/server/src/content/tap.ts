@@ -2,7 +2,7 @@
  * Owns the places where a model call shows what may be kept of it: its meter, told of the answer as it passes, and its sending, which has the body. Refuses to look
  * at a call of an organization that keeps nothing.
  */
-import { Pieces } from '@sallyport/core'
+import { Pieces, systemClock } from '@sallyport/core'
 import type { ParsedHeaders } from '@sallyport/core'
 import type { ModelCall, ModelCalls } from '../llm/index.ts'
 import type { MeteredCall, MeteredEnd, Metering, UsageMeter } from '../usage/index.ts'
@@ -90,6 +90,7 @@ class Listener implements Metering {
   readonly #log: ContentLog
   readonly #prompt: Heard | undefined
   readonly #response: Heard | undefined
+  readonly #since = systemClock.monotonic()
   #status: number | null = null
   #ended = false
 
@@ -132,6 +133,7 @@ class Listener implements Metering {
     // A key of an organization makes no call; nothing was sent, then.
     if (project === null) return this.#log.leave(content.length)
     const place = { project, environment }
-    this.#log.put({ org, place, request, part, provider: provider.id, endUser, status: this.#status, bytes: heard.bytes, content })
+    const of = { org, place, request, part, provider: provider.id, endUser, since: this.#since }
+    this.#log.put({ ...of, status: this.#status, bytes: heard.bytes, content })
   }
 }

@@ -482,6 +482,13 @@ export interface Schema {
     subject: string
     forgotten_at: MadeNow
   }
+  'sallyport.end_user_forgotten': {
+    org_id: OrgId
+    project_id: ProjectId
+    environment: Environment
+    end_user_id: string
+    forgotten_at: MadeNow
+  }
   'sallyport.audit_head': {
     org_id: GeneratedAlways<OrgId>
     seq: GeneratedAlways<string>

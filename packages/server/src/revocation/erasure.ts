@@ -13,6 +13,7 @@ import {
   connectionDeleteEnded,
   endUserConnections,
   endUserDropSessions,
+  endUserForget,
   requestRecordErase,
   storedContentCountOfEndUser,
   storedContentDeleteOfEndUser,
@@ -44,7 +45,10 @@ const RECORDS = 5_000
 /** Of what is kept of calls, which is larger. */
 const CONTENTS = 200
 
-/** Answers zeros for one of whom nothing is known. Safe to repeat and to race. What the user connects anew meanwhile is not touched. */
+/**
+ * Answers zeros for one of whom nothing is known; calls under way for them are written without their name even so. Safe to repeat and to race. What the
+ * user connects anew meanwhile is not touched.
+ */
 export async function eraseEndUser(
   { database, vault }: Erasing,
   org: OrgId,
@@ -52,6 +56,8 @@ export async function eraseEndUser(
   endUserId: string,
   actor: string,
 ): Promise<Erasure> {
+  // Apart, and first: whatever names them after this was done after it, and whatever named them before is there to be found.
+  await database.withTenant(org, (tx) => endUserForget(tx, at, endUserId))
   const ending = { actor, cause: 'end_user_deleted', tellProvider: true } as const
   const { ids, used, ...erased } = await database.withTenant(org, async (tx) => {
     // First: whoever writes what calls used comes to it before the audit log too.

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
-import { newId, noMetrics, Secret, systemClock } from '@sallyport/core'
-import { storedContentInsert } from '../../src/db/index.ts'
+import { MetricsRegistry, newId, noMetrics, Secret, systemClock } from '@sallyport/core'
+import { createContentLog } from '../../src/content/index.ts'
+import { settingPut, storedContentInsert } from '../../src/db/index.ts'
+import { METRICS } from '../../src/metrics/index.ts'
 import { createOrganizationDeletions } from '../../src/organizations/index.ts'
 import { createKeeper, storedContentPlace } from '../../src/vault/index.ts'
 import { silent } from '../db/fresh-database.ts'
@@ -55,6 +57,34 @@ describe('what is kept of many model calls', () => {
     expect(await left(tenant)).toBe(0)
     const said = (await world.events(tenant.org)).filter(({ action }) => action === 'end_user.deleted')
     expect(said.map(({ detail }) => detail['stored_contents'])).toEqual([1_200])
+  })
+
+  it('S69 of a call that an erasure overtakes is not written, and that of a later call is', async () => {
+    const [node] = world.nodes
+    const tenant = await makeRevocableTenant(node)
+    const { org, place } = tenant
+    await node.database.withTenant(org, (tx) => settingPut(tx, 'store_prompts', true, 'system'))
+    const metrics = new MetricsRegistry(METRICS)
+    const vault = { seal: async () => Buffer.from([0]) }
+    const log = createContentLog({ database: node.database, vault, logger: silent, metrics })
+    const part = { org, place, request: newId('req'), part: 'prompt', provider: 'openai', status: null, bytes: 1 } as const
+    const put = (endUser: string | null, agoMs: number): void => {
+      expect(log.enter(1)).toBe(true)
+      log.put({ ...part, endUser, since: systemClock.monotonic() - agoMs, content: Buffer.from('x') })
+    }
+    await node.service.eraseEndUser(org, place, 'grace', 'key_of_a_test')
+    await world.rows("update sallyport.end_user_forgotten set forgotten_at = now() - interval '1 hour' where org_id = $1", [org])
+    for (const endUser of ['grace', 'ada', null]) for (const agoMs of [7_200_000, 1_800_000]) put(endUser, agoMs)
+    await log.close(60_000)
+    const rows = await world.rows<{ end_user: string | null; n: string }>(
+      'select end_user, count(*) as n from sallyport.stored_content where org_id = $1 group by 1 order by 1',
+      [org],
+    )
+    expect(rows.map(({ end_user: name, n }) => [name, Number(n)])).toEqual([
+      ['ada', 2],
+      ['grace', 1],
+      [null, 2],
+    ])
   })
 
   it('S69 goes with its organization in pieces', async () => {

@@ -6,6 +6,7 @@ import type { KeyId } from '@sallyport/core'
 import {
   budgetDraw,
   budgetInsert,
+  endUserForget,
   usageInsertMany,
   apiKeyInsert,
   auditSigningKeyPut,
@@ -148,6 +149,7 @@ async function fillTables(tenant: Tenant): Promise<void> {
     const secret = Buffer.from('x')
     await eventSourceInsert(tx, place, { ...EVENT_SOURCE, id: source, integration, context: 'c'.repeat(32), secret })
     await eventReceiptPut(tx, source, Buffer.alloc(32, 6))
+    await endUserForget(tx, place, 'user-0')
     await storedContentInsert(tx, {
       id: randomUUID(),
       place,

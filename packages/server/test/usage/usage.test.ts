@@ -8,6 +8,8 @@ import {
   budgetDraw,
   budgetInsert,
   budgetStates,
+  endUserForget,
+  endUserStillNamed,
   requestRecordList,
   usageForgetUser,
   usageInsertMany,
@@ -175,6 +177,55 @@ describe('what model calls used', () => {
     expect((await sums(at, ['end_user'])).map(({ of }) => of.end_user)).toEqual(['bob'])
     // What they used stays used.
     expect((await sums(at, []))[0]).toMatchObject({ calls: 6 })
+  })
+
+  it('of a call that an erasure overtakes bears no name, and that of a later call does', async () => {
+    const at = await makeTenant(database)
+    await database.withTenant(at.org, (tx) => endUserForget(tx, at.place, 'ann'))
+    await fresh.asSuperuser("update sallyport.end_user_forgotten set forgotten_at = now() - interval '1 hour' where org_id = $1", [at.org])
+    const log = createUseLog({ database, personal: { seal: async () => undefined }, logger: silent })
+    const HOUR_US = 3_600_000_000
+    for (const endUser of ['ann', 'bob'])
+      for (const hours of [30, 2, 0.5]) log.usage(charged(used(at, { endUser, durationUs: hours * HOUR_US })), () => undefined)
+    await log.close()
+    const names = (await list(at)).map(({ endUser, durationUs }) => [endUser, durationUs / HOUR_US])
+    expect(names.filter(([name]) => name !== null).toSorted()).toEqual([
+      ['ann', 0.5],
+      ['bob', 0.5],
+      ['bob', 2],
+    ])
+    expect((await sums(at, ['end_user'])).map(({ of, calls }) => [of.end_user, calls]).toSorted()).toEqual([
+      ['ann', 1],
+      ['bob', 2],
+    ])
+  })
+
+  it.each(['written', 'forgotten'])('bears no name once its end user is forgotten while it is written: first, it is %s', async (first) => {
+    const at = await makeTenant(database)
+    const log = createUseLog({ database, personal: { seal: async () => undefined }, logger: silent })
+    const row = used(at, { endUser: 'ann', durationUs: 60_000_000 })
+    const erase = async (): Promise<unknown> => {
+      await database.withTenant(at.org, (tx) => endUserForget(tx, at.place, 'ann'))
+      return database.withTenant(at.org, (tx) => usageForgetUser(tx, at.place, 'ann', 10))
+    }
+    let second: Promise<unknown> | undefined
+    await database.withTenant(at.org, async (tx) => {
+      if (first === 'written') {
+        expect(await endUserStillNamed(tx, [{ at: at.place, endUser: 'ann', ageMs: 60_000 }])).toEqual([true])
+        await usageInsertMany(tx, [charged(row)])
+        second = erase()
+      } else {
+        await endUserForget(tx, at.place, 'ann')
+        log.usage(charged(row), () => undefined)
+        second = log.flush()
+      }
+      second.catch(() => undefined)
+      await expect.poll(waiting, { timeout: 20_000 }).not.toHaveLength(0)
+    })
+    await second
+    await log.close()
+    expect((await list(at)).map(({ id, endUser }) => [id, endUser])).toEqual([[row.id, null]])
+    expect(await sums(at, ['end_user'])).toEqual([])
   })
 
   it('is swept when it is old enough, rows before days', async () => {
