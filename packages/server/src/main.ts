@@ -13,6 +13,7 @@ import { initCommand } from './cli/init.ts'
 import { migrateCommand } from './cli/migrate.ts'
 import { organizationsCommand } from './cli/organizations.ts'
 import { serveCommand } from './cli/serve.ts'
+import { usageCommand } from './cli/usage.ts'
 import { loadConfig } from './config.ts'
 
 /** How long what was closed may take to let go of the process. */
@@ -39,6 +40,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: organizationsCommand,
     words: true,
     about: 'list, export and delete organizations; docs/organizations.md leads through it',
+  },
+  usage: {
+    run: usageCommand,
+    words: true,
+    about: 'add up what model calls used and cost, and list budgets; docs/usage.md leads through it',
   },
   audit: {
     run: auditCommand,
