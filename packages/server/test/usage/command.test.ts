@@ -24,7 +24,7 @@ beforeAll(async () => {
   database = await fresh.open()
   folder = await mkdtemp(join(tmpdir(), 'sallyport-usage-'))
   ;[first, second] = [await makeTenant(database), await makeTenant(database)]
-  await spend(first, { costNano: 2_500_000_000 })
+  await spend(first, { costNano: 2_500_000_000n })
   await spend(first, { model: 'a-model-of-nobody', costNano: null })
   await spend(second, { model: 'a-model-of-nobody', costNano: null })
   await database.withTenant(first.org, (tx) =>
@@ -67,7 +67,7 @@ async function spend({ org, project, environment }: Tenant, over: Partial<UsageR
     writtenTokens: 0,
     outputTokens: 10,
     reasoningTokens: 0,
-    costNano: 0,
+    costNano: 0n,
     durationUs: 1,
     firstByteUs: 1,
     ...over,
