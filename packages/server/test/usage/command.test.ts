@@ -24,7 +24,7 @@ beforeAll(async () => {
   database = await fresh.open()
   folder = await mkdtemp(join(tmpdir(), 'sallyport-usage-'))
   ;[first, second] = [await makeTenant(database), await makeTenant(database)]
-  await spend(first, { costNano: 2_500_000_000n })
+  await spend(first, { costNano: 2_500_000_000 })
   await spend(first, { model: 'a-model-of-nobody', costNano: null })
   await spend(second, { model: 'a-model-of-nobody', costNano: null })
   await database.withTenant(first.org, (tx) =>
@@ -32,7 +32,7 @@ beforeAll(async () => {
       id: newId('bud'),
       holder: 'organization',
       holderId: first.org,
-      amountNano: 10_000_000_000n,
+      amountNano: 10_000_000_000,
       period: 'month',
       enforcement: 'hard',
       unpriced: 'refuse',
@@ -67,7 +67,7 @@ async function spend({ org, project, environment }: Tenant, over: Partial<UsageR
     writtenTokens: 0,
     outputTokens: 10,
     reasoningTokens: 0,
-    costNano: 0n,
+    costNano: 0,
     durationUs: 1,
     firstByteUs: 1,
     ...over,
