@@ -12,13 +12,20 @@ interface ListCall {
 
 /** How one kind of row is listed. `Key` is what the rows are ordered by. */
 export interface Listing<Row, Key, Item> {
-  readonly rows: (page: Page<Key>) => Promise<readonly Row[]>
+  readonly rows: (page: Page<Key>) => Promise<readonly Row[] | Looked<Row, Key>>
   readonly keyOf: (row: Row) => Key
   /** Back from a cursor's text, which only we can have made. */
   readonly readKey: (text: string) => Key
   readonly present: (row: Row) => Item
   /** Filters in force, each as `name=value`. */
   readonly filters?: readonly string[]
+}
+
+/** Rows that were looked for among others, up to a bound. */
+export interface Looked<Row, Key> {
+  readonly rows: readonly Row[]
+  /** Where looking ended before the page was full; undefined: there is nothing beyond. */
+  readonly lookedTo: Key | undefined
 }
 
 /** One page, and the cursor of the next while there is one. */
@@ -30,9 +37,10 @@ export async function listPage<Row, Key, Item>(
   const { org = '', project = '', environment = '' } = call.ids
   const binding = [call.name, org, project, environment, ...(listing.filters ?? [])]
   const position = call.deps.cursors.read(binding, cursor)
-  const rows = await listing.rows({ after: position === undefined ? undefined : listing.readKey(position), limit: limit + 1 })
+  const found = await listing.rows({ after: position === undefined ? undefined : listing.readKey(position), limit: limit + 1 })
+  const { rows, lookedTo } = 'rows' in found ? found : { rows: found, lookedTo: undefined }
   const shown = rows.slice(0, limit)
   const last = shown.at(-1)
-  const more = rows.length > limit && last !== undefined
-  return { data: shown.map(listing.present), next_cursor: more ? call.deps.cursors.issue(binding, String(listing.keyOf(last))) : null }
+  const next = rows.length > limit && last !== undefined ? listing.keyOf(last) : lookedTo
+  return { data: shown.map(listing.present), next_cursor: next === undefined ? null : call.deps.cursors.issue(binding, String(next)) }
 }

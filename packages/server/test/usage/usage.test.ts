@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { sql } from 'kysely'
 import { createLogger, MetricsRegistry, newId, usdOf } from '@sallyport/core'
-import type { BudgetId, OrgId } from '@sallyport/core'
+import type { BudgetId, OrgId, UsageId } from '@sallyport/core'
 import { createUseLog } from '../../src/audit/index.ts'
 import {
   budgetDelete,
@@ -17,6 +17,7 @@ import {
   usageSums,
 } from '../../src/db/index.ts'
 import type { ChargedUsage, Database, RequestRecordRow, TenantTx, UsageDimension, UsageRow } from '../../src/db/index.ts'
+import { MOST_LOOKED_AT, usageFind, usageLooking } from '../../src/db/queries/usage.ts'
 import { METRICS } from '../../src/metrics/index.ts'
 import { freshDatabase, makeTenant, silent } from '../db/fresh-database.ts'
 import type { FreshDatabase, Tenant } from '../db/fresh-database.ts'
@@ -160,6 +161,71 @@ describe('what model calls used', () => {
     expect(await between(new Date('0001-01-01T00:00:00Z'), new Date('9999-12-31T00:00:00Z'))).toEqual(ids)
   })
 
+  describe('of one key, model or end user among many calls', () => {
+    let at: Tenant
+    const key = newId('key')
+    const many = 20_000
+    beforeAll(async () => {
+      at = await makeTenant(database)
+      // Ids in the order of time, as they are made; one in a thousand is of the key, another of the model, another of the end user.
+      await fresh.asSuperuser(
+        `insert into sallyport.usage_record (org_id, id, request_id, at, project_id, environment, key_id, end_user_id, provider, model, status, duration_us)
+         select $1, (lpad(to_hex($6::bigint + n), 12, '0') || '7000800000' || lpad(to_hex(n), 10, '0'))::uuid, gen_random_uuid(),
+           to_timestamp(($6::bigint + n) / 1000.0), $2, $3, case n % 1000 when 1 then $4::uuid else gen_random_uuid() end,
+           case n % 1000 when 2 then 'ann' else 'user-' || n % 50 end, case n % 1000 when 3 then 'rare' else 'common' end,
+           case n % 1000 when 4 then 'seldom' else 'often' end, 200, 1
+         from generate_series(1, $5::bigint) n`,
+        [at.org, at.project, at.environment, key, many, Date.now() - many],
+      )
+      await fresh.asSuperuser('analyze sallyport.usage_record')
+    }, 60_000)
+
+    it.each([
+      ['usage_record_key', { key }],
+      ['usage_record_model', { model: 'seldom' }],
+      ['usage_record_end_user', { endUser: 'ann' }],
+      // Of a key that nobody has, which is nowhere in what PostgreSQL knows of the table.
+      ['usage_record_key', { key: newId('key') }],
+    ])('is read from index %s alone: %j', async (index, filter) => {
+      const plan = await database.withTenant(at.org, async (tx) => {
+        const { found } = usageLooking(tx, at.place, filter, { limit: 51 }, MOST_LOOKED_AT)
+        return JSON.stringify(await found.explain('json', sql`analyze, timing off`))
+      })
+      expect(plan).toContain(`"${index}"`)
+      expect(plan).not.toContain('Rows Removed by Filter')
+      expect(plan).not.toContain('"Sort"')
+    })
+
+    it.each([
+      ['a provider', { provider: 'rare' }],
+      ['a key and a model', { key, model: 'seldom' }],
+      ['an end user, a provider and a model', { endUser: 'user-3', provider: 'rare', model: 'often' }],
+    ])('is looked for in so many rows a page where no index has it all: %s', async (_what, filter) => {
+      const most = 1_500
+      const scanned: number[] = []
+      const ids: string[] = []
+      let after: UsageId | undefined
+      do {
+        const from: UsageId | undefined = after
+        const page = { limit: 4, after: from }
+        const { rows, lookedTo, plan } = await database.withTenant(at.org, async (tx) => {
+          const found = await usageFind(tx, at.place, filter, page, most)
+          // In the same transaction: it is told how to look.
+          const looking = usageLooking(tx, at.place, filter, page, most)
+          return { ...found, plan: JSON.stringify(await looking.found.explain('json', sql`analyze, timing off`)) }
+        })
+        scanned.push(...[...plan.matchAll(/"Actual Rows": ?(\d+)/gu)].map(([, count]) => Number(count)))
+        expect(plan).not.toMatch(/"Seq Scan"|"Sort"/u)
+        ids.push(...rows.map(({ id }) => id))
+        after = rows.length === 4 ? rows.at(-1)!.id : lookedTo
+      } while (after !== undefined)
+      expect(Math.max(...scanned)).toBeLessThanOrEqual(most)
+      const all = await database.withTenant(at.org, (tx) => usageList(tx, at.place, {}, { limit: many + 1 }))
+      const picked = all.filter((row) => Object.entries(filter).every(([name, value]) => row[name as 'key'] === value))
+      expect(ids).toEqual(picked.map(({ id }) => id))
+    })
+  })
+
   it('of another organization is not there', async () => {
     const [mine, other] = [await makeTenant(database), await makeTenant(database)]
     await store(mine.org, [charged(used(mine))])
@@ -188,16 +254,10 @@ describe('what model calls used', () => {
     for (const endUser of ['ann', 'bob'])
       for (const hours of [30, 2, 0.5]) log.usage(charged(used(at, { endUser, durationUs: hours * HOUR_US })), () => undefined)
     await log.close()
-    const names = (await list(at)).map(({ endUser, durationUs }) => [endUser, durationUs / HOUR_US])
-    expect(names.filter(([name]) => name !== null).toSorted()).toEqual([
-      ['ann', 0.5],
-      ['bob', 0.5],
-      ['bob', 2],
-    ])
-    expect((await sums(at, ['end_user'])).map(({ of, calls }) => [of.end_user, calls]).toSorted()).toEqual([
-      ['ann', 1],
-      ['bob', 2],
-    ])
+    const names = (await list(at)).flatMap(({ endUser, durationUs }) => (endUser === null ? [] : [`${endUser} ${durationUs / HOUR_US}`]))
+    expect(new Set(names)).toEqual(new Set(['ann 0.5', 'bob 0.5', 'bob 2']))
+    const days = (await sums(at, ['end_user'])).map(({ of, calls }) => `${of.end_user} ${calls}`)
+    expect(new Set(days)).toEqual(new Set(['ann 1', 'bob 2']))
   })
 
   it.each(['written', 'forgotten'])('bears no name once its end user is forgotten while it is written: first, it is %s', async (first) => {

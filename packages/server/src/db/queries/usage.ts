@@ -161,14 +161,18 @@ function stored(row: UsageRow) {
   }
 }
 
-/** What rows are picked by; absent: all. Moments from the first on, and before the last. */
-export interface UsageFilter {
+/** Moments from the first on, and before the last; absent: all. */
+export interface UsageSpan {
+  readonly from?: Date | undefined
+  readonly until?: Date | undefined
+}
+
+/** What rows are picked by; absent: all. */
+export interface UsageFilter extends UsageSpan {
   readonly key?: KeyId | undefined
   readonly endUser?: string | undefined
   readonly provider?: string | undefined
   readonly model?: string | undefined
-  readonly from?: Date | undefined
-  readonly until?: Date | undefined
 }
 
 const LAST_MS = 2 ** 48 - 1
@@ -180,23 +184,72 @@ function firstIdOf(at: Date): UsageId {
 }
 
 /** Newest first, by id, which begins with its time. Of a place, index usage_record_list; of the organization, its primary key. */
-export async function usageList(tx: TenantTx, at: Place | undefined, filter: UsageFilter, page: Page<UsageId>): Promise<UsageRow[]> {
-  const rows = await tx
+export async function usageList(tx: TenantTx, at: Place | undefined, span: UsageSpan, page: Page<UsageId>): Promise<UsageRow[]> {
+  const rows = await usageWithin(tx, at, span, page).selectAll().limit(page.limit).execute()
+  return rows.map(usageRow)
+}
+
+function usageWithin(tx: TenantTx, at: Place | undefined, { from, until }: UsageSpan, { after }: Pick<Page<UsageId>, 'after'>) {
+  return tx
     .selectFrom('sallyport.usage_record')
-    .selectAll()
     .where('org_id', '=', tx.org)
     .$if(at !== undefined, (query) => query.where('project_id', '=', at!.project).where('environment', '=', at!.environment))
-    .$if(filter.key !== undefined, (query) => query.where('key_id', '=', filter.key!))
-    .$if(filter.endUser !== undefined, (query) => query.where('end_user_id', '=', filter.endUser!))
-    .$if(filter.provider !== undefined, (query) => query.where('provider', '=', filter.provider!))
-    .$if(filter.model !== undefined, (query) => query.where('model', '=', filter.model!))
-    .$if(filter.from !== undefined, (query) => query.where('at', '>=', filter.from!).where('id', '>=', firstIdOf(filter.from!)))
-    .$if(filter.until !== undefined, (query) => query.where('at', '<', filter.until!).where('id', '<', firstIdOf(filter.until!)))
-    .$if(page.after !== undefined, (query) => query.where('id', '<', page.after!))
+    .$if(from !== undefined, (query) => query.where('at', '>=', from!).where('id', '>=', firstIdOf(from!)))
+    .$if(until !== undefined, (query) => query.where('at', '<', until!).where('id', '<', firstIdOf(until!)))
+    .$if(after !== undefined, (query) => query.where('id', '<', after!))
     .orderBy('id', 'desc')
-    .limit(page.limit)
-    .execute()
-  return rows.map(usageRow)
+}
+
+/** Each has an index, in this order; what a row must be beside the first is looked for row by row. */
+const FILTERS = { end_user_id: 'endUser', key_id: 'key', model: 'model', provider: 'provider' } as const
+type FilterColumn = keyof typeof FILTERS
+/** Rows that one page is looked for in. */
+export const MOST_LOOKED_AT = 50_000
+
+/** A page of the rows that a filter picks. */
+export interface FoundUsage {
+  readonly rows: UsageRow[]
+  /** Where looking ended before the page was full: there may be more from there on. */
+  readonly lookedTo: UsageId | undefined
+}
+
+/**
+ * As usageList, of the rows that `filter` picks. By one of end user, key and model from its index; by more than one, or by provider, in at most `most` rows a
+ * page, however many there are and few of them it picks.
+ */
+export async function usageFind(
+  tx: TenantTx,
+  at: Place,
+  filter: UsageFilter,
+  page: Page<UsageId>,
+  most = MOST_LOOKED_AT,
+): Promise<FoundUsage> {
+  const looking = usageLooking(tx, at, filter, page, most)
+  // Where rows are thought to lie far apart, all of them would be read and sorted rather than `most` from the index.
+  if (looking.end !== undefined) await sql`set local enable_sort = off`.execute(tx)
+  const rows = await looking.found.execute()
+  const last = rows.length < page.limit ? await looking.end?.executeTakeFirst() : undefined
+  return { rows: rows.map(usageRow), lookedTo: last?.id }
+}
+
+/** The statements of usageFind: what is found, and the last row that is looked at, where there are so many. */
+export function usageLooking(tx: TenantTx, at: Place, filter: UsageFilter, page: Page<UsageId>, most: number) {
+  const named = (Object.keys(FILTERS) as FilterColumn[]).filter((column) => filter[FILTERS[column]] !== undefined)
+  const first = named.find((column) => column !== 'provider')
+  const rest = named.filter((column) => column !== first)
+  const is = (column: FilterColumn) => sql<boolean>`${sql.ref(column)} = ${filter[FILTERS[column]]}`
+  const within = usageWithin(tx, at, filter, page).$if(first !== undefined, (query) => query.where(is(first!)))
+  if (rest.length === 0) return { found: within.selectAll().limit(page.limit), end: undefined }
+  // A bound within the other is what keeps PostgreSQL from looking on, and from choosing another way.
+  const looked = tx.selectFrom(within.selectAll().limit(most).as('looked')).selectAll()
+  const picked = rest.reduce((query, column) => query.where(is(column)), looked)
+  return {
+    found: picked.orderBy('id', 'desc').limit(page.limit),
+    end: within
+      .select('id')
+      .offset(most - 1)
+      .limit(1),
+  }
 }
 
 function usageRow(row: Selectable<Schema['sallyport.usage_record']>): UsageRow {

@@ -2,7 +2,7 @@ import { formatId, usdOf } from '@sallyport/core'
 import type { OrgId, UsageId } from '@sallyport/core'
 import { csvRow } from '../../../audit/index.ts'
 import { usageList } from '../../../db/index.ts'
-import type { Database, UsageFilter, UsageRow } from '../../../db/index.ts'
+import type { Database, UsageRow, UsageSpan } from '../../../db/index.ts'
 import { implement } from '../../operation.ts'
 import { recordedExport, startExport } from '../../recorded-export.ts'
 
@@ -46,7 +46,7 @@ const COLUMNS: readonly (readonly [string, (row: UsageRow) => string | number | 
 ]
 
 /** Page by page, each in a transaction of its own: however slowly somebody reads, no transaction waits for that. What is not known is an empty cell. */
-async function* csv(database: Pick<Database, 'withTenant'>, org: OrgId, filter: UsageFilter, count: () => void): AsyncGenerator<string> {
+async function* csv(database: Pick<Database, 'withTenant'>, org: OrgId, filter: UsageSpan, count: () => void): AsyncGenerator<string> {
   yield csvRow(COLUMNS.map(([name]) => name))
   let after: UsageId | undefined
   for (;;) {

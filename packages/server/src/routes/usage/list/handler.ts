@@ -1,6 +1,6 @@
 import { parseId } from '@sallyport/core'
 import type { UsageId } from '@sallyport/core'
-import { usageList } from '../../../db/index.ts'
+import { usageFind } from '../../../db/index.ts'
 import { ProblemError } from '../../../http/index.ts'
 import { boundConnection } from '../../connection/bound.ts'
 import { implement } from '../../operation.ts'
@@ -25,7 +25,7 @@ export const usageRecordList = implement('usageRecordList', (call) => {
   )
   return inEnvironment(call, (tx, at) =>
     listPage(call, {
-      rows: (page) => usageList(tx, at, filter, page),
+      rows: (page) => usageFind(tx, at, filter, page),
       keyOf: (row) => row.id,
       readKey: (text: string) => text as UsageId,
       present: presentUsage,
