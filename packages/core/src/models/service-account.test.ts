@@ -74,6 +74,22 @@ describe('access tokens of service accounts', () => {
     expect(purchases).toHaveLength(2)
   })
 
+  it('for one call are bought once for all who wait, and are not asked for again for a moment after a refusal', async () => {
+    const { buy, asked: purchases, clock } = trial(() => Response.json({ error: 'invalid_grant' }, { status: 400 }))
+    const own = { once: true }
+    const both = await Promise.allSettled([buy(own), buy(own)])
+    expect([both.map(({ status }) => status), purchases.length]).toEqual([['rejected', 'rejected'], 1])
+    await expect(buy(own)).rejects.toMatchObject({ code: 'provider_key_rejected' })
+    expect(purchases).toHaveLength(1)
+    // Another's, another organization's and a kept one are asked for all the same.
+    for (const more of [{ ...own, credential: account({ project_id: 'p' }) }, { ...own, owner: 'other' }, {}])
+      await expect(buy(more)).rejects.toMatchObject({ code: 'provider_key_rejected' })
+    expect(purchases).toHaveLength(4)
+    clock.advance(5_000)
+    await expect(buy(own)).rejects.toMatchObject({ code: 'provider_key_rejected' })
+    expect(purchases).toHaveLength(5)
+  })
+
   it.each([
     ['a server that fails', () => new Response('', { status: 503 }), 'upstream_unreachable'],
     ['one that limits', () => new Response('', { status: 429 }), 'upstream_unreachable'],
@@ -82,9 +98,10 @@ describe('access tokens of service accounts', () => {
     ['a token that would end a header', () => Response.json({ access_token: 'a\r\nb', expires_in: 3_600 }), 'upstream_invalid'],
   ])('are a passing failure with %s, which is not remembered', async (_what, answer, code) => {
     const { buy, asked: purchases } = trial(answer)
+    await expect(buy({ once: true })).rejects.toMatchObject({ code })
     for (const _ of [1, 2]) await expect(buy()).rejects.toMatchObject({ code })
-    await expect(buy()).rejects.toBeInstanceOf(EgressError)
-    expect(purchases).toHaveLength(3)
+    await expect(buy({ once: true })).rejects.toBeInstanceOf(EgressError)
+    expect(purchases).toHaveLength(4)
   })
 
   it('are not to be had with a private key that does not sign, of which nothing is repeated', async () => {

@@ -1,6 +1,7 @@
 /**
  * Owns the access tokens that a service account's key buys (RFC 7523 section 2.1): one purchase for all who wait, at the address of the provider's record and never
- * at one that the key's file names. Remembered until shortly before their end, sealed under a key of this process. Refuses to remember a caller's own.
+ * at one that the key's file names. Remembered until shortly before their end, sealed under a key of this process. Refuses to remember a caller's own, but for a moment
+ * that it was refused.
  */
 import { z } from 'zod'
 import { generateKeyBytes, open, seal, sealingKey, sha256 } from '../crypto/index.ts'
@@ -52,6 +53,8 @@ const LONGEST_LIFE_S = 43_200
 /** A key that was refused is not offered again for so long, however many call with it. */
 const REST_MS = 5_000
 const MAX_TOKENS = 10_000
+/** Of callers' own credentials that were refused a moment ago. */
+const MAX_RESTING = 10_000
 const TIMEOUT_MS = 20_000
 const MAX_ANSWER_BYTES = 64 * 1024
 
@@ -79,6 +82,9 @@ class Purchases implements AccessTokens {
   readonly #sealing: SealingKey
   readonly #kept = new Map<string, Kept>()
   readonly #buying = new Map<string, Promise<Secret>>()
+  /** Apart from what is kept: bad credentials of callers are many, and take no good one's place. */
+  readonly #resting = new Map<string, { readonly until: number; readonly why: ModelKeyError }>()
+  readonly #buyingOnce = new Map<string, Promise<Secret>>()
   /** Counts what was forgotten: a purchase that began before it is not remembered after it. */
   #epoch = 0
 
@@ -88,12 +94,39 @@ class Purchases implements AccessTokens {
   }
 
   async of({ owner, provider, credential, once }: TokenWanted): Promise<Secret> {
-    if (once) return (await this.#buy(provider, credential)).token
     const name = [owner, provider.id, sha256(credential).toString('hex')].join(' ')
+    if (once) return this.#once(name, provider, credential)
     const kept = this.#kept.get(name)
     if (kept !== undefined && this.#o.clock.monotonic() < kept.until) return this.#taken(name, kept.what)
     const buying = this.#buying.get(name) ?? this.#begin(name, owner, provider, credential)
     return buying
+  }
+
+  /** One purchase for all calls that wait for it, and none for a moment after a refusal. */
+  #once(name: string, provider: TokenWanted['provider'], credential: Secret): Promise<Secret> {
+    const resting = this.#resting.get(name)
+    if (resting !== undefined && this.#o.clock.monotonic() < resting.until) return Promise.reject(resting.why)
+    const under = this.#buyingOnce.get(name)
+    if (under !== undefined) return under
+    const buying = this.#buy(provider, credential)
+      .then(
+        ({ token }) => token,
+        (error: unknown) => {
+          if (error instanceof ModelKeyError) this.#rest(name, error)
+          throw error
+        },
+      )
+      .finally(() => this.#buyingOnce.delete(name))
+    this.#buyingOnce.set(name, buying)
+    return buying
+  }
+
+  #rest(name: string, why: ModelKeyError): void {
+    this.#resting.delete(name)
+    this.#resting.set(name, { until: this.#o.clock.monotonic() + REST_MS, why })
+    if (this.#resting.size <= MAX_RESTING) return
+    const oldest = this.#resting.keys().next()
+    if (oldest.done !== true) this.#resting.delete(oldest.value)
   }
 
   #taken(name: string, what: Kept['what']): Secret {

@@ -21,10 +21,15 @@ export const geminiPath: ModelPath = (model) => {
  */
 export function vertexPath({ project, location }: Readonly<Record<string, string>>): ModelPath {
   return (model) => {
+    // Of a key that was kept before there was this setting, or whose file names no project.
+    if (project === undefined && !model.includes('/')) {
+      throw invalid(
+        'model',
+        'The key of this provider names no project: rotate it, give it the setting project, or name the model projects/{project}/locations/{location}/publishers/google/models/{model}.',
+      )
+    }
     const full =
-      model.includes('/') || project === undefined || location === undefined
-        ? model
-        : `projects/${project}/locations/${location}/publishers/google/models/${model}`
+      model.includes('/') || location === undefined ? model : `projects/${project}/locations/${location}/publishers/google/models/${model}`
     if (!RESOURCE.test(full) || !full.split('/').every((segment) => NAME.test(segment)))
       throw invalid('model', 'For this provider it is projects/{project}/locations/{location}/publishers/google/models/{model}.')
     return `/v1/${full}`

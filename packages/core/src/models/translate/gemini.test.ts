@@ -196,6 +196,9 @@ describe('a chat completion request in Gemini’s words', () => {
       'projects/p/locations/l/publishers/google/models/..',
     ])
       expect(refusal({ model }, vertex({}))).toEqual({ param: 'model', reason: 'invalid_value' })
+    expect(() => vertex({ location: 'europe-west4' }).request(asked({ model: 'gemini-2.5-flash' }))).toThrow(
+      expect.objectContaining({ publicDetail: expect.stringContaining('names no project: rotate it') }),
+    )
   })
 })
 
