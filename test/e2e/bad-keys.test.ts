@@ -33,10 +33,10 @@ interface Told {
   readonly port: number
 }
 
-function refused(key: string, from: string): Promise<Told> {
+function refused(key: string, from: string, path: string): Promise<Told> {
   return new Promise((resolve, reject) => {
     const headers = { authorization: `Bearer ${key}`, 'x-forwarded-for': from }
-    const request = httpRequest(`${stage.gateway.url}/proxy/api/user`, { agent, headers }, (response) => {
+    const request = httpRequest(`${stage.gateway.url}${path}`, { agent, headers }, (response) => {
       const port = response.socket.localPort!
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -50,11 +50,14 @@ function refused(key: string, from: string): Promise<Told> {
   })
 }
 
+/** Of the data plane, and of the control plane. */
+const DOORS = ['/proxy/api/user', '/api/v1/whoami'] as const
+
 describe('a flood of bad keys', () => {
-  it('D-01 is refused whole, on connections that stay, and beside it every good call is served', async () => {
+  it('D-01 is refused whole by either door, on connections that stay, and beside it every good call is served', async () => {
     const kinds = [withoutForm, ofNobody, withWrongSecret]
     // From so few addresses that they are over their budget before the end, unless the machine is very slow.
-    const flood = Promise.all(Array.from({ length: 3_000 }, (_, n) => refused(kinds[n % kinds.length]!(), `198.51.100.${n % 4}`)))
+    const flood = Promise.all(Array.from({ length: 3_000 }, (_, n) => refused(kinds[n % 3]!(), `198.51.100.${n % 4}`, DOORS[n % 2]!)))
     const good: number[] = []
     for (let n = 0; n < 50; n++) {
       const response = await stage.call('/user')
@@ -69,8 +72,12 @@ describe('a flood of bad keys', () => {
   })
 
   it('D-01 says the same of a key that memory knows to be wrong as of one that had to be asked about', async () => {
-    const untold = (head: string): string => head.replaceAll(/req_[0-9A-Za-z]{22}|\r\ndate: [^\r]*/giu, '')
-    for (const target of ['/proxy/api/user', '/llm/anthropic/v1/messages', '/v1/models']) {
+    const untold = (head: string): string[] =>
+      head
+        .replaceAll(/req_[0-9A-Za-z]{22}|\r\ndate: [^\r]*/giu, '')
+        .split('\r\n')
+        .toSorted()
+    for (const target of ['/proxy/api/user', '/llm/anthropic/v1/messages', '/v1/models', '/api/v1/whoami']) {
       const key = ofNobody()
       const ask = () => sendRaw(stage.gateway.url, rawRequest(target, [`Authorization: Bearer ${key}`]))
       const [asked, known] = [await ask(), await ask()]

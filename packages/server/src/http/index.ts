@@ -1,4 +1,5 @@
 /** The HTTP face: the server, problems, and the guards that every route stands behind. */
+export { lingerOverBody } from './unread-body.ts'
 export { clientAddress, isTrustedPeer, rawValues, trustedProxies } from './client-address.ts'
 export type { TrustedProxies } from './client-address.ts'
 export {

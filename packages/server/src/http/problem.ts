@@ -227,19 +227,18 @@ export function sendProblem(
 /** The answer to an error that is made once, but for the request's id, which stands once in the body and once in the headers. */
 interface Prepared {
   readonly problem: Problem
-  readonly more: Readonly<Record<string, string>>
   readonly headers: readonly string[]
   readonly before: string
   readonly behind: string
 }
 
-const prepared = new WeakMap<Error, Prepared>()
+/** By what else the answer says: the planes have each their own. */
+const prepared = new WeakMap<Error, WeakMap<object, Prepared>>()
 const SLOT = 'req_'
 
 /** The same answer, worked out once: errors that are frozen are those that come by the thousand (`REFUSED_KEY`). */
 function sendPrepared(response: ServerResponse, error: Error, requestId: string, more: Readonly<Record<string, string>>): Problem {
-  const known = prepared.get(error)
-  const { problem, headers, before, behind } = known?.more === more ? known : prepare(error, more)
+  const { problem, headers, before, behind } = prepared.get(error)?.get(more) ?? prepare(error, more)
   const body = `${before}${requestId}${behind}`
   response.writeHead(problem.status, [...headers, 'sallyport-request-id', requestId, 'content-length', String(body.length)])
   // As text, so that head and body leave in one piece.
@@ -253,8 +252,9 @@ function prepare(error: Error, more: Readonly<Record<string, string>>): Prepared
   const [before = '', behind = '', ...rest] = JSON.stringify(problem).split(`:${SLOT}"`)
   if (rest.length > 0 || /[^\x20-\x7e]/u.test(before + behind)) throw new TypeError('this problem can not be prepared')
   const { 'sallyport-request-id': _, ...headers } = { ...more, ...problemHeaders(problem, error, SLOT) }
-  const made = { problem, more, headers: Object.entries(headers).flat(), before: `${before}:`, behind: `"${behind}` }
-  prepared.set(error, made)
+  const made = { problem, headers: Object.entries(headers).flat(), before: `${before}:`, behind: `"${behind}` }
+  const known = prepared.get(error) ?? new WeakMap<object, Prepared>()
+  prepared.set(error, known.set(more, made))
   return made
 }
 

@@ -21,6 +21,7 @@ import { serveConsole } from './console-pages.ts'
 import type { CrossOrigin } from './cross-origin.ts'
 import { transportHeaders } from './edge-headers.ts'
 import { addSecurityHeaders } from './headers.ts'
+import { createKeyDoor } from './key-door.ts'
 import { createHealthListener } from './health.ts'
 import type { Readiness } from './health.ts'
 import { parseJsonBody } from './json-body.ts'
@@ -46,7 +47,7 @@ export interface HttpServerOptions {
   /** Refuse what did not come by TLS, here or at a trusted proxy. */
   readonly requireTls?: boolean
   readonly logger: Logger
-  readonly keys: Pick<KeyAuthenticator, 'cached' | 'authenticate'>
+  readonly keys: Pick<KeyAuthenticator, 'cached' | 'judge' | 'authenticate'>
   readonly keyGuard: Pick<KeyGuard, 'admit'>
   readonly keyUses: Pick<KeyUses, 'note'>
   readonly sessions: Pick<Sessions, 'lookup'>
@@ -85,12 +86,20 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
   let ending = false
   const health = createHealthListener({ ready: options.ready, draining: () => ending || base.draining, headers })
   let controlPlane: (request: IncomingMessage, response: ServerResponse) => void
+  const refusesKey = createKeyDoor({
+    keys: options.keys,
+    trustedProxies: proxies,
+    sessionCookie: sessionCookieName(new URL(options.publicUrl).protocol === 'https:'),
+    headers,
+    logger: options.logger,
+  })
   const requests = (request: IncomingMessage, response: ServerResponse): void => {
     if (
       !health(request, response) &&
       !cameByPlainHttp(request, response) &&
       !options.crossOrigin.preflight(request, response) &&
-      !options.dataPlane(request, response)
+      !options.dataPlane(request, response) &&
+      !refusesKey(request, response)
     )
       controlPlane(request, response)
   }

@@ -9,7 +9,7 @@ import type { Clock, ConnectionId, ForwardCall, Logger, Metrics, RequestId } fro
 import type { UseLog } from '../audit/index.ts'
 import type { KeyGuard } from '../binding/index.ts'
 import type { RequestRecordRow } from '../db/index.ts'
-import { rawValues, sendProblem, sourceOf } from '../http/index.ts'
+import { lingerOverBody, sendProblem, sourceOf } from '../http/index.ts'
 import type { CrossOrigin } from '../http/index.ts'
 import { IdentityError } from '../identity/index.ts'
 import type { KeyAuthenticator, KeyPrincipal, KeyUses } from '../identity/index.ts'
@@ -75,8 +75,6 @@ const CONTAINMENT = [
 ]
 /** To whoever would rather wait than go on by what was true a moment ago. */
 const FROM_MEMORY = ['sallyport-warning', 'database_unavailable']
-/** How long a refused upload may go on before its connection is cut, so that its sender can read the refusal first. */
-const LINGER_MS = 2_000
 /** In records only; nobody is left to be told. */
 const CLIENT_GONE = 499
 const LONGEST_PATH = 2_048
@@ -276,23 +274,6 @@ export class Visit {
     this.#o.metrics.observe('http_request_duration_seconds', { provider }, ms / 1000)
     return ms
   }
-}
-
-/**
- * Lets a sender whose body was refused read the answer before its connection goes: the rest is discarded for a moment, never kept.
- */
-function lingerOverBody(request: IncomingMessage, response: ServerResponse): void {
-  if (request.complete || !sendsBody(request.rawHeaders)) return
-  response.once('finish', () => {
-    const timer = setTimeout(() => request.socket.destroy(), LINGER_MS)
-    request.once('end', () => clearTimeout(timer))
-    request.once('close', () => clearTimeout(timer))
-  })
-}
-
-/** RFC 9112 section 6.3: a request without either header has no body. */
-function sendsBody(rawHeaders: readonly string[]): boolean {
-  return rawValues(rawHeaders, 'content-length').some((length) => length !== '0') || rawValues(rawHeaders, 'transfer-encoding').length > 0
 }
 
 /** How many calls are under way. */

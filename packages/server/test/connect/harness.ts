@@ -175,7 +175,7 @@ async function createNode(db: FreshDatabase, keyring: RootKeyring, options: Gate
     crossOrigin: { preflight: () => false, answerFor: () => undefined },
     trustedProxies: [],
     logger,
-    keys: { cached: () => undefined, authenticate: () => Promise.reject(new TypeError('no key is asked here')) },
+    keys: { cached: () => undefined, judge: () => undefined, authenticate: () => Promise.reject(new TypeError('no key is asked here')) },
     sessions,
     people: { authenticate: () => Promise.reject(new TypeError('nobody comes with a token')) },
     breakGlass: { note: () => undefined },

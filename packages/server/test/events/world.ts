@@ -101,7 +101,7 @@ export async function createEventWorld(serverUrl: string): Promise<EventWorld> {
     publicUrl: 'http://127.0.0.1:7255',
     trustedProxies: [],
     logger,
-    keys: { cached: () => undefined, authenticate: () => Promise.reject(new TypeError('no key is asked here')) },
+    keys: { cached: () => undefined, judge: () => undefined, authenticate: () => Promise.reject(new TypeError('no key is asked here')) },
     keyUses: { note: () => undefined },
     keyGuard: { admit: () => Promise.reject(new TypeError('no key is asked here')) },
     sessions: { lookup: async () => undefined },
