@@ -75,8 +75,10 @@ export class SecretMask {
 
   /** Nothing of a secret in it, and no beginning of one at its end: by far the most chunks. */
   #isClear(data: Buffer): boolean {
-    for (const [at, needle] of this.#needles.entries())
+    for (let at = 0; at < this.#needles.length; at++) {
+      const needle = this.#needles[at]!
       if (data.includes(needle) || tailOf(data, needle, this.#probes[at]!) > 0) return false
+    }
     return data.length > 0
   }
 
@@ -90,7 +92,7 @@ export class SecretMask {
 
   #tail(data: Buffer): number {
     let longest = 0
-    for (const [at, needle] of this.#needles.entries()) longest = Math.max(longest, tailOf(data, needle, this.#probes[at]!))
+    for (let at = 0; at < this.#needles.length; at++) longest = Math.max(longest, tailOf(data, this.#needles[at]!, this.#probes[at]!))
     return longest
   }
 }

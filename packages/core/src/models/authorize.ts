@@ -42,11 +42,22 @@ export function needsWholeBody({ credential }: Pick<ModelProvider, 'credential'>
   return credential === 'aws'
 }
 
-/** @throws ModelKeyError, EgressError where a token must be bought; TypeError for a credential of another kind */
-export async function authorizeModelCall(call: OutgoingModelCall, credential: Secret, tokens: AccessTokens): Promise<ModelAuthorization> {
-  const { provider, headers, owner, once } = call
+/**
+ * At once, but where a token must be bought.
+ * @throws ModelKeyError, EgressError where a token must be bought; TypeError for a credential of another kind
+ */
+export function authorizeModelCall(
+  call: OutgoingModelCall,
+  credential: Secret,
+  tokens: AccessTokens,
+): ModelAuthorization | Promise<ModelAuthorization> {
+  const { provider, owner, once } = call
   if (provider.credential === 'aws') return signed(call, credential)
-  const key = provider.credential === 'key' ? credential : await tokens.of({ owner, provider, credential, once } satisfies TokenWanted)
+  if (provider.credential === 'key') return carried(call, credential)
+  return tokens.of({ owner, provider, credential, once } satisfies TokenWanted).then((token) => carried(call, token))
+}
+
+function carried({ provider, headers }: OutgoingModelCall, key: Secret): ModelAuthorization {
   return { headers, inject: [placed(provider, key)], mask: [key] }
 }
 

@@ -56,7 +56,17 @@ interface Family {
   readonly series: Map<string, Series>
   /** The same by the labels as they are given; no more than there are series. */
   readonly known: Map<string, Series>
+  /** Of those, what was given lately, the last first: found without a key being made of it. */
+  readonly recent: Recent[]
 }
+
+interface Recent {
+  readonly values: readonly string[]
+  readonly series: Series
+}
+
+/** Calls of one kind have few label values in turn; beyond these a key is cheaper than looking. */
+const MOST_RECENT = 8
 
 /** Metrics in memory. At most `maxSeries` label combinations per metric; further ones share one series labelled `overflow`. */
 export class MetricsRegistry implements Metrics {
@@ -100,9 +110,15 @@ export class MetricsRegistry implements Metrics {
   #series(name: string, kind: MetricDefinition['kind'], labels: MetricLabels): Series {
     const family = this.#families.get(name)
     if (family?.definition.kind !== kind) throw new TypeError(`no ${kind} is declared as ${name}`)
-    const asGiven = givenKey(family, labels)
-    const known = asGiven === undefined ? undefined : family.known.get(asGiven)
-    if (known !== undefined) return known
+    const recent = recentSeries(family, labels)
+    if (recent !== undefined) return recent
+    const given = givenValues(family, labels)
+    const known = given && family.known.get(given.join('\n'))
+    if (given !== undefined && known !== undefined) {
+      family.recent.unshift({ values: given, series: known })
+      family.recent.length = Math.min(family.recent.length, MOST_RECENT)
+      return known
+    }
     const values = labelValues(family, labels)
     const found = family.series.get(values.join('\n'))
     // What stands for itself is found by what is given from now on. A value that became another's is judged each time: there may be any number of them.
@@ -121,20 +137,30 @@ function familyOf(definition: MetricDefinition): Family {
     throw new TypeError(`bad metric or label name in ${definition.name}`)
   const bounds = definition.kind === 'histogram' ? (definition.buckets ?? DEFAULT_BUCKETS) : []
   if (bounds.some((bound, i) => i > 0 && !(bound > bounds[i - 1]!))) throw new TypeError(`bounds of ${definition.name} must rise`)
-  return { definition, labelNames, bounds, series: new Map(), known: new Map() }
+  return { definition, labelNames, bounds, series: new Map(), known: new Map(), recent: [] }
+}
+
+function recentSeries({ recent, labelNames }: Family, labels: MetricLabels): Series | undefined {
+  let given = 0
+  for (const _name in labels) given += 1
+  if (given !== labelNames.length) return undefined
+  for (const { values, series } of recent) if (isGiven(labelNames, values, labels)) return series
+  return undefined
+}
+
+/** As many labels are given as are declared: of those that are not declared there is then none. */
+function isGiven(labelNames: readonly string[], values: readonly string[], labels: MetricLabels): boolean {
+  for (let at = 0; at < labelNames.length; at++) if (labels[labelNames[at]!] !== values[at]) return false
+  return true
 }
 
 /** The values in the order of declaration; undefined when it is not these labels, and no others, that are given. */
-function givenKey({ labelNames }: Family, labels: MetricLabels): string | undefined {
-  let [given, key] = [0, '']
+function givenValues({ labelNames }: Family, labels: MetricLabels): readonly string[] | undefined {
+  let given = 0
   for (const name in labels) given += Object.hasOwn(labels, name) ? 1 : labelNames.length + 1
   if (given !== labelNames.length) return undefined
-  for (const [at, name] of labelNames.entries()) {
-    const value = labels[name]
-    if (typeof value !== 'string') return undefined
-    key = at === 0 ? value : `${key}\n${value}`
-  }
-  return key
+  const values = labelNames.map((name) => labels[name])
+  return values.every((value) => typeof value === 'string') ? values : undefined
 }
 
 function labelValues(family: Family, labels: MetricLabels): readonly string[] {

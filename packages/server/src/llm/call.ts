@@ -11,24 +11,16 @@ import type { Picked, PresentedKey } from '../proxy/index.ts'
 import type { OwnKey } from './model-call.ts'
 
 /** Where clients of model providers carry a key; `proxy-authorization` is none of them. */
-const KEY_HEADERS = ['authorization', ...FOREIGN_KEY_HEADERS.filter((name) => name !== 'proxy-authorization')] as const
+const KEY_HEADERS: ReadonlySet<string> = new Set(['authorization', ...FOREIGN_KEY_HEADERS.filter((name) => name !== 'proxy-authorization')])
+/** Credentials beyond one, however many. */
+const AMBIGUOUS = 2
 const OWN_KEY = ['sallyport-provider-key', 'x-provider-key'] as const
 const OWN_SETTINGS = 'sallyport-provider-settings'
 const KEY_NAME = 'sallyport-provider-key-name'
 const END_USER = 'sallyport-user'
 const KEEPALIVE = 'sallyport-keepalive'
 
-const READ: ReadonlySet<string> = new Set([
-  ...KEY_HEADERS,
-  'proxy-authorization',
-  ...OWN_KEY,
-  OWN_SETTINGS,
-  KEY_NAME,
-  END_USER,
-  KEEPALIVE,
-  'content-length',
-  'transfer-encoding',
-])
+const READ: ReadonlySet<string> = new Set([...OWN_KEY, OWN_SETTINGS, KEY_NAME, END_USER, KEEPALIVE, 'content-length', 'transfer-encoding'])
 
 const MAX_KEY_NAME = 120
 const MAX_END_USER = 255
@@ -51,18 +43,24 @@ export interface ModelHeaders {
  * @throws CallError `unauthenticated`, `ambiguous_credentials`
  */
 export function presentedModelKey(rawHeaders: readonly string[]): PresentedKey {
-  const headers = pick(rawHeaders, READ)
-  const sent = KEY_HEADERS.flatMap((name) => (headers.get(name) ?? []).map((value) => ({ name, value })))
-  const [first, second] = sent
-  if (second !== undefined || (headers.get('proxy-authorization') ?? []).some(holdsGatewayKey)) {
+  let [name, value] = ['', '']
+  let sent = 0
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const one = rawHeaders[i]!.toLowerCase()
+    if (KEY_HEADERS.has(one)) {
+      ;[name, value] = [one, rawHeaders[i + 1]!]
+      sent += 1
+    } else if (one === 'proxy-authorization' && holdsGatewayKey(rawHeaders[i + 1]!)) sent = AMBIGUOUS
+  }
+  if (sent > 1) {
     throw new CallError('ambiguous_credentials', 'two credentials', {
       publicDetail:
         'Send one gateway key, once, in one of Authorization, x-api-key, x-goog-api-key and api-key. A key of the provider goes into Sallyport-Provider-Key.',
     })
   }
-  if (first === undefined) throw noKey()
-  if (first.name !== 'authorization') return { text: first.value, asBound: false }
-  const { scheme, key } = CREDENTIAL.exec(first.value)?.groups ?? {}
+  if (sent === 0) throw noKey()
+  if (name !== 'authorization') return { text: value, asBound: false }
+  const { scheme, key } = CREDENTIAL.exec(value)?.groups ?? {}
   if (scheme === undefined || key === undefined) throw noKey()
   return { text: key, asBound: scheme.toLowerCase() === 'dpop' }
 }

@@ -27,8 +27,9 @@ import type {
   Secret,
 } from '@sallyport/core'
 import type { UseLog } from '../audit/index.ts'
+import type { KeyPrincipal } from '../identity/index.ts'
 import type { KnownKeys, KeptKeys } from '../models/index.ts'
-import { CallError } from '../proxy/index.ts'
+import { CallError, nameOf } from '../proxy/index.ts'
 import type { CallShares } from '../proxy/index.ts'
 import { providerKeyPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
@@ -92,7 +93,8 @@ class Departures implements ModelCalls {
   async send(call: ModelCall): Promise<ForwardResult> {
     let left = false
     try {
-      const key = await this.#chosen(call)
+      const chosen = this.#chosen(call)
+      const key = chosen instanceof Promise ? await chosen : chosen
       if (!('own' in key) && leavesAccount(call.provider, call.path)) throw elsewhere()
       const base = this.#baseOf(call.provider, key.settings)
       const leave = this.#o.shares.enter(call.principal.org, base.origin)
@@ -111,10 +113,10 @@ class Departures implements ModelCalls {
   }
 
   /** With its whole body, where the provider's requests are signed. */
-  async #held<T>(call: ModelCall, work: (call: ModelCall) => Promise<T>): Promise<T> {
+  #held<T>(call: ModelCall, work: (call: ModelCall) => Promise<T>): Promise<T> {
     const { provider, body, contentLength } = call
-    if (!needsWholeBody(provider) || body === null || body instanceof Uint8Array) return await work(call)
-    return await this.#o.holding.held(call.principal.org, body, contentLength, (whole) =>
+    if (!needsWholeBody(provider) || body === null || body instanceof Uint8Array) return work(call)
+    return this.#o.holding.held(call.principal.org, body, contentLength, (whole) =>
       work({ ...call, body: whole, contentLength: undefined }),
     )
   }
@@ -130,7 +132,10 @@ class Departures implements ModelCalls {
     }
     let waited = false
     try {
-      const { headers, inject, mask } = await this.#authorized(call, key, base)
+      // Only what has to wait is waited for.
+      const opened = 'own' in key ? key.own : this.#opened(call, key)
+      const authorized = this.#authorized(call, key, base, opened instanceof Promise ? await opened : opened)
+      const { headers, inject, mask } = authorized instanceof Promise ? await authorized : authorized
       leaving()
       waited = call.signal?.aborted !== true
       const result = await this.#o.egress.forward({
@@ -167,9 +172,8 @@ class Departures implements ModelCalls {
     }
   }
 
-  async #authorized(call: ModelCall, key: ChosenKey, base: ApiBase): Promise<ModelAuthorization> {
+  #authorized(call: ModelCall, key: ChosenKey, base: ApiBase, credential: Secret): ModelAuthorization | Promise<ModelAuthorization> {
     const { principal, provider, method, path, body } = call
-    const credential = 'own' in key ? key.own : await this.#opened(call, key)
     const outgoing = {
       provider,
       settings: key.settings,
@@ -186,21 +190,26 @@ class Departures implements ModelCalls {
   }
 
   /** The use is on record before the key is opened; for organizations that ask for it, committed. */
-  async #opened(
+  #opened(
     { principal, provider, request, method }: ModelCall,
     key: Extract<ChosenKey, { readonly sealed: Buffer }>,
-  ): Promise<Secret> {
-    await this.#o.useLog.use(principal.org, principal.auditUseMode, {
+  ): Secret | Promise<Secret> {
+    const written = this.#o.useLog.use(principal.org, principal.auditUseMode, {
       action: 'provider_key.used',
-      actor: formatId('key', principal.keyId),
-      target: formatId('pkey', key.id),
+      actor: nameOf(principal, 'key', principal.keyId),
+      target: nameOf(key, 'pkey', key.id),
       detail: { request: formatId('req', request), provider: provider.id, method },
     })
-    const place = providerKeyPlace(key.id)
-    return this.#o.vault.openCached(principal.org, place, key.sealed) ?? (await this.#o.vault.open(principal.org, place, key.sealed))
+    return written === undefined ? this.#open(principal, key) : written.then(() => this.#open(principal, key))
   }
 
-  async #chosen({ principal, provider, ownKey, keyName }: Chooser): Promise<ChosenKey> {
+  #open({ org }: KeyPrincipal, { id, sealed }: Extract<ChosenKey, { readonly sealed: Buffer }>): Secret | Promise<Secret> {
+    const place = providerKeyPlace(id)
+    return this.#o.vault.openCached(org, place, sealed) ?? this.#o.vault.open(org, place, sealed)
+  }
+
+  #chosen(chooser: Chooser): ChosenKey | Promise<ChosenKey> {
+    const { principal, provider, keyName } = chooser
     const { org, project, environment } = principal
     if (project === null) {
       throw new CallError('insufficient_scope', 'a key of an organization', {
@@ -208,13 +217,7 @@ class Departures implements ModelCalls {
       })
     }
     const known = this.#o.keptKeys.of({ org, project, environment, provider: provider.id, name: keyName })
-    const { mode, kept } = known instanceof Promise ? await known : known
-    if (ownKey !== undefined) {
-      if (mode === 'vault_only')
-        throw refused('This organization takes no keys of providers that callers bring: leave Sallyport-Provider-Key out.')
-      return { settings: ownKey.settings, own: ownKey.secret }
-    }
-    return keptFor(provider, mode, kept)
+    return known instanceof Promise ? known.then((read) => chosenOf(chooser, read)) : chosenOf(chooser, known)
   }
 
   #baseOf(provider: ModelProvider, settings: Readonly<Record<string, string>>): Base {
@@ -234,6 +237,13 @@ const MAX_BASES = 10_000
 function tooLate(signal: AbortSignal | undefined): EgressError | undefined {
   const reason: unknown = signal?.reason
   return reason instanceof EgressError && reason.code === 'upstream_timeout' ? reason : undefined
+}
+
+function chosenOf({ provider, ownKey }: Chooser, { mode, kept }: KnownKeys): ChosenKey {
+  if (ownKey === undefined) return keptFor(provider, mode, kept)
+  if (mode === 'vault_only')
+    throw refused('This organization takes no keys of providers that callers bring: leave Sallyport-Provider-Key out.')
+  return { settings: ownKey.settings, own: ownKey.secret }
 }
 
 function keptFor(provider: ModelProvider, mode: KnownKeys['mode'], kept: KnownKeys['kept']): ChosenKey {

@@ -89,7 +89,9 @@ class NativeCall {
 
   async #pass(key: PresentedKey): Promise<void> {
     const { rawHeaders, url } = this.#request
-    const principal = await this.#visit.admit(key)
+    // Only what has to wait is waited for.
+    const admitted = this.#visit.admit(key)
+    const principal = admitted instanceof Promise ? await admitted : admitted
     requireMayCall(principal)
     const asked = readModelHeaders(rawHeaders, url!)
     const provider = this.#provider
@@ -104,7 +106,8 @@ class NativeCall {
   }
 
   async #sent({ principal, provider, asked, ownKey, headers }: Wanted, { body, ...known }: AskedBody): Promise<ForwardResult> {
-    const metering = await this.#metering(principal, provider, asked, known)
+    const begun = this.#metering(principal, provider, asked, known)
+    const metering = begun instanceof Promise ? await begun : begun
     return await this.#o.calls.send({
       principal,
       request: this.#visit.id,
@@ -132,8 +135,13 @@ class NativeCall {
     return await this.#o.holding.held(principal.org, this.#request, contentLength, (whole) => work(askedOf(whole)))
   }
 
-  async #metering(principal: KeyPrincipal, provider: ModelProvider, asked: ModelHeaders, body: Omit<AskedBody, 'body'>): Promise<Metering> {
-    const begun = this.#o.meter.begin({
+  #metering(
+    principal: KeyPrincipal,
+    provider: ModelProvider,
+    asked: ModelHeaders,
+    body: Omit<AskedBody, 'body'>,
+  ): Metering | Promise<Metering> {
+    return this.#o.meter.begin({
       principal,
       request: this.#visit.id,
       method: this.#request.method!,
@@ -146,7 +154,6 @@ class NativeCall {
       answers: body.answers,
       bodyBytes: body.bytes,
     })
-    return begun instanceof Promise ? await begun : begun
   }
 
   #handing(provider: ModelProvider, { keepaliveMs }: ModelHeaders) {

@@ -94,17 +94,26 @@ class Homebound extends Through {
 
   override writeHead(status: number, headers: string[]): unknown {
     const isRedirect = status >= 300 && status < 400 && !this.#isBearer
-    const leads = (name: string): boolean => ASKED_NEXT.has(name) || (isRedirect && name === 'location')
-    if (!headers.some((name, at) => at % 2 === 0 && leads(name.toLowerCase()))) return this.sink.writeHead(status, headers)
+    if (!leadsAnywhere(headers, isRedirect)) return this.sink.writeHead(status, headers)
     const kept: string[] = []
     for (let at = 0; at + 1 < headers.length; at += 2)
-      if (!leads(headers[at]!.toLowerCase()) || this.#isHere(headers[at + 1]!)) kept.push(headers[at]!, headers[at + 1]!)
+      if (!leads(headers[at]!, isRedirect) || this.#isHere(headers[at + 1]!)) kept.push(headers[at]!, headers[at + 1]!)
     return this.sink.writeHead(status, kept)
   }
 
   #isHere(url: string): boolean {
     return URL.parse(url, this.#own)?.origin === new URL(this.#own).origin
   }
+}
+
+function leadsAnywhere(headers: readonly string[], isRedirect: boolean): boolean {
+  for (let at = 0; at < headers.length; at += 2) if (leads(headers[at]!, isRedirect)) return true
+  return false
+}
+
+function leads(header: string, isRedirect: boolean): boolean {
+  const name = header.toLowerCase()
+  return ASKED_NEXT.has(name) || (isRedirect && name === 'location')
 }
 
 /** A comment line and the blank line after it (WHATWG HTML section 9.2.6): readers skip it, and whatever counts silence on the way sees bytes. */

@@ -50,6 +50,7 @@ const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/u
 // `token` is how clients of GitHub's API present a token; both words are matched without regard to case (RFC 9110 section 11.1).
 // `DPoP` is how clients present a key that is bound to one of theirs (RFC 9449 section 7.1).
 export const CREDENTIAL = /^(?<scheme>bearer|token|dpop) +(?<key>\S+)$/iu
+const FOREIGN: ReadonlySet<string> = new Set(FOREIGN_KEY_HEADERS)
 /** In a URL the beginning of a key is enough: what was cut off may stand in another log. */
 const KEY_IN_URL = /[?&;=/]sp_(?:live|test)_/u
 
@@ -71,16 +72,21 @@ export function refuseKeyInUrl(url: string): void {
  * @throws CallError `unauthenticated`, `ambiguous_credentials`
  */
 export function presentedKey(rawHeaders: readonly string[]): PresentedKey {
-  const headers = pick(rawHeaders)
-  const values = headers.get('authorization') ?? []
-  // Other texts in these are no credentials here: a client may send a placeholder, and none of them goes on.
-  const foreign = FOREIGN_KEY_HEADERS.flatMap((name) => headers.get(name) ?? []).filter(holdsGatewayKey)
-  if (values.length + foreign.length > 1) {
+  let presented = ''
+  let sent = 0
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!.toLowerCase()
+    const isOurs = name === 'authorization'
+    if (isOurs) presented = rawHeaders[i + 1]!
+    // Other texts in these are no credentials here: a client may send a placeholder, and none of them goes on.
+    if (isOurs || (FOREIGN.has(name) && holdsGatewayKey(rawHeaders[i + 1]!))) sent += 1
+  }
+  if (sent > 1) {
     throw new CallError('ambiguous_credentials', 'two credentials', {
       publicDetail: 'Send one gateway key, once, in one Authorization header.',
     })
   }
-  const { scheme, key } = CREDENTIAL.exec(values[0] ?? '')?.groups ?? {}
+  const { scheme, key } = CREDENTIAL.exec(presented)?.groups ?? {}
   if (scheme === undefined || key === undefined)
     throw new CallError('unauthenticated', 'no bearer key', { publicDetail: 'Send a Sallyport key as Authorization: Bearer sp_...' })
   return { text: key, asBound: scheme.toLowerCase() === 'dpop' }
@@ -119,8 +125,6 @@ export function absent(): CallError {
 export type Picked = ReadonlyMap<string, readonly string[]>
 
 const READ: ReadonlySet<string> = new Set([
-  'authorization',
-  ...FOREIGN_KEY_HEADERS,
   'sallyport-connection',
   'connection-id',
   'sallyport-user',

@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { AnswerSink, cleanRequestHeaders, EgressError, formatId, headerText, readTokenSet, RefreshError } from '@sallyport/core'
+import { AnswerSink, cleanRequestHeaders, EgressError, headerText, readTokenSet, RefreshError } from '@sallyport/core'
 import type {
   Answer,
   ConnectionId,
@@ -18,7 +18,6 @@ import type {
   Provider,
   TokenSet,
   Tries,
-  Uuid,
 } from '@sallyport/core'
 import type { UseLog } from '../audit/index.ts'
 import type { CallPolicy, ProxyTargetConnection } from '../db/index.ts'
@@ -29,6 +28,7 @@ import type { AnsweredCall, Answers } from './answers.ts'
 import { absent, CallError, isProxyUrl, presentedKey, readCall } from './call.ts'
 import type { PresentedKey, ProxyCall, Selector } from './call.ts'
 import type { CallShares } from './call-shares.ts'
+import { nameOf } from './names.ts'
 import type { Outbound } from './outbound.ts'
 import type { Admitted, ProviderGuard } from './provider-guard.ts'
 import type { RouteOut } from './routes-out.ts'
@@ -459,17 +459,6 @@ function notedOf(received: ParsedHeaders): Noted {
     if (value !== undefined) pointers.set(name, value)
   }
   return { pointers, setsCookie: received[COOKIE] !== undefined }
-}
-
-const names = new WeakMap<KeyPrincipal | ProxyTargetConnection, string>()
-
-/** How a caller or a connection is named outside, spelled once for as long as a cache holds it. */
-function nameOf<Kind extends 'key' | 'conn'>(owner: KeyPrincipal | ProxyTargetConnection, kind: Kind, id: Uuid<Kind>): string {
-  const known = names.get(owner)
-  if (known !== undefined) return known
-  const name = formatId(kind, id)
-  names.set(owner, name)
-  return name
 }
 
 function wantedBy(principal: KeyPrincipal, call: ProxyCall): TargetWanted {

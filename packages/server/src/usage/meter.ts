@@ -213,13 +213,18 @@ class MeteredAnswer implements Metering {
     const outcome = row.error !== null ? 'cut' : row.status >= 200 && row.status < 400 ? 'answered' : 'refused'
     metrics.count('sallyport_model_calls_total', { provider, model, outcome })
     if (this.#kind !== 'free' && row.source !== null) {
-      const of = { provider, model, source: row.source }
-      const counts = { input: row.inputTokens, cached: row.cachedTokens, written: row.writtenTokens, output: row.outputTokens }
-      for (const [kind, tokens] of Object.entries(counts))
-        if (tokens) metrics.count('sallyport_model_tokens_total', { ...of, kind }, tokens)
+      this.#countTokens(row, model, 'input', row.inputTokens)
+      this.#countTokens(row, model, 'cached', row.cachedTokens)
+      this.#countTokens(row, model, 'written', row.writtenTokens)
+      this.#countTokens(row, model, 'output', row.outputTokens)
       metrics.count('sallyport_model_cost_nanodollars_total', { provider, model }, row.costNano ?? 0)
     }
     if (row.firstByteUs !== null) metrics.observe('sallyport_model_first_byte_seconds', { provider }, row.firstByteUs / 1_000_000)
+  }
+
+  #countTokens({ provider, source }: UsageRow, model: string, kind: string, tokens: number | null): void {
+    if (source === null || tokens === null || tokens === 0) return
+    this.#o.metrics.count('sallyport_model_tokens_total', { provider, model, source, kind }, tokens)
   }
 }
 

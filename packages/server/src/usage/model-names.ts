@@ -9,10 +9,21 @@ export interface ModelNames {
 }
 
 const MOST = 100
+const MOST_KNOWN = 500
 const LONGEST = 48
 
 export function createModelNames(prices: Pick<PriceBook, 'family'>): ModelNames {
   const seen = new Set<string>()
+  // By what is to be spelled. Callers name models freely: whoever names ever new ones has them spelled anew.
+  const known = new Map<string, string>()
+  const spelled = (name: string): string => {
+    const before = known.get(name)
+    if (before !== undefined) return before
+    const made = labelOf(name)
+    if (known.size >= MOST_KNOWN) known.clear()
+    known.set(name, made)
+    return made
+  }
   return {
     of(provider, model) {
       if (model === null) return 'unknown'
@@ -27,7 +38,7 @@ export function createModelNames(prices: Pick<PriceBook, 'family'>): ModelNames 
 }
 
 /** As a label takes it. */
-function spelled(name: string): string {
+function labelOf(name: string): string {
   return name
     .replaceAll(/[^0-9A-Za-z._-]+/gu, '-')
     .replace(/^[^0-9A-Za-z]+|-$/gu, '')

@@ -13,10 +13,24 @@ const EMBEDDING = /(?:\/embeddings|\/embed|:(?:batch)?embed[a-z]*|\/rerank)$/iu
 const GENERATION =
   /(?:\/(?:chat\/)?completions|\/responses|\/interactions|\/messages|\/chat|\/converse(?:-stream)?|\/invoke(?:-with-response-stream)?|:(?:stream)?(?:generatecontent|rawpredict))$/iu
 
+/** Of POST, by path: asked several times a call, of few paths. */
+const kinds = new Map<string, CallKind>()
+const MOST_KINDS = 500
+const LONGEST_KNOWN = 120
+
 /** @param written the path without its query */
 export function callKind(method: string, written: string): CallKind {
-  const path = plainPath(written)
   if (method !== 'POST') return method === 'PUT' || method === 'PATCH' ? 'other' : 'free'
+  const known = kinds.get(written)
+  if (known !== undefined) return known
+  const kind = postKind(plainPath(written))
+  // Callers choose paths freely: whoever names ever new ones makes the others be asked anew, and no more.
+  if (kinds.size >= MOST_KINDS) kinds.clear()
+  if (written.length <= LONGEST_KNOWN) kinds.set(written, kind)
+  return kind
+}
+
+function postKind(path: string): CallKind {
   if (COUNTING.test(path)) return 'free'
   if (EMBEDDING.test(path)) return 'embedding'
   return GENERATION.test(path) ? 'generation' : 'other'
@@ -43,6 +57,7 @@ const NEEDS_NONE = /[\w.~:-]/u
 
 /** As providers read it: escapes of what needs none undone (RFC 3986 section 2.3), no slash at its end. Whoever writes it otherwise asks for the same. */
 export function plainPath(path: string): string {
+  if (!path.includes('%') && !path.endsWith('/')) return path
   const plain = path.replaceAll(ESCAPED, (escaped) => {
     const meant = String.fromCodePoint(Number.parseInt(escaped.slice(1), 16))
     return NEEDS_NONE.test(meant) ? meant : escaped
