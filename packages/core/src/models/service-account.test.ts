@@ -59,6 +59,28 @@ describe('access tokens of service accounts', () => {
     expect([await buy({ once: true }), await buy({ once: true }), await buy()]).toEqual(['token-1', 'token-2', 'token-3'])
   })
 
+  it('S96 are bought for others while those of one organization, bought one by one for keys of its callers, hang by the hundred', async () => {
+    const hanging: (() => void)[] = []
+    const fetch = (): Promise<Response> => new Promise((resolve) => hanging.push(() => resolve(sold())))
+    const sold = (): Response => Response.json({ access_token: 'token', expires_in: 3_600 })
+    const bound = createAccessTokens({ clock: new ManualClock(), fetch })
+    const buy = (owner: string, n = 0) => bound.of({ owner, provider, credential: account({ project_id: `p${n}` }), once: true })
+    const crowd = Array.from({ length: 100 }, (_, n) => buy('crowd', n))
+    await expect.poll(() => hanging.length).toBe(16)
+    const other = buy('other')
+    await expect.poll(() => hanging.length).toBe(17)
+    hanging.pop()!()
+    expect((await other).reveal()).toBe('token')
+    // The crowd goes on as its own come back, sixteen at once.
+    for (let ended = 0; ended < crowd.length;) {
+      await expect.poll(() => hanging.length).toBeGreaterThan(0)
+      expect(hanging.length).toBeLessThanOrEqual(16)
+      ended += hanging.length
+      for (const end of hanging.splice(0)) end()
+    }
+    expect(await Promise.all(crowd)).toHaveLength(100)
+  })
+
   it('are bought at the record’s address, whatever the key’s file names', async () => {
     const { buy, asked: purchases } = counting()
     await buy({ credential: account({ token_uri: 'https://elsewhere.example/token' }) })

@@ -1,7 +1,7 @@
 /**
  * Owns the access tokens that a service account's key buys (RFC 7523 section 2.1): one purchase for all who wait, at the address of the provider's record and never
  * at one that the key's file names. Remembered until shortly before their end, sealed under a key of this process. Refuses to remember a caller's own, but for a moment
- * that it was refused.
+ * that it was refused, and to let one owner stand in every other's way.
  */
 import { z } from 'zod'
 import { generateKeyBytes, open, seal, sealingKey, sha256 } from '../crypto/index.ts'
@@ -11,6 +11,7 @@ import type { Egress } from '../http/index.ts'
 import { JwtError, signAssertion } from '../jwt/index.ts'
 import { SallyportError, Secret } from '../kernel/index.ts'
 import type { Clock } from '../kernel/index.ts'
+import { FairTurns } from '../pipeline/index.ts'
 import { readServiceAccount } from './credential.ts'
 import type { ModelProvider } from './schema.ts'
 
@@ -38,7 +39,7 @@ export interface TokenWanted {
 
 /** Access tokens of service accounts. */
 export interface AccessTokens {
-  /** @throws ModelKeyError; EgressError; TypeError for a provider or a credential of another kind */
+  /** @throws ModelKeyError; EgressError; PipelineError `queue_full` when too many are being bought for others; TypeError for a provider or a credential of another kind */
   of(wanted: TokenWanted): Promise<Secret>
   /** Undefined: all. */
   forget(owner: string | undefined): void
@@ -57,6 +58,8 @@ const MAX_TOKENS = 10_000
 const MAX_RESTING = 10_000
 const TIMEOUT_MS = 20_000
 const MAX_ANSWER_BYTES = 64 * 1024
+/** Purchases at once; of one owner a quarter of them, since a caller's own keys are bought for one by one. Patience is shorter than a purchase may take. */
+const TURNS = { width: 64, perLane: 16, queue: 512, patienceMs: 10_000 }
 
 const bought = z.object({ access_token: z.string().regex(/^[!-~]{1,8192}$/u), expires_in: z.number().positive() })
 
@@ -85,6 +88,7 @@ class Purchases implements AccessTokens {
   /** Apart from what is kept: bad credentials of callers are many, and take no good one's place. */
   readonly #resting = new Map<string, { readonly until: number; readonly why: ModelKeyError }>()
   readonly #buyingOnce = new Map<string, Promise<Secret>>()
+  readonly #turns = new FairTurns(TURNS)
   /** Counts what was forgotten: a purchase that began before it is not remembered after it. */
   #epoch = 0
 
@@ -95,7 +99,7 @@ class Purchases implements AccessTokens {
 
   async of({ owner, provider, credential, once }: TokenWanted): Promise<Secret> {
     const name = [owner, provider.id, sha256(credential).toString('hex')].join(' ')
-    if (once) return this.#once(name, provider, credential)
+    if (once) return this.#once(name, owner, provider, credential)
     const kept = this.#kept.get(name)
     if (kept !== undefined && this.#o.clock.monotonic() < kept.until) return this.#taken(name, kept.what)
     const buying = this.#buying.get(name) ?? this.#begin(name, owner, provider, credential)
@@ -103,12 +107,12 @@ class Purchases implements AccessTokens {
   }
 
   /** One purchase for all calls that wait for it, and none for a moment after a refusal. */
-  #once(name: string, provider: TokenWanted['provider'], credential: Secret): Promise<Secret> {
+  #once(name: string, owner: string, provider: TokenWanted['provider'], credential: Secret): Promise<Secret> {
     const resting = this.#resting.get(name)
     if (resting !== undefined && this.#o.clock.monotonic() < resting.until) return Promise.reject(resting.why)
     const under = this.#buyingOnce.get(name)
     if (under !== undefined) return under
-    const buying = this.#buy(provider, credential)
+    const buying = this.#inTurn(owner, provider, credential)
       .then(
         ({ token }) => token,
         (error: unknown) => {
@@ -136,7 +140,7 @@ class Purchases implements AccessTokens {
 
   #begin(name: string, owner: string, provider: TokenWanted['provider'], credential: Secret): Promise<Secret> {
     const epoch = this.#epoch
-    const buying = this.#buy(provider, credential)
+    const buying = this.#inTurn(owner, provider, credential)
       .then(
         ({ token, lifeMs }) => {
           if (epoch === this.#epoch)
@@ -166,6 +170,10 @@ class Purchases implements AccessTokens {
     this.#epoch += 1
     if (owner === undefined) return this.#kept.clear()
     for (const [name, kept] of this.#kept) if (kept.owner === owner) this.#kept.delete(name)
+  }
+
+  #inTurn(owner: string, provider: TokenWanted['provider'], credential: Secret): Promise<Bought> {
+    return this.#turns.run(owner, () => this.#buy(provider, credential))
   }
 
   async #buy({ tokens }: TokenWanted['provider'], credential: Secret): Promise<Bought> {

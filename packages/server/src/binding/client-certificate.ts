@@ -49,8 +49,12 @@ function isCertificate(der: Buffer): boolean {
   }
 }
 
+/** Every quote has its other half. Asked first, since whoever looks for the end of each of many open quotes looks through the rest again each time. */
+const QUOTED_WHOLE = /^(?:[^"]|"(?:[^"\\]|\\.)*")*$/u
+
 /** Pairs `Key=value` between semicolons, values quoted where they must be; elements between commas, of which there may be one only. */
 function fromForwarded(value: string): string | undefined {
+  if (!QUOTED_WHOLE.test(value)) return undefined
   const pairs: readonly string[] = value.match(/(?:[^;,"]|"(?:[^"\\]|\\.)*")+|[;,]/gu) ?? []
   if (pairs.includes(',') || pairs.join('') !== value) return undefined
   const hashes = pairs.map((pair) => /^\s*Hash="?([0-9a-f]{64})"?\s*$/iu.exec(pair)?.[1]).filter((hash) => hash !== undefined)

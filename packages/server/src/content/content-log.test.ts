@@ -47,12 +47,21 @@ function setup(answer: (org: OrgId, fn: (tx: TenantTx) => Promise<unknown>) => P
 describe('the log of what is kept', () => {
   it('takes no more than it may hold, and says once that something is dropped', () => {
     const { log, printed, counted } = setup(() => new Promise(() => undefined))
-    expect([log.enter(60), log.enter(60), log.enter(40), log.enter(1)]).toEqual([true, false, true, false])
+    const other = newId('org')
+    expect([log.enter(org, 60), log.enter(org, 60), log.enter(other, 40), log.enter(other, 1)]).toEqual([true, false, true, false])
     log.drop()
     log.drop()
     expect([counted('dropped'), printed.length]).toEqual([2, 1])
-    log.leave(40)
-    expect(log.enter(40)).toBe(true)
+    log.leave(other, 40)
+    expect(log.enter(other, 40)).toBe(true)
+  })
+
+  it('D-14 has room for what others keep while one organization’s waits for a database that does not answer', () => {
+    const { log } = setup(() => new Promise(() => undefined))
+    let taken = 0
+    while (log.enter(org, 1)) taken += 1
+    expect(taken).toBe(50)
+    expect(log.enter(newId('org'), 40)).toBe(true)
   })
 
   it('tries again while the database is away, and gives its room back once it wrote', async () => {
@@ -61,23 +70,23 @@ describe('the log of what is kept', () => {
       if (++tries === 1) return Promise.reject(new SallyportError('database_unavailable', 'away'))
       return Promise.resolve(1)
     })
-    expect(log.enter(100)).toBe(true)
+    expect(log.enter(org, 100)).toBe(true)
     log.put(part(100))
-    expect(log.enter(1)).toBe(false)
+    expect(log.enter(org, 1)).toBe(false)
     await expect.poll(() => counted('stored')).toBe(1)
-    expect([tries, log.enter(100)]).toEqual([2, true])
+    expect([tries, log.enter(org, 100)]).toEqual([2, true])
   })
 
   it('drops what can not be written, of that organization alone, and says nothing of what it was', async () => {
     const other = newId('org')
     const { log, printed, counted } = setup((of) => (of === org ? Promise.reject(new Error('refused')) : Promise.resolve(1)))
     for (const each of [part(10), part(10, { org: other })]) {
-      expect(log.enter(10)).toBe(true)
+      expect(log.enter(each.org, 10)).toBe(true)
       log.put(each)
     }
     await expect.poll(() => [counted('dropped'), counted('stored')]).toEqual([1, 1])
     expect(printed.join()).not.toContain('xxxx')
-    expect(log.enter(100)).toBe(true)
+    expect(log.enter(org, 100)).toBe(true)
   })
 
   it('D-14 waits for nobody: organizations whose rows can not be written for a while keep no other waiting', async () => {
@@ -89,7 +98,7 @@ describe('the log of what is kept', () => {
       return (stuck.has(of) ? over : Promise.resolve()).then(() => 1)
     }, 1_000)
     const put = (to: OrgId): void => {
-      expect(log.enter(10)).toBe(true)
+      expect(log.enter(to, 10)).toBe(true)
       log.put(part(10, { org: to }))
     }
     for (const each of [...stuck, busy]) put(each)
@@ -105,16 +114,16 @@ describe('the log of what is kept', () => {
 
   it('writes what it holds before it closes, and drops what it can not write in time', async () => {
     const wrote = setup(() => Promise.resolve(1))
-    wrote.log.enter(10)
+    wrote.log.enter(org, 10)
     wrote.log.put(part())
     await wrote.log.close(10_000)
     expect(wrote.counted('stored')).toBe(1)
     const away = setup(() => Promise.reject(new SallyportError('database_unavailable', 'away')))
-    away.log.enter(10)
+    away.log.enter(org, 10)
     away.log.put(part())
     await away.log.close(0)
     away.log.put(part())
     await expect.poll(() => away.counted('dropped')).toBe(2)
-    expect(away.log.enter(1)).toBe(false)
+    expect(away.log.enter(org, 1)).toBe(false)
   })
 })

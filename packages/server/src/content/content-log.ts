@@ -9,6 +9,8 @@ import { hasCode, newId, Secret, systemClock } from '@sallyport/core'
 import type { Clock, Logger, Metrics, OrgId, RequestId } from '@sallyport/core'
 import { endUserStillNamed, isBusy, storedContentInsert } from '../db/index.ts'
 import type { ContentPart, Database, Place, TenantTx } from '../db/index.ts'
+import { createRoom } from '../llm/index.ts'
+import type { Room } from '../llm/index.ts'
 import { readSettings } from '../organizations/index.ts'
 import { storedContentPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
@@ -29,9 +31,9 @@ export interface HeardPart {
 }
 
 export interface ContentLog {
-  /** Room for so many bytes more, until `put` or `leave` of them. False: there is none. */
-  enter(bytes: number): boolean
-  leave(bytes: number): void
+  /** Room for so many bytes more of an organization, until `put` or `leave` of them. False: there is none, or it has its part of it. */
+  enter(org: OrgId, bytes: number): boolean
+  leave(org: OrgId, bytes: number): void
   /** Takes a part whose bytes have entered. Does not wait. */
   put(part: HeardPart): void
   /** One that had no room. */
@@ -83,7 +85,7 @@ class GroupingContentLog implements ContentLog {
   readonly #slow = new Set<OrgId>()
   readonly #lane: Lane = { most: MAX_CONCURRENT, underWay: 0 }
   readonly #troubledLane: Lane = { most: MAX_TROUBLED, underWay: 0 }
-  #heldBytes = 0
+  readonly #room: Room
   #begins = false
   #saidDropped = false
   #closed = false
@@ -92,16 +94,15 @@ class GroupingContentLog implements ContentLog {
 
   constructor(options: ContentLogOptions) {
     this.#o = options
+    this.#room = createRoom(options.maxHeldBytes ?? MAX_HELD_BYTES)
   }
 
-  enter(bytes: number): boolean {
-    if (this.#closed || this.#heldBytes + bytes > (this.#o.maxHeldBytes ?? MAX_HELD_BYTES)) return false
-    this.#heldBytes += bytes
-    return true
+  enter(org: OrgId, bytes: number): boolean {
+    return !this.#closed && this.#room.enter(org, bytes)
   }
 
-  leave(bytes: number): void {
-    this.#heldBytes -= bytes
+  leave(org: OrgId, bytes: number): void {
+    this.#room.leave(org, bytes)
   }
 
   put(part: HeardPart): void {
@@ -257,6 +258,6 @@ class GroupingContentLog implements ContentLog {
   }
 
   #release(parts: readonly HeardPart[]): void {
-    for (const { content } of parts) this.leave(content.length)
+    for (const { org, content } of parts) this.leave(org, content.length)
   }
 }

@@ -3,7 +3,7 @@
  * at a call of an organization that keeps nothing.
  */
 import { Pieces, systemClock } from '@sallyport/core'
-import type { ParsedHeaders } from '@sallyport/core'
+import type { OrgId, ParsedHeaders } from '@sallyport/core'
 import type { ModelCall, ModelCalls } from '../llm/index.ts'
 import type { MeteredCall, MeteredEnd, Metering, UsageMeter } from '../usage/index.ts'
 import type { ContentLog } from './content-log.ts'
@@ -53,12 +53,14 @@ export function listeningCalls(calls: ModelCalls): ModelCalls {
 
 /** What is heard of one part, as far as there is room for it. */
 class Heard {
+  readonly #org: OrgId
   readonly #log: ContentLog
   #pieces = new Pieces()
   bytes = 0
   #full = false
 
-  constructor(log: ContentLog) {
+  constructor(org: OrgId, log: ContentLog) {
+    this.#org = org
     this.#log = log
   }
 
@@ -66,13 +68,13 @@ class Heard {
     this.bytes += piece.length
     const wanted = piece.subarray(0, MAX_PART_BYTES - this.#pieces.length)
     if (this.#full || wanted.length === 0) return
-    if (!this.#log.enter(wanted.length)) return this.giveUp()
+    if (!this.#log.enter(this.#org, wanted.length)) return this.giveUp()
     this.#pieces.add(wanted)
   }
 
   /** No room: a part with a hole in it is none. */
   giveUp(): void {
-    this.#log.leave(this.#pieces.length)
+    this.#log.leave(this.#org, this.#pieces.length)
     ;[this.#pieces, this.#full] = [new Pieces(), true]
     this.#log.drop()
   }
@@ -98,8 +100,8 @@ class Listener implements Metering {
     this.#metering = metering
     this.#call = call
     this.#log = log
-    this.#prompt = wish.prompts ? new Heard(log) : undefined
-    this.#response = wish.responses ? new Heard(log) : undefined
+    this.#prompt = wish.prompts ? new Heard(call.principal.org, log) : undefined
+    this.#response = wish.responses ? new Heard(call.principal.org, log) : undefined
   }
 
   asked(body: Uint8Array): void {
@@ -131,7 +133,7 @@ class Listener implements Metering {
     const { principal, request, provider, endUser } = this.#call
     const { org, project, environment } = principal
     // A key of an organization makes no call; nothing was sent, then.
-    if (project === null) return this.#log.leave(content.length)
+    if (project === null) return this.#log.leave(org, content.length)
     const place = { project, environment }
     const of = { org, place, request, part, provider: provider.id, endUser, since: this.#since }
     this.#log.put({ ...of, status: this.#status, bytes: heard.bytes, content })

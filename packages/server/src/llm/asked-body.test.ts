@@ -46,7 +46,7 @@ describe('bodies that are held', () => {
     expect(await holding.held(ours, stream(10), 10, async () => 1)).toBe(1)
   })
 
-  it('of one organization leave room for others, and take what they are once that is known', async () => {
+  it('S96 of one organization leave room for others, and take what they are once that is known', async () => {
     const holding = createBodyHolding(10, 60)
     const over = Promise.withResolvers<void>()
     const silent = (): Readable => new Readable({ read() {} })

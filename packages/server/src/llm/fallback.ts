@@ -102,7 +102,7 @@ export function causeOfStatus(status: number): FallbackCause | undefined {
 }
 
 /** Left alone for now: its circuit is open, or it has as many of our calls as it may. */
-const NOT_ASKED = ['circuit_open', 'quota_exhausted', 'overloaded']
+const NOT_ASKED = ['circuit_open', 'quota_exhausted', 'overloaded', 'queue_full']
 
 const wasAsked = (cause: FailedFor): boolean => cause !== 'no_key' && cause !== 'unsayable' && cause !== 'circuit_open'
 

@@ -69,7 +69,7 @@ describe('what is kept of many model calls', () => {
     const log = createContentLog({ database: node.database, vault, logger: silent, metrics })
     const part = { org, place, request: newId('req'), part: 'prompt', provider: 'openai', status: null, bytes: 1 } as const
     const put = (endUser: string | null, agoMs: number): void => {
-      expect(log.enter(1)).toBe(true)
+      expect(log.enter(org, 1)).toBe(true)
       log.put({ ...part, endUser, since: systemClock.monotonic() - agoMs, content: Buffer.from('x') })
     }
     await node.service.eraseEndUser(org, place, 'grace', 'key_of_a_test')
