@@ -135,7 +135,7 @@ async function bodyOf(request: IncomingMessage): Promise<Body> {
     else hash.update(chunk)
   }
   if (!isJson) return { kind: 'bytes', bytes, sha256: hash.digest('hex') }
-  return bytes > LONGEST_JSON ? { kind: 'too large' } : parsed(Buffer.concat(kept).toString('utf8'))
+  return bytes > LONGEST_JSON ? { kind: 'too large' } : parsed(Buffer.concat(kept))
 }
 
 async function partsOf(request: IncomingMessage, type: string): Promise<Body> {
@@ -148,10 +148,13 @@ async function partsOf(request: IncomingMessage, type: string): Promise<Body> {
   }
 }
 
-function parsed(text: string): Body {
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function parsed(raw: Buffer): Body {
   try {
+    const text = utf8.decode(raw)
     return { kind: 'json', value: JSON.parse(text), text }
   } catch {
-    return { kind: 'broken' }
+    return { kind: 'broken', raw }
   }
 }

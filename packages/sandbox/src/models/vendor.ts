@@ -9,7 +9,8 @@ export type Body =
   | { readonly kind: 'json'; readonly value: unknown; readonly text: string }
   | { readonly kind: 'parts'; readonly parts: readonly Part[] }
   | { readonly kind: 'bytes'; readonly bytes: number; readonly sha256: string }
-  | { readonly kind: 'broken' }
+  /** `raw`: as it came, of what was declared as JSON. */
+  | { readonly kind: 'broken'; readonly raw?: Buffer }
   | { readonly kind: 'too large' }
 
 export interface Call {

@@ -38,7 +38,8 @@ export function bedrock(expected: Omit<Expectation, 'service'> & { readonly sess
 }
 
 function keyFaultOf(call: Call, expected: Parameters<typeof bedrock>[0]): 'no key' | 'wrong key' | undefined {
-  const bytes = Buffer.from(call.body.kind === 'json' ? call.body.text : '')
+  const { body } = call
+  const bytes = (body.kind === 'broken' ? body.raw : undefined) ?? Buffer.from(body.kind === 'json' ? body.text : '')
   if (header(call, 'authorization') === undefined) return 'no key'
   if (header(call, 'x-amz-security-token') !== expected.sessionToken) return 'wrong key'
   return signatureFault(call, bytes, { ...expected, service: 'bedrock' }) === undefined ? undefined : 'wrong key'

@@ -25,6 +25,7 @@ export interface SeenCall {
   readonly read: Promise<void>
   /** Resolves when the answer is over: true when the caller went away before its end. */
   readonly over: Promise<boolean>
+  isOver: boolean
 }
 
 /** Answers in the vendor's stead and reads the body; gives false to leave the call to the vendor. */
@@ -110,6 +111,7 @@ function watched(request: IncomingMessage, response: ServerResponse): SeenCall {
     sha256: '',
     read: read.promise,
     over: over.promise,
+    isOver: false,
   }
   request.on('data', (chunk: Buffer) => {
     hash.update(chunk)
@@ -120,6 +122,9 @@ function watched(request: IncomingMessage, response: ServerResponse): SeenCall {
     read.resolve()
   })
   request.on('error', () => undefined)
-  response.once('close', () => over.resolve(!response.writableFinished))
+  response.once('close', () => {
+    call.isOver = true
+    over.resolve(!response.writableFinished)
+  })
   return call
 }
