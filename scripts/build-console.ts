@@ -9,7 +9,7 @@ import { ROOT, runCommand } from './steps.ts'
 
 const CONSOLE = join(ROOT, 'packages/console')
 const DIST = join(CONSOLE, 'dist')
-const STAMP = join(DIST, '.sources-hash')
+const STAMP = '.sources-hash'
 
 /** What the built console depends on: its own files, what it imports of ours, and the versions of everything else. */
 const SOURCES = ['packages/console', 'packages/client/src', 'packages/contract/src', 'package-lock.json', 'tsconfig.base.json']
@@ -19,7 +19,7 @@ export type ConsoleBuild = 'built' | 'unchanged' | 'nothing to build' | 'failed'
 export async function buildConsole(): Promise<ConsoleBuild> {
   if (!existsSync(join(CONSOLE, 'index.html'))) return 'nothing to build'
   const hash = sourcesHash()
-  if (existsSync(STAMP) && readFileSync(STAMP, 'utf8') === hash) return 'unchanged'
+  if (isBuildOf(DIST, hash)) return 'unchanged'
   const next = join(ROOT, '.cache', `console-${randomBytes(6).toString('hex')}`)
   mkdirSync(next, { recursive: true })
   try {
@@ -30,13 +30,44 @@ export async function buildConsole(): Promise<ConsoleBuild> {
       output: 'on-failure',
     })
     if (code !== 0) return 'failed'
-    writeFileSync(join(next, '.sources-hash'), hash)
-    rmSync(DIST, { recursive: true, force: true })
-    renameSync(next, DIST)
+    writeFileSync(join(next, STAMP), hash)
+    putInPlace(next, DIST, hash)
     return 'built'
   } finally {
     rmSync(next, { recursive: true, force: true })
   }
+}
+
+function isBuildOf(folder: string, hash: string): boolean {
+  const stamp = join(folder, STAMP)
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === hash
+}
+
+/**
+ * Puts the build `next` where `place` is, unless one of the same sources stands there already: several processes may build at once, and a gateway that
+ * serves what the first of them put there must not lose it.
+ */
+export function putInPlace(next: string, place: string, hash: string): void {
+  while (!isBuildOf(place, hash)) {
+    try {
+      // Takes an empty place, and no other.
+      renameSync(next, place)
+    } catch (error) {
+      if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+      clear(place, `${next}-before`)
+    }
+  }
+}
+
+/** Moved first, so that nobody finds a folder that is half gone. */
+function clear(place: string, aside: string): void {
+  try {
+    renameSync(place, aside)
+  } catch (error) {
+    // Another process was quicker.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  rmSync(aside, { recursive: true, force: true })
 }
 
 function sourcesHash(): string {

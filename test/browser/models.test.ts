@@ -6,8 +6,10 @@ import { spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import type { Browser, Locator, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
+import { createPriceBook, HELD_PRICES } from '@sallyport/core'
 import { createKey, signInOwner } from '@sallyport/testkit'
 import type { Owner } from '@sallyport/testkit'
+import { SMALL_MODELS } from '../../packages/console/src/features/models/commands.ts'
 import { openBrowserStage, PRICED_MODEL } from './gateway.ts'
 import type { BrowserStage } from './gateway.ts'
 import { axeFaults, newVisitor, openChromium } from './visitor.ts'
@@ -20,11 +22,18 @@ let page: Page
 /** The same owner, by the typed client. */
 let owner: Owner
 let key: string
+/** What the console was told by the API. */
+const answers: string[] = []
 
 beforeAll(async () => {
   ;[stage, browser] = await Promise.all([openBrowserStage(), openChromium(inject('chromiumPath'))])
   visitor = await newVisitor(browser, stage.gateway.url)
   page = visitor.page
+  page.on('response', (response) => {
+    // A page that was left before its answer came can't be asked for it.
+    const gone = (): undefined => undefined
+    if (response.url().includes('/api/v1/')) void response.text().then((text) => answers.push(text), gone)
+  })
   owner = await signInOwner(stage.gateway)
   key = await createKey(owner, ['llm:call', 'provider_keys:write'])
   await page.goto(stage.gateway.ownerLink)
@@ -84,6 +93,8 @@ describe('the screen of models', () => {
     await rows('Keys of this environment').getByText('Replaced').waitFor()
     await page.getByText('At hand until').waitFor()
     expect(await page.content()).not.toContain(stage.models.key)
+    await expect.poll(() => answers.some((answer) => answer.includes('"state":"ending"'))).toBe(true)
+    expect(answers.filter((answer) => answer.includes(stage.models.key))).toEqual([])
   })
 
   it('says in words why a second key under one name is refused', async () => {
@@ -144,6 +155,12 @@ describe('the screen of models', () => {
     expect(await rows('Named routes').count()).toBe(1)
     expect(await axeFaults(page)).toEqual([])
   })
+})
+
+it('the models that commands and routes begin with are known by their price', () => {
+  const book = createPriceBook([HELD_PRICES])
+  const unknown = Object.entries(SMALL_MODELS).filter(([provider, model]) => book.family(provider, model) === undefined)
+  expect(unknown).toEqual([['sandbox', stage.models.model]])
 })
 
 describe('the screen of usage', () => {

@@ -1,7 +1,7 @@
 /** How one environment stands: what is there, what needs somebody, and the next step while it is new. */
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import { integrationsQuery, recentConnectionsQuery, recentKeysQuery, recentRequestsQuery } from '../../api/queries.ts'
+import { integrationsQuery, keptProvidersQuery, recentConnectionsQuery, recentKeysQuery, recentRequestsQuery } from '../../api/queries.ts'
 import type { Connection } from '../../api/resources.ts'
 import { usePlace } from '../../app/place.ts'
 import { buttonClasses } from '../../ui/button.tsx'
@@ -9,7 +9,7 @@ import { FailureNotice, Notice } from '../../ui/notice.tsx'
 import { Card, Loading, Page } from '../../ui/page.tsx'
 import { needsAttention } from '../connections/status.ts'
 import { RequestTable } from '../requests/request-table.tsx'
-import { nextStep } from './next-step.ts'
+import { nextSteps } from './next-step.ts'
 import type { Step } from './next-step.ts'
 
 export function OverviewScreen() {
@@ -34,24 +34,29 @@ function Standing() {
   const connections = useQuery(recentConnectionsQuery(place))
   const keys = useQuery(recentKeysQuery(place))
   const requests = useQuery(recentRequestsQuery(place))
-  const error = integrations.error ?? connections.error ?? keys.error ?? requests.error
+  const models = useQuery(keptProvidersQuery(place))
+  const error = integrations.error ?? connections.error ?? keys.error ?? requests.error ?? models.error
   if (error !== null) return <FailureNotice error={error} />
-  if (!integrations.data || !connections.data || !keys.data || !requests.data) return <Loading />
+  if (!integrations.data || !connections.data || !keys.data || !requests.data || !models.data) return <Loading />
   const active = connections.data.data.filter(({ status }) => status === 'active').length
   const working = keys.data.data.filter(({ revoked_at: revoked }) => revoked === null)
-  const step = nextStep({
+  const steps = nextSteps({
     integrations: integrations.data.length,
     connections: active,
+    modelProviders: models.data.length,
     keys: working.length,
     requests: requests.data.data.length,
   })
   return (
     <>
       <Attention connections={connections.data.data.filter(needsAttention)} />
-      {step !== undefined && <NextStep step={step} />}
-      <dl className="mb-8 grid grid-cols-1 gap-3 sm:grid-cols-3">
+      {steps.map((step) => (
+        <NextStep key={step.to} step={step} />
+      ))}
+      <dl className="mb-8 grid grid-cols-1 gap-3 sm:grid-cols-2 xl:grid-cols-4">
         <Figure name="Active connections" value={count(active, connections.data.next_cursor)} />
         <Figure name="Integrations" value={String(integrations.data.length)} />
+        <Figure name="Providers of models" value={String(models.data.length)} />
         <Figure name="Keys in use" value={count(working.length, keys.data.next_cursor)} />
       </dl>
       {requests.data.data.length > 0 && (

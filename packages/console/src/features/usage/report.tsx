@@ -44,8 +44,13 @@ export function Report() {
   const place = usePlace()
   const queries = useQueryClient()
   const fetching = useIsFetching({ queryKey: ['usage', place] }) > 0
+  // The budgets beside the sums are spent by the same calls.
+  const readAnew = (): void =>
+    void Promise.all(
+      [['usage', place] as const, ['budgets', place.org] as const].map((queryKey) => queries.invalidateQueries({ queryKey })),
+    )
   const refresh = (
-    <Button busy={fetching} onClick={() => void queries.invalidateQueries({ queryKey: ['usage', place] })}>
+    <Button busy={fetching} onClick={readAnew}>
       Refresh
     </Button>
   )
