@@ -94,7 +94,7 @@ function blocksOf(message: Exclude<ChatMessage, Instruction>, where: string): ob
 
 function assistantBlocks(message: AssistantMessage, where: string): object[] {
   const said = message.content.map((part) => (part.type === 'refusal' ? { type: 'text' as const, text: part.refusal } : part))
-  if (message.content.length === 0 && typeof message.refusal === 'string') said.push({ type: 'text', text: message.refusal })
+  if (typeof message.refusal === 'string') said.push({ type: 'text', text: message.refusal })
   if ((message.images ?? []).length > 0) throw unsupported(`${where}.images`, 'This provider takes pictures from the user alone.')
   const calls = (message.tool_calls ?? []).map((call, at) => ({
     type: 'tool_use',

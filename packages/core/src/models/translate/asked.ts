@@ -140,7 +140,17 @@ export function isInstruction(message: ChatMessage): message is Instruction {
 
 /** @throws TranslationError by the first field that is not of the form. */
 export function readChat(asked: Asked): ChatRequest {
-  return read(chat, asked)
+  const chosen = read(chat, asked)
+  refuseContradiction(chosen)
+  return chosen
+}
+
+/** What OpenAI refuses too, and what would be passed over elsewhere. */
+function refuseContradiction({ max_tokens: older, max_completion_tokens: limit, tool_choice: choice, tools }: ChatRequest): void {
+  if (typeof older === 'number' && typeof limit === 'number' && older !== limit)
+    throw invalid('max_tokens', 'It says otherwise than max_completion_tokens, in whose place it once stood: send one of them.')
+  if ((tools ?? []).length > 0 || choice === null || choice === undefined || choice === 'none' || choice === 'auto') return
+  throw invalid('tool_choice', 'There are no tools to choose from.')
 }
 
 /** @throws TranslationError by the first field that is not of the form. */

@@ -108,7 +108,7 @@ const UNSIGNED_MODELS = /gemini-[12](?:\.|$|-)/u
 
 function assistantParts(message: AssistantMessage, { where, names, model }: Turn): object[] {
   const said = message.content.flatMap((part) => textParts(part.type === 'refusal' ? part.refusal : part.text))
-  if (message.content.length === 0) said.push(...textParts(message.refusal ?? ''))
+  said.push(...textParts(message.refusal ?? ''))
   const calls = (message.tool_calls ?? []).map((call, at) => {
     names.set(call.id, call.function.name)
     const args = argumentsOf(call.function.arguments, `${where}.tool_calls[${at}].function.arguments`)
