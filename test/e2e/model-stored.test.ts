@@ -134,6 +134,84 @@ describe('what an organization keeps of model calls', () => {
       ])
   })
 
+  describe('at /v1', () => {
+    const OPENAI = (text: string) =>
+      `{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"${text}"}}]}`
+    const ANTHROPIC = (text: string) =>
+      `{"id":"m","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"${text}"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}`
+
+    /** Asks as OpenAI's clients do, of a provider that answers so; what it saw, what the caller got, and what is kept. */
+    async function asked(model: string, answers: Readonly<Record<string, readonly [number, string]>>) {
+      const [prompt, seen] = [marked(), [] as string[]]
+      stage.upstream.answer(async (request, response) => {
+        const pieces: Buffer[] = []
+        for await (const piece of request) pieces.push(piece as Buffer)
+        seen.push(Buffer.concat(pieces).toString())
+        const [status, answer] = answers[request.url!]!
+        response.writeHead(status, { 'content-type': 'application/json' }).end(answer)
+      })
+      const response = await stage.call('/v1/chat/completions', {
+        method: 'POST',
+        headers: { authorization: `Bearer ${stage.key}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ model, messages: [{ role: 'user', content: prompt }] }),
+      })
+      const got = await response.text()
+      const request = response.headers.get('sallyport-request-id')!
+      await expect.poll(() => rows(request)).toHaveLength(2 * seen.length)
+      const { data } = await read(request)
+      const kept = data.map(({ part, provider, status, content }) => [part, provider, status, content])
+      for (const { row } of await rows(request)) expect(row).not.toContain(prompt)
+      return { prompt, seen, got, kept }
+    }
+
+    it('S85 is what the caller said and got where its provider speaks OpenAI’s words, but for the provider before the model', async () => {
+      await keep({ store_prompts: true, store_responses: true })
+      const answer = OPENAI(marked())
+      const { prompt, seen, got, kept } = await asked('openai/m', { '/v1/chat/completions': [200, answer] })
+      expect(seen).toEqual([JSON.stringify({ model: 'm', messages: [{ role: 'user', content: prompt }] })])
+      expect(kept).toEqual([
+        ['prompt', 'openai', 200, seen[0]],
+        ['response', 'openai', 200, answer],
+      ])
+      expect(got).toBe(answer)
+    })
+
+    it('S85 is what the provider was told and said where that is put into other words, with all that the caller said and got', async () => {
+      await keep({ store_prompts: true, store_responses: true })
+      const said = marked()
+      const answer = ANTHROPIC(said)
+      const { prompt, seen, got, kept } = await asked('anthropic/m', { '/v1/messages': [200, answer] })
+      expect(kept).toEqual([
+        ['prompt', 'anthropic', 200, seen[0]],
+        ['response', 'anthropic', 200, answer],
+      ])
+      expect([seen[0]!.includes(prompt), got.includes(said)]).toEqual([true, true])
+    })
+
+    it('S85 is of each target that a route asked, also of one that refused', async () => {
+      await keep({ store_prompts: true, store_responses: true })
+      const targets = [
+        { provider: 'openai', model: 'm' },
+        { provider: 'anthropic', model: 'm' },
+      ]
+      const name = `kept-${randomBytes(4).toString('hex')}`
+      const body = { name, targets } as Parameters<typeof stage.owner.client.call<'modelRouteCreate'>>[1]['body']
+      await stage.owner.client.call('modelRouteCreate', { params: stage.owner.place, body })
+      const [said, refusal] = [marked(), '{"error":{"message":"later","type":"requests","param":null,"code":"rate_limit_exceeded"}}']
+      const { prompt, seen, got, kept } = await asked(name, {
+        '/v1/chat/completions': [429, refusal],
+        '/v1/messages': [200, ANTHROPIC(said)],
+      })
+      expect(kept.toSorted((a, b) => (String(a) < String(b) ? -1 : 1))).toEqual([
+        ['prompt', 'anthropic', 200, seen[1]],
+        ['prompt', 'openai', 429, seen[0]],
+        ['response', 'anthropic', 200, ANTHROPIC(said)],
+        ['response', 'openai', 429, refusal],
+      ])
+      expect([seen.every((one) => one.includes(prompt)), got.includes(said), got.includes('later')]).toEqual([true, true, false])
+    })
+  })
+
   it('S122 is over when its days are, though nobody has swept yet', async () => {
     await keep({ store_prompts: true, store_responses: true, stored_content_days: 7 })
     const request = await ask('{"q":1}', '{"a":1}')
