@@ -182,6 +182,35 @@ describe('a token', () => {
     expect(headers['www-authenticate']).toBeDefined()
   })
 
+  const TIMES = [
+    '"soon"',
+    `"${Math.floor(Date.now() / 1000)}"`,
+    '1e400',
+    '-1e400',
+    '1e300',
+    '9007199254740993',
+    '1.5',
+    '-1',
+    'null',
+    'true',
+    '[]',
+    '[1]',
+    '{}',
+  ]
+  it.each(['exp', 'nbf', 'iat'])('J-08 with an odd time as its %s is refused, and is no fault of ours', async (name) => {
+    const claims = JSON.parse(await payloadOf(supabase, 'supabaseToken')) as Record<string, unknown>
+    const told = TIMES.map((time) => {
+      const text = JSON.stringify({ ...claims, [name]: 'HERE' }).replace('"HERE"', time)
+      return supabase.signRaw('{"alg":"HS256","typ":"JWT"}', text, Buffer.from(supabase.sharedSecret))
+    })
+    const control = supabase.signRaw('{"alg":"HS256","typ":"JWT"}', JSON.stringify(claims), Buffer.from(supabase.sharedSecret))
+    expect((await whoami(control)).status).toBe(200)
+    for (const [index, token] of told.entries()) {
+      const { status, json } = await whoami(token)
+      expect([TIMES[index], status, json.code]).toEqual([TIMES[index], 401, 'unauthenticated'])
+    }
+  })
+
   it('J-02 names no key: what its header points to is not asked', async () => {
     const header = { jku: other.keysUri, x5u: other.keysUri, jwk: other.current.jwk, kid: 'unknown' }
     const before = other.asked
