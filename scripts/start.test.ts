@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { createClient } from '@sallyport/client'
 import { browserFor } from '@sallyport/sandbox'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { main as askModel } from '../examples/models.ts'
 
 const TIMEOUT = 120_000
 
@@ -87,32 +88,32 @@ function curlIn(output: string): Curl {
   return { url: line.split(' ').at(-1) ?? '', headers: Object.fromEntries(headers) as Record<string, string> }
 }
 
-/** The words of the model, asked by the line that shows a streamed answer. */
+/** The words of the model, asked by the line that shows a streamed answer; or why there are none. */
 async function askedModel(output: string): Promise<string> {
   const { key, body, url } = streamIn(output)
-  const headers = { authorization: key, 'content-type': 'application/json' }
-  const response = await fetch(url, { method: 'POST', headers, body })
+  const response = await fetch(url, { method: 'POST', headers: { authorization: key, 'content-type': 'application/json' }, body })
+  if (!response.ok) return `${response.status} ${response.headers.get('sallyport-error-code')}`
   expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/)
   return [...(await response.text()).matchAll(/"content":"([^"]*)"/g)].map(([, word]) => word).join('')
 }
 
-/** What README says to try: a budget that the line may go beyond. Gives the status and code of the line while it holds. */
-async function askedBeyondBudget(output: string): Promise<readonly [number, string | null]> {
-  const { origin, token } = /(?<origin>http:\/\/\S+)\/console\/#owner=(?<token>\S+)/.exec(output)?.groups ?? {}
-  const client = createClient({ baseUrl: origin ?? '', fetch: browserFor(origin ?? '') })
-  await client.call('sessionCreate', { body: { owner_token: token ?? '' } })
+/** Asks with the example of an application. Gives its exit code and what it printed. */
+async function askedByExample(output: string): Promise<readonly [number, string]> {
+  const { key, url } = streamIn(output)
+  const words: string[] = []
+  const gateway = { url: new URL(url).origin, key: key.replace('Bearer ', '') }
+  const code = await askModel(gateway, { model: 'sandbox/sandbox-large', user: 'ann', text: 'count to 9' }, (more) => void words.push(more))
+  return [code, words.join('')]
+}
+
+/** Sets the budget that README says to try, which the printed line may go beyond. Gives what takes it away. */
+async function setBudget(output: string): Promise<() => Promise<void>> {
+  const { origin = '', token = '' } = /(?<origin>http:\/\/\S+)\/console\/#owner=(?<token>\S+)/.exec(output)?.groups ?? {}
+  const client = createClient({ baseUrl: origin, fetch: browserFor(origin) })
+  await client.call('sessionCreate', { body: { owner_token: token } })
   const org = (await client.call('whoami')).memberships[0]?.org ?? ''
   const { id: budget } = await client.call('budgetCreate', { params: { org }, body: { amount_usd: '0.01' } })
-  const { key, body, url } = streamIn(output)
-  const ask = async () => {
-    const response = await fetch(url, { method: 'POST', headers: { authorization: key, 'content-type': 'application/json' }, body })
-    await response.text()
-    return [response.status, response.headers.get('sallyport-error-code')] as const
-  }
-  await expect.poll(async () => (await ask())[0]).not.toBe(200)
-  const refused = await ask()
-  await client.call('budgetDelete', { params: { org, budget } })
-  return refused
+  return () => client.call('budgetDelete', { params: { org, budget } })
 }
 
 /** The printed line that shows a streamed answer. */
@@ -155,7 +156,11 @@ describe('npm start', () => {
       const owners = (body as { owner: { login: string } }[]).map(({ owner }) => owner.login)
       expect(owners).toEqual(Array.from({ length: 30 }, () => 'octo-sandbox'))
       expect(await askedModel(output())).toBe('1 2 3 4 5 6 7 8 9')
-      expect(await askedBeyondBudget(output())).toEqual([402, 'budget_exceeded'])
+      expect(await askedByExample(output())).toEqual([0, '1 2 3 4 5 6 7 8 9'])
+      const takeAway = await setBudget(output())
+      await expect.poll(() => askedModel(output())).toBe('402 budget_exceeded')
+      expect(await askedByExample(output())).toEqual([2, expect.stringContaining('budget')])
+      await takeAway()
       expect((await stat(join(dataDir, 'start.json'))).mode & 0o777).toBe(0o600)
 
       expect(await stop(child, 'SIGINT')).toBe(0)
