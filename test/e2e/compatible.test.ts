@@ -228,6 +228,8 @@ describe('a named route', () => {
     ['429', statusThenVendor(429, 1_000)],
     ['500', statusThenVendor(500, 1_000)],
     ['a connection that breaks', ((request) => (request.socket.destroy(), true)) satisfies Instead],
+    ['a page of HTML with status 200', always(200, { 'content-type': 'text/html; charset=utf-8' }, '<html>sign in</html>')],
+    ['status 200 and no body', always(200, {}, '')],
   ])('asks its second target after %s, and says who served', async (_what, instead) => {
     first.instead(instead)
     const { data, response } = await ask(await route(both))

@@ -115,6 +115,14 @@ describe('the answer of an attempt', () => {
     expect(caller.got).toEqual(['204 x-served yes', 'end'])
   })
 
+  it('that is held, says 200 and ends with nothing is none', () => {
+    const { caller, heard, answer } = attempt('hold')
+    answer.writeHead(200, ['a', 'b'])
+    answer.end()
+    expect([caller.got, heard, answer.served, answer.failure, answer.writableFinished]).toEqual([[], ['close'], false, 502, true])
+    expect(answer.kept).toEqual({ status: 200, headers: ['a', 'b'], body: Buffer.alloc(0) })
+  })
+
   it('that breaks off while it is held leaves nothing behind at the caller', () => {
     const { caller, answer } = attempt('hold')
     answer.writeHead(200, [])

@@ -21,7 +21,7 @@ export interface KeptAnswer {
 }
 
 export interface AttemptAnswerOptions {
-  readonly judge: (status: number) => Verdict
+  readonly judge: (status: number, headers: readonly string[]) => Verdict
   /** Shown each piece of a held answer, in order, until it has seen enough. */
   readonly look: (piece: Buffer) => Seen
   /** Called when nothing more of the answer is wanted. */
@@ -32,6 +32,8 @@ export interface AttemptAnswerOptions {
 
 /** Bytes of an answer that is kept. What vendors say of a failure takes a few hundred. */
 const MOST_KEPT = 64 * 1024
+/** What an empty answer should have been (RFC 9110 section 15.6.3). */
+const NOTHING = 502
 /** And how long it may take after its head. Its targets' time is not spent on the words of a refusal. */
 const KEPT_WITHIN_MS = 2_000
 
@@ -80,7 +82,7 @@ export class AttemptAnswer implements ResponseSink {
 
   writeHead(status: number, headers: string[]): void {
     this.#head = { status, headers }
-    const verdict = this.#options.judge(status)
+    const verdict = this.#options.judge(status, headers)
     if (verdict === 'serve') this.#serve()
     else if (verdict === 'keep') this.#keepAWhile()
   }
@@ -99,6 +101,10 @@ export class AttemptAnswer implements ResponseSink {
       clearTimeout(this.#patience)
       this.#finished ||= !this.#destroyed
       this.#tell('close')
+    } else if (this.#isNothing()) {
+      this.#failure = NOTHING
+      this.#keeps = this.#finished = true
+      this.#tell('close')
     } else if (!this.#destroyed) {
       this.#handOver()
       this.#to!.end()
@@ -113,6 +119,11 @@ export class AttemptAnswer implements ResponseSink {
 
   on(event: 'drain' | 'close', listener: () => void): void {
     this.#listeners[event].push(listener)
+  }
+
+  /** Held to its end, and there was none of it: an answer that should have a body never began. */
+  #isNothing(): boolean {
+    return this.#to === undefined && !this.#destroyed && this.#body.length === 0 && this.#head?.status === 200
   }
 
   #keepAWhile(): void {

@@ -260,7 +260,7 @@ class CompatibleCall {
     const time = new AttemptTime(turn.withinMs, this.#visit.gone(), { isRest: turn.withinMs !== turn.target.firstByteTimeoutMs })
     const serve: Held['serve'] = (status, headers, attempts) => this.#serve(question, said, { status, headers, attempts }, time)
     const answer = new AttemptAnswer({
-      judge: (status) => verdictOn(status, turn, plan),
+      judge: (status, headers) => verdictOn(status, headers, turn, plan),
       look: beginningOf(said, plan),
       giveUp: () => time.abandon(),
       serve: (status, headers) => {
@@ -405,11 +405,18 @@ function writtenOut(body: object): Buffer {
  * An answer for which another target is asked is kept; one that another could still be asked for is the caller's once it has begun to say something,
  * since some vendors send a head at once and fail after it.
  */
-function verdictOn(status: number, { isLast }: Turn, { fallbackOn }: Plan): Verdict {
+function verdictOn(status: number, headers: readonly string[], { isLast }: Turn, { fallbackOn }: Plan): Verdict {
   if (isLast) return 'serve'
+  // A page, of whatever stands before the provider: no model answers so.
+  if (status === 200 && isPage(headers)) return fallbackOn.has('server_error') ? 'keep' : 'serve'
   const cause = causeOfStatus(status)
   if (cause !== undefined) return fallbackOn.has(cause) ? 'keep' : 'serve'
   return status === 200 && (fallbackOn.has('timeout') || fallbackOn.has('server_error')) ? 'hold' : 'serve'
+}
+
+function isPage(headers: readonly string[]): boolean {
+  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type')
+  return at >= 0 && /^text\/html\s*(?:;|$)/iu.test(headers[at + 1]!)
 }
 
 /** In place of a refusal of which the head alone was kept: its status in OpenAI's words, with the head's own word of when to come back. */
@@ -417,8 +424,9 @@ function withSomeBody({ status, headers, body }: KeptAnswer, { translation, aske
   if (body !== undefined) return { status, headers, body }
   const own = ['content-type', 'application/json; charset=utf-8']
   // What is translated gets its words on the way.
-  const words = translation.native ? JSON.stringify(translation.answer(status, undefined, asked).body) : ''
-  return { status, headers: [...withoutBody(headers), ...own], body: Buffer.from(words) }
+  if (!translation.native) return { status, headers: withoutBody(headers), body: Buffer.alloc(0) }
+  const said = translation.answer(status, undefined, asked)
+  return { status: said.status, headers: [...withoutBody(headers), ...own], body: Buffer.from(JSON.stringify(said.body)) }
 }
 
 /** Sees whether an answer begins as one. Streams alone can begin with a failure. */
