@@ -39,3 +39,11 @@ describe('a failure of ours in a vendor’s words', () => {
     expect(text.toLowerCase()).toContain('a_code')
   })
 })
+
+describe('whether to try again', () => {
+  it.each(['openai', 'anthropic'] as const)('is said to the clients of %s, which obey it', (dialect) => {
+    const said = (again?: boolean) =>
+      vendorError(dialect, { ...failure(409), ...(again === undefined ? {} : { again }) }).headers['x-should-retry']
+    expect([said(true), said(false), said()]).toEqual(['true', 'false', undefined])
+  })
+})

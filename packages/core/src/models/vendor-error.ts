@@ -15,6 +15,8 @@ export interface OwnFailure {
   readonly requestId: string
   /** Of a request that is itself at fault: the field, and OpenAI's own word for what is wrong with it. Said where the vendor's form has a place for them. */
   readonly field?: { readonly param: string | null; readonly reason: string } | undefined
+  /** Whether a client should send the same again by itself. Said where the vendor's clients listen to it; others go by the status. */
+  readonly again?: boolean
 }
 
 /** What is answered: JSON, with headers that the vendor's clients look at. */
@@ -88,7 +90,7 @@ const BEDROCK: Words = {
 
 const SPOKEN: Readonly<Record<Dialect, (failure: OwnFailure) => VendorError>> = {
   openai: (failure) => ({
-    headers: { 'x-request-id': failure.requestId },
+    headers: { 'x-request-id': failure.requestId, ...shouldRetry(failure) },
     body: {
       error: {
         message: failure.message,
@@ -99,7 +101,7 @@ const SPOKEN: Readonly<Record<Dialect, (failure: OwnFailure) => VendorError>> = 
     },
   }),
   anthropic: (failure) => ({
-    headers: { 'request-id': failure.requestId },
+    headers: { 'request-id': failure.requestId, ...shouldRetry(failure) },
     body: {
       type: 'error',
       error: { type: wordOf(ANTHROPIC, failure), message: failure.message, code: failure.code },
@@ -127,6 +129,11 @@ const SPOKEN: Readonly<Record<Dialect, (failure: OwnFailure) => VendorError>> = 
 /** The failure as the vendor of this dialect would have said it. The status stays. */
 export function vendorError(dialect: Dialect, failure: OwnFailure): VendorError {
   return SPOKEN[dialect](failure)
+}
+
+/** What the clients of OpenAI and Anthropic obey before they look at the status. */
+function shouldRetry({ again }: OwnFailure): Readonly<Record<string, string>> {
+  return again === undefined ? {} : { 'x-should-retry': String(again) }
 }
 
 function wordOf({ of, client, server }: Words, { status }: OwnFailure): string {
