@@ -208,6 +208,13 @@ describe('the screen of usage', () => {
     await page.getByRole('row').filter({ hasText: 'a test' }).getByText('no price for 1 of 2 calls').waitFor()
     await by.selectOption('End user')
     await page.getByRole('row').filter({ hasText: 'ann' }).waitFor()
+    const calls = rows('Calls of models, newest first')
+    await calls
+      .first()
+      .getByText(/^\d+ read, \d+ written, no price$/u)
+      .waitFor()
+    await calls.first().getByText('With a test, for ann').waitFor()
+    await calls.nth(1).getByText('By route fast, with a test').waitFor()
   })
 
   it('gives every row as a file', async () => {

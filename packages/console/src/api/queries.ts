@@ -155,6 +155,9 @@ export const usageQuery = (place: Place, { of, from, by }: UsageQuestion) =>
     },
   })
 
+export const usageRecordPages = (place: Place) =>
+  pages(['usage', place, 'calls'], (query) => api.call('usageRecordList', { params: place, query }))
+
 export const budgetPages = (org: string) => pages(['budgets', org, 'pages'], (query) => api.call('budgetList', { params: { org }, query }))
 
 /** Who read what is kept of model calls. */

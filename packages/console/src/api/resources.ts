@@ -18,6 +18,7 @@ export type ProviderKey = Item<'providerKeyList'>
 export type ModelRoute = Item<'modelRouteList'>
 export type ModelTarget = ModelRoute['targets'][number]
 export type SettingsInForce = Output<'settingsGet'>
+export type UsageRecord = Item<'usageRecordList'>
 export type UsageReport = Output<'usageGet'>
 export type UsageSum = UsageReport['data'][number]
 export type UsageGroup = (typeof schemas.USAGE_GROUPS)[number]

@@ -24,12 +24,14 @@ export function KeyMode() {
     <Section title="Whose keys" about="For the whole organization, from the next call on.">
       {isPending && <Loading />}
       {error !== null && <FailureNotice error={error} />}
-      {data !== undefined && <ModeForm key={org} org={org} inForce={data.settings.provider_key_mode} />}
+      {data !== undefined && (
+        <ModeForm key={`${org} ${data.settings.provider_key_mode}`} org={org} inForce={data.settings.provider_key_mode} />
+      )}
     </Section>
   )
 }
 
-/** A choice counts when it is saved: on the way through the choices by arrow keys each of them is chosen once. */
+/** Begins anew with what is in force, whoever changed it. A choice counts when it is saved: on the way through the choices by arrow keys each of them is chosen once. */
 function ModeForm({ org, inForce }: { readonly org: string; readonly inForce: ProviderKeyMode }) {
   const queries = useQueryClient()
   const [chosen, setChosen] = useState(inForce)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { costWords, dollars, filled, sourceWords } from './figures.ts'
+import { callWords, costWords, dollars, filled, sourceWords, statusWords } from './figures.ts'
 
 describe('money', () => {
   it.each([
@@ -27,7 +27,23 @@ it('says how tokens are known', () => {
   expect(sourceWords({ calls: 4, estimated_calls: 4 })).toBe('estimated')
 })
 
-describe('a budget', () => {
+describe('one call', () => {
+  const used = { source: 'measured', input_tokens: 1_200, output_tokens: 30, cost_usd: '0.0036' } as const
+
+  it('is said with its tokens, its cost and how they are known', () => {
+    expect(callWords(used)).toBe('1,200 read, 30 written, $0.0036')
+    expect(callWords({ ...used, source: 'estimated' })).toBe('1,200 read, 30 written, $0.0036, estimated')
+    expect(callWords({ ...used, cost_usd: null })).toBe('1,200 read, 30 written, no price')
+    expect(callWords({ source: null, input_tokens: null, output_tokens: null, cost_usd: null })).toBe('use not known')
+  })
+
+  it('says how it ended without a whole answer', () => {
+    expect(statusWords({ status: 429, error: null })).toBe('429')
+    expect(statusWords({ status: 0, error: 'upstream_timeout' })).toBe('no answer, upstream_timeout')
+  })
+})
+
+describe('the bar of a budget', () => {
   it('is filled by what is spent, and beyond it by what is held', () => {
     expect(filled({ amount_usd: '10', spent_usd: '2.5', held_usd: '1' })).toEqual({ spent: 25, held: 10 })
   })

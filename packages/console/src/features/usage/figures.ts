@@ -1,5 +1,5 @@
 /** Owns how use and money are said. Refuses to call what has no known price free. */
-import type { UsageSum } from '../../api/resources.ts'
+import type { UsageRecord, UsageSum } from '../../api/resources.ts'
 
 const COUNT = new Intl.NumberFormat()
 const DOLLARS = new Intl.NumberFormat('en-US', { style: 'currency', currency: 'USD', minimumFractionDigits: 2, maximumFractionDigits: 6 })
@@ -32,6 +32,20 @@ export function costWords({
 export function sourceWords({ calls, estimated_calls: estimated }: Pick<UsageSum, 'calls' | 'estimated_calls'>): string {
   if (estimated === 0) return 'measured'
   return estimated === calls ? 'estimated' : `${count(estimated)} of ${count(calls)} estimated`
+}
+
+/** What one call used and cost, and how its tokens are known. */
+export function callWords({ source, input_tokens: read, output_tokens: written, cost_usd: cost }: Used): string {
+  if (source === null) return 'use not known'
+  const price = cost === null ? 'no price' : dollars(cost)
+  return `${count(read ?? 0)} read, ${count(written ?? 0)} written, ${price}${source === 'estimated' ? ', estimated' : ''}`
+}
+type Used = Pick<UsageRecord, 'source' | 'input_tokens' | 'output_tokens' | 'cost_usd'>
+
+/** How a call ended that has no whole answer, or one that is a refusal. */
+export function statusWords({ status, error }: Pick<UsageRecord, 'status' | 'error'>): string {
+  const said = status === 0 ? 'no answer' : String(status)
+  return error === null ? said : `${said}, ${error}`
 }
 
 /** The parts of a budget that are gone and held, of a hundred; never more than there is room for. */
