@@ -22,6 +22,7 @@ describe('a query that names another method', () => {
     '/a?_http_method=PUT',
     '/a?http_method=put',
     '/a?method=delete&id=1',
+    '/a?%6dethod=%64elete',
   ])('S-18 is seen: %s', (path) => {
     expect(overridesMethod(path)).toBe(true)
   })
@@ -35,6 +36,7 @@ describe('a query that names another method', () => {
     '/a?q=$httpMethod',
     '/a?payment_method=card',
     '/a?methods=get',
+    '/a?to=https%3A%2F%2Fb.example%2F%3Fc%3Dd%26method%3Dget%26_method%3Dput',
     '/a?$filter=x',
     '/a?shipping_method=post',
   ])('is none: %s', (path) => {

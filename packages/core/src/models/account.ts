@@ -2,7 +2,7 @@
  * Owns what of a call says in which account, or at whose cost, a credential of it acts. Beside a key that is kept nothing of it goes on: who may use a key may not choose
  * among all that it opens. Beside a caller's own key it is the caller's own business.
  */
-import { dashed } from '../http/index.ts'
+import { dashed, queryParameters } from '../http/index.ts'
 import type { ModelProvider } from './schema.ts'
 
 /** In lower case. What would be a second credential beside the one that is put in belongs here too. */
@@ -30,13 +30,11 @@ export function withinAccount({ callerHeaders }: Pick<ModelProvider, 'callerHead
 }
 
 /** Google's servers take the project that pays in the query too (https://cloud.google.com/apis/docs/system-parameters). */
-const IN_QUERY = /[?&]\$?userproject(?:=|&|$)/iu
+const IN_QUERY = /^\$?userproject(?:\[|$)/iu
 const OF_QUERY = 'x-goog-user-project'
-const ESCAPE = /%([0-9A-Fa-f]{2})/gu
 
 /** Whether the query of a path (below the base) names another account, which may not be beside a kept key. */
 export function leavesAccount({ dialect, callerHeaders }: Pick<ModelProvider, 'dialect' | 'callerHeaders'>, path: string): boolean {
-  const mark = path.indexOf('?')
-  if (mark < 0 || dialect !== 'gemini' || callerHeaders.includes(OF_QUERY)) return false
-  return IN_QUERY.test(path.slice(mark).replace(ESCAPE, (_escape, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))))
+  if (dialect !== 'gemini' || callerHeaders.includes(OF_QUERY)) return false
+  return queryParameters(path).some(({ name }) => IN_QUERY.test(name))
 }
