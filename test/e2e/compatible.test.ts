@@ -3,6 +3,7 @@
  * their own on the other.
  */
 import type { ServerResponse } from 'node:http'
+import { gzipSync } from 'node:zlib'
 import OpenAI from 'openai'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest'
 import { createKey, endlessStream, signInOwner, startGatewayProcess, startModelUpstream, statusThenVendor } from '@sallyport/testkit'
@@ -511,6 +512,32 @@ describe('the list of models', () => {
 })
 
 describe('what is asked and answered at /v1/', () => {
+  it.each([
+    ['passed on', 'openai', 'cut'],
+    ['translated', 'anthropic', 502],
+  ])('D-09 grows no answer without end that is %s: neither one encoded a thousandfold nor ten times over', async (_how, provider, cut) => {
+    const encoded =
+      (body: Buffer, coding: string): Instead =>
+      (request, response) => {
+        request.resume()
+        response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': coding }).end(body)
+        return true
+      }
+    const told = async (answer: Instead): Promise<number | 'cut'> => {
+      for (const vendor of [first, second]) vendor.instead(answer)
+      const response = await post(JSON.stringify({ model: `${provider}/${CHAT}`, messages }))
+      return response.text().then(
+        () => response.status,
+        () => 'cut',
+      )
+    }
+    // What was begun can't be taken back: it never looks whole.
+    expect(await told(encoded(gzipSync(Buffer.alloc(64 * 1024 * 1024, ' ')), 'gzip'))).toBe(cut)
+    expect(await told(encoded(gzipSync('{}'), Array.from({ length: 10 }, () => 'gzip').join(', ')))).toBe(502)
+    for (const vendor of [first, second]) vendor.instead()
+    expect((await ask(`${provider}/${CHAT}`)).response.status).toBe(200)
+  })
+
   it.each([
     ['lists in lists', '{"model":"openai/sandbox-chat","x":', '['],
     ['objects in objects', '{"model":"openai/sandbox-chat","x":', '{"a":'],

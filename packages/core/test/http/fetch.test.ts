@@ -125,11 +125,29 @@ describe('fetch', () => {
     await expect(egress.fetch(origin, { maxBytes: 99_999 })).rejects.toMatchObject({ code: 'upstream_too_large' })
   })
 
+  const growing: [string, EgressErrorCode, (socket: net.Socket) => void][] = [
+    ['is a gzip bomb', 'upstream_too_large', (socket) => socket.write(whole(gzipSync(Buffer.alloc(50_000_000)), 'Content-Encoding: gzip'))],
+    [
+      'is a brotli bomb',
+      'upstream_too_large',
+      (socket) => socket.write(whole(brotliCompressSync(Buffer.alloc(50_000_000)), 'Content-Encoding: br')),
+    ],
+    ['is encoded twice', 'upstream_invalid', (socket) => socket.write(whole('x', 'Content-Encoding: gzip, gzip'))],
+    [
+      'is encoded ten times',
+      'upstream_invalid',
+      (socket) => socket.write(whole('x', ...Array.from({ length: 10 }, () => 'Content-Encoding: gzip'))),
+    ],
+  ]
+  it.each(growing)('D-09 fails when the answer %s', async (_name, code, answer) => {
+    const { egress, origin, requests } = await open(answer)
+    await expect(egress.fetch(origin)).rejects.toMatchObject({ code, sent: true })
+    expect(requests.length).toBe(1)
+  })
+
   const failures: [string, EgressErrorCode, (socket: net.Socket) => void, (() => FetchInit)?][] = [
     ['is larger than 1 MiB', 'upstream_too_large', (socket) => socket.write(whole(Buffer.alloc(1024 * 1024 + 1)))],
     ['is larger than asked for', 'upstream_too_large', (socket) => socket.write(whole('12345678901')), () => ({ maxBytes: 10 })],
-    ['is a gzip bomb', 'upstream_too_large', (socket) => socket.write(whole(gzipSync(Buffer.alloc(50_000_000)), 'Content-Encoding: gzip'))],
-    ['is encoded twice', 'upstream_invalid', (socket) => socket.write(whole('x', 'Content-Encoding: gzip, gzip'))],
     ['is cut', 'upstream_reset', (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello')],
     ['is garbage', 'upstream_invalid', (socket) => socket.end('garbage\r\n\r\n')],
     ['does not come', 'upstream_timeout', () => undefined, () => ({ totalTimeoutMs: 100 })],
