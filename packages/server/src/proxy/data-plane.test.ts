@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { describe, expect, it, vi } from 'vitest'
-import { EgressError, formatId, newId, noMetrics, systemClock } from '@sallyport/core'
+import { EgressError, formatId, listProviders, newId, noMetrics, providerRoute, systemClock } from '@sallyport/core'
 import { PLAIN_CALLS } from '../db/index.ts'
 import type { ProxyTarget } from '../db/index.ts'
 import { REFUSED_KEY } from '../identity/index.ts'
@@ -10,7 +10,7 @@ import type { DataPlaneOptions } from './data-plane.ts'
 import type { OutboundCall } from './outbound.ts'
 
 /** A data plane up to where a call waits for its turn; everything behind that is not there. */
-function trial() {
+function trial({ path = '/a', allows = () => true }: { path?: string; allows?: (method: string, path: string) => boolean } = {}) {
   const connection = newId('conn')
   const candidate = { id: connection, status: 'active', trouble: null, retryAt: null, generation: 1, credential: null } as const
   const policy = { ...PLAIN_CALLS, qps: 1 }
@@ -32,13 +32,14 @@ function trial() {
   }
   const read = Promise.withResolvers<ProxyTarget>()
   const turns: OutboundCall[] = []
+  const opened = vi.fn(() => Promise.reject(new TypeError('no credential is opened')))
   const options: Partial<Record<keyof DataPlaneOptions, unknown>> = {
     authenticator: { judge: () => principal },
     keyUses: { note: () => undefined },
     crossOrigin: { answerFor: () => undefined },
     limiter: { admit: () => ({ standard: [], older: [] }) },
     targets: { peek: () => undefined, load: () => read.promise },
-    routes: () => ({ allows: () => true, host: 'api.example' }),
+    routes: () => ({ allows, host: 'api.example' }),
     life: { isUsable: () => true },
     outbound: {
       turn: (_policy: unknown, call: OutboundCall) => {
@@ -48,19 +49,28 @@ function trial() {
     },
     explained: (error: unknown) => Promise.resolve(error),
     useLog: { request: () => undefined },
-    logger: { error: () => undefined },
+    logger: { error: () => undefined, debug: () => undefined },
+    vault: { openCached: () => opened(), open: () => opened() },
     clock: systemClock,
     metrics: noMetrics,
     transport: { fields: {}, flat: [] },
     maxRequestBytes: 1,
     isFromMemory: () => false,
   }
-  const response = Object.assign(new EventEmitter(), { destroyed: false, headersSent: false, destroy: () => undefined })
+  const said: { status?: number; text?: string } = {}
+  const response = Object.assign(new EventEmitter(), {
+    req: { method: 'GET' },
+    destroyed: false,
+    headersSent: false,
+    destroy: () => undefined,
+    writeHead: (status: number) => void (said.status = status),
+    end: (body: Buffer) => void (said.text = String(body)),
+  })
   const rawHeaders = ['Authorization', 'Bearer not-a-real-key', 'Sallyport-Connection', formatId('conn', connection)]
-  const request = { url: '/proxy/github/a', method: 'GET', headers: {}, rawHeaders, complete: true }
+  const request = { url: `/proxy/github${path}`, method: 'GET', headers: {}, rawHeaders, complete: true }
   const plane = createDataPlane(options as unknown as DataPlaneOptions)
   plane.handle(request as unknown as IncomingMessage, response as unknown as ServerResponse)
-  return { plane, response, turns, read: () => read.resolve(target) }
+  return { plane, response, turns, said, opened, read: () => read.resolve(target) }
 }
 
 /** A call with a key that memory refuses; whatever else it might ask fails the test. */
@@ -112,6 +122,33 @@ describe('a call with a bad key', () => {
     expect(listeners(['Content-Length', '0'])).toBe(0)
     expect(listeners(['Content-Length', '5'])).toBe(1)
     expect(listeners(['Transfer-Encoding', 'chunked'])).toBe(1)
+  })
+})
+
+describe('a call outside the rules of its provider’s record', () => {
+  const policy = { allowedPorts: [443], insecureAllowOrigins: [] }
+  const { api } = listProviders().find(({ id }) => id === 'github')!
+  const route = providerRoute({ api: { ...api, rules: [{ methods: ['GET'], pathPrefix: '/open' }] } }, policy)
+
+  it.each(['/closed', '/opened', '/open?$httpMethod=DELETE', '/open?_method=delete'])(
+    'S-18 is refused before its turn and before its credential is opened: %s',
+    async (path) => {
+      const { plane, turns, said, opened, read } = trial({ path, allows: (method, at) => route.allows(method, at) })
+      read()
+      await plane.idle()
+      expect([said.status, turns, opened.mock.calls]).toEqual([400, [], []])
+      expect(JSON.parse(said.text!)).toMatchObject({
+        code: 'path_refused',
+        detail: expect.stringContaining('not allowed by the integration'),
+      })
+    },
+  )
+
+  it('S-18 goes on inside of them', async () => {
+    const { plane, turns, read } = trial({ path: '/open/a?page=2', allows: (method, at) => route.allows(method, at) })
+    read()
+    await plane.idle()
+    expect(turns).toHaveLength(1)
   })
 })
 
