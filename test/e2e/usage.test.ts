@@ -1,4 +1,5 @@
 /** What model calls used, from the call to the row: through a real gateway, read by the typed client. */
+import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { setModelStage } from './model-stage.ts'
 import type { ModelStage } from './model-stage.ts'
@@ -208,6 +209,91 @@ describe('a budget', () => {
     expect([refused.status, ((await refused.json()) as { error: { code: string } }).error.code]).toEqual([403, 'model_unpriced'])
     await client.call('budgetUpdate', { params: { org: place.org, budget: budget.id }, body: { unpriced: 'pass' } })
     await expect.poll(async () => (await chat(key, { more: { model: 'a-model-of-nobody' } })).status).toBe(200)
+  })
+
+  /** A stream that says what it used to those who ask. */
+  const streamOfOne = (usage: object): void =>
+    stage.upstream.answer(async (request, response) => {
+      await once(request, 'end')
+      const asked = JSON.parse(Buffer.concat(stage.upstream.seen.at(-1)!.body).toString()) as {
+        stream_options?: { include_usage?: boolean }
+      }
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('data: {"id":"c","model":"gpt-4.1","choices":[{"index":0,"delta":{"content":"four"}}]}\n\n')
+      if (asked.stream_options?.include_usage === true)
+        response.write(`data: {"id":"c","model":"gpt-4.1","choices":[],"usage":${JSON.stringify(usage)}}\n\n`)
+      response.end('data: [DONE]\n\n')
+    })
+  const spentOf = async (budget: string) =>
+    (await stage.owner.client.call('budgetGet', { params: { org: stage.owner.place.org, budget } })).spent_usd
+
+  it('takes what a stream used at /v1, whose caller did not ask to be told and is not, and what was set aside for it at /llm', async () => {
+    const { key, id } = await freshKey()
+    const { client, place } = stage.owner
+    const { id: budget } = await client.call('budgetCreate', {
+      params: { org: place.org },
+      body: { key: id, amount_usd: '1', period: 'total' },
+    })
+    // Most of it thought, and not shown.
+    streamOfOne({ prompt_tokens: 10, completion_tokens: 90, total_tokens: 100 })
+    const init = (body: object) => ({
+      method: 'POST',
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ messages: [{ role: 'user', content: 'x' }], max_tokens: 100, stream: true, ...body }),
+    })
+    const quiet = await stage.call('/v1/chat/completions', init({ model: 'openai/gpt-4.1' }))
+    const told = 'data: {"id":"c","model":"gpt-4.1","choices":[{"index":0,"delta":{"content":"four"}}]}\n\ndata: [DONE]\n\n'
+    expect(await quiet.text()).toBe(told)
+    expect((await rowsOf(id, 1))[0]).toMatchObject({ source: 'measured', output_tokens: 90, cost_usd: '0.00074' })
+    await expect.poll(() => spentOf(budget)).toBe('0.00074')
+    const curious = await stage.call('/v1/chat/completions', init({ model: 'openai/gpt-4.1', stream_options: { include_usage: true } }))
+    expect(await curious.text()).toContain('"completion_tokens":90')
+    await rowsOf(id, 2)
+    await expect.poll(() => spentOf(budget)).toBe('0.00148')
+
+    const native = init({ model: 'gpt-4.1' })
+    expect(await (await stage.call('/llm/openai/v1/chat/completions', native)).text()).toBe(told)
+    expect(Buffer.concat(stage.upstream.seen.at(-1)!.body).toString()).toBe(native.body)
+    const [row] = await rowsOf(id, 3)
+    expect(row).toMatchObject({ source: 'estimated', output_tokens: 1 })
+    // A token for each three bytes of the body, and a hundred of output.
+    const nano = Math.ceil(native.body.length / 3) * 2_000 + 100 * 8_000
+    await expect.poll(async () => Math.round(Number(await spentOf(budget)) * 1e9)).toBe(1_480_000 + nano)
+  })
+
+  it("refuses in the vendor's words what is worked on later, of which nobody hears what it cost, unless it says so", async () => {
+    const { key, id } = await freshKey()
+    const { client, place } = stage.owner
+    const body = { key: id, amount_usd: '1', period: 'total' } as const
+    const budget = await client.call('budgetCreate', { params: { org: place.org }, body })
+    const post = (path: string, asked: object) =>
+      stage.call(path, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+        body: JSON.stringify(asked),
+      })
+    const later: readonly (readonly [string, object])[] = [
+      ['/llm/openai/v1/responses', { model: 'gpt-4.1', input: 'x', background: true }],
+      ['/v1/responses', { model: 'openai/gpt-4.1', input: 'x', background: true }],
+      ['/llm/openai/v1/batches', { input_file_id: 'file-1', endpoint: '/v1/chat/completions', completion_window: '24h' }],
+      ['/llm/anthropic/v1/messages/batches', { requests: [] }],
+      ['/llm/gemini/v1beta/models/gemini-2.5-pro:batchGenerateContent', { batch: {} }],
+    ]
+    stage.upstream.answer(
+      (_request, response) => void response.writeHead(200, { 'content-type': 'application/json' }).end('{"status":"queued"}'),
+    )
+    const before = stage.upstream.seen.length
+    for (const [path, asked] of later) {
+      const refused = await post(path, asked)
+      expect([path, refused.status, refused.headers.get('sallyport-error-source')]).toEqual([path, 403, 'gateway'])
+      const { error } = (await refused.json()) as { error: { message: string } }
+      expect(error.message).toContain('cost of this call is not known')
+    }
+    expect(stage.upstream.seen).toHaveLength(before)
+    await client.call('budgetUpdate', { params: { org: place.org, budget: budget.id }, body: { unpriced: 'pass' } })
+    for (const [path, asked] of later) await expect.poll(async () => (await post(path, asked)).status).toBe(200)
+    // What is asked for in the background is taken for the most that it may write at first.
+    await expect.poll(() => spentOf(budget.id)).not.toBe('0')
   })
 
   it('is one of a period and holder, and of what is there', async () => {

@@ -10,6 +10,9 @@ import type { ModelProvider } from './schema.ts'
 
 const HTTP_BASE = /^https?:\/\/[a-z0-9.[\]:-]+(?:\/[a-zA-Z0-9._~-]+)*$/u
 const ENDPOINT = /^https?:\/\/[^\s?#@]+$/u
+const FIELD = /^[a-z][a-z0-9_]{0,63}$/u
+/** As OpenAI has them. */
+const CHAT = { renames: {}, handedBack: [] }
 const known = (id: string): ModelProvider | undefined => listModelProviders().find((provider) => provider.id === id)
 
 /** What an operator writes of a provider. Of one in the catalog: its id and what is otherwise about where it lies. */
@@ -30,6 +33,8 @@ export const declaredModelProvider = z
       .optional(),
     /** Below the base. Where nothing is said, of one that speaks like OpenAI: chat, embeddings and models at OpenAI's own. */
     paths: modelProviderSchema.shape.paths.unwrap().optional(),
+    /** Fields of OpenAI's chat completions that it refuses. */
+    chat: z.strictObject({ lacks: z.array(z.string().regex(FIELD, 'must be the name of a field')).max(100).readonly() }).optional(),
   })
   .superRefine(({ id, tokenEndpoint, dialect, injection }, context) => {
     const record = known(id)
@@ -52,7 +57,7 @@ export function modelProvidersWith(declared: readonly DeclaredModelProvider[]): 
 }
 
 function made(
-  { id, base, tokenEndpoint, name, dialect, injection, defaultHeaders, callerHeaders, paths }: DeclaredModelProvider,
+  { id, base, tokenEndpoint, name, dialect, injection, defaultHeaders, callerHeaders, paths, chat }: DeclaredModelProvider,
   record?: ModelProvider,
 ): ModelProvider {
   if (record === undefined) {
@@ -72,6 +77,7 @@ function made(
       injection: injection ?? { name: 'authorization', template: 'Bearer {token}' },
       defaultHeaders: defaultHeaders ?? {},
       callerHeaders: callerHeaders ?? [],
+      ...(chat !== undefined && { chat: { ...CHAT, lacks: [...chat.lacks] } }),
     }
   }
   return {
@@ -82,6 +88,7 @@ function made(
     name: name ?? record.name,
     defaultHeaders: { ...record.defaultHeaders, ...defaultHeaders },
     callerHeaders: callerHeaders ?? record.callerHeaders,
+    ...(chat !== undefined && { chat: { ...CHAT, ...record.chat, lacks: [...chat.lacks] } }),
     ...(tokenEndpoint !== undefined && record.tokens !== undefined && { tokens: { ...record.tokens, endpoint: tokenEndpoint } }),
   }
 }

@@ -15,12 +15,17 @@ describe('what a body asks for', () => {
     ['{"model":1,"max_tokens":"5"}', undefined, undefined],
     ['{"model":"m","max_tokens":-1}', 'm', undefined],
     ['{"model":"m","n":3}', 'm', undefined, 3],
+    ['{"model":"m","background":"true"}', 'm', undefined],
     ['{"model":"m","n":-3}', 'm', undefined],
     ['[]', undefined, undefined],
     ['--form\r\n', undefined, undefined],
   ])('%s', (text, model, maxOutputTokens, answers?: number) => {
     const body = Buffer.from(text)
     expect(asked(body)).toEqual({ body, bytes: body.length, model, maxOutputTokens, answers })
+  })
+
+  it('is an answer that is worked on later, where it says so', () => {
+    expect(asked(Buffer.from('{"model":"m","background":true}'))).toMatchObject({ model: 'm', background: true })
   })
 })
 

@@ -17,6 +17,8 @@ export interface AskedBody {
   readonly maxOutputTokens?: number | undefined
   /** How many answers it asks for; undefined: one. */
   readonly answers?: number | undefined
+  /** It asks for an answer that is worked on later. */
+  readonly background?: boolean | undefined
   /** Undefined where it is not known beforehand. */
   readonly bytes: number | undefined
 }
@@ -104,7 +106,7 @@ function isJsonObject(body: Buffer): boolean {
   return body[at] === 0x7b
 }
 
-function askedIn(body: Buffer): Pick<AskedBody, 'model' | 'maxOutputTokens' | 'answers'> {
+function askedIn(body: Buffer): Pick<AskedBody, 'model' | 'maxOutputTokens' | 'answers' | 'background'> {
   let asked: unknown
   try {
     asked = JSON.parse(body.toString('utf8'))
@@ -121,6 +123,7 @@ function askedIn(body: Buffer): Pick<AskedBody, 'model' | 'maxOutputTokens' | 'a
     model: typeof asked['model'] === 'string' ? asked['model'] : undefined,
     maxOutputTokens: limits.length === 0 ? undefined : Math.max(...limits) * answers,
     answers: answers === 1 ? undefined : answers,
+    ...(asked['background'] === true && { background: true }),
   }
 }
 

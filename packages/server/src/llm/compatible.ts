@@ -1,6 +1,7 @@
 /**
  * Owns `/v1/`: OpenAI's requests for the models of every provider, and for named routes over several of them. A provider that speaks OpenAI's words is
- * passed through untouched, any other is translated. Refuses in OpenAI's words, and to ask a second provider once a first has begun to answer.
+ * passed through as it is, but for the usage of streams, which it is always asked for; any other is translated. Refuses in OpenAI's words, and to ask a
+ * second provider once a first has begun to answer.
  */
 import { cleanRequestHeaders, EgressError, judgePath, translationFor, TranslationError } from '@sallyport/core'
 import type {
@@ -36,6 +37,7 @@ import { refusalIn } from './refusal.ts'
 import type { Room } from './room.ts'
 import { keptAlive, keptHere } from './sinks.ts'
 import { TranslatedAnswer, withoutBody } from './translated-answer.ts'
+import { askingForUsage, withoutUsage } from './unasked-usage.ts'
 
 export interface CompatiblePlaneOptions extends VisitOptions {
   readonly calls: ModelCalls
@@ -88,6 +90,8 @@ interface Said {
   readonly model: string
   readonly translation: Translation
   readonly asked: Asked
+  /** The provider is asked for the use of its stream, and the caller did not ask. */
+  readonly asksForUsage: boolean
   readonly path: JudgedPath
   /** Flat. */
   readonly headers: readonly string[]
@@ -321,14 +325,18 @@ class CompatibleCall {
     const { request, response } = this.#visit
     const here = keptHere(response, { own: ANYWHERE_BUT_THERE, isBearer: request.headers.authorization !== undefined })
     const alive = keepaliveMs === undefined ? here : keptAlive(here, keepaliveMs)
-    const { translation, asked, provider } = said
+    const { translation, asked, provider, asksForUsage } = said
     const [most, abandon] = [this.#o.maxAnswerBytes, () => time.abandon()]
     const room = {
       enter: (bytes: number) => this.#o.room.enter(principal.org, bytes),
       leave: (bytes: number) => this.#o.room.leave(principal.org, bytes),
     }
     const untouched = translation.native && (head.status < 400 || saysErrorsInOpenAisForm(provider))
-    const to = untouched ? alive : new TranslatedAnswer(alive, { translation, operation, asked, most, room, abandon })
+    const to = untouched
+      ? asksForUsage
+        ? withoutUsage(alive)
+        : alive
+      : new TranslatedAnswer(alive, { translation, operation, asked, most, room, abandon })
     const own = ['sallyport-served-by', `${provider.id}/${said.model}`, 'sallyport-attempts', String(head.attempts)]
     to.writeHead(head.status, [...head.headers, ...own])
     return to
@@ -351,6 +359,7 @@ class CompatibleCall {
       model: target.model,
       maxOutputTokens: mostWritten(asked),
       answers: answersIn(asked),
+      background: asked['background'] === true,
       bodyBytes: body.length,
     })
     return begun instanceof Promise ? await begun : begun
@@ -385,10 +394,13 @@ function inWordsOf(
   { settings, rawHeaders }: { readonly settings: KeySettings | undefined; readonly rawHeaders: readonly string[] },
 ): Said {
   const translation = translationFor(provider, { operation, ...(settings && { settings }) })
-  const asked = { ...given, model }
+  const wanted = { ...given, model }
+  const more = translation.native && operation === 'chat' ? askingForUsage(wanted, provider) : undefined
+  const asked = more ?? wanted
   const request = translation.request(asked)
   const headers = headersFor(rawHeaders, { provider, translation, asked, request })
-  return { provider, model, translation, asked, path: judgePath(request.path), headers, body: writtenOut(request.body) }
+  const asksForUsage = more !== undefined
+  return { provider, model, translation, asked, asksForUsage, path: judgePath(request.path), headers, body: writtenOut(request.body) }
 }
 
 /** Arguments of calls come as texts, and are read for some: those too can be nested too deeply. @throws TranslationError */

@@ -152,6 +152,7 @@ class NativeCall {
       model: body.model,
       maxOutputTokens: body.maxOutputTokens,
       answers: body.answers,
+      background: body.background,
       bodyBytes: body.bytes,
     })
   }

@@ -12,7 +12,7 @@ export function tapped(sink: ResponseSink, metering: Pick<Metering, 'chunk'>): R
 }
 
 /** The sink as it is; what stands between overrides what it looks at. */
-class Through implements ResponseSink {
+export class Through implements ResponseSink {
   protected readonly sink: ResponseSink
 
   constructor(sink: ResponseSink) {

@@ -2,6 +2,7 @@ import { createPriceBook, ManualClock, newId, noMetrics } from '@sallyport/core'
 import { describe, expect, it, vi } from 'vitest'
 import type { UseLog } from '../audit/index.ts'
 import type { Reservation } from './budgets.ts'
+import type { MeteredCall } from './metering.ts'
 import { createUsageMeter } from './meter.ts'
 
 const PRICES = createPriceBook([
@@ -27,7 +28,7 @@ const PRINCIPAL = {
 } as const
 
 /** A call for which 100 tokens of input and 100 of output are set aside. */
-function begun(maxOutputTokens: number | undefined = 100, answers?: number) {
+function begun(maxOutputTokens: number | undefined = 100, answers?: number, over: Partial<MeteredCall> = {}) {
   const settle = vi.fn<Reservation['settle']>(() => [])
   const reserve = vi.fn<() => Reservation>(() => ({ settle }))
   const usage = vi.fn<UseLog['usage']>()
@@ -51,6 +52,7 @@ function begun(maxOutputTokens: number | undefined = 100, answers?: number) {
     maxOutputTokens: answers === undefined ? maxOutputTokens : undefined,
     answers,
     bodyBytes: 300,
+    ...over,
   })
   if (metering instanceof Promise) throw new TypeError('nothing was to be waited for')
   const became = () => ({ taken: settle.mock.lastCall, cost: usage.mock.lastCall?.[0].row.costNano })
@@ -83,10 +85,48 @@ describe('what budgets take for a call', () => {
     expect(ended({ error: { message: 'no' } }, 400)).toEqual({ taken: [undefined], cost: null })
   })
 
-  it.each(['client_gone', 'upstream_timeout'])('is what its request cost to read, when it was given up before its answer (%s)', (error) => {
+  it.each(['client_gone', 'upstream_timeout'])('is what was set aside, when it was given up before its answer (%s)', (error) => {
     const { metering, became } = begun()
     metering.end({ error })
-    expect(became()).toEqual({ taken: [75_000], cost: 75_000 })
+    // Its row says what the request cost to read: what was written until then, nobody hears of.
+    expect(became()).toEqual({ taken: [300_000], cost: 75_000 })
+  })
+
+  it.each([
+    ['says nothing of its use', 'A.', {}, { taken: [300_000], cost: 77_000 }],
+    ['says nothing, and wrote more than it should', 'A'.repeat(2_000), {}, { taken: [1_075_000], cost: 1_075_000 }],
+    ['is cut', 'A.', { aborted: 'client_gone' }, { taken: [300_000], cost: 77_000 }],
+  ])('is what was set aside, or the estimate where that is more, for a stream that %s', (_what, content, end, taken) => {
+    const { metering, became, row } = begun()
+    metering.answered(200, { 'content-type': 'text/event-stream' })
+    metering.chunk(Buffer.from(`data: ${JSON.stringify({ model: 'm-1', choices: [{ index: 0, delta: { content } }] })}\n\n`))
+    metering.end(end)
+    expect(became()).toEqual(taken)
+    expect(row().source).toBe('estimated')
+  })
+
+  it('is not known beforehand of what is worked on later, and is taken for what it may cost', () => {
+    const { metering, became, reserve } = begun(100, undefined, { path: '/v1/responses', background: true })
+    expect(reserve).toHaveBeenCalledWith(PRINCIPAL, undefined)
+    metering.answered(200, { 'content-type': 'application/json' })
+    metering.chunk(Buffer.from(JSON.stringify({ model: 'm-1', status: 'queued', usage: null })))
+    metering.end({})
+    expect(became()).toEqual({ taken: [300_000], cost: 275_000 })
+  })
+
+  it.each(['/v1/batches', '/v1/messages/batches', '/v1beta/models/m-1:batchGenerateContent', '/v1/videos', '/v1/fine_tuning/jobs'])(
+    'is not known beforehand of what has no tokens of its own: %s',
+    (path) => {
+      expect(begun(100, undefined, { path }).reserve).toHaveBeenCalledWith(PRINCIPAL, undefined)
+    },
+  )
+
+  it('is what a stream says of its use, as soon as it did, also where it is cut behind that', () => {
+    const { metering, became } = begun()
+    metering.answered(200, { 'content-type': 'text/event-stream' })
+    metering.chunk(Buffer.from(`data: ${JSON.stringify({ ...said(), choices: [] })}\n\n`))
+    metering.end({ aborted: 'client_gone' })
+    expect(became()).toEqual({ taken: [20_000], cost: 20_000 })
   })
 
   it('is no more than can be stored, however much a caller lets be written', () => {

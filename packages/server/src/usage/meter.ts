@@ -43,7 +43,8 @@ export function createUsageMeter(options: UsageMeterOptions): UsageMeter {
       const kind = callKind(call.method, pathOf(call))
       if (kind === 'free') return metered(call, kind, undefined)
       const most = mostOf(options.prices, call, kind)
-      const reservation = options.budgets.reserve(call.principal, most)
+      // What is worked on later has no bound that anybody hears of: it counts as a call whose cost is not known beforehand.
+      const reservation = options.budgets.reserve(call.principal, call.background === true ? undefined : most)
       return reservation instanceof Promise
         ? reservation.then((made) => metered(call, kind, made, most))
         : metered(call, kind, reservation, most)
@@ -136,7 +137,7 @@ class MeteredAnswer implements Metering {
     const model = reading?.model ?? askedModel(this.#call)
     const cost = this.#costOf(reading, model)
     const row = this.#row(reading, model, cost, outcome)
-    const charges = this.#reservation?.settle(cost ?? this.#standIn(reading, model)) ?? []
+    const charges = this.#reservation?.settle(this.#taken(reading, model, cost)) ?? []
     this.#o.useLog.usage({ row, charges, node: this.#o.node }, (charged) => this.#o.budgets.written(charged))
     this.#count(row)
   }
@@ -157,6 +158,16 @@ class MeteredAnswer implements Metering {
   #costOf(reading: UsageReading | undefined, model: string | undefined): number | undefined {
     if (reading?.usage === undefined || reading.special || model === undefined) return undefined
     return this.#o.prices.cost({ provider: this.#call.provider.id, model, tier: reading.tier }, reading.usage)
+  }
+
+  /**
+   * What budgets take. Where a provider said nothing, what was set aside, or the estimate if that is more: a caller chooses whether it is told, by asking
+   * for no usage or by going before it is said, and what a model thinks and does not show would be paid for by nobody's budget.
+   */
+  #taken(reading: UsageReading | undefined, model: string | undefined, cost: number | undefined): number | undefined {
+    const known = cost ?? this.#standIn(reading, model)
+    if (reading?.usage?.source !== 'estimated' || this.#most === undefined) return known
+    return Math.max(known ?? 0, this.#most)
   }
 
   /**

@@ -24,6 +24,8 @@ export interface MeteredCall {
   readonly maxOutputTokens: number | undefined
   /** How many answers the model is to write, which `maxOutputTokens` counts together; undefined: one. */
   readonly answers?: number | undefined
+  /** It is worked on after its answer, which says nothing of its use then; nor does anything that comes later. */
+  readonly background?: boolean | undefined
   /** Of the request; undefined when that isn't known beforehand. */
   readonly bodyBytes: number | undefined
 }
