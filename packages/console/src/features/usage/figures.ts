@@ -1,7 +1,8 @@
 /** Owns how use and money are said. Refuses to call what has no known price free. */
 import type { UsageRecord, UsageSum } from '../../api/resources.ts'
 
-const COUNT = new Intl.NumberFormat()
+/** In the words' own language, whatever the reader's: a comma means one thing on the screen. */
+const COUNT = new Intl.NumberFormat('en-US')
 const DOLLARS = new Intl.NumberFormat('en-US', { style: 'currency', currency: 'USD', minimumFractionDigits: 2, maximumFractionDigits: 6 })
 const CENTS = new Intl.NumberFormat('en-US', { style: 'currency', currency: 'USD' })
 const LEAST = 0.000001
