@@ -456,8 +456,6 @@ export const MODEL_CLIENTS: readonly {
   readonly name: string
   readonly vendor: VendorName
   readonly embeds: boolean
-  /** True: the vendor's errors are not in the form in which this client looks for what they say. */
-  readonly deaf?: true
   readonly make: MakeModelClient
 }[] = [
   { name: 'openai, chat completions', vendor: 'openai', embeds: true, make: openaiChat },
@@ -478,7 +476,7 @@ export const MODEL_CLIENTS: readonly {
     embeds: false,
     make: (address, patience) => openaiResponses({ ...address, base: `${address.base}/openai` }, patience),
   },
-  { name: 'openai, at Cohere', vendor: 'cohere', embeds: true, deaf: true, make: openaiAtCohere },
+  { name: 'openai, at Cohere', vendor: 'cohere', embeds: true, make: openaiAtCohere },
   { name: '@aws-sdk/client-bedrock-runtime', vendor: 'bedrock', embeds: false, make: bedrockRuntime },
   {
     name: 'ai over @ai-sdk/openai, chat',
