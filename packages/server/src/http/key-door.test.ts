@@ -8,7 +8,7 @@ import { trustedProxies } from './client-address.ts'
 import { createKeyDoor } from './key-door.ts'
 
 /** A door that memory refuses every key at; what it asked, and what it said. */
-function trial(url: string, rawHeaders: readonly string[], judged: unknown = REFUSED_KEY) {
+function trial(url: string, rawHeaders: readonly string[], judged: unknown = REFUSED_KEY, method = 'GET') {
   const asked: string[] = []
   const said: { status?: number; text?: string } = {}
   const options = {
@@ -29,7 +29,7 @@ function trial(url: string, rawHeaders: readonly string[], judged: unknown = REF
     writeHead: (status: number) => void (said.status = status),
     end: (text: string) => void (said.text = text),
   })
-  const request = { url, method: 'GET', rawHeaders, headers: {}, complete: false, socket: { remoteAddress: '192.0.2.7' } }
+  const request = { url, method, rawHeaders, headers: {}, complete: false, socket: { remoteAddress: '192.0.2.7' } }
   const door = createKeyDoor(options as unknown as Parameters<typeof createKeyDoor>[0])
   const taken = door(request as unknown as IncomingMessage, response as unknown as ServerResponse)
   return { taken, asked, said }
@@ -53,6 +53,7 @@ describe('a bad key at the control plane', () => {
 
   it.each([
     ['another path', '/console/', BAD],
+    ['a path of nothing', '/api/v1/nothing', BAD],
     ['no credential', '/api/v1/whoami', []],
     ['two of them', '/api/v1/whoami', [...BAD, ...BAD]],
     ['a session', '/api/v1/whoami', ['Cookie', 'sallyport_session=x']],
@@ -61,9 +62,20 @@ describe('a bad key at the control plane', () => {
     expect(trial(url, headers)).toMatchObject({ taken: false, asked: [], said: {} })
   })
 
+  it('is refused at every operation that reads a credential', () => {
+    const reading = Object.values<Operation>(operations).filter(({ access }) => access.audience !== 'public')
+    for (const { path, method } of reading)
+      expect(trial(`${path.replaceAll(/\{\w+\}/gu, 'x')}?a=b`, BAD, REFUSED_KEY, method)).toMatchObject({
+        taken: true,
+        said: { status: 401 },
+      })
+  })
+
   it('is none where no credential is read', () => {
     const open = Object.values<Operation>(operations).filter(({ access }) => access.audience === 'public')
     expect(open.length).toBeGreaterThan(0)
-    for (const { path } of open) expect(trial(`${path.replaceAll(/\{\w+\}/gu, 'x')}?a=b`, BAD)).toMatchObject({ taken: false, asked: [] })
+    for (const { path, method } of open)
+      expect(trial(`${path.replaceAll(/\{\w+\}/gu, 'x')}?a=b`, BAD, REFUSED_KEY, method)).toMatchObject({ taken: false, asked: [] })
+    expect(trial('/api/v1/whoami', BAD, REFUSED_KEY, 'DELETE')).toMatchObject({ taken: false, asked: [] })
   })
 })

@@ -26,10 +26,19 @@ export interface KeyDoorOptions {
 }
 
 const PREFIX = '/api/v1/'
-/** What takes no credential reads none, however wrong. */
-const PUBLIC = Object.values<Operation>(operations)
-  .filter(({ access }) => access.audience === 'public')
-  .map(({ path }) => new RegExp(`^${path.replace(/\{\w+\}/gu, '[^/]+')}$`, 'u'))
+
+/** The operations that read a credential, by method, each method's in one expression: what takes none reads none, however wrong, and what is not there is not found. */
+const READING: ReadonlyMap<string, RegExp> = readingByMethod()
+
+function readingByMethod(): ReadonlyMap<string, RegExp> {
+  const paths = new Map<string, string[]>()
+  for (const { method, path, access } of Object.values<Operation>(operations)) {
+    if (access.audience === 'public') continue
+    const pattern = path.replace(/\{\w+\}/gu, '[^/]+')
+    for (const one of method === 'GET' ? ['GET', 'HEAD'] : [method]) paths.set(one, [...(paths.get(one) ?? []), pattern])
+  }
+  return new Map([...paths].map(([method, patterns]) => [method, new RegExp(`^(?:${patterns.join('|')})$`, 'u')]))
+}
 
 /** Answers such a request, and says true. Nothing is waited for. */
 export function createKeyDoor({
@@ -43,7 +52,7 @@ export function createKeyDoor({
     const url = request.url ?? ''
     if (!url.startsWith(PREFIX)) return false
     const credential = readCredential(request, sessionCookie)
-    if (credential?.kind !== 'key' || isPublic(url)) return false
+    if (credential?.kind !== 'key' || !readsOne(request.method!, url)) return false
     const judged = keys.judge(credential.text.reveal(), () =>
       clientAddress(request.socket.remoteAddress ?? '', rawValues(request.rawHeaders, 'x-forwarded-for'), trustedProxies),
     )
@@ -65,7 +74,6 @@ function readCredential({ rawHeaders, url }: IncomingMessage, sessionCookie: str
   }
 }
 
-function isPublic(url: string): boolean {
-  const path = url.split('?', 1)[0]!
-  return PUBLIC.some((pattern) => pattern.test(path))
+function readsOne(method: string, url: string): boolean {
+  return READING.get(method)?.test(url.split('?', 1)[0]!) === true
 }
