@@ -112,6 +112,50 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const UNSAFE_VALUE = /[^\t\x20-\x7e\x80-\xff]|\xc2\x85|\xe2\x80[\xa8\xa9]/
 const NOTHING: ReadonlySet<string> = new Set()
 
+const MOST_NAMES = 500
+const LONGEST_NAME = 64
+
+/** What is judged of a name, once: messages have the same few. Whoever sends ever new ones has them judged each time, and no more kept than these. */
+class Judged<Judgement> {
+  readonly #judge: (name: string) => Judgement
+  readonly #known = new Map<string, Judgement>()
+
+  constructor(judge: (name: string) => Judgement) {
+    this.#judge = judge
+  }
+
+  of(name: string): Judgement {
+    const known = this.#known.get(name)
+    if (known !== undefined) return known
+    const judgement = this.#judge(name)
+    if (name.length > LONGEST_NAME) return judgement
+    if (this.#known.size >= MOST_NAMES) this.#known.clear()
+    this.#known.set(name, judgement)
+    return judgement
+  }
+}
+
+interface RequestName {
+  readonly name: string
+  /** See `dashed`. */
+  readonly known: string
+  readonly goesOn: boolean
+}
+
+const requestNames = new Judged((sent): RequestName => {
+  const name = sent.toLowerCase()
+  requireToken(name)
+  const known = dashed(name)
+  return { name, known, goesOn: !DROPPED_FROM_REQUEST.has(known) && !hasPrefix(known, DROPPED_PREFIXES_FROM_REQUEST) }
+})
+
+/** Whether it may go back. */
+const responseNames = new Judged((name): boolean => {
+  if (DROPPED_FROM_RESPONSE.has(name) || hasPrefix(name, DROPPED_PREFIXES_FROM_RESPONSE)) return false
+  if (!TOKEN.test(name)) throw new EgressError('upstream_invalid', 'header', true)
+  return true
+})
+
 /**
  * What of a caller's headers may go on: no credentials, cookies, ranges, hop-by-hop, forwarding or gateway headers, nothing listed in
  * `Connection`, nothing in `remove` (lower case). `accept-encoding: identity` is set, so that echoes can be masked.
@@ -121,13 +165,10 @@ export function cleanRequestHeaders(rawHeaders: readonly string[], remove: Reado
   const listed = tokensOf(connectionOf(rawHeaders))
   const kept: string[] = []
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!.toLowerCase()
+    const { name, known, goesOn } = requestNames.of(rawHeaders[i]!)
     const value = rawHeaders[i + 1]!
-    requireSafe(name, value)
-    const known = dashed(name)
-    if (DROPPED_FROM_REQUEST.has(known) || remove.has(known) || listed.has(name) || hasPrefix(known, DROPPED_PREFIXES_FROM_REQUEST))
-      continue
-    kept.push(name, value)
+    requireSafeValue(value)
+    if (goesOn && !remove.has(known) && !listed.has(name)) kept.push(name, value)
   }
   kept.push('accept-encoding', 'identity')
   return kept
@@ -160,8 +201,7 @@ export function cleanResponseHeaders(headers: ParsedHeaders, how: ResponseCleani
   const listed = tokensOf(headerText(headers, 'connection'))
   const kept: string[] = []
   for (const name of Object.keys(headers)) {
-    if (DROPPED_FROM_RESPONSE.has(name) || listed.has(name) || isDroppedFor(name, how)) continue
-    if (!TOKEN.test(name)) throw new EgressError('upstream_invalid', 'header', true)
+    if (listed.has(name) || !responseNames.of(name) || isDroppedFor(name, how)) continue
     const value = headers[name]!
     if (typeof value === 'string') kept.push(name, cleanValue(name, value, how))
     else for (const one of value) kept.push(name, cleanValue(name, one, how))
@@ -177,15 +217,22 @@ export function headerText(headers: ParsedHeaders, name: string): string | undef
 
 /** @throws EgressError `header_refused`; `name` and `value` are not quoted, either may hold a secret. */
 export function requireSafe(name: string, value: string): void {
+  requireToken(name)
+  requireSafeValue(value)
+}
+
+function requireToken(name: string): void {
   if (!TOKEN.test(name)) throw new EgressError('header_refused', 'name')
+}
+
+function requireSafeValue(value: string): void {
   if (UNSAFE_VALUE.test(value)) throw new EgressError('header_refused', 'value')
 }
 
 function isDroppedFor(name: string, how: ResponseCleaning): boolean {
   if (how.injectedNames?.has(name) === true || how.replacedNames?.has(name) === true) return true
   if (name === 'content-length' && (how.decoded === true || how.lengthless === true)) return true
-  if (name === 'content-encoding' && how.decoded === true) return true
-  return hasPrefix(name, DROPPED_PREFIXES_FROM_RESPONSE)
+  return name === 'content-encoding' && how.decoded === true
 }
 
 function cleanValue(name: string, value: string, how: ResponseCleaning): string {

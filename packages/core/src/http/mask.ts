@@ -3,6 +3,7 @@
  * true. Sees exact bytes only: an answer that encodes the secret in some other way passes. Refuses to hide pieces of a secret: whoever
  * can have bytes of their choice sent back would learn it piece by piece from what is hidden. Answers in pieces are not asked for instead.
  */
+import { isAscii } from 'node:buffer'
 import type { Secret } from '../kernel/index.ts'
 
 const STAR = 0x2a
@@ -19,19 +20,26 @@ type Emit = (piece: Buffer) => void
  * A chunk without a match is passed on as it is, uncopied. Secrets under 8 bytes are ignored.
  */
 export class SecretMask {
-  readonly #needles: readonly Buffer[]
+  readonly #needles: Buffer[] = []
   /** How each begins. */
-  readonly #probes: readonly Buffer[]
+  readonly #probes: Buffer[] = []
   /** The same, as Latin-1 text. */
-  readonly #texts: readonly string[]
+  readonly #texts: string[] = []
   #held: Buffer = EMPTY
   /** How many leading bytes of the held tail belong to an occurrence that began before it. */
   #covered = 0
 
   constructor(secrets: readonly Secret[]) {
-    this.#needles = secrets.flatMap((secret) => spellings(secret.reveal())).filter((needle) => needle.length >= SHORTEST)
-    this.#probes = this.#needles.map((needle) => needle.subarray(0, PROBE))
-    this.#texts = this.#needles.map((needle) => needle.toString('latin1'))
+    for (const secret of secrets) {
+      const text = secret.reveal()
+      for (const needle of spellings(text)) {
+        if (needle.length < SHORTEST) continue
+        this.#needles.push(needle)
+        this.#probes.push(needle.subarray(0, PROBE))
+        // One byte a letter is ASCII, which Latin-1 spells as it stands.
+        this.#texts.push(needle.length === text.length && isAscii(needle) ? text : needle.toString('latin1'))
+      }
+    }
   }
 
   /** True when there is nothing to look for. */

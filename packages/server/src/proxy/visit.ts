@@ -79,6 +79,7 @@ const FROM_MEMORY = ['sallyport-warning', 'database_unavailable']
 const CLIENT_GONE = 499
 const LONGEST_PATH = 2_048
 const NO_PAGE: Readonly<Record<string, string>> = {}
+const NOTHING: readonly string[] = []
 
 export class Visit {
   readonly request: IncomingMessage
@@ -205,7 +206,7 @@ export class Visit {
         ...CONTAINMENT,
         ...this.#o.transport.flat,
       ],
-      responseAdds: Object.entries(this.#page).flatMap(([name, value]) => [name, value]),
+      responseAdds: this.#page === NO_PAGE ? NOTHING : Object.entries(this.#page).flat(),
       // A provider's own figures are about the provider; where it has none, ours.
       ...(this.#standing === undefined ? {} : { responseDefaults: [this.#standing.standard, this.#standing.older] }),
     }
