@@ -328,6 +328,60 @@ describe('production', () => {
     expect(faultsOf(development({ ...sandbox, [name]: value }))).toEqual([])
   })
 
+  const wellKnown = [
+    'postgres',
+    'Password',
+    'changeme',
+    'secret',
+    'mysecretpassword',
+    'foobared',
+    'sallyport',
+    'letmein',
+    '123456',
+    'the-user',
+  ]
+  const urls = ['SALLYPORT_DATABASE_URL', 'SALLYPORT_DATABASE_SESSION_URL', 'SALLYPORT_DATABASE_MIGRATION_URL', 'SALLYPORT_REDIS_URL']
+  it.each(urls)('X-01 refuses %s with a password that examples use, or that is its user', (name) => {
+    const scheme = name === 'SALLYPORT_REDIS_URL' ? 'rediss' : 'postgres'
+    const path = scheme === 'rediss' ? '0' : 'd'
+    const base: Env = name.startsWith('SALLYPORT_DATABASE_') ? { SALLYPORT_DATABASE_URL: 'postgres://u:pw-1@127.0.0.1/d' } : {}
+    const of = (password: string): Env => production({ ...base, [name]: `${scheme}://the-user:${password}@127.0.0.1/${path}` })
+    for (const password of wellKnown) expect(settingsOf(of(password)).length, password).toBe(1)
+    expect(faultsOf(of('not-a-password-of-anybody'))).toEqual([])
+  })
+
+  const SECRETS: readonly [setting: string, variable: string, values: readonly string[]][] = [
+    ['keys.vaultToken', 'SALLYPORT_KEYS_VAULT_TOKEN', ['root', 'myroot', 'dev-only-token', 'changeme']],
+    ['keys.vaultSecretId', 'SALLYPORT_KEYS_VAULT_SECRET_ID', ['secret', 'example']],
+    ['keys.awsSecretAccessKey', 'SALLYPORT_KEYS_AWS_SECRET_ACCESS_KEY', ['not/A+real+key+of+documentation+EXAMPLEKEY', 'test']],
+    ['keys.pkcs11Pin', 'SALLYPORT_KEYS_PKCS11_PIN', ['1234', '0000', '12345678', 'userpin']],
+  ]
+  it.each(SECRETS)('X-01 refuses %s that examples use, and does not repeat it', (setting, variable, values) => {
+    for (const value of values) {
+      const faults = faultsOf(production({ [variable]: value }))
+      expect(
+        faults.filter((one) => one.setting === setting && one.reason === 'is one that examples use'),
+        value,
+      ).toHaveLength(1)
+    }
+    const own = faultsOf(production({ [variable]: 'not-one-of-any-example' }))
+    expect(own.filter((one) => one.setting === setting && one.reason === 'is one that examples use')).toEqual([])
+  })
+
+  it.each([
+    ['egress.allowedPorts', 'egress: { allowedPorts: [] }'],
+    ['trustedProxies', 'trustedProxies: []'],
+    [
+      'jwtIssuers[0].audiences',
+      'jwtIssuers: [{ issuer: "https://a.test", audiences: [], algorithms: [RS256], keysUri: "https://a.test/k" }]',
+    ],
+    ['jwtIssuers[0].algorithms', 'jwtIssuers: [{ issuer: "https://a.test", audiences: [a], algorithms: [], keysUri: "https://a.test/k" }]'],
+  ])('X-01 refuses %s that lists nothing, which would be all or none', (setting, yaml) => {
+    const { SALLYPORT_TRUSTED_PROXIES: _, ...rest } = production()
+    const env = setting === 'trustedProxies' ? rest : production()
+    expect(settingsOf(env, { 'sallyport.yaml': yaml })).toEqual([setting])
+  })
+
   it('X-04 takes verified TLS, this machine and socket folders', () => {
     for (const url of [
       'postgres://u:pw-1@db.internal/d?sslmode=verify-full',

@@ -10,7 +10,7 @@ import { modelsFaults } from './models.ts'
 import { isLoopback } from './network-text.ts'
 import { rateFaults } from './rate.ts'
 import type { ParsedConfig } from './schema.ts'
-import { plaintextFaults, wellKnownPasswordFaults } from './secret-fault.ts'
+import { plaintextFaults, wellKnownHolderFaults, wellKnownPasswordFaults } from './secret-fault.ts'
 import { tlsFaults } from './tls.ts'
 
 /** Settings that passed their own check. Groups are always there; what was refused is missing inside. */
@@ -132,6 +132,8 @@ function insecureOriginFaults({ egress, mode }: Judged): ConfigFault[] {
   )
 }
 
+const HOLDER_SECRETS = ['awsSecretAccessKey', 'pkcs11Pin', 'vaultSecretId', 'vaultToken'] as const
+
 function productionFaults(config: Judged, refused: Refused): ConfigFault[] {
   const { keys } = config
   const missing = (name: 'encryptionKeys' | 'publicUrl') => config[name] === undefined && !refused.has(name)
@@ -139,6 +141,9 @@ function productionFaults(config: Judged, refused: Refused): ConfigFault[] {
     ...(missing('encryptionKeys') && keys.source === 'config' && keys.wrapper === 'local'
       ? [fault('encryptionKeys', 'is required in production: nothing is ever stored without encryption')]
       : []),
+    ...HOLDER_SECRETS.flatMap((name) =>
+      (keys[name] === undefined ? [] : wellKnownHolderFaults(keys[name])).map((why) => fault(`keys.${name}`, why)),
+    ),
     ...(missing('publicUrl') ? [fault('publicUrl', 'is required in production')] : []),
     ...(config.publicUrl?.startsWith('http:') ? [fault('publicUrl', 'must be https in production')] : []),
     // Nobody ends TLS, or whoever does can't be believed.

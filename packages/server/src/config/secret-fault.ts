@@ -17,7 +17,37 @@ const WELL_KNOWN_PASSWORDS = new Set([
   'test',
   'sallyport',
   'redis',
+  'foobared',
+  'mysecretpassword',
+  'example-password',
+  'passw0rd',
+  'password1',
+  'p@ssw0rd',
+  'letmein',
+  'qwerty',
+  'guest',
+  'default',
+  'changeit',
+  '123456',
+  '12345678',
 ])
+/** What servers of keys are told for a first try, and PINs that devices and their tutorials come with. */
+const WELL_KNOWN_TO_HOLDERS = new Set([
+  'myroot',
+  'dev-only-token',
+  'devtoken',
+  '0000',
+  '1111',
+  '1234',
+  '4321',
+  '12345',
+  '00000000',
+  '11111111',
+  'userpin',
+  'user1234',
+])
+/** Amazon's documentation ends its made-up credentials with this. */
+const DOCUMENTED_CREDENTIAL = /EXAMPLE(?:KEY)?$/u
 
 export function rootKeyFaults(value: Secret): readonly string[] {
   try {
@@ -47,9 +77,17 @@ export function redisUrlFaults(value: Secret): readonly string[] {
 /** Battery X-01. */
 export function wellKnownPasswordFaults(value: Secret): readonly string[] {
   const url = URL.parse(value.reveal())
-  return url !== null && WELL_KNOWN_PASSWORDS.has(decodeURIComponent(url.password).toLowerCase())
-    ? ['has a password that examples use']
-    : []
+  if (url === null || !isDecodable(url)) return []
+  const [user, password] = [url.username, url.password].map((part) => decodeURIComponent(part).toLowerCase()) as [string, string]
+  if (WELL_KNOWN_PASSWORDS.has(password)) return ['has a password that examples use']
+  return password !== '' && password === user ? ['has its user name as its password'] : []
+}
+
+/** The same of what opens a holder of root keys. */
+export function wellKnownHolderFaults(value: Secret): readonly string[] {
+  const text = value.reveal().trim()
+  const known = WELL_KNOWN_PASSWORDS.has(text.toLowerCase()) || WELL_KNOWN_TO_HOLDERS.has(text.toLowerCase())
+  return known || DOCUMENTED_CREDENTIAL.test(text) ? ['is one that examples use'] : []
 }
 
 /**
