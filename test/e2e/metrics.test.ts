@@ -75,3 +75,45 @@ describe('metrics of a gateway', () => {
     expect(gateway.output()).toContain('SALLYPORT_METRICS_PORT')
   })
 })
+
+/** Where servers of other kinds show what they are made of. */
+const INSIDES = [
+  '/metrics',
+  '/metrics/',
+  '/debug',
+  '/debug/vars',
+  '/debug/pprof/heap',
+  '/status',
+  '/server-status',
+  '/actuator/env',
+  '/admin',
+  '/json/version',
+  '/.env',
+  '/.git/config',
+  '/healthz/detail',
+  '/readyz?verbose=1',
+]
+
+describe('what a stranger is told of a gateway', () => {
+  it('X-06 is up or not, ready or not: no figures, no names, no versions, on any path; figures have a port of their own on loopback', async () => {
+    const port = await freePort()
+    const stage = await setStage({ variables: { SALLYPORT_HOST: '0.0.0.0', SALLYPORT_METRICS_PORT: String(port) } })
+    cleanups.push(() => stage.close())
+    const { url } = stage.gateway
+    const asked = await Promise.all(INSIDES.map(async (path) => [path, await fetch(`${url}${path}`, { redirect: 'manual' })] as const))
+    for (const [path, response] of asked) {
+      const text = await response.text()
+      expect(response.status, path).toBe(path.startsWith('/readyz') ? 200 : 404)
+      if (response.status === 200) expect(text).toBe('{"status":"ok"}')
+      expect(text, path).not.toMatch(/# TYPE|http_requests_total|node_modules|at .*\.ts|postgres|redis|24\.\d+/iu)
+      for (const name of ['server', 'x-powered-by', 'via']) expect(response.headers.get(name), `${path} ${name}`).toBeNull()
+    }
+    expect(await (await fetch(`${url}/healthz`)).text()).toBe('{"status":"ok"}')
+    // By another address of this machine calls are answered and figures are not.
+    const elsewhere = url.replace('127.0.0.1', '127.0.0.3')
+    expect((await fetch(`${elsewhere}/healthz`)).status).toBe(200)
+    await expect(fetch(`http://127.0.0.3:${port}/metrics`)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } })
+    expect(await scrape(port)).toContain('# TYPE http_requests_total counter')
+    expect((await fetch(`http://127.0.0.1:${port}/debug`)).status).toBe(404)
+  })
+})

@@ -21,7 +21,7 @@ export function configReference(): string {
     'A secret is given by exactly one of the setting itself (`X`) and a file that holds it (`X_FILE`, in `sallyport.yaml` `xFile`).',
     '',
     'Every fault is reported at once, and any fault stops the start: unknown names too. Nothing malformed becomes a default.',
-    'In production, anything called `insecure...`, http addresses, missing or published keys, and passwords, tokens and PINs that examples use or that are a user's name are refused.',
+    'In production, anything called `insecure...`, http addresses, missing or published keys, and passwords, tokens and PINs that examples use or that are the name of their user are refused.',
     '`sallyport doctor` shows the effective configuration, redacted.',
     '',
     ...LEAVES.flatMap((leaf) => entry(leaf)),
