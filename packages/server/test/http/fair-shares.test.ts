@@ -22,6 +22,12 @@ const STEADY = 10
 
 const projectOf = ({ params }: World['a']): string => `/api/v1/orgs/${params.org}/projects/${params.project}`
 
+/** Statements that wait for a lock. Asked on another connection: a transaction sees activity once. */
+const hanging = async (): Promise<unknown> => {
+  const statement = "select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+  return (await asAdmin(world.adminUrl, statement))[0]!['n']
+}
+
 describe('an organization whose requests hang by the dozen', () => {
   it('S96 D-14 leaves another its answers, every one, and lookups of keys that nobody knew', async () => {
     await admin.query('begin')
@@ -34,11 +40,7 @@ describe('an organization whose requests hang by the dozen', () => {
       })
       return answer.status
     })
-    // They hang at the lock, each with a connection: as many as one organization gets. Asked on another connection: a transaction sees activity once.
-    const hanging = async (): Promise<unknown> => {
-      const statement = "select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-      return (await asAdmin(world.adminUrl, statement))[0]!['n']
-    }
+    // They hang at the lock, each with a connection: as many as one organization gets.
     await expect.poll(hanging, { timeout: 30_000 }).toBe(5)
     const steady: number[] = []
     for (let n = 0; n < STEADY; n++) {
@@ -53,5 +55,24 @@ describe('an organization whose requests hang by the dozen', () => {
     const outcomes = await Promise.all(crowd)
     // Some may have waited for longer than is waited: they are told to come again.
     expect([200, 503]).toEqual(expect.arrayContaining([...new Set(outcomes)]))
+  })
+})
+
+describe('an organization whose audit log can not be written', () => {
+  it('D-18 changes nothing meanwhile, reads on, and goes on where it stopped', async () => {
+    await admin.query('begin')
+    await admin.query('select 1 from sallyport.audit_head where org_id = $1 for update', [world.a.org])
+    const owner = asPerson(world.a.people.OWNER)
+    const before = (await send(world, projectOf(world.a), { headers: owner })).json.name
+    const change = send(world, projectOf(world.a), { method: 'PATCH', headers: owner, body: { name: 'Named while the log was held' } })
+    await expect.poll(hanging, { timeout: 30_000 }).toBe(1)
+    for (let n = 0; n < 3; n++) {
+      const read = await send(world, projectOf(world.a), { headers: owner })
+      expect([read.status, read.json.name]).toEqual([200, before])
+      expect((await send(world, '/api/v1/whoami', { headers: asKey(world.a.key) })).status).toBe(200)
+    }
+    await admin.query('rollback')
+    expect((await change).status).toBe(200)
+    expect((await send(world, projectOf(world.a), { headers: owner })).json.name).toBe('Named while the log was held')
   })
 })
