@@ -78,6 +78,15 @@ describe('the base URL of a vendor’s client', () => {
     expect(headers).toHaveProperty(record('gemini').injection!.name, KEY)
   })
 
+  it('leads Google’s to Vertex AI’s models in a project and location, with the key where the gateway looks for one', async () => {
+    const httpOptions = { baseUrl: base('vertex', '@google/genai') }
+    const client = new GoogleGenAI({ apiKey: KEY, vertexai: true, project: 'a-project', location: 'europe-west4', httpOptions })
+    const { path, headers } = await cameTo(client.models.generateContent({ model: 'some-model', contents: 'hello' }))
+    const place = 'projects/a-project/locations/europe-west4/publishers/google/models/some-model:generateContent'
+    expect(path.replace(/\/v1[a-z0-9]*\//u, '/')).toBe(`/llm/vertex/${place}`)
+    expect(headers).toHaveProperty('x-goog-api-key', KEY)
+  })
+
   it('leads AWS’s to its models, signed for the service that the record names', async () => {
     const client = new BedrockRuntimeClient({
       endpoint: base('bedrock', '@aws-sdk/client-bedrock-runtime'),
