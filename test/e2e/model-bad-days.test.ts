@@ -207,7 +207,7 @@ describe('callers that vanish', () => {
   const openFiles = async (): Promise<number> => (await readdir(`/proc/${stage.gateway.pid}/fd`)).length
 
   it(
-    'leave nothing open behind them: no call, no connection, no file, and no memory that the heap would lack',
+    'D-16 leave nothing open behind them: no call, no connection, no file, and no memory that the heap would lack',
     { timeout: 120_000 + VANISHING * 60 },
     async () => {
       stage.upstream.instead(endlessStream(50))

@@ -59,7 +59,7 @@ async function textOf(response: IncomingMessage): Promise<string> {
 
 describe('a very large upload', () => {
   it(
-    `of ${UPLOAD_MB} MB arrives with every byte of it, and passes through a gateway that keeps little of it`,
+    `D-06 of ${UPLOAD_MB} MB arrives with every byte of it, and passes through a gateway that keeps little of it`,
     { timeout: 120_000 + UPLOAD_MB * 500 },
     async () => {
       const hash = createHash('sha256')
