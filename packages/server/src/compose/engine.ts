@@ -175,6 +175,7 @@ function sweep({ config, database, logger }: Ground, { connect, events }: Creden
       [(most) => lookups.providerKeySweep(most), SWEEP_BATCH],
       [(most) => lookups.storedContentSweep(most), CONTENT_BATCH],
       [(most) => lookups.usageSweep({ records, days }, most), SWEEP_BATCH],
+      [(most) => lookups.endUserForgottenSweep(most), SWEEP_BATCH],
     ],
     failed,
   )

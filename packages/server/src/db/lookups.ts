@@ -245,6 +245,8 @@ export interface Lookups {
   storedContentSweep(most: number): Promise<number>
   /** Forgets what model calls used before so many days, and the days themselves; at most `most` (10,000) of each kind. How many of the kind with most. */
   usageSweep(days: { readonly records: number; readonly days: number }, most: number): Promise<number>
+  /** Forgets who was forgotten two days ago, at most `most` (10,000). How many. */
+  endUserForgottenSweep(most: number): Promise<number>
   /** Takes one deletion of an organization that is due, for `seconds`. */
   organizationDeletionClaim(seconds: number): Promise<OrgId | undefined>
   /** Whose an event source is, by the last segment of its address. */
@@ -426,6 +428,10 @@ export function createLookups(pool: Pool): Lookups {
     },
     async usageSweep({ records, days }, most) {
       const [row] = await rows<{ swept: string }>('select sallyport.usage_sweep($1, $2, $3) as swept', [records, days, most])
+      return row === undefined ? unanswered() : Number(row.swept)
+    },
+    async endUserForgottenSweep(most) {
+      const [row] = await rows<{ swept: string }>('select sallyport.end_user_forgotten_sweep($1) as swept', [most])
       return row === undefined ? unanswered() : Number(row.swept)
     },
     async organizationDeletionClaim(seconds) {

@@ -476,6 +476,7 @@ const FUNCTIONS: Readonly<Record<string, 'tenant' | 'secret' | 'pure' | { readon
   bulk_revocation_claim: { installation: 'gives ids alone, and moves the time of the next claim' },
   data_key_census: { installation: 'gives counts alone' },
   data_key_work: { installation: 'gives ids alone' },
+  end_user_forgotten_sweep: { installation: 'removes what is over by its time alone' },
   event_receipt_sweep: { installation: 'removes what is over by its time alone' },
   idempotency_sweep: { installation: 'removes what is over by its time alone' },
   stored_content_sweep: { installation: 'removes what is over by its time alone' },

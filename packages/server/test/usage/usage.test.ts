@@ -260,6 +260,29 @@ describe('what model calls used', () => {
     expect(new Set(days)).toEqual(new Set(['ann 1', 'bob 2']))
   })
 
+  it('leaves the name of whoever was forgotten nowhere two days later, though nobody else of the organization ever is', async () => {
+    const at = await makeTenant(database)
+    const remembered = async (): Promise<string[]> =>
+      (
+        await fresh.asSuperuser<{ name: string }>('select end_user_id as name from sallyport.end_user_forgotten where org_id = $1', [
+          at.org,
+        ])
+      ).map(({ name }) => name)
+    const ages = (hours: number): Promise<unknown> =>
+      fresh.asSuperuser(
+        'update sallyport.end_user_forgotten set forgotten_at = forgotten_at - make_interval(hours => $2) where org_id = $1',
+        [at.org, hours],
+      )
+    await database.withTenant(at.org, (tx) => endUserForget(tx, at.place, 'ann'))
+    await ages(25)
+    await database.withTenant(at.org, (tx) => endUserForget(tx, at.place, 'bob'))
+    await database.lookups.endUserForgottenSweep(10_000)
+    expect(new Set(await remembered())).toEqual(new Set(['ann', 'bob']))
+    await ages(24)
+    await database.lookups.endUserForgottenSweep(10_000)
+    expect(await remembered()).toEqual(['bob'])
+  })
+
   it.each(['written', 'forgotten'])('bears no name once its end user is forgotten while it is written: first, it is %s', async (first) => {
     const at = await makeTenant(database)
     const log = createUseLog({ database, personal: { seal: async () => undefined }, logger: silent })

@@ -6,9 +6,7 @@ import { sql } from 'kysely'
 import type { TenantTx } from '../tenant.ts'
 import type { Place } from './page.ts'
 
-/** As long as a name may wait before it is written, and longer. */
-const REMEMBERED = '2 days'
-/** What is older is written without a name, in milliseconds. */
+/** What is older is written without a name, in milliseconds. It is remembered for twice as long who was forgotten (`endUserForgottenSweep`). */
 const MAX_AGE_MS = 86_400_000
 
 /** What was said of an end user: `ageMs` ago, before this transaction. */
@@ -24,9 +22,6 @@ export interface Named {
  */
 export async function endUserForget(tx: TenantTx, at: Place, endUser: string): Promise<void> {
   await sql`select pg_advisory_xact_lock(${turnOf(tx)})`.execute(tx)
-  await sql`
-    delete from sallyport.end_user_forgotten
-    where org_id = ${tx.org} and forgotten_at < clock_timestamp() - ${REMEMBERED}::interval`.execute(tx)
   await sql`
     insert into sallyport.end_user_forgotten (org_id, project_id, environment, end_user_id)
     values (${tx.org}, ${at.project}, ${at.environment}, ${endUser})
