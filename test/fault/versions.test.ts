@@ -17,11 +17,15 @@ const silent = createLogger({ level: 'silent', format: 'json' })
 
 describe('nodes of one version, when a newer one migrates', () => {
   it('finish the calls that run, end by themselves and say why, and can not be started again', { timeout: 180_000 }, async () => {
-    const rootKeys = { SALLYPORT_ENCRYPTION_KEYS: `test:${randomBytes(32).toString('hex')}` }
-    const stage = await setStage({ postgresUrl: inject('postgresUrl'), variables: rootKeys })
+    const variables = {
+      SALLYPORT_ENCRYPTION_KEYS: `test:${randomBytes(32).toString('hex')}`,
+      // The call of one runs until the other has ended, however long a busy machine takes for that.
+      SALLYPORT_DRAIN_TIMEOUT_MS: '100000',
+    }
+    const stage = await setStage({ postgresUrl: inject('postgresUrl'), variables })
     cleanups.push(() => stage.close())
     const again = () =>
-      startGatewayProcess({ variables: { ...stage.gateway.database, ...rootKeys }, file: configFor(stage.issuer, stage.upstream) })
+      startGatewayProcess({ variables: { ...stage.gateway.database, ...variables }, file: configFor(stage.issuer, stage.upstream) })
     const second = await again()
     cleanups.push(() => second.kill())
     const entered = Promise.withResolvers<void>()
