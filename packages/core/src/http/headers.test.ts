@@ -154,6 +154,35 @@ describe('cleanRequestHeaders', () => {
   })
 })
 
+describe('names of headers', () => {
+  const many = Array.from({ length: 1_200 }, (_, n) => `x-own-${n}`)
+
+  it('S-15 are judged the same when they come again, also after more others than are remembered', () => {
+    const sent = ['X-Kept', 'a', 'X_Api_Key', 'b', 'SALLYPORT-User', 'c', 'x-'.padEnd(90, 'y'), 'd']
+    const clean = () => cleanRequestHeaders(sent)
+    const first = clean()
+    expect(first).toEqual(['x-kept', 'a', 'x-'.padEnd(90, 'y'), 'd', 'accept-encoding', 'identity'])
+    expect(cleanRequestHeaders(many.flatMap((name) => [name, '1']))).toHaveLength(2 * many.length + 2)
+    expect([clean(), clean()]).toEqual([first, first])
+    const answer = { 'x-kept': 'a', 'proxy-own': 'b', nel: 'c' }
+    expect(cleanParsedHeaders(answer, {})).toEqual(['x-kept', 'a'])
+    cleanParsedHeaders(Object.fromEntries(many.map((name) => [name, '1'])), {})
+    expect([cleanParsedHeaders(answer, {}), cleanParsedHeaders(answer, {})]).toEqual([
+      ['x-kept', 'a'],
+      ['x-kept', 'a'],
+    ])
+  })
+
+  it('are refused each time where they are none, and values are looked at each time', () => {
+    for (const _time of [1, 2]) {
+      expect(() => cleanRequestHeaders(['bad name', 'a'])).toThrow(expect.objectContaining({ code: 'header_refused' }))
+      expect(() => cleanRequestHeaders(['x-kept', 'a\nb'])).toThrow(expect.objectContaining({ code: 'header_refused' }))
+      expect(() => cleanParsedHeaders({ 'bad name': 'a' }, {})).toThrow(expect.objectContaining({ code: 'upstream_invalid' }))
+      expect(cleanRequestHeaders(['x-kept', 'a'], new Set(['x-kept']))).toEqual(['accept-encoding', 'identity'])
+    }
+  })
+})
+
 describe('cleanResponseHeaders', () => {
   const clean = (name: string, value: string) => cleanResponseHeaders([name, value], { rewrite })[1]
 

@@ -15,6 +15,24 @@ const linesOf = (registry: MetricsRegistry, name: string) =>
     .filter((line) => line.startsWith(name))
 
 describe('MetricsRegistry', () => {
+  it('counts each combination of labels by itself, in whatever order and turns they come', () => {
+    const registry = new MetricsRegistry(definitions)
+    const providers = Array.from({ length: 12 }, (_, n) => `p${n}`)
+    for (const _time of [1, 2, 3])
+      for (const provider of providers) {
+        registry.count('calls_total', { provider, result: 'ok' })
+        registry.count('calls_total', { result: 'failed', provider }, 2)
+      }
+    const counted = providers.flatMap((name) => [
+      `calls_total{provider="${name}",result="ok"} 3`,
+      `calls_total{provider="${name}",result="failed"} 6`,
+    ])
+    expect(linesOf(registry, 'calls_total')).toEqual(counted)
+    expect(() => registry.count('calls_total', { provider: 'p0', outcome: 'ok' })).toThrow(TypeError)
+    expect(() => registry.count('calls_total', { provider: 'p0', result: 'ok', more: 'x' })).toThrow(TypeError)
+    expect(() => registry.count('calls_total', { provider: 'p0' })).toThrow(TypeError)
+  })
+
   it('S59 prints counters, gauges and histograms in the Prometheus text format', () => {
     const registry = new MetricsRegistry(definitions)
     registry.count('calls_total', { provider: 'github', result: 'ok' })
