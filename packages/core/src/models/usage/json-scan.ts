@@ -110,7 +110,6 @@ export class JsonScan {
 
   /** @param from of `bytes`, with `to`: what of them is part of the document; absent: all */
   write(bytes: Uint8Array, from = 0, to = bytes.length): void {
-    this.#searched = undefined
     for (let at = from; at < to;) {
       const byte = bytes[at]!
       if (this.#in === 'key' || this.#in === 'string') at = this.#readString(bytes, at, to)
@@ -121,6 +120,8 @@ export class JsonScan {
         at += 1
       }
     }
+    // An open stream must not hold what came last.
+    this.#searched = undefined
   }
 
   /** A string that is short, whole and without an escape, at once; any other is begun. Gives where it goes on. */
