@@ -64,7 +64,9 @@ describe('an organization whose audit log can not be written', () => {
     await admin.query('select 1 from sallyport.audit_head where org_id = $1 for update', [world.a.org])
     const owner = asPerson(world.a.people.OWNER)
     const before = (await send(world, projectOf(world.a), { headers: owner })).json.name
-    const change = send(world, projectOf(world.a), { method: 'PATCH', headers: owner, body: { name: 'Named while the log was held' } })
+    const renamed = () =>
+      send(world, projectOf(world.a), { method: 'PATCH', headers: owner, body: { name: 'Named while the log was held' } })
+    const change = renamed()
     await expect.poll(hanging, { timeout: 30_000 }).toBe(1)
     for (let n = 0; n < 3; n++) {
       const read = await send(world, projectOf(world.a), { headers: owner })
@@ -72,7 +74,10 @@ describe('an organization whose audit log can not be written', () => {
       expect((await send(world, '/api/v1/whoami', { headers: asKey(world.a.key) })).status).toBe(200)
     }
     await admin.query('rollback')
-    expect((await change).status).toBe(200)
+    // A lock is waited for so long and no longer: where that was over before the lock was free, it is refused, and can be asked for again.
+    const { status } = await change
+    expect([200, 503]).toContain(status)
+    if (status === 503) expect((await renamed()).status).toBe(200)
     expect((await send(world, projectOf(world.a), { headers: owner })).json.name).toBe('Named while the log was held')
   })
 })
