@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { newId } from '@sallyport/core'
 import { asked, createBodyHolding } from './asked-body.ts'
@@ -17,15 +18,47 @@ describe('what a body asks for', () => {
     ['{"model":"m","n":3}', 'm', undefined, 3],
     ['{"model":"m","background":"true"}', 'm', undefined],
     ['{"model":"m","n":-3}', 'm', undefined],
-    ['[]', undefined, undefined],
-    ['--form\r\n', undefined, undefined],
+    ['{"model":"m","max_tokens":5,"best_of":3,"n":2}', 'm', 15, 3],
+    ['{"model":"m","max_tokens":5,"n":2,"prompt":["a","b",[1,2]]}', 'm', 30, 6],
+    ['{"model":"m","max_tokens":5,"prompt":[1,2,3]}', 'm', 5],
+    ['{"model":"m","prompt":["a","b"]}', 'm', undefined, 2],
   ])('%s', (text, model, maxOutputTokens, answers?: number) => {
     const body = Buffer.from(text)
-    expect(asked(body)).toEqual({ body, bytes: body.length, model, maxOutputTokens, answers })
+    expect(asked(body, '/model/m/invoke')).toEqual({ body, bytes: body.length, model, maxOutputTokens, answers })
+  })
+
+  it.each([
+    ['', Buffer.alloc(0)],
+    ['a list', Buffer.from('[]')],
+    ['a form', Buffer.from('--form\r\n')],
+    ['what has a byte order mark', Buffer.from('\uFEFF{"model":"m","max_tokens":5}')],
+    ['UTF-16', Buffer.from('{"model":"m","max_tokens":5}', 'utf16le')],
+    ['what is encoded', gzipSync('{"model":"m","max_tokens":5}')],
+  ])('is not known of %s, which somebody else may understand all the same', (_what, body) => {
+    expect(asked(body, '/v1/messages')).toEqual({ body, bytes: body.length, opaque: true })
+  })
+
+  it.each([
+    ['/v1/chat/completions', { max_completion_tokens: 7, max_tokens: 5 }, { maxOutputTokens: 1, max_output_tokens: 1 }],
+    ['/v1/completions/?a=b', { max_tokens: 5 }, { max_gen_len: 1 }],
+    ['/v1/responses', { max_output_tokens: 5 }, { max_tokens: 1 }],
+    ['/v1/messages', { max_tokens: 5 }, { max_completion_tokens: 1 }],
+    ['/v2/chat', { max_tokens: 5 }, { maxTokens: 1 }],
+    ['/v1beta/models/m:streamGenerateContent?alt=sse', { generationConfig: { maxOutputTokens: 5 } }, { max_tokens: 1 }],
+    ['/v1beta/models/m%3AgenerateContent', { generation_config: { max_output_tokens: 5 } }, { maxOutputTokens: 1 }],
+    ['/model/m/converse-stream', { inferenceConfig: { maxTokens: 5 } }, { maxTokens: 1, max_tokens: 1 }],
+  ])('is bounded at %s by %j, and by nothing else that a vendor passes over: %j', (path, bounds, others) => {
+    const most = (body: object) => asked(Buffer.from(JSON.stringify(body)), path).maxOutputTokens
+    expect([most(bounds), most({ ...bounds, ...others }), most(others)]).toEqual([most(bounds), most(bounds), undefined])
+    expect(most(bounds)).toBeGreaterThanOrEqual(5)
+  })
+
+  it('is not bounded by nothing', () => {
+    expect(asked(Buffer.from('{"model":"m","max_tokens":0}'), '/v1/messages').maxOutputTokens).toBeUndefined()
   })
 
   it('is an answer that is worked on later, where it says so', () => {
-    expect(asked(Buffer.from('{"model":"m","background":true}'))).toMatchObject({ model: 'm', background: true })
+    expect(asked(Buffer.from('{"model":"m","background":true}'), '/v1/responses')).toMatchObject({ model: 'm', background: true })
   })
 })
 

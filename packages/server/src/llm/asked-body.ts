@@ -3,7 +3,7 @@
  * large, and to hold more of all together than its bound; and to let one organization have so much of that that the others find no room.
  */
 import type { Readable } from 'node:stream'
-import { EgressError } from '@sallyport/core'
+import { EgressError, plainPath } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
 import { CallError } from '../proxy/index.ts'
 import { excessOf } from './json-shape.ts'
@@ -19,6 +19,8 @@ export interface AskedBody {
   readonly answers?: number | undefined
   /** It asks for an answer that is worked on later. */
   readonly background?: boolean | undefined
+  /** It was read, and is no JSON object in UTF-8: what it asks for is not known here. */
+  readonly opaque?: boolean | undefined
   /** Undefined where it is not known beforehand. */
   readonly bytes: number | undefined
 }
@@ -53,13 +55,14 @@ export function createBodyHolding(mostEach: number, mostAll: number): BodyHoldin
 
 /**
  * What a body asks for, where it is JSON.
+ * @param path of its call
  * @throws CallError `bad_request` for JSON of more structure than is read: what it asks for could not be held to a budget
  */
-export function asked(body: Buffer): AskedBody {
+export function asked(body: Buffer, path: string): AskedBody {
   const excess = excessOf(body)
   // An upload's bytes may look like anything.
   if (excess !== undefined && isJsonObject(body)) throw new CallError('bad_request', excess, { publicDetail: `The body ${excess}.` })
-  return { body, bytes: body.length, ...(excess === undefined ? askedIn(body) : {}) }
+  return { body, bytes: body.length, ...(excess === undefined ? askedIn(body, path) : OPAQUE) }
 }
 
 /** Which setting bounds a body: one that is read whole before its call goes out, or one that passes through. */
@@ -90,10 +93,27 @@ export async function readWhole(request: Readable, most: number): Promise<Buffer
   return Buffer.concat(pieces, bytes)
 }
 
-/** Names under which vendors bound what is written. */
-const LIMITS = ['max_completion_tokens', 'max_output_tokens', 'max_tokens', 'maxTokens', 'max_gen_len', 'maxOutputTokens'] as const
+interface Limits {
+  /** In which of these objects of the body they stand; absent: in itself. */
+  readonly within?: readonly string[]
+  readonly names: readonly string[]
+}
+
+/** Under which names a call of such a path bounds what is written. Any other name bounds nothing, and many a vendor passes over it. */
+const LIMITS: readonly (readonly [path: RegExp, Limits])[] = [
+  [/\/completions$/iu, { names: ['max_completion_tokens', 'max_tokens'] }],
+  [/\/responses$/iu, { names: ['max_output_tokens'] }],
+  [/\/(?:messages|chat)$/iu, { names: ['max_tokens'] }],
+  [
+    /(?::(?:stream)?generatecontent|\/interactions)$/iu,
+    { within: ['generationConfig', 'generation_config'], names: ['maxOutputTokens', 'max_output_tokens'] },
+  ],
+  [/\/converse(?:-stream)?$/iu, { within: ['inferenceConfig'], names: ['maxTokens'] }],
+]
+/** Of calls whose words are those of whoever made their model. */
+const OF_ANY_MODEL = ['max_completion_tokens', 'max_output_tokens', 'max_tokens', 'maxTokens', 'max_gen_len', 'maxOutputTokens'] as const
 /** And how many answers there are to be, each of that length. */
-const ANSWERS = ['n', 'candidateCount', 'candidate_count', 'num_generations', 'num_return_sequences'] as const
+const ANSWERS = ['n', 'best_of', 'candidateCount', 'candidate_count', 'num_generations', 'num_return_sequences'] as const
 /** Where some of them put those names. */
 const HOLDERS = ['generationConfig', 'generation_config', 'inferenceConfig', 'textGenerationConfig'] as const
 
@@ -106,25 +126,47 @@ function isJsonObject(body: Buffer): boolean {
   return body[at] === 0x7b
 }
 
-function askedIn(body: Buffer): Pick<AskedBody, 'model' | 'maxOutputTokens' | 'answers' | 'background'> {
+const OPAQUE = { opaque: true } as const
+
+function askedIn(body: Buffer, path: string): Omit<AskedBody, 'body' | 'bytes'> {
   let asked: unknown
   try {
     asked = JSON.parse(body.toString('utf8'))
   } catch {
-    // An upload, or what the provider will refuse itself.
-    return {}
+    // An upload, what the provider will refuse itself, or what it reads otherwise.
+    return OPAQUE
   }
-  if (!isObject(asked)) return {}
+  if (!isObject(asked)) return OPAQUE
   const said = [asked, ...HOLDERS.map((name) => asked[name]).filter(isObject)]
   const counts = (names: readonly string[]): number[] => said.flatMap((one) => names.map((name) => one[name])).filter(isCount)
-  const limits = counts(LIMITS)
-  const answers = Math.max(1, ...counts(ANSWERS))
+  const limits = limitsIn(asked, path) ?? counts(OF_ANY_MODEL)
+  const answers = Math.max(1, ...counts(ANSWERS)) * promptsIn(asked['prompt'])
   return {
     model: typeof asked['model'] === 'string' ? asked['model'] : undefined,
-    maxOutputTokens: limits.length === 0 ? undefined : Math.max(...limits) * answers,
+    maxOutputTokens: largest(limits, answers),
     answers: answers === 1 ? undefined : answers,
     ...(asked['background'] === true && { background: true }),
   }
+}
+
+/** Undefined for a path of which nothing is known. */
+function limitsIn(asked: Readonly<Record<string, unknown>>, path: string): readonly number[] | undefined {
+  const plain = plainPath(path.split('?', 1)[0]!)
+  const limits = LIMITS.find(([at]) => at.test(plain))?.[1]
+  if (limits === undefined) return undefined
+  const holders = limits.within === undefined ? [asked] : limits.within.map((name) => asked[name]).filter(isObject)
+  return holders.flatMap((one) => limits.names.map((name) => one[name])).filter(isCount)
+}
+
+/** Of nothing at all some say that it is no bound. */
+function largest(limits: readonly number[], answers: number): number | undefined {
+  const most = Math.max(0, ...limits)
+  return most === 0 ? undefined : most * answers
+}
+
+/** Of OpenAI's older completions, which answer each of a list of prompts. A list of numbers is one prompt, in tokens. */
+function promptsIn(prompt: unknown): number {
+  return Array.isArray(prompt) && !prompt.every((one) => typeof one === 'number') ? prompt.length : 1
 }
 
 function isCount(value: unknown): value is number {

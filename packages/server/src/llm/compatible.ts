@@ -343,7 +343,7 @@ class CompatibleCall {
   }
 
   async #metering(
-    { principal, said, asked }: Question,
+    { operation, principal, said, asked }: Question,
     { route }: Plan,
     { target }: Turn,
     { provider, path, body }: Said,
@@ -357,7 +357,7 @@ class CompatibleCall {
       route,
       endUser: said.endUser,
       model: target.model,
-      maxOutputTokens: mostWritten(asked),
+      maxOutputTokens: mostWritten(asked, operation),
       answers: answersIn(asked),
       background: asked['background'] === true,
       bodyBytes: body.length,
@@ -491,9 +491,16 @@ function headersFor(
 const REPLACED: ReadonlySet<string> = new Set(['content-type', 'content-encoding', 'accept'])
 
 /** The most that the caller lets the model write; undefined where nothing is said. */
-function mostWritten(asked: Asked): number | undefined {
-  const named = [asked['max_completion_tokens'], asked['max_output_tokens'], asked['max_tokens']].filter(isCount)
-  return named.length === 0 ? undefined : Math.max(...named) * answersIn(asked)
+function mostWritten(asked: Asked, operation: ModelOperation): number | undefined {
+  const most = Math.max(0, ...LIMITS[operation].map((name) => asked[name]).filter(isCount))
+  return most === 0 ? undefined : most * answersIn(asked)
+}
+
+/** What bounds nothing in the one may be said all the same, and many a provider passes over it. */
+const LIMITS: Readonly<Record<ModelOperation, readonly string[]>> = {
+  chat: ['max_completion_tokens', 'max_tokens'],
+  responses: ['max_output_tokens'],
+  embeddings: [],
 }
 
 function answersIn(asked: Asked): number {

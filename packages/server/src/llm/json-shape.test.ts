@@ -60,7 +60,9 @@ describe('ten megabytes', () => {
     const made = vi.spyOn(JSON, 'parse')
     try {
       expect(() => readAsked(body)).toThrow(expect.objectContaining({ code: 'bad_request' }))
-      expect(() => asked(Buffer.concat([Buffer.alloc(5_000, 0x20), body]))).toThrow(expect.objectContaining({ code: 'bad_request' }))
+      expect(() => asked(Buffer.concat([Buffer.alloc(5_000, 0x20), body]), '/v1/messages')).toThrow(
+        expect.objectContaining({ code: 'bad_request' }),
+      )
       expect(made).not.toHaveBeenCalled()
     } finally {
       made.mockRestore()
@@ -75,11 +77,11 @@ describe('ten megabytes', () => {
   ] as const)('of %s are a call like any other', (_what, text) => {
     const body = Buffer.from(text())
     expect(readAsked(body)).toMatchObject({ model: 'a/b' })
-    expect(asked(body)).toMatchObject({ model: 'a/b' })
+    expect(asked(body, '/v1/messages')).toMatchObject({ model: 'a/b' })
   })
 
   it('that are an upload are nothing that is read, whatever they hold', () => {
     const body = Buffer.from(`--form\r\n${'['.repeat(1_000)}`)
-    expect(asked(body)).toEqual({ body, bytes: body.length })
+    expect(asked(body, '/v1/messages')).toEqual({ body, bytes: body.length, opaque: true })
   })
 })

@@ -132,7 +132,7 @@ class NativeCall {
     const { method, headers } = this.#request
     const wanted = this.#o.meter.wantsBody({ principal, method: method!, path: this.#path!, type: headers['content-type'] })
     if (!(wanted instanceof Promise ? await wanted : wanted)) return await work({ body: this.#request, bytes: contentLength })
-    return await this.#o.holding.held(principal.org, this.#request, contentLength, (whole) => work(askedOf(whole)))
+    return await this.#o.holding.held(principal.org, this.#request, contentLength, (whole) => work(askedOf(whole, this.#path!)))
   }
 
   #metering(
@@ -153,6 +153,7 @@ class NativeCall {
       maxOutputTokens: body.maxOutputTokens,
       answers: body.answers,
       background: body.background,
+      opaque: body.opaque,
       bodyBytes: body.bytes,
     })
   }

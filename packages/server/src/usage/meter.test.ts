@@ -114,6 +114,12 @@ describe('what budgets take for a call', () => {
     expect(became()).toEqual({ taken: [300_000], cost: 275_000 })
   })
 
+  it('is not known beforehand of a body that was not understood, though the path names a model', () => {
+    const named = { provider: { id: 'openai', dialect: 'gemini' }, path: '/v1beta/models/m-1:generateContent', model: undefined } as const
+    expect(begun(undefined, 1, named).reserve).not.toHaveBeenCalledWith(PRINCIPAL, undefined)
+    expect(begun(undefined, 1, { ...named, opaque: true }).reserve).toHaveBeenCalledWith(PRINCIPAL, undefined)
+  })
+
   it.each(['/v1/batches', '/v1/messages/batches', '/v1beta/models/m-1:batchGenerateContent', '/v1/videos', '/v1/fine_tuning/jobs'])(
     'is not known beforehand of what has no tokens of its own: %s',
     (path) => {

@@ -43,8 +43,9 @@ export function createUsageMeter(options: UsageMeterOptions): UsageMeter {
       const kind = callKind(call.method, pathOf(call))
       if (kind === 'free') return metered(call, kind, undefined)
       const most = mostOf(options.prices, call, kind)
-      // What is worked on later has no bound that anybody hears of: it counts as a call whose cost is not known beforehand.
-      const reservation = options.budgets.reserve(call.principal, call.background === true ? undefined : most)
+      // What is worked on later has no bound that anybody hears of, nor has what is not understood: they count as calls whose cost is not known beforehand.
+      const isKnown = call.background !== true && call.opaque !== true
+      const reservation = options.budgets.reserve(call.principal, isKnown ? most : undefined)
       return reservation instanceof Promise
         ? reservation.then((made) => metered(call, kind, made, most))
         : metered(call, kind, reservation, most)

@@ -26,6 +26,8 @@ export interface MeteredCall {
   readonly answers?: number | undefined
   /** It is worked on after its answer, which says nothing of its use then; nor does anything that comes later. */
   readonly background?: boolean | undefined
+  /** It has a body of which nothing was understood. Its provider may: one that is encoded, or in other letters than UTF-8, says as much as any. */
+  readonly opaque?: boolean | undefined
   /** Of the request; undefined when that isn't known beforehand. */
   readonly bodyBytes: number | undefined
 }
