@@ -6,11 +6,15 @@ import { rawValues } from './client-address.ts'
 const LINGER_MS = 2_000
 
 /**
- * Lets a sender whose body was refused read the answer before its connection goes: the rest is discarded for a moment, never kept.
+ * Lets a sender whose body was refused read the answer before its connection goes: the rest is discarded for a moment, never kept. A connection whose
+ * body arrives whole in that time serves the next request: node leaves a body alone that somebody began to read, and with it all that comes after it.
  */
 export function lingerOverBody(request: IncomingMessage, response: ServerResponse): void {
-  if (request.complete || !sendsBody(request.rawHeaders)) return
+  if (!sendsBody(request.rawHeaders)) return
   response.once('finish', () => {
+    request.removeAllListeners('data')
+    request.resume()
+    if (request.complete) return
     const timer = setTimeout(() => request.socket.destroy(), LINGER_MS)
     request.once('end', () => clearTimeout(timer))
     request.once('close', () => clearTimeout(timer))
