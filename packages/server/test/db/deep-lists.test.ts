@@ -4,8 +4,9 @@
  */
 import type { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { newId } from '@sallyport/core'
 import type { ConnectionId, UsageId } from '@sallyport/core'
-import { auditEventListFiltered, connectionList, openDatabase, usageList } from '../../src/db/index.ts'
+import { auditEventListFiltered, connectionInsert, connectionList, integrationInsert, openDatabase, usageList } from '../../src/db/index.ts'
 import type { TenantTx } from '../../src/db/index.ts'
 import { freshDatabase, makeTenant, silent } from './fresh-database.ts'
 import type { FreshDatabase, Tenant } from './fresh-database.ts'
@@ -13,6 +14,8 @@ import type { FreshDatabase, Tenant } from './fresh-database.ts'
 /** Full size: 1,000,000. */
 const ROWS = Number(process.env['SALLYPORT_TEST_LIST_ROWS'] ?? 20_000)
 const PAGE = 200
+/** Connections of an integration beside the one that has nearly all of its environment. */
+const FEW = 5
 
 let fresh: FreshDatabase
 let tenant: Tenant
@@ -32,6 +35,11 @@ beforeAll(async () => {
   const database = await fresh.open({ poolSize: 2 })
   // Another tenant's rows are as many, and between these.
   ;[tenant, other] = [await makeTenant(database), await makeTenant(database)]
+  await database.withTenant(tenant.org, async (tx) => {
+    const [id, of] = [newId('int'), { slug: 'few', context: 'few-'.repeat(8), clientId: 'c', clientSecret: Buffer.from('x') }]
+    await integrationInsert(tx, { ...tenant.place, ...of, id, provider: 'github', scopes: [] })
+    for (let n = 0; n < FEW; n++) await connectionInsert(tx, { ...tenant.place, id: newId('conn'), integration: id, endUserId: `few-${n}` })
+  })
   await fresh.asAdmin(async (admin) => {
     for (const { org, project, integration } of [tenant, other]) {
       for (const statement of [connections, usage, events]) await admin.query(statement, [org, project, integration, ROWS])
@@ -79,6 +87,13 @@ async function walk(table: string, read: Reading) {
   return { pages, seen, rows: (await readsOf(table)).rows - before.rows }
 }
 
+const ofIntegration =
+  (integrationSlug: string): Reading =>
+  async (tx, after) => {
+    const page = { after: after as ConnectionId | undefined, limit: PAGE }
+    return (await connectionList(tx, tenant.place, { integrationSlug }, page)).map(({ id }) => id)
+  }
+
 const lists: readonly (readonly [string, string, Reading])[] = [
   [
     'connections',
@@ -88,6 +103,7 @@ const lists: readonly (readonly [string, string, Reading])[] = [
       return (await connectionList(tx, tenant.place, {}, page)).map(({ id }) => id)
     },
   ],
+  ['one integration’s connections', 'connection', ofIntegration('github')],
   [
     'usage records',
     'usage_record',
@@ -114,4 +130,10 @@ describe('a list of very many rows', { timeout: 60_000 + ROWS }, () => {
       expect(rows).toBeLessThan(seen * 1.5 + PAGE)
     },
   )
+
+  it('D-19 of an integration with few connections reads none of those that its environment has beside', async () => {
+    const { pages, seen, rows } = await walk('connection', ofIntegration('few'))
+    expect([pages, seen]).toEqual([1, FEW])
+    expect(rows).toBeLessThan(PAGE)
+  })
 })

@@ -7,6 +7,7 @@ import type { ConnectionId, Environment, IntegrationId, ProjectId, RefreshTroubl
 import type { ConnectionStatus, IntentState } from '../schema.ts'
 import { noteChange } from '../tenant.ts'
 import type { TenantTx } from '../tenant.ts'
+import { integrationFindBySlug } from './integration.ts'
 import type { Page, Place } from './page.ts'
 
 export interface Connection {
@@ -86,15 +87,17 @@ export async function connectionFindAnywhere(tx: TenantTx, id: ConnectionId): Pr
   return row && connection(row)
 }
 
-/** Oldest first; index connection_list, or connection_by_user when an integration and a user are given. */
+/** Oldest first; index connection_list, connection_by_integration, or those by user when one is given. */
 export async function connectionList(
   tx: TenantTx,
   at: Place,
   filter: { integrationSlug?: string | undefined; endUserId?: string | undefined },
   page: Page<ConnectionId>,
 ): Promise<Connection[]> {
-  const rows = await inPlace(tx, at)
-    .$if(filter.integrationSlug !== undefined, (query) => query.where('i.slug', '=', filter.integrationSlug!))
+  const of = filter.integrationSlug === undefined ? undefined : await integrationFindBySlug(tx, at, filter.integrationSlug)
+  if (of === undefined && filter.integrationSlug !== undefined) return []
+  // Asked for by its id, which is of one place alone: by its slug, a few connections would be looked for among all of the environment's.
+  const rows = await (of === undefined ? inPlace(tx, at) : described(tx).where('c.integration_id', '=', of.id))
     .$if(filter.endUserId !== undefined, (query) => query.where('c.end_user_id', '=', filter.endUserId!))
     .$if(page.after !== undefined, (query) => query.where('c.id', '>', page.after!))
     .orderBy('c.id')
