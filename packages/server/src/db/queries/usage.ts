@@ -243,12 +243,10 @@ export function usageLooking(tx: TenantTx, at: Place, filter: UsageFilter, page:
   // A bound within the other is what keeps PostgreSQL from looking on, and from choosing another way.
   const looked = tx.selectFrom(within.selectAll().limit(most).as('looked')).selectAll()
   const picked = rest.reduce((query, column) => query.where(is(column)), looked)
+  const numbered = within.select(['id', sql<number>`row_number() over (order by id desc)`.as('nr')])
   return {
     found: picked.orderBy('id', 'desc').limit(page.limit),
-    end: within
-      .select('id')
-      .offset(most - 1)
-      .limit(1),
+    end: tx.selectFrom(numbered.limit(most).as('looked')).select('id').where('nr', '=', most),
   }
 }
 
