@@ -4,6 +4,7 @@
  */
 import { Pieces, systemClock } from '@sallyport/core'
 import type { OrgId, ParsedHeaders } from '@sallyport/core'
+import { HeldBody } from '../llm/index.ts'
 import type { ModelCall, ModelCalls } from '../llm/index.ts'
 import type { MeteredCall, MeteredEnd, Metering, UsageMeter } from '../usage/index.ts'
 import type { ContentLog } from './content-log.ts'
@@ -45,7 +46,7 @@ export function listeningCalls(calls: ModelCalls): ModelCalls {
     providers: calls.providers,
     settingsOf: (call) => calls.settingsOf(call),
     send(call: ModelCall) {
-      if (call.metering instanceof Listener && call.body instanceof Uint8Array) call.metering.asked(call.body)
+      if (call.metering instanceof Listener && call.body instanceof HeldBody) call.metering.asked(call.body.bytes)
       return calls.send(call)
     },
   }

@@ -24,7 +24,7 @@ describe('what a body asks for', () => {
     ['{"model":"m","prompt":["a","b"]}', 'm', undefined, 2],
   ])('%s', (text, model, maxOutputTokens, answers?: number) => {
     const body = Buffer.from(text)
-    expect(asked(body, '/model/m/invoke')).toEqual({ body, bytes: body.length, model, maxOutputTokens, answers })
+    expect(asked(body, '/model/m/invoke')).toEqual({ bytes: body.length, model, maxOutputTokens, answers })
   })
 
   it.each([
@@ -35,7 +35,7 @@ describe('what a body asks for', () => {
     ['UTF-16', Buffer.from('{"model":"m","max_tokens":5}', 'utf16le')],
     ['what is encoded', gzipSync('{"model":"m","max_tokens":5}')],
   ])('is not known of %s, which somebody else may understand all the same', (_what, body) => {
-    expect(asked(body, '/v1/messages')).toEqual({ body, bytes: body.length, opaque: true })
+    expect(asked(body, '/v1/messages')).toEqual({ bytes: body.length, opaque: true })
   })
 
   it.each([
@@ -101,6 +101,40 @@ describe('bodies that are held', () => {
     expect(await holding.held(ours, stream(2), undefined, async (whole) => whole.length)).toBe(2)
     over.resolve()
     await Promise.all(long)
+  })
+
+  it('give back their room before their work ends where it says so, and once', async () => {
+    const holding = createBodyHolding(10, 20)
+    const over = Promise.withResolvers<void>()
+    const work = holding.held(ours, stream(10), 10, async (_whole, room) => {
+      for (const keeping of [4, 6, undefined, 3]) room.leave(keeping)
+      await over.promise
+    })
+    const asWide = (): Promise<number> => holding.held(theirs, stream(10), 10, () => holding.held(ours, stream(10), 10, async () => 1))
+    await expect.poll(() => asWide().catch(() => 0)).toBe(1)
+    over.resolve()
+    await work
+    expect(await asWide()).toBe(1)
+    const alone = holding.held(ours, stream(10), 10, () =>
+      holding.held(theirs, stream(10), 10, () => holding.held(ours, stream(1), 1, async () => 1)),
+    )
+    await expect(alone).rejects.toMatchObject({ code: 'overloaded' })
+  })
+
+  it('keep the room of what is needed still', async () => {
+    const holding = createBodyHolding(10, 13)
+    const over = Promise.withResolvers<void>()
+    const begun = Promise.withResolvers<void>()
+    const work = holding.held(ours, stream(10), 10, async (_whole, room) => {
+      room.leave(4)
+      begun.resolve()
+      await over.promise
+    })
+    await begun.promise
+    await expect(holding.held(theirs, stream(10), 10, async () => 1)).rejects.toMatchObject({ code: 'overloaded' })
+    expect(await holding.held(theirs, stream(9), 9, async () => 1)).toBe(1)
+    over.resolve()
+    await work
   })
 
   it('that break off are a caller’s that is gone, and give back their place', async () => {

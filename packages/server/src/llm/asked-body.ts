@@ -6,12 +6,13 @@ import type { Readable } from 'node:stream'
 import { EgressError, plainPath } from '@sallyport/core'
 import type { OrgId } from '@sallyport/core'
 import { CallError } from '../proxy/index.ts'
+import type { HeldBody } from './held-body.ts'
 import { excessOf } from './json-shape.ts'
 import { createRoom } from './room.ts'
 
 /** A body, and what is known of it. */
 export interface AskedBody {
-  readonly body: Readable | Uint8Array | null
+  readonly body: Readable | HeldBody | null
   /** Undefined where it was not read, or names none. */
   readonly model?: string | undefined
   readonly maxOutputTokens?: number | undefined
@@ -25,12 +26,19 @@ export interface AskedBody {
   readonly bytes: number | undefined
 }
 
+/** The room of one body. */
+export interface HeldRoom {
+  /** Gives it back, but for so many bytes that are needed still; without a number, all of it. What is gone is not given back twice. */
+  leave(keeping?: number): void
+}
+
 export interface BodyHolding {
   /**
-   * Reads a body whole and holds it until `work` has ended. `declared`: its length, where it is; one without takes the room of the largest until it is read.
+   * Reads a body whole and has room for it until `work` has ended, or has given it back. `declared`: its length, where it is; one without takes the room of the
+   * largest until it is read. Nothing here keeps the bytes.
    * @throws CallError `payload_too_large`, `overloaded` when too much is held already; EgressError `client_gone` for one that broke off; what `work` throws
    */
-  held<T>(owner: OrgId, body: Readable, declared: number | undefined, work: (whole: Buffer) => Promise<T>): Promise<T>
+  held<T>(owner: OrgId, body: Readable, declared: number | undefined, work: (whole: Buffer, room: HeldRoom) => Promise<T>): Promise<T>
 }
 
 /** @param mostEach bytes of one body; @param mostAll of all that are held at once */
@@ -41,28 +49,33 @@ export function createBodyHolding(mostEach: number, mostAll: number): BodyHoldin
       if (declared !== undefined && declared > mostEach) throw tooLarge('held', mostEach)
       let taken = declared ?? mostEach
       if (!room.enter(owner, taken)) throw new CallError('overloaded', 'bodies held', { publicDetail: 'Too many bodies are read at once.' })
-      try {
-        const whole = await readWhole(body, mostEach)
-        room.leave(owner, taken - whole.length)
-        taken = whole.length
-        return await work(whole)
-      } finally {
-        room.leave(owner, taken)
+      const leave = (keeping = 0): void => {
+        const left = Math.min(taken, keeping)
+        room.leave(owner, taken - left)
+        taken = left
       }
+      // Not waited for here: the bytes would be in the memory of whoever waits.
+      const worked = readWhole(body, mostEach).then((whole) => {
+        leave(whole.length)
+        return work(whole, { leave })
+      })
+      return await ended(worked, leave)
     },
   }
 }
+
+const ended = <T>(work: Promise<T>, leave: () => void): Promise<T> => work.finally(() => leave())
 
 /**
  * What a body asks for, where it is JSON.
  * @param path of its call
  * @throws CallError `bad_request` for JSON of more structure than is read: what it asks for could not be held to a budget
  */
-export function asked(body: Buffer, path: string): AskedBody {
+export function asked(body: Buffer, path: string): Omit<AskedBody, 'body'> {
   const excess = excessOf(body)
   // An upload's bytes may look like anything.
   if (excess !== undefined && isJsonObject(body)) throw new CallError('bad_request', excess, { publicDetail: `The body ${excess}.` })
-  return { body, bytes: body.length, ...(excess === undefined ? askedIn(body, path) : OPAQUE) }
+  return { bytes: body.length, ...(excess === undefined ? askedIn(body, path) : OPAQUE) }
 }
 
 /** Which setting bounds a body: one that is read whole before its call goes out, or one that passes through. */

@@ -3,7 +3,7 @@
  * passed through as it is, but for the usage of streams, which it is always asked for; any other is translated. Refuses in OpenAI's words, and to ask a
  * second provider once a first has begun to answer.
  */
-import { cleanRequestHeaders, EgressError, judgePath, translationFor, TranslationError } from '@sallyport/core'
+import { cleanRequestHeaders, EgressError, judgePath, recalled, translationFor, TranslationError } from '@sallyport/core'
 import type {
   Asked,
   ForwardResult,
@@ -28,11 +28,13 @@ import type { ModelHeaders } from './call.ts'
 import { isCompatibleUrl, readAsked, requireJson, splitModel, unknownModel, wantedBy } from './compatible-request.ts'
 import { causeOf, causeOfStatus, inOrder, walk } from './fallback.ts'
 import type { Outcome, Turn } from './fallback.ts'
+import { HeldBody } from './held-body.ts'
 import { DEFAULT_KEY_NAME } from '../models/index.ts'
 import type { KeySettings, ModelCalls, OwnKey } from './model-call.ts'
 import type { ModelList } from './model-list.ts'
 import type { ModelRoutes } from './model-routes.ts'
 import { requireMayCall } from './native.ts'
+import { Prompt } from './prompt.ts'
 import { refusalIn } from './refusal.ts'
 import type { Room } from './room.ts'
 import { keptAlive, keptHere } from './sinks.ts'
@@ -80,22 +82,25 @@ interface Question {
   readonly path: string
   readonly principal: KeyPrincipal
   readonly said: ModelHeaders
-  readonly asked: Asked & { readonly model: string }
+  readonly prompt: Prompt
 }
 
-/** A question in the words of one provider. */
+/** A question in the words of one provider. Its body goes before the answer does; what is kept here is small. */
 interface Said {
   readonly provider: ModelProvider
   /** As the provider names it. */
   readonly model: string
   readonly translation: Translation
+  /** See `recalled`. */
   readonly asked: Asked
+  /** Bytes of it, where it is not small. */
+  readonly recalledBytes: number
   /** The provider is asked for the use of its stream, and the caller did not ask. */
   readonly asksForUsage: boolean
   readonly path: JudgedPath
   /** Flat. */
   readonly headers: readonly string[]
-  readonly body: Buffer
+  readonly body: HeldBody
 }
 
 /** What a target said in place of an answer, and the way to the caller for it. */
@@ -155,9 +160,8 @@ class CompatibleCall {
     if ('model' in wanted) return await this.#list(principal, wanted.model)
     requireJson(headers)
     const { operation, path } = wanted
-    // Held until the answer is over: it may have to be sent again, and in other words.
-    await this.#o.holding.held(principal.org, this.#visit.request, said.contentLength, (whole) =>
-      this.#ask({ operation, path, principal, said, asked: readAsked(whole) }),
+    await this.#o.holding.held(principal.org, this.#visit.request, said.contentLength, (whole, room) =>
+      this.#ask({ operation, path, principal, said, prompt: new Prompt(readAsked(whole), room) }),
     )
   }
 
@@ -200,7 +204,7 @@ class CompatibleCall {
   }
 
   /** @throws AskedError for a model that is not there; CallError for a key that would reach more than one provider */
-  async #plan({ asked, said, principal }: Question): Promise<Plan> {
+  async #plan({ prompt: { asked }, said, principal }: Question): Promise<Plan> {
     const named = splitModel(asked.model)
     if (named !== undefined) return this.#direct(named, said)
     const routes = this.#o.routes.of(principal.org, placeOf(principal))
@@ -263,16 +267,21 @@ class CompatibleCall {
     this.#provider = said.provider.id
     const time = new AttemptTime(turn.withinMs, this.#visit.gone(), { isRest: turn.withinMs !== turn.target.firstByteTimeoutMs })
     const serve: Held['serve'] = (status, headers, attempts) => this.#serve(question, said, { status, headers, attempts }, time)
+    const needed = neededBy(question, turn, said)
     const answer = new AttemptAnswer({
       judge: (status, headers) => verdictOn(status, headers, turn, plan),
       look: beginningOf(said, plan),
       giveUp: () => time.abandon(),
       serve: (status, headers) => {
+        needed.decided()
         time.over()
         return serve(status, headers, turn.attempt)
       },
     })
-    const became = await this.#sent(question, plan, turn, said, { answer, metering, time }).finally(() => time.over())
+    const became = await this.#sent(question, plan, turn, said, { answer, metering, time }).finally(() => {
+      time.over()
+      said.body.letGo()
+    })
     if (answer.served) {
       this.#record(became as ForwardResult, time)
       return { served: true }
@@ -343,7 +352,7 @@ class CompatibleCall {
   }
 
   async #metering(
-    { operation, principal, said, asked }: Question,
+    { operation, principal, said, prompt: { asked } }: Question,
     { route }: Plan,
     { target }: Turn,
     { provider, path, body }: Said,
@@ -386,21 +395,49 @@ function placeOf({ project, environment }: KeyPrincipal): Place {
   })
 }
 
+/** Lets go of the prompt once no other target can be asked and this one has been sent what it was. */
+function neededBy({ prompt }: Question, { isLast }: Turn, { body, recalledBytes }: Said): { decided(): void } {
+  let [isDecided, isSent] = [isLast, false]
+  const look = (): void => {
+    if (isDecided && isSent) prompt.letGo(recalledBytes)
+  }
+  body.whenGone(() => {
+    isSent = true
+    look()
+  })
+  return {
+    decided() {
+      isDecided = true
+      look()
+    },
+  }
+}
+
 /** All that can be refused of it, before anything is set aside for it. @throws TranslationError; EgressError `path_refused`, `header_refused` */
 function inWordsOf(
   provider: ModelProvider,
-  { operation, asked: given }: Question,
+  { operation, prompt }: Question,
   { model }: ModelTarget,
   { settings, rawHeaders }: { readonly settings: KeySettings | undefined; readonly rawHeaders: readonly string[] },
 ): Said {
   const translation = translationFor(provider, { operation, ...(settings && { settings }) })
-  const wanted = { ...given, model }
+  const wanted = { ...prompt.asked, model }
   const more = translation.native && operation === 'chat' ? askingForUsage(wanted, provider) : undefined
   const asked = more ?? wanted
   const request = translation.request(asked)
   const headers = headersFor(rawHeaders, { provider, translation, asked, request })
-  const asksForUsage = more !== undefined
-  return { provider, model, translation, asked, asksForUsage, path: judgePath(request.path), headers, body: writtenOut(request.body) }
+  const kept = recalled(asked, { operation, translation })
+  return {
+    provider,
+    model,
+    translation,
+    asked: kept,
+    recalledBytes: operation === 'chat' || translation.native ? 0 : writtenOut(kept).length,
+    asksForUsage: more !== undefined,
+    path: judgePath(request.path),
+    headers,
+    body: new HeldBody(writtenOut(request.body)),
+  }
 }
 
 /** Arguments of calls come as texts, and are read for some: those too can be nested too deeply. @throws TranslationError */

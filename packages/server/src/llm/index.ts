@@ -3,6 +3,7 @@ export { presentedModelKey, ownKeyFor, readModelHeaders, unknownProvider } from 
 export type { ModelHeaders } from './call.ts'
 export { asked, createBodyHolding, readWhole } from './asked-body.ts'
 export type { AskedBody, BodyHolding } from './asked-body.ts'
+export { HeldBody } from './held-body.ts'
 export type { ModelCall, ModelCalls, OwnKey } from './model-call.ts'
 export { createModelCalls } from './model-calls.ts'
 export type { ModelCallsOptions } from './model-calls.ts'

@@ -82,6 +82,6 @@ describe('ten megabytes', () => {
 
   it('that are an upload are nothing that is read, whatever they hold', () => {
     const body = Buffer.from(`--form\r\n${'['.repeat(1_000)}`)
-    expect(asked(body, '/v1/messages')).toEqual({ body, bytes: body.length, opaque: true })
+    expect(asked(body, '/v1/messages')).toEqual({ bytes: body.length, opaque: true })
   })
 })

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import type { ForwardCall, ForwardResult, JudgedPath, ModelProvider, ParsedHeaders, RequestId, Secret } from '@sallyport/core'
 import type { KeyPrincipal } from '../identity/index.ts'
 import type { Metering } from '../usage/index.ts'
+import type { HeldBody } from './held-body.ts'
 
 /** A caller's own credential for one call: used once, never kept. */
 export interface OwnKey {
@@ -25,7 +26,7 @@ export interface ModelCall {
   readonly path: JudgedPath
   /** Flat and cleaned; see `cleanRequestHeaders`. */
   readonly headers: readonly string[]
-  readonly body: Readable | Uint8Array | null
+  readonly body: Readable | HeldBody | null
   /** Of a stream, when it is declared. */
   readonly contentLength?: number | undefined
   /** Told of the answer, and of the end; exactly once, whatever becomes of the call. */

@@ -4,6 +4,7 @@ import type { ForwardCall, ForwardResult } from '@sallyport/core'
 import type { KeyPrincipal } from '../identity/index.ts'
 import type { KnownKeys } from '../models/index.ts'
 import type { MeteredEnd } from '../usage/index.ts'
+import { HeldBody } from './held-body.ts'
 import type { ModelCall } from './model-call.ts'
 import { createModelCalls } from './model-calls.ts'
 import type { ModelCallsOptions } from './model-calls.ts'
@@ -78,7 +79,7 @@ function trial(
     method: 'POST',
     path: judgePath('/v1/messages'),
     headers: ['content-type', 'application/json'],
-    body: Buffer.from('{}'),
+    body: new HeldBody(Buffer.from('{}')),
     metering: { answered: () => steps.push('metered'), chunk: () => undefined, end: (end) => void ends.push(end) },
     handing: { response: {} as ForwardCall['response'] },
     ...more,

@@ -2,7 +2,7 @@
  * Owns the way of a model call out: whose key, whether its provider is to be asked now, the use on record, the key opened, the call sent, its use told. Nothing
  * on it buffers an answer. Refuses to hold a key longer than the call's start, and to send a caller's key and a kept one to the same call.
  */
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import {
   authorizeModelCall,
   EgressError,
@@ -35,6 +35,7 @@ import { providerKeyPlace } from '../vault/index.ts'
 import type { Vault } from '../vault/index.ts'
 import { tooLarge } from './asked-body.ts'
 import type { BodyHolding } from './asked-body.ts'
+import { HeldBody } from './held-body.ts'
 import type { KeySettings, ModelCall, ModelCalls } from './model-call.ts'
 import type { ModelGuard } from './model-guard.ts'
 import { tapped } from './sinks.ts'
@@ -115,9 +116,9 @@ class Departures implements ModelCalls {
   /** With its whole body, where the provider's requests are signed. */
   #held<T>(call: ModelCall, work: (call: ModelCall) => Promise<T>): Promise<T> {
     const { provider, body, contentLength } = call
-    if (!needsWholeBody(provider) || body === null || body instanceof Uint8Array) return work(call)
-    return this.#o.holding.held(call.principal.org, body, contentLength, (whole) =>
-      work({ ...call, body: whole, contentLength: undefined }),
+    if (!needsWholeBody(provider) || body === null || body instanceof HeldBody) return work(call)
+    return this.#o.holding.held(call.principal.org, body, contentLength, (whole, room) =>
+      work({ ...call, body: new HeldBody(whole).whenGone(() => room.leave()), contentLength: undefined }),
     )
   }
 
@@ -147,7 +148,7 @@ class Departures implements ModelCalls {
         mask,
         body: streamOf(call.body),
         ...lengthOf(call),
-        maxRequestBytes: call.body instanceof Uint8Array ? call.body.length : this.#o.maxStreamedBytes,
+        maxRequestBytes: call.body instanceof HeldBody ? call.body.length : this.#o.maxStreamedBytes,
         again: (status, received) => {
           head = status
           if (status >= 500) begun()
@@ -181,7 +182,7 @@ class Departures implements ModelCalls {
       method,
       path,
       headers: withDefaults(provider, 'own' in key ? call.headers : withinAccount(provider, call.headers)),
-      body: body instanceof Uint8Array ? body : undefined,
+      body: body instanceof HeldBody && needsWholeBody(provider) ? body.bytes : undefined,
       now: this.#o.clock.now(),
       owner: principal.org,
       once: 'own' in key,
@@ -280,11 +281,11 @@ function withDefaults({ defaultHeaders }: ModelProvider, headers: readonly strin
 }
 
 function streamOf(body: ModelCall['body']): Readable | null {
-  return body instanceof Uint8Array ? Readable.from([body]) : body
+  return body instanceof HeldBody ? body.outgoing() : body
 }
 
 function lengthOf({ body, contentLength }: ModelCall): { readonly contentLength?: number } {
-  if (body instanceof Uint8Array) return { contentLength: body.length }
+  if (body instanceof HeldBody) return { contentLength: body.length }
   return contentLength === undefined ? {} : { contentLength }
 }
 

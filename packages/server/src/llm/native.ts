@@ -13,6 +13,7 @@ import { asked as askedOf, tooLarge } from './asked-body.ts'
 import type { AskedBody, BodyHolding } from './asked-body.ts'
 import { isNativeUrl, nativePath, ownKeyFor, presentedModelKey, providerIn, readModelHeaders, unknownProvider } from './call.ts'
 import type { ModelHeaders } from './call.ts'
+import { HeldBody } from './held-body.ts'
 import type { ModelCalls, OwnKey } from './model-call.ts'
 import { refusalIn } from './refusal.ts'
 import { keptAlive, keptHere } from './sinks.ts'
@@ -132,7 +133,9 @@ class NativeCall {
     const { method, headers } = this.#request
     const wanted = this.#o.meter.wantsBody({ principal, method: method!, path: this.#path!, type: headers['content-type'] })
     if (!(wanted instanceof Promise ? await wanted : wanted)) return await work({ body: this.#request, bytes: contentLength })
-    return await this.#o.holding.held(principal.org, this.#request, contentLength, (whole) => work(askedOf(whole, this.#path!)))
+    return await this.#o.holding.held(principal.org, this.#request, contentLength, (whole, room) =>
+      work({ ...askedOf(whole, this.#path!), body: new HeldBody(whole).whenGone(() => room.leave()) }),
+    )
   }
 
   #metering(

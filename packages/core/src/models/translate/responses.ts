@@ -44,6 +44,21 @@ function inItsOwnWords<Made>(make: () => Made): Made {
 /** Why an answer is not whole, by how it ended. */
 const INCOMPLETE: Readonly<Record<string, string>> = { length: 'max_output_tokens', content_filter: 'content_filter' }
 
+/** What of its request a response repeats; see `envelope`. */
+export const ECHOED = [
+  'instructions',
+  'max_output_tokens',
+  'metadata',
+  'parallel_tool_calls',
+  'reasoning',
+  'temperature',
+  'text',
+  'tool_choice',
+  'tools',
+  'top_p',
+  'user',
+] as const
+
 /** What a response says of itself: its own state, and what was asked. */
 function envelope(asked: Asked, own: { readonly id: string; readonly model: string; readonly created: number }): Json {
   return {
