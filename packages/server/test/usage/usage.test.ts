@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { sql } from 'kysely'
+import type { KyselyPlugin } from 'kysely'
 import { createLogger, MetricsRegistry, newId, usdOf } from '@sallyport/core'
 import type { BudgetId, OrgId, UsageId } from '@sallyport/core'
 import { createUseLog } from '../../src/audit/index.ts'
@@ -224,6 +225,32 @@ describe('what model calls used', () => {
       const picked = all.filter((row) => Object.entries(filter).every(([name, value]) => row[name as 'key'] === value))
       expect(ids).toEqual(picked.map(({ id }) => id))
     })
+  })
+
+  it('is shown once though others come while a page is looked for', async () => {
+    const at = await makeTenant(database)
+    const row = (n: number, provider: string) => charged(used(at, { id: newId('use', n), provider }))
+    await store(at.org, [row(1, 'rare'), row(2, 'common'), row(3, 'rare'), row(4, 'common')])
+    let isFirst = true
+    const meanwhile: KyselyPlugin = {
+      transformQuery: ({ node }) => node,
+      async transformResult({ result }) {
+        if (isFirst && result.rows.length > 0) {
+          isFirst = false
+          await store(at.org, [row(5, 'common'), row(6, 'common')])
+        }
+        return result
+      },
+    }
+    const page = (after: UsageId | undefined, plugin?: KyselyPlugin) =>
+      database.withTenant(at.org, (tx) => {
+        const asked = plugin === undefined ? tx : (Object.assign(tx.withPlugin(plugin), { org: tx.org }) as unknown as typeof tx)
+        return usageFind(asked, at.place, { provider: 'rare' }, { limit: 10, after }, 4)
+      })
+    const shown = await page(undefined, meanwhile)
+    expect([shown.rows.length, isFirst]).toEqual([2, false])
+    const next = await page(shown.lookedTo)
+    expect(next.rows).toEqual([])
   })
 
   it('of another organization is not there', async () => {

@@ -228,8 +228,10 @@ export async function usageFind(
   // Where rows are thought to lie far apart, all of them would be read and sorted rather than `most` from the index.
   if (looking.end !== undefined) await sql`set local enable_sort = off`.execute(tx)
   const rows = await looking.found.execute()
-  const last = rows.length < page.limit ? await looking.end?.executeTakeFirst() : undefined
-  return { rows: rows.map(usageRow), lookedTo: last?.id }
+  const end = rows.length < page.limit ? (await looking.end?.executeTakeFirst())?.id : undefined
+  // Rows that came between the two statements move the end among those that were looked at: what is shown is not to come again.
+  const last = rows.at(-1)?.id
+  return { rows: rows.map(usageRow), lookedTo: end !== undefined && last !== undefined && last < end ? last : end }
 }
 
 /** The statements of usageFind: what is found, and the last row that is looked at, where there are so many. */
