@@ -57,6 +57,8 @@ export async function migrate(options: MigrateOptions): Promise<{ readonly appli
   try {
     await client.connect()
     await requireVersion(client)
+    // Nodes take their time to leave, and tables to be changed: what a login's statements may take else is not about that.
+    await client.query(`select set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false)`)
     // Freed by the server when this connection ends, however it ends.
     await client.query('select pg_advisory_lock($1)', [LOCK])
     return { applied: await migrateLocked(client, options) }

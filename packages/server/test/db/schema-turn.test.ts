@@ -87,6 +87,17 @@ describe('a newer version that migrates', () => {
     expect((await migrateNewer()).applied).toHaveLength(1)
   })
 
+  it('waits for nodes for as long as it was told, however little time its login gives a statement', async () => {
+    const node = await open()
+    const [{ login, name }] = (await fresh.asAdmin((client) =>
+      client.query('select quote_ident(current_user) as login, quote_ident(current_database()) as name').then(({ rows }) => rows),
+    )) as [{ login: string; name: string }]
+    await fresh.asSuperuser(`alter role ${login} in database ${name} set statement_timeout = '1s'`)
+    await expect(migrateNewer(2_000)).rejects.toMatchObject({ code: 'database_in_use' })
+    await node.close()
+    expect((await migrateNewer()).applied).toHaveLength(1)
+  })
+
   it('ends a node that heard nothing because its line was cut, as soon as it hears again', async () => {
     const line = await lineTo(fresh.url)
     const node = await open({ sessionUrl: line.url })
