@@ -15,22 +15,33 @@ const WANTED = `
     select from pg_locks l join pg_stat_activity a on a.pid = l.pid
     where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = current_database())
       and l.classid::bigint = $1::bigint >> 32 and l.objid::bigint = $1::bigint & 4294967295 and l.objsubid = 1
-      and not l.granted and pg_has_role(a.usesysid, 'sallyport_owner', 'MEMBER')) as wanted`
+      and l.mode = 'ExclusiveLock' and pg_has_role(a.usesysid, 'sallyport_owner', 'MEMBER')) as wanted`
 const HOLDERS = `
   select count(*)::int as count from pg_locks l
   where l.locktype = 'advisory' and l.database = (select oid from pg_database where datname = current_database())
     and l.classid::bigint = $1::bigint >> 32 and l.objid::bigint = $1::bigint & 4294967295 and l.objsubid = 1
     and l.granted and l.pid <> pg_backend_pid()`
 
-/** Joins the nodes that use the schema as it is, until the connection ends. @throws DatabaseError `database_migrating` */
+/**
+ * Joins the nodes that use the schema as it is, until the connection ends.
+ * @throws DatabaseError `database_migrating`; `database_unavailable` while somebody has the lock, or waits for it, who could not migrate
+ */
 export async function joinSchema(client: ClientBase): Promise<void> {
   const { rows } = await client.query<{ joined: boolean }>('select pg_try_advisory_lock_shared($1) as joined', [TURN])
-  if (rows[0]?.joined !== true) throw migrating()
+  if (rows[0]?.joined === true) return
+  throw (await isSchemaWanted(client)) ? migrating() : heldByStranger()
+}
+
+function heldByStranger(): DatabaseError {
+  return new DatabaseError(
+    'database_unavailable',
+    `a login that may not migrate has the advisory lock ${TURN}, by which nodes hold the schema, or asked for it: end its session`,
+  )
 }
 
 /**
- * Whether somebody waits to change the schema under the nodes. A lock can be asked for by anybody who may connect; only one who could change the tables
- * makes nodes leave.
+ * Whether somebody waits to change the schema under the nodes, or does so now. A lock can be asked for by anybody who may connect; only one who could
+ * change the tables makes nodes leave.
  */
 export async function isSchemaWanted(client: ClientBase): Promise<boolean> {
   const { rows } = await client.query<{ wanted: boolean }>(WANTED, [TURN])

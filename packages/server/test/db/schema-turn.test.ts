@@ -140,4 +140,13 @@ describe('a login that could not migrate', () => {
     expect(await wantedBy('asAdmin')).toBe(true)
     await node.close()
   })
+  it('is no migration to a node that comes, or comes back, while it has the lock', async () => {
+    const besideHolder = (as: 'asAdmin' | 'asGateway'): Promise<unknown> =>
+      fresh[as](async (client) => {
+        await client.query('select pg_advisory_lock(7255000002)')
+        return open().catch((error: unknown) => error)
+      })
+    expect(await besideHolder('asGateway')).toMatchObject({ code: 'database_unavailable' })
+    expect(await besideHolder('asAdmin')).toMatchObject({ code: 'database_migrating' })
+  })
 })
