@@ -444,7 +444,8 @@ describe("Slack's events", () => {
     const id = await connected('U2')
     const body = callback({ type: 'tokens_revoked', tokens: { oauth: ['U2'] } })
     const now = Math.floor(Date.now() / 1000)
-    for (const at of [now - 301, now + 301, Number.NaN]) expect((await world.push(slack, body, headers(body, at))).status).toBe(401)
+    // What lies ahead comes nearer while the test runs.
+    for (const at of [now - 301, now + 600, Number.NaN]) expect((await world.push(slack, body, headers(body, at))).status).toBe(401)
     expect((await world.push(slack, body, headers(body, undefined, 'another-secret-of-a-test'))).status).toBe(401)
     expect(await statusOf(id)).toBe('active')
     expect((await world.push(slack, body, headers(body))).status).toBe(200)
