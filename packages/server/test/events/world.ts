@@ -70,8 +70,10 @@ export async function createEventWorld(serverUrl: string): Promise<EventWorld> {
   const silence = Promise.withResolvers<void>()
   const renewed: CredentialRef[] = []
   const logger = createLogger({ level: 'debug', format: 'json', write: (line) => void revocation.log.push(line) })
+  // Keys are asked for at each use, and too old once they can't be had: on a clock that stands still meanwhile, however long the machine takes.
+  let ticks = 0
   const keySets = createKeySets({
-    clock: systemClock,
+    clock: { monotonic: () => ticks },
     times: { coolDownMs: 0, freshMs: 0, maxStaleMs: 1 },
     egress: {
       fetch: async (url) => {
@@ -81,6 +83,7 @@ export async function createEventWorld(serverUrl: string): Promise<EventWorld> {
         }
         fetches += 1
         asked.push(String(url))
+        if (!reachable) ticks += 1
         return reachable ? Response.json({ keys: [jwk] }) : new Response('down', { status: 503 })
       },
     },
