@@ -7,7 +7,7 @@
  */
 
 /** Insertions after which even a small map begins anew. */
-const TRAIL = 64
+const TRAIL = 16
 
 /**
  * A map for short lives: as Map in all that it offers, and every so many insertions it goes on in a table that no earlier one points to. An insertion costs
@@ -31,7 +31,7 @@ export class TransientMap<Key, Value> {
 
   set(key: Key, value: Value): void {
     this.#inserted += 1
-    if (this.#inserted > TRAIL && this.#inserted > 2 * this.#entries.size) this.#beginAnew()
+    if (this.#inserted > TRAIL && this.#inserted > this.#entries.size) this.#beginAnew()
     this.#entries.set(key, value)
   }
 
