@@ -11,7 +11,6 @@ const refusals = (answered: Refusals['answered']): Refusals => ({
 
 const report: FloodReport = {
   load: [0.5, 1.25],
-  pinned: true,
   kinds: { formless: refusals({ 401: 100 }), 'few addresses': refusals({ 401: 20, 503: 80 }), bare: refusals({ 401: 100 }) },
   flood: refusals({ 401: 49_980 }),
   quietUs: { p50: 400, p90: 600, p99: 1_000, max: 2_000 },
