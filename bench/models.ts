@@ -180,8 +180,8 @@ class ModelBench implements AsyncDisposable {
     this.#open.defer(() => rmSync(dataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }))
     const origins = { oauth: this.#origin, api: this.#origin }
     const file = {
-      egress: { insecureAllowOrigins: [this.#origin], maxConnectionsPerOrigin: CONNECTIONS },
-      models: { providers: [{ id: PROVIDER, base: this.#origin }] },
+      egress: { insecureAllowOrigins: [this.#origin] },
+      models: { maxConnectionsPerOrigin: CONNECTIONS, providers: [{ id: PROVIDER, base: this.#origin }] },
     }
     const gateway = await startGateway({ root: ROOT, dataDir, origins, file, core: this.#cores?.proxy, nodeArgs })
     this.#open.defer(() => gateway.process.stop())
