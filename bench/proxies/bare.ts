@@ -10,7 +10,7 @@ import type { Dispatcher } from 'undici'
 
 const origin = process.env['BENCH_UPSTREAM'] ?? ''
 /** As the gateway's own pool. */
-const agent = new Agent({ connections: 256, pipelining: 1, keepAliveTimeout: 4_000, allowH2: false })
+const agent = new Agent({ connections: 1_024, pipelining: 1, keepAliveTimeout: 4_000, allowH2: false })
 
 /** What stays on each hop (RFC 9110 section 7.6.1), and the length, which goes with the body. */
 const OWN = new Set(['connection', 'content-length', 'host', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade'])
